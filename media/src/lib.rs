@@ -1,0 +1,10 @@
+//! The audio path of AgentStream, imported from Python as `agentstream._media`.
+
+#[cfg(feature = "extension-module")]
+use pyo3::prelude::*;
+
+#[cfg(feature = "extension-module")]
+#[pymodule]
+fn _media(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))
+}

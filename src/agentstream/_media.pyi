@@ -1,0 +1,360 @@
+"""The native contract: plans go in, events and counters come out; no packet and no frame crosses.
+
+`at_ms` of every event is CLOCK_MONOTONIC in whole milliseconds, the same clock as
+`agentstream.base.clock.SystemClock.now_ms`. Text ids are those of the plans.
+"""
+
+from typing import Literal, final
+
+from agentstream.media.plan import (
+    EnginePlan,
+    FileLegPlan,
+    PromptPlan,
+    RecordPlan,
+    RemotePlan,
+    RtpLegPlan,
+    StreamPlan,
+)
+
+__version__: str
+
+class PortsExhausted(Exception):
+    """No RTP port is free and rested."""
+
+class MediaError(Exception):
+    """A plan that cannot be carried out; the text names the field."""
+
+@final
+class Engine:
+    """Worker threads and their ports. Methods return at once and never wait for the audio path."""
+
+    def __init__(self, plan: EnginePlan) -> None:
+        """Bind the whole port range and start the threads; raises MediaError naming what is taken."""
+    fd: int
+    """Readable while events wait (eventfd)."""
+    def events(self, limit: int = 1024) -> list[Event]:
+        """Take the events that wait, oldest first; clears `fd` once none is left."""
+    def open_rtp_leg(self, plan: RtpLegPlan) -> Leg:
+        """Reserve a port pair and open a leg; raises PortsExhausted."""
+    def open_file_leg(self, plan: FileLegPlan) -> Leg:
+        """Open a leg between two WAV files; raises MediaError when the input cannot be read."""
+    def free_ports(self) -> int: ...
+    def stats(self) -> EngineStats: ...
+    def close(self) -> None:
+        """End every leg and stop the threads; joins them."""
+
+@final
+class Leg:
+    """A handle; commands are carried out in order on the leg's own thread. Unknown ids are ignored."""
+
+    leg_sid: str
+    rtp_port: int
+    """The local RTP port; 0 for a file leg."""
+    def connect(self, plan: RemotePlan) -> None:
+        """Start (or, after a re-INVITE, change) the media towards the far end."""
+    def start(self) -> None:
+        """Start the clock of a file leg."""
+    def open_stream(self, plan: StreamPlan) -> None: ...
+    def send_text(self, stream_sid: str, text: str) -> None:
+        """Send one text message; SEQ in it is filled in."""
+    def drain_stream(self, stream_sid: str) -> None:
+        """Report StreamDrained once the bot's queued audio has been played (at once when empty)."""
+    def close_stream(self, stream_sid: str, code: int, reason: str, last_text: str | None) -> None:
+        """Send `last_text` and a close frame; abort when still connecting. Ends with StreamClosed
+        (open) or StreamFailed(phase="aborted"); the close reply is waited for 5 s at most."""
+    def drop_stream(self, stream_sid: str) -> None:
+        """Forget what a closed stream left to play."""
+    def play(self, plan: PromptPlan) -> None:
+        """Play a file; it replaces a prompt that plays now."""
+    def stop_play(self) -> None: ...
+    def send_digits(self, digits: str, tone_ms: int = 100, gap_ms: int = 70) -> None:
+        """RFC 4733 where agreed, else tones in the audio; a file leg hears tones."""
+    def record(self, plan: RecordPlan) -> None: ...
+    def pause_recording(self, recording_sid: str) -> None: ...
+    def resume_recording(self, recording_sid: str) -> None: ...
+    def stop_recording(self, recording_sid: str) -> None: ...
+    def close(self) -> None:
+        """End the leg; everything that runs on it ends first, LegClosed is the last event."""
+
+@final
+class MediaStarted:
+    """The first packet (file leg: frame) in a direction."""
+
+    def __new__(cls, leg_sid: str, at_ms: int, direction: Literal["in", "out"]) -> MediaStarted: ...
+    __match_args__ = ("leg_sid", "at_ms", "direction")
+    leg_sid: str
+    at_ms: int
+    direction: Literal["in", "out"]
+
+@final
+class Digit:
+    """One key press, reported when it ends (AS-91)."""
+
+    def __new__(
+        cls, leg_sid: str, at_ms: int, digit: str, duration_ms: int, source: Literal["rfc4733", "inband", "file"]
+    ) -> Digit: ...
+    __match_args__ = ("leg_sid", "at_ms", "digit", "duration_ms", "source")
+    leg_sid: str
+    at_ms: int
+    digit: str
+    duration_ms: int
+    source: Literal["rfc4733", "inband", "file"]
+
+@final
+class RtpTimeout:
+    """Nothing was received for `silent_ms`; reported once per silence."""
+
+    def __new__(cls, leg_sid: str, at_ms: int, silent_ms: int, ever_received: bool) -> RtpTimeout: ...
+    leg_sid: str
+    at_ms: int
+    silent_ms: int
+    ever_received: bool
+
+@final
+class SourceChanged:
+    """The far end's media came from another address than its SDP said, and was learnt (once)."""
+
+    def __new__(cls, leg_sid: str, at_ms: int, address: str) -> SourceChanged: ...
+    leg_sid: str
+    at_ms: int
+    address: str
+
+@final
+class StreamOpen:
+    """101 was received; the phases took this long."""
+
+    def __new__(
+        cls, leg_sid: str, at_ms: int, stream_sid: str, tcp_ms: int, tls_ms: int, upgrade_ms: int
+    ) -> StreamOpen: ...
+    leg_sid: str
+    at_ms: int
+    stream_sid: str
+    tcp_ms: int
+    tls_ms: int
+    upgrade_ms: int
+
+@final
+class StreamFailed:
+    """The socket did not open. `detail` is for a person: what was tried and what came back."""
+
+    def __new__(
+        cls, leg_sid: str, at_ms: int, stream_sid: str,
+        phase: Literal["tcp", "tls", "upgrade", "aborted"], http_status: int, detail: str,
+    ) -> StreamFailed: ...
+    leg_sid: str
+    at_ms: int
+    stream_sid: str
+    phase: Literal["tcp", "tls", "upgrade", "aborted"]
+    http_status: int
+    """0 when no HTTP answer came."""
+    detail: str
+
+@final
+class BotMessage:
+    """A text message other than media, mark and clear, as it came (at most 64 KiB)."""
+
+    def __new__(cls, leg_sid: str, at_ms: int, stream_sid: str, text: str) -> BotMessage: ...
+    leg_sid: str
+    at_ms: int
+    stream_sid: str
+    text: str
+
+@final
+class BotAudioStarted:
+    """The bot's audio reached the line after silence (first frame of an utterance)."""
+
+    def __new__(cls, leg_sid: str, at_ms: int, stream_sid: str) -> BotAudioStarted: ...
+    leg_sid: str
+    at_ms: int
+    stream_sid: str
+
+@final
+class MarkPlayed:
+    """A mark was echoed to the bot: heard, or (`cleared`) dropped unheard by a clear."""
+
+    def __new__(
+        cls, leg_sid: str, at_ms: int, stream_sid: str, name: str, played_ms: int, cleared: bool
+    ) -> MarkPlayed: ...
+    leg_sid: str
+    at_ms: int
+    stream_sid: str
+    name: str
+    played_ms: int
+    cleared: bool
+
+@final
+class Cleared:
+    """The bot's clear was carried out."""
+
+    def __new__(
+        cls, leg_sid: str, at_ms: int, stream_sid: str, played_ms: int, dropped_ms: int
+    ) -> Cleared: ...
+    leg_sid: str
+    at_ms: int
+    stream_sid: str
+    played_ms: int
+    dropped_ms: int
+
+@final
+class StreamDrained:
+    """Answer to `drain_stream`."""
+
+    def __new__(cls, leg_sid: str, at_ms: int, stream_sid: str) -> StreamDrained: ...
+    leg_sid: str
+    at_ms: int
+    stream_sid: str
+
+@final
+class StreamClosed:
+    """The socket has ended. Queued audio goes on playing until `drop_stream` or its end."""
+
+    def __new__(
+        cls, leg_sid: str, at_ms: int, stream_sid: str, code: int, reason: str,
+        who: Literal["bot", "us", "network"], queued_ms: int, stats: StreamStats,
+    ) -> StreamClosed: ...
+    leg_sid: str
+    at_ms: int
+    stream_sid: str
+    code: int
+    """The close code; 1005 none given, 1006 no close frame."""
+    reason: str
+    who: Literal["bot", "us", "network"]
+    queued_ms: int
+    stats: StreamStats
+
+@final
+class PlayFinished:
+    """A prompt ended. `error` says why it could not be played, else it is empty."""
+
+    def __new__(
+        cls, leg_sid: str, at_ms: int, prompt_id: str, completed: bool, error: str
+    ) -> PlayFinished: ...
+    leg_sid: str
+    at_ms: int
+    prompt_id: str
+    completed: bool
+    """False when stopped or replaced."""
+    error: str
+
+@final
+class RecordingReady:
+    """The file is complete under its final name."""
+
+    def __new__(
+        cls, leg_sid: str, at_ms: int, recording_sid: str, path: str, duration_ms: int, sha256: str
+    ) -> RecordingReady: ...
+    leg_sid: str
+    at_ms: int
+    recording_sid: str
+    path: str
+    duration_ms: int
+    sha256: str
+
+@final
+class RecordingFailed:
+    """Disk full and the like; what was written stays as PATH.part, playable."""
+
+    def __new__(
+        cls, leg_sid: str, at_ms: int, recording_sid: str, path: str, error: str
+    ) -> RecordingFailed: ...
+    leg_sid: str
+    at_ms: int
+    recording_sid: str
+    path: str
+    error: str
+
+@final
+class LegClosed:
+    """The last event of a leg. `fault` is the panic's text if the leg died of a bug, else empty."""
+
+    def __new__(cls, leg_sid: str, at_ms: int, stats: LegStats, fault: str) -> LegClosed: ...
+    leg_sid: str
+    at_ms: int
+    stats: LegStats
+    fault: str
+
+Event = (
+    MediaStarted | Digit | RtpTimeout | SourceChanged | StreamOpen | StreamFailed | BotMessage
+    | BotAudioStarted | MarkPlayed | Cleared | StreamDrained | StreamClosed | PlayFinished
+    | RecordingReady | RecordingFailed | LegClosed
+)
+
+@final
+class LegStats:
+    """Counters of one leg over its life; times in milliseconds, MOS by the simplified G.107 E-model."""
+
+    def __new__(cls) -> LegStats: ...
+    packets_received: int
+    packets_sent: int
+    bytes_received: int
+    bytes_sent: int
+    packets_lost: int
+    packets_late: int
+    packets_duplicate: int
+    packets_foreign: int
+    """From a source that is not the far end; never played."""
+    packets_malformed: int
+    concealed_ms: int
+    jitter_ms: float
+    jitter_max_ms: float
+    round_trip_ms: float
+    """From RTCP; 0 when the far end sends none."""
+    mos: float
+    remote_loss: float
+    """Fraction lost that the far end last reported (RTCP), 0 to 1."""
+    frames_late_5ms: int
+    """Frames that we sent more than 5 ms after their time."""
+    send_errors: int
+    codec: str
+    def as_dict(self) -> dict[str, int | float | str]: ...
+
+@final
+class StreamStats:
+    """Counters of one stream over its life."""
+
+    def __new__(cls) -> StreamStats: ...
+    media_sent: int
+    media_received: int
+    bytes_sent: int
+    """Audio bytes, before base64."""
+    bytes_received: int
+    messages_ignored: int
+    """Not JSON, unknown shape, or any bot message on a one-way stream."""
+    payloads_undecodable: int
+    payloads_small: int
+    """Below 3200 bytes (AS-150)."""
+    payloads_misaligned: int
+    """Not a multiple of 320 bytes (AS-151)."""
+    media_dropped_in_ms: int
+    """Bot audio refused because the buffer was full."""
+    media_dropped_out: int
+    """Media messages dropped because the bot did not read."""
+    underruns: int
+    played_ms: int
+    clears: int
+    marks: int
+    first_audio_ms: int
+    """From StreamOpen to the bot's first audio on the line; -1 when there was none."""
+    rtp_to_ws_p50_ms: float
+    rtp_to_ws_p99_ms: float
+    ws_to_rtp_p50_ms: float
+    ws_to_rtp_p99_ms: float
+    clear_to_silence_max_ms: float
+    def as_dict(self) -> dict[str, int | float | str]: ...
+
+@final
+class EngineStats:
+    """Counters of the whole engine, for metrics."""
+
+    legs: int
+    streams: int
+    packets_received: int
+    packets_sent: int
+    packets_foreign: int
+    frames_sent: int
+    frames_late_5ms: int
+    events_waiting: int
+    events_dropped: int
+    commands_dropped: int
+    leg_faults: int
+    def as_dict(self) -> dict[str, int | float | str]: ...

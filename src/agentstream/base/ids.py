@@ -1,0 +1,45 @@
+"""Identifiers, and the one place where chance is made.
+
+Call and stream ids are 32 lower-case hex characters (AS-69). The shape of an id that a client sends
+is never validated.
+"""
+
+import secrets
+from typing import NewType, Protocol
+
+AccountSid = NewType("AccountSid", str)
+CallSid = NewType("CallSid", str)
+LegSid = NewType("LegSid", str)
+StreamSid = NewType("StreamSid", str)
+FlowSid = NewType("FlowSid", str)
+RecordingSid = NewType("RecordingSid", str)
+PromptId = NewType("PromptId", str)
+# SIP's own Call-ID is always spelt in full, so that it is never taken for ours.
+SipCallId = NewType("SipCallId", str)
+
+
+class Tokens(Protocol):
+    """Chance comes in by this door; tests hand in a counted one."""
+
+    def hex(self, size_bytes: int = 16) -> str:
+        """Return `2 * size_bytes` lower-case hex characters that nobody can guess."""
+
+
+class RandomTokens:
+    """Tokens from the operating system's generator."""
+
+    def hex(self, size_bytes: int = 16) -> str:
+        """Return `2 * size_bytes` lower-case hex characters that nobody can guess."""
+        return secrets.token_hex(size_bytes)
+
+
+class CountedTokens:
+    """Tokens that count up, for tests that must be the same every time."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def hex(self, size_bytes: int = 16) -> str:
+        """Return the next count, as `2 * size_bytes` hex characters."""
+        self._count += 1
+        return f"{self._count:0{2 * size_bytes}x}"

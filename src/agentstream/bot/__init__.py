@@ -1,0 +1,1 @@
+"""For people who write bots: a small SDK and the bot checker."""

@@ -1,0 +1,1 @@
+"""What a call is: legs, reports, commands, events and effects."""

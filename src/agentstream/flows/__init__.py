@@ -1,0 +1,1 @@
+"""What happens next in a call: documents, the engine and the applets."""

@@ -1,0 +1,1 @@
+"""Facts leave the house: metrics and call records."""

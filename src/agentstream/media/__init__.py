@@ -1,0 +1,1 @@
+"""Audio plans and SDP: what Python tells the native audio path."""

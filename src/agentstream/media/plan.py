@@ -1,0 +1,130 @@
+"""Plans: what Python hands to the native audio path, as frozen values.
+
+`agentstream._media` reads these objects by attribute. Units are in the names. Texts for the bot's
+socket are templates: a control character that can never stand inside valid JSON text marks each place
+that only the audio path can fill in, at the moment of sending.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+# Placeholders in `StreamPlan` templates and in texts given to `Leg.send_text`.
+SEQ = "\x01"  # the message's sequence number, decimal; counted over all messages that carry it
+CHUNK = "\x02"  # the index of the media message, decimal, from 1
+TIMESTAMP_MS = "\x03"  # milliseconds since the stream's start, decimal
+PAYLOAD = "\x04"  # base64 of the samples
+MARK_NAME = "\x05"  # the bot's mark name, JSON-escaped, without quotes
+PLAYED_MS = "\x06"  # milliseconds of bot audio heard by the line so far, decimal
+
+Encoding = Literal["PCMU", "PCMA", "G722"]
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePlan:
+    """One media engine: its threads and its ports.
+
+    Every port of the range is bound at start, so that no other program can take one; RTP uses the
+    even port of a pair and RTCP the odd one unless rtcp-mux is agreed.
+    """
+
+    rtp_host: str  # the address to bind: "0.0.0.0", "127.0.0.1", "::" ...
+    rtp_port_low: int
+    rtp_port_high: int
+    workers: int = 0  # 0: one per core
+    port_rest_ms: int = 30_000  # a freed port is not used again before this
+    event_limit: int = 65_536  # events waiting for Python; beyond it the oldest counters give way
+
+
+@dataclass(frozen=True, slots=True)
+class RtpLegPlan:
+    """A leg whose far end speaks RTP."""
+
+    leg_sid: str
+    jitter_min_ms: int = 0
+    jitter_max_ms: int = 200
+    first_packet_timeout_ms: int = 30_000  # SIP-45; 0 switches the event off
+    packet_timeout_ms: int = 60_000
+    inband_dtmf: bool = False  # Goertzel detector beside RFC 4733
+
+
+@dataclass(frozen=True, slots=True)
+class FileLegPlan:
+    """A leg whose far end is a WAV file in and a WAV file out; it lives in real time, 8 or 16 kHz."""
+
+    leg_sid: str
+    input_path: str | None  # what the caller says; then silence
+    output_path: str | None  # what the caller hears
+    rate_hz: int = 8000
+    digits: tuple[tuple[int, str], ...] = ()  # (at ms after connect, digit) that the caller presses
+
+
+@dataclass(frozen=True, slots=True)
+class CodecPlan:
+    """One agreed payload type."""
+
+    payload_type: int
+    encoding: Encoding
+
+
+@dataclass(frozen=True, slots=True)
+class RemotePlan:
+    """The far end of an RTP leg, from SDP offer and answer; may be given again after a re-INVITE."""
+
+    address: str
+    port: int
+    codecs: tuple[CodecPlan, ...]  # the first is what we send; any may be received
+    rtcp_port: int | None = None  # None: rtcp-mux, RTCP shares the RTP port
+    ptime_ms: int = 20  # what we send; 10 to 60 in steps of 10
+    dtmf_payload_type: int | None = None  # RFC 4733
+    cn_payload_type: int | None = 13  # RFC 3389
+    sends: bool = True  # we send media (their direction lets us)
+    receives: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPlan:
+    """One WebSocket to a bot. DNS and egress policy were settled before; `addresses` are pinned."""
+
+    stream_sid: str
+    addresses: tuple[str, ...]  # "192.0.2.1:443" or "[2001:db8::1]:443", tried in order
+    secure: bool
+    server_name: str  # TLS SNI and certificate check
+    host_header: str  # "bots.example.net" or with ":port"
+    target: str  # request target, "/path?query", exactly as given (AS-20)
+    headers: tuple[tuple[str, str], ...] = ()  # Authorization (AS-35), User-Agent, extra ones
+    rate_hz: int = 8000  # 8000, 16000 or 24000, both directions (AS-142)
+    encoding: Literal["pcm16", "mulaw"] = "pcm16"
+    frame_ms: int = 100  # 20, 40, 60 or 100 (AS-80)
+    two_way: bool = True  # False: bot messages are ignored and counted (ST-42)
+    opening: tuple[str, ...] = ()  # texts sent right after 101, before any media (ST-34)
+    media_template: str = ""  # with SEQ, CHUNK, TIMESTAMP_MS, PAYLOAD
+    mark_template: str = ""  # with SEQ, MARK_NAME, PLAYED_MS
+    connect_timeout_ms: int = 10_000  # AS-45, over TCP, TLS and upgrade together
+    max_message_bytes: int = 1_048_576  # AS-155; above: close 1009
+    buffer_ms: int = 600_000  # AS-125; above: the newest payloads are dropped and counted
+    marks_on_clear: Literal["echo", "drop"] = "echo"  # AS-128
+    send_buffer_bytes: int = 1_048_576  # a bot that never reads: above, media is dropped and counted
+    ping_interval_ms: int = 20_000  # AS-118; 0: never
+    pong_timeout_ms: int = 60_000
+    verify_tls: bool = True  # AS-38
+    ca_file: str | None = None  # extra trusted certificates, PEM
+
+
+@dataclass(frozen=True, slots=True)
+class PromptPlan:
+    """A sound file for the leg's ear: WAV, MP3 or OGG at any rate."""
+
+    prompt_id: str
+    path: str
+    loops: int = 1  # 0: endless, until stopped
+    max_ms: int = 0  # 0: no limit
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPlan:
+    """A recording of one leg: WAV, 16-bit; stereo is left = the far end, right = what it hears."""
+
+    recording_sid: str
+    path: str  # the finished file; written as PATH.part until then
+    channels: Literal["mono", "stereo"] = "mono"
+    max_ms: int = field(default=14_400_000)

@@ -1,0 +1,1 @@
+"""Sockets, timers, DNS and every door through which we connect to the world."""

@@ -1,0 +1,1 @@
+"""Builds everything from the configuration, starts it and drains it."""

@@ -1,0 +1,1 @@
+"""Signalling: SIP messages, transactions, dialogs and the endpoint, without sockets or clocks."""

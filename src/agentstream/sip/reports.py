@@ -1,0 +1,112 @@
+"""What signalling reports, in words that name no message: ids are opaque, bodies are SDP text."""
+
+from dataclasses import dataclass
+from typing import Literal, NewType
+
+SipCallRef = NewType("SipCallRef", str)  # one SIP call (INVITE dialog) of a SignalingEngine
+
+Header = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """A call comes in. `offer` is None for a delayed offer: our answer then carries the offer."""
+
+    ref: SipCallRef
+    sip_call_id: str
+    request_uri: str
+    from_uri: str
+    from_display: str
+    to_uri: str
+    source: str  # "udp:192.0.2.1:5060"
+    offer: str | None
+    headers: tuple[Header, ...]  # every X-* header, and Diversion, P-Asserted-Identity, Referred-By
+    replaces: SipCallRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """A call that we placed rings or has early media (18x)."""
+
+    ref: SipCallRef
+    status: int
+    sdp: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A call that we placed was answered (2xx; the ACK is on its way)."""
+
+    ref: SipCallRef
+    sdp: str | None
+    headers: tuple[Header, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The far end acknowledged our answer; `answer` is set when ours was the offer."""
+
+    ref: SipCallRef
+    answer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaOffered:
+    """A re-INVITE or UPDATE. Reply with `answer_media` or `refuse_media`; `offer` None asks for ours."""
+
+    ref: SipCallRef
+    offer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaAnswered:
+    """The answer to our `update_media`, or to the offer that we gave in `answer_media`."""
+
+    ref: SipCallRef
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRefused:
+    """Our `update_media` was refused; the call goes on as it was."""
+
+    ref: SipCallRef
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class InfoReceived:
+    """An INFO inside the call, already answered 200."""
+
+    ref: SipCallRef
+    content_type: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The call is over, whatever it was before; the last report of this ref.
+
+    `status` is the SIP status where one ended it (486, 487, 408, 503 ...), else 0; `q850` comes from a
+    Reason header, else 0. `text` is for a person.
+    """
+
+    ref: SipCallRef
+    by: Literal["remote", "local", "network"]
+    status: int = 0
+    q850: int = 0
+    text: str = ""
+    headers: tuple[Header, ...] = ()
+
+
+Report = (
+    Invited
+    | Progressed
+    | Accepted
+    | Confirmed
+    | MediaOffered
+    | MediaAnswered
+    | MediaRefused
+    | InfoReceived
+    | Ended
+)

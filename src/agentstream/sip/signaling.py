@@ -1,0 +1,88 @@
+"""The one interface between the product and SIP; another engine can be put in its place.
+
+Commands return at once; what becomes of them comes back as reports. A command for a call that is over
+is ignored: the report `Ended` is on its way or was already given.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from agentstream.sip.reports import Header, Report, SipCallRef
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Digest credentials for one realm ("" answers any realm of this trunk's peer)."""
+
+    user: str
+    password: str
+    realm: str = ""
+
+    def __repr__(self) -> str:
+        return f"Credentials(user={self.user!r}, realm={self.realm!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """A call to place. `target` is a SIP URI whose host and port (or `proxy`) say where to send."""
+
+    target: str
+    from_uri: str
+    offer: str | None
+    from_display: str = ""
+    to_uri: str = ""  # "": the target
+    proxy: str = ""  # outbound proxy URI, sent as a loose Route
+    headers: tuple[Header, ...] = ()
+    credentials: Credentials | None = None
+    answer_timeout_ms: int = 60_000  # ring no longer than this, then CANCEL
+
+
+class SignalingEngine(Protocol):
+    """Places and takes calls. Reports go to the function given to `on_report`, on the event loop."""
+
+    def on_report(self, receive: Callable[[Report], None]) -> None:
+        """Set who receives reports; call once, before `start`."""
+
+    async def start(self) -> None:
+        """Open the listeners; raises ConfigError naming the address that cannot be bound."""
+
+    async def stop(self, timeout_ms: int) -> None:
+        """Let open transactions end within the time, then close everything."""
+
+    def refuse_new_calls(self, retry_after_s: int) -> None:
+        """Drain: answer new calls 503 with Retry-After; live ones go on."""
+
+    def local_host(self, ref: SipCallRef) -> str:
+        """Return our address as this call's far end sees it, for SDP."""
+
+    def place(self, dial: Dial) -> SipCallRef:
+        """Send INVITE."""
+
+    def ring(self, ref: SipCallRef, status: int = 180, sdp: str | None = None) -> None:
+        """Send 180 or 183; reliably (100rel) when the far end requires it."""
+
+    def answer(self, ref: SipCallRef, sdp: str, headers: tuple[Header, ...] = ()) -> None:
+        """Send 200; it is repeated until the ACK."""
+
+    def reject(
+        self, ref: SipCallRef, status: int, text: str = "", headers: tuple[Header, ...] = ()
+    ) -> None:
+        """Send a final refusal."""
+
+    def hang_up(
+        self, ref: SipCallRef, q850: int = 16, text: str = "", headers: tuple[Header, ...] = ()
+    ) -> None:
+        """End the call in whatever state it is: CANCEL, BYE, 603, or nothing left to do."""
+
+    def update_media(self, ref: SipCallRef, offer: str) -> None:
+        """Send a re-INVITE with our offer (hold, resume, codec change)."""
+
+    def answer_media(self, ref: SipCallRef, sdp: str) -> None:
+        """Answer a MediaOffered: the answer, or our offer when they sent none."""
+
+    def refuse_media(self, ref: SipCallRef, status: int = 488) -> None:
+        """Refuse a MediaOffered; the call goes on as it was."""
+
+    def send_info(self, ref: SipCallRef, content_type: str, body: str) -> None:
+        """Send an INFO inside the call."""

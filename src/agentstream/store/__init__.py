@@ -1,0 +1,1 @@
+"""Rows: accounts, numbers, flows, calls and streams."""

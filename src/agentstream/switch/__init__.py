@@ -1,0 +1,1 @@
+"""Runs live calls: the only crossroads of signalling, audio, streams, calls and flows."""

@@ -1,0 +1,1 @@
+"""Shipped doubles: a manual clock, scripts, a fake bot, a fake signalling engine."""
