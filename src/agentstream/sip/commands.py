@@ -1,0 +1,90 @@
+"""The commands of a SignalingEngine as values, for the endpoint and for the fake engine."""
+
+from dataclasses import dataclass
+
+from agentstream.sip.reports import Header, SipCallRef
+from agentstream.sip.signaling import Dial
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Send INVITE."""
+
+    ref: SipCallRef
+    dial: Dial
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Send a provisional answer (180, 183), with early media if `sdp` is set."""
+
+    ref: SipCallRef
+    status: int = 180
+    sdp: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Send 200 with our answer, or our offer when the INVITE had none."""
+
+    ref: SipCallRef
+    sdp: str
+    headers: tuple[Header, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Send a final refusal."""
+
+    ref: SipCallRef
+    status: int
+    text: str = ""
+    headers: tuple[Header, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End the call in whatever state it is."""
+
+    ref: SipCallRef
+    q850: int = 16
+    text: str = ""
+    headers: tuple[Header, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateMedia:
+    """Send our offer in a re-INVITE."""
+
+    ref: SipCallRef
+    offer: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerMedia:
+    """Answer a MediaOffered."""
+
+    ref: SipCallRef
+    sdp: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefuseMedia:
+    """Refuse a MediaOffered."""
+
+    ref: SipCallRef
+    status: int = 488
+
+
+@dataclass(frozen=True, slots=True)
+class SendInfo:
+    """Send INFO inside the call."""
+
+    ref: SipCallRef
+    content_type: str
+    body: str
+
+
+CallCommand = (
+    Place | Ring | Answer | Reject | HangUp | UpdateMedia | AnswerMedia | RefuseMedia | SendInfo
+)
