@@ -18,7 +18,7 @@ from agentstream.media.plan import (
 
 __version__: str
 
-class PortsExhausted(Exception):
+class PortsExhausted(Exception):  # noqa: N818 - the state of the ports, which is what we answer
     """No RTP port is free and rested."""
 
 class MediaError(Exception):
@@ -29,7 +29,7 @@ class Engine:
     """Worker threads and their ports. Methods return at once and never wait for the audio path."""
 
     def __init__(self, plan: EnginePlan) -> None:
-        """Bind the whole port range and start the threads; raises MediaError naming what is taken."""
+        """Bind the port range and start the threads; raises MediaError naming what is taken."""
     fd: int
     """Readable while events wait (eventfd)."""
     def events(self, limit: int = 1024) -> list[Event]:
@@ -45,7 +45,7 @@ class Engine:
 
 @final
 class Leg:
-    """A handle; commands are carried out in order on the leg's own thread. Unknown ids are ignored."""
+    """A handle; its commands run in order on the leg's own thread. Unknown ids are ignored."""
 
     leg_sid: str
     rtp_port: int
@@ -60,8 +60,11 @@ class Leg:
     def drain_stream(self, stream_sid: str) -> None:
         """Report StreamDrained once the bot's queued audio has been played (at once when empty)."""
     def close_stream(self, stream_sid: str, code: int, reason: str, last_text: str | None) -> None:
-        """Send `last_text` and a close frame; abort when still connecting. Ends with StreamClosed
-        (open) or StreamFailed(phase="aborted"); the close reply is waited for 5 s at most."""
+        """Send `last_text` and a close frame, or abort when still connecting.
+
+        Ends with StreamClosed (open) or StreamFailed(phase="aborted"); the close reply is waited
+        for 5 s at most.
+        """
     def drop_stream(self, stream_sid: str) -> None:
         """Forget what a closed stream left to play."""
     def play(self, plan: PromptPlan) -> None:
@@ -91,7 +94,12 @@ class Digit:
     """One key press, reported when it ends (AS-91)."""
 
     def __new__(
-        cls, leg_sid: str, at_ms: int, digit: str, duration_ms: int, source: Literal["rfc4733", "inband", "file"]
+        cls,
+        leg_sid: str,
+        at_ms: int,
+        digit: str,
+        duration_ms: int,
+        source: Literal["rfc4733", "inband", "file"],
     ) -> Digit: ...
     __match_args__ = ("leg_sid", "at_ms", "digit", "duration_ms", "source")
     leg_sid: str
@@ -104,7 +112,9 @@ class Digit:
 class RtpTimeout:
     """Nothing was received for `silent_ms`; reported once per silence."""
 
-    def __new__(cls, leg_sid: str, at_ms: int, silent_ms: int, ever_received: bool) -> RtpTimeout: ...
+    def __new__(
+        cls, leg_sid: str, at_ms: int, silent_ms: int, ever_received: bool
+    ) -> RtpTimeout: ...
     leg_sid: str
     at_ms: int
     silent_ms: int
@@ -138,8 +148,13 @@ class StreamFailed:
     """The socket did not open. `detail` is for a person: what was tried and what came back."""
 
     def __new__(
-        cls, leg_sid: str, at_ms: int, stream_sid: str,
-        phase: Literal["tcp", "tls", "upgrade", "aborted"], http_status: int, detail: str,
+        cls,
+        leg_sid: str,
+        at_ms: int,
+        stream_sid: str,
+        phase: Literal["tcp", "tls", "upgrade", "aborted"],
+        http_status: int,
+        detail: str,
     ) -> StreamFailed: ...
     leg_sid: str
     at_ms: int
@@ -209,8 +224,15 @@ class StreamClosed:
     """The socket has ended. Queued audio goes on playing until `drop_stream` or its end."""
 
     def __new__(
-        cls, leg_sid: str, at_ms: int, stream_sid: str, code: int, reason: str,
-        who: Literal["bot", "us", "network"], queued_ms: int, stats: StreamStats,
+        cls,
+        leg_sid: str,
+        at_ms: int,
+        stream_sid: str,
+        code: int,
+        reason: str,
+        who: Literal["bot", "us", "network"],
+        queued_ms: int,
+        stats: StreamStats,
     ) -> StreamClosed: ...
     leg_sid: str
     at_ms: int
@@ -274,14 +296,27 @@ class LegClosed:
     fault: str
 
 Event = (
-    MediaStarted | Digit | RtpTimeout | SourceChanged | StreamOpen | StreamFailed | BotMessage
-    | BotAudioStarted | MarkPlayed | Cleared | StreamDrained | StreamClosed | PlayFinished
-    | RecordingReady | RecordingFailed | LegClosed
+    MediaStarted
+    | Digit
+    | RtpTimeout
+    | SourceChanged
+    | StreamOpen
+    | StreamFailed
+    | BotMessage
+    | BotAudioStarted
+    | MarkPlayed
+    | Cleared
+    | StreamDrained
+    | StreamClosed
+    | PlayFinished
+    | RecordingReady
+    | RecordingFailed
+    | LegClosed
 )
 
 @final
 class LegStats:
-    """Counters of one leg over its life; times in milliseconds, MOS by the simplified G.107 E-model."""
+    """Counters of one leg over its life; MOS by the simplified E-model of G.107."""
 
     def __new__(cls) -> LegStats: ...
     packets_received: int

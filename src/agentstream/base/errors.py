@@ -14,7 +14,7 @@ class CommandError(AgentStreamError):
 
 
 class PeerError(AgentStreamError):
-    """The far end broke a rule (SIP 400, WebSocket 1002). `status` is what we answer, if anything."""
+    """The far end broke a rule (SIP 400, WebSocket 1002); `status` is what we answer."""
 
     def __init__(self, text: str, status: int = 400) -> None:
         super().__init__(text)

@@ -7,20 +7,20 @@ Time is an argument, so a test can live through a bad night in a millisecond. A 
 from typing import Protocol, TypeVar
 
 In_contra = TypeVar("In_contra", contravariant=True)
-Out_co = TypeVar("Out_co", covariant=True)
+Out = TypeVar("Out")
 
 
-class Machine(Protocol[In_contra, Out_co]):
+class Machine(Protocol[In_contra, Out]):
     """Pure state: no sockets, no clock, no chance."""
 
     @property
     def wake_at_ms(self) -> int | None:
         """When to call `wake`, if nothing comes first; None when no timer is set."""
 
-    def receive(self, happening: In_contra, now_ms: int) -> list[Out_co]:
+    def receive(self, happening: In_contra, now_ms: int) -> list[Out]:
         """Take one happening; return what follows, in order."""
 
-    def wake(self, now_ms: int) -> list[Out_co]:
+    def wake(self, now_ms: int) -> list[Out]:
         """Let timers that are due fire; harmless when none is."""
 
 

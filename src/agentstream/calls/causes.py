@@ -1,4 +1,4 @@
-"""Why a call or a leg ended, and what the other end is told: SIP status and Q.850 cause (RFC 8606)."""
+"""Why a call or a leg ended, and what the other end is told: SIP status and Q.850 cause."""
 
 from enum import Enum
 

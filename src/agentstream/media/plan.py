@@ -1,8 +1,8 @@
 """Plans: what Python hands to the native audio path, as frozen values.
 
 `agentstream._media` reads these objects by attribute. Units are in the names. Texts for the bot's
-socket are templates: a control character that can never stand inside valid JSON text marks each place
-that only the audio path can fill in, at the moment of sending.
+socket are templates: a control character that can never stand inside valid JSON text marks each
+place that only the audio path can fill in, at the moment of sending.
 """
 
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ class EnginePlan:
     rtp_port_high: int
     workers: int = 0  # 0: one per core
     port_rest_ms: int = 30_000  # a freed port is not used again before this
-    event_limit: int = 65_536  # events waiting for Python; beyond it the oldest counters give way
+    event_limit: int = 65_536  # waiting for Python; beyond it BotMessage gives way first
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class RtpLegPlan:
 
 @dataclass(frozen=True, slots=True)
 class FileLegPlan:
-    """A leg whose far end is a WAV file in and a WAV file out; it lives in real time, 8 or 16 kHz."""
+    """A leg whose far end is a WAV file in and a WAV file out, in real time, 8 or 16 kHz."""
 
     leg_sid: str
     input_path: str | None  # what the caller says; then silence
@@ -67,7 +67,7 @@ class CodecPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class RemotePlan:
+    """The far end of an RTP leg, from SDP; may be given again after a re-INVITE."""
     """The far end of an RTP leg, from SDP offer and answer; may be given again after a re-INVITE."""
 
     address: str
@@ -103,7 +103,9 @@ class StreamPlan:
     max_message_bytes: int = 1_048_576  # AS-155; above: close 1009
     buffer_ms: int = 600_000  # AS-125; above: the newest payloads are dropped and counted
     marks_on_clear: Literal["echo", "drop"] = "echo"  # AS-128
-    send_buffer_bytes: int = 1_048_576  # a bot that never reads: above, media is dropped and counted
+    send_buffer_bytes: int = (
+        1_048_576  # a bot that never reads: above, media is dropped and counted
+    )
     ping_interval_ms: int = 20_000  # AS-118; 0: never
     pong_timeout_ms: int = 60_000
     verify_tls: bool = True  # AS-38

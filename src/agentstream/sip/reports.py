@@ -52,7 +52,10 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class MediaOffered:
-    """A re-INVITE or UPDATE. Reply with `answer_media` or `refuse_media`; `offer` None asks for ours."""
+    """A re-INVITE or UPDATE; reply with `answer_media` or `refuse_media`.
+
+    `offer` None asks for ours.
+    """
 
     ref: SipCallRef
     offer: str | None
@@ -87,8 +90,8 @@ class InfoReceived:
 class Ended:
     """The call is over, whatever it was before; the last report of this ref.
 
-    `status` is the SIP status where one ended it (486, 487, 408, 503 ...), else 0; `q850` comes from a
-    Reason header, else 0. `text` is for a person.
+    `status` is the SIP status where one ended it (486, 487, 408, 503 ...), else 0; `q850` comes
+    from a Reason header, else 0. `text` is for a person.
     """
 
     ref: SipCallRef

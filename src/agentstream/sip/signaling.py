@@ -1,7 +1,7 @@
 """The one interface between the product and SIP; another engine can be put in its place.
 
-Commands return at once; what becomes of them comes back as reports. A command for a call that is over
-is ignored: the report `Ended` is on its way or was already given.
+Commands return at once; what becomes of them comes back as reports. A command for a call that is
+over is ignored: the report `Ended` is on its way or was already given.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ class Dial:
 
 
 class SignalingEngine(Protocol):
-    """Places and takes calls. Reports go to the function given to `on_report`, on the event loop."""
+    """Places and takes calls; reports go to the function given to `on_report`, on the loop."""
 
     def on_report(self, receive: Callable[[Report], None]) -> None:
         """Set who receives reports; call once, before `start`."""
