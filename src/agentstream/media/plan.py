@@ -67,15 +67,16 @@ class CodecPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class RemotePlan:
     """The far end of an RTP leg, from SDP; may be given again after a re-INVITE."""
-    """The far end of an RTP leg, from SDP offer and answer; may be given again after a re-INVITE."""
 
     address: str
     port: int
     codecs: tuple[CodecPlan, ...]  # the first is what we send; any may be received
     rtcp_port: int | None = None  # None: rtcp-mux, RTCP shares the RTP port
     ptime_ms: int = 20  # what we send; 10 to 60 in steps of 10
-    dtmf_payload_type: int | None = None  # RFC 4733
+    dtmf_payload_type: int | None = None  # RFC 4733; what we send, and may receive
+    dtmf_receive_payload_type: int | None = None  # set when they send under another number
     cn_payload_type: int | None = 13  # RFC 3389
     sends: bool = True  # we send media (their direction lets us)
     receives: bool = True
