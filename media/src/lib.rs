@@ -1,5 +1,9 @@
 //! The audio path of AgentStream, imported from Python as `agentstream._media`.
 
+pub mod audio;
+pub mod rtp;
+pub mod stats;
+
 #[cfg(feature = "extension-module")]
 use pyo3::prelude::*;
 

@@ -1,0 +1,84 @@
+//! The three telephone codecs behind one face: payload bytes to samples and back.
+
+use super::{g711, g722};
+
+/// A codec that a call may negotiate. All three use an RTP clock of 8000 Hz.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codec {
+    /// G.711 µ-law, 64 kbit/s, 8 kHz; RTP payload type 0.
+    Pcmu,
+    /// G.711 A-law, 64 kbit/s, 8 kHz; RTP payload type 8.
+    Pcma,
+    /// G.722 at 64 kbit/s, 16 kHz; RTP payload type 9.
+    G722,
+}
+
+impl Codec {
+    /// Samples per second of the sound itself.
+    pub const fn rate_hz(self) -> u32 {
+        match self {
+            Codec::Pcmu | Codec::Pcma => 8_000,
+            // RFC 3551 §4.5.2: it samples at 16 kHz although its RTP clock says 8000.
+            Codec::G722 => 16_000,
+        }
+    }
+
+    /// Samples in `ms` milliseconds of sound.
+    pub const fn samples(self, ms: u32) -> usize {
+        (self.rate_hz() / 1_000 * ms) as usize
+    }
+}
+
+/// Payload bytes to samples; G.722 remembers what came before.
+#[derive(Clone, Debug)]
+pub enum Decoder {
+    Pcmu,
+    Pcma,
+    G722(Box<g722::Decoder>),
+}
+
+impl Decoder {
+    pub fn new(codec: Codec) -> Self {
+        match codec {
+            Codec::Pcmu => Decoder::Pcmu,
+            Codec::Pcma => Decoder::Pcma,
+            Codec::G722 => Decoder::G722(Box::default()),
+        }
+    }
+
+    /// Appends the samples of `payload`, at the codec's rate, to `pcm`.
+    pub fn decode(&mut self, payload: &[u8], pcm: &mut Vec<i16>) {
+        match self {
+            Decoder::Pcmu => g711::decode_ulaw(payload, pcm),
+            Decoder::Pcma => g711::decode_alaw(payload, pcm),
+            Decoder::G722(decoder) => decoder.decode(payload, pcm),
+        }
+    }
+}
+
+/// Samples to payload bytes; G.722 remembers what came before.
+#[derive(Clone, Debug)]
+pub enum Encoder {
+    Pcmu,
+    Pcma,
+    G722(Box<g722::Encoder>),
+}
+
+impl Encoder {
+    pub fn new(codec: Codec) -> Self {
+        match codec {
+            Codec::Pcmu => Encoder::Pcmu,
+            Codec::Pcma => Encoder::Pcma,
+            Codec::G722 => Encoder::G722(Box::default()),
+        }
+    }
+
+    /// Appends the payload bytes of `pcm`, which is at the codec's rate.
+    pub fn encode(&mut self, pcm: &[i16], payload: &mut Vec<u8>) {
+        match self {
+            Encoder::Pcmu => g711::encode_ulaw(pcm, payload),
+            Encoder::Pcma => g711::encode_alaw(pcm, payload),
+            Encoder::G722(encoder) => encoder.encode(pcm, payload),
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What sound is made of: codecs, rates, concealment, noise, tones. No packet, no clock, no thread.
+//!
+//! Samples are 16-bit linear mono (`i16`) everywhere; a rate is in hertz and named `rate_hz`.
+
+pub mod codec;
+pub mod g711;
+pub mod g722;
+pub mod mixer;
+pub mod noise;
+pub mod plc;
+pub mod resample;
+pub mod tones;
+
+pub use codec::Codec;

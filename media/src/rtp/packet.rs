@@ -1,0 +1,84 @@
+//! The RTP packet (RFC 3550 §5.1): parsed where it arrives, written in front of a payload.
+//!
+//! ```text
+//!   0                   1                   2                   3
+//!   0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//!  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//!  |V=2|P|X|  CC   |M|     PT      |       sequence number         |
+//!  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//!  |                           timestamp                           |
+//!  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//!  |           synchronization source (SSRC) identifier            |
+//!  +=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+
+//!  |            CC contributing sources, four bytes each           |
+//!  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//!  | X: profile (2 bytes) · length n (2 bytes) · n words           |
+//!  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//!  | payload …               P: padding, its last byte is its size |
+//!  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//! ```
+
+/// Bytes of the header that every packet has.
+pub const HEADER_BYTES: usize = 12;
+/// The longest datagram we look into; an Ethernet frame carries no more.
+pub const DATAGRAM_LIMIT: usize = 1_500;
+
+/// One RTP packet, borrowed from the datagram it came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet<'a> {
+    pub marker: bool,
+    pub payload_type: u8,
+    pub sequence: u16,
+    /// In ticks of the RTP clock; 8000 per second for every codec here.
+    pub timestamp: u32,
+    pub ssrc: u32,
+    pub payload: &'a [u8],
+}
+
+impl<'a> Packet<'a> {
+    /// Reads a datagram; `None` when it is not a well-formed RTP packet of version 2.
+    pub fn parse(datagram: &'a [u8]) -> Option<Self> {
+        let (header, rest) = datagram.split_first_chunk::<HEADER_BYTES>()?;
+        if datagram.len() > DATAGRAM_LIMIT || header[0] >> 6 != 2 {
+            return None;
+        }
+        let contributors = usize::from(header[0] & 0x0f) * 4;
+        let mut payload = rest.get(contributors..)?;
+        if header[0] & 0x10 != 0 {
+            let words = u16::from_be_bytes([*payload.get(2)?, *payload.get(3)?]);
+            payload = payload.get(4 + usize::from(words) * 4..)?;
+        }
+        if header[0] & 0x20 != 0 {
+            let padding = usize::from(*payload.last()?);
+            if padding == 0 {
+                return None;
+            }
+            payload = payload.get(..payload.len().checked_sub(padding)?)?;
+        }
+        Some(Packet {
+            marker: header[1] & 0x80 != 0,
+            payload_type: header[1] & 0x7f,
+            sequence: u16::from_be_bytes([header[2], header[3]]),
+            timestamp: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),
+            ssrc: u32::from_be_bytes([header[8], header[9], header[10], header[11]]),
+            payload,
+        })
+    }
+
+    /// The header of this packet, without contributors, extension or padding.
+    pub fn header(&self) -> [u8; HEADER_BYTES] {
+        let mut header = [0; HEADER_BYTES];
+        header[0] = 2 << 6;
+        header[1] = u8::from(self.marker) << 7 | self.payload_type & 0x7f;
+        header[2..4].copy_from_slice(&self.sequence.to_be_bytes());
+        header[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
+        header[8..12].copy_from_slice(&self.ssrc.to_be_bytes());
+        header
+    }
+
+    /// Appends header and payload to `datagram`.
+    pub fn write(&self, datagram: &mut Vec<u8>) {
+        datagram.extend_from_slice(&self.header());
+        datagram.extend_from_slice(self.payload);
+    }
+}
