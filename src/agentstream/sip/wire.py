@@ -1,0 +1,290 @@
+"""Bytes to messages and back (RFC 3261 §7, §25): strict, bounded, and never anything but PeerError.
+
+start line CRLF  *(name ":" value CRLF)  CRLF  body
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agentstream.base.errors import CommandError, PeerError
+from agentstream.sip.headers import (
+    parse_cseq,
+    parse_name_addr,
+    parse_name_addr_list,
+    parse_via_list,
+)
+from agentstream.sip.message import (
+    SPELLINGS,
+    BadRequestError,
+    Headers,
+    Message,
+    Request,
+    Response,
+    canonical,
+)
+from agentstream.sip.uri import parse_uri
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on one message; above them it is refused with 513 (or 400 for a count)."""
+
+    message_bytes: int = 65_536
+    line_chars: int = 8_192
+    headers: int = 128
+    vias: int = 70  # as many as Max-Forwards starts with
+
+
+LIMITS = Limits()
+
+_WORD = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
+_REQUEST_LINE = re.compile(r"([A-Za-z0-9\-.!%*_+`'~]+) ([^\s<>\"]+) (SIP/[0-9]+\.[0-9]+)", re.I)
+_STATUS_LINE = re.compile(r"(SIP/[0-9]+\.[0-9]+) ([1-6][0-9]{2}) (.*)", re.I)
+_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
+# A control character may only stand behind a backslash, in a quoted-pair (RFC 3261 §25.1).
+_CONTROL = re.compile(r"(?<!\\)[\x00-\x08\x0a-\x1f\x7f]")
+_NUMBER = re.compile(r"0*([0-9]{1,10})")
+_LENGTH = re.compile(
+    rb"\r\n(?:content-length|l)[ \t]*:(?:[ \t]|\r\n[ \t])*0*([0-9]{1,10})[ \t]*(?=\r\n)", re.I
+)
+_ONCE = frozenset(
+    ("Call-ID", "CSeq", "From", "To", "Max-Forwards", "Content-Length", "Content-Type", "Expires")
+)
+
+
+def parse_datagram(data: bytes, limits: Limits = LIMITS) -> Message:
+    """Parse one whole message. Raises PeerError, for a request its subclass BadRequestError.
+
+    Bytes beyond Content-Length are dropped, as a datagram may be padded (RFC 3261 §18.3).
+    """
+    if len(data) > limits.message_bytes:
+        raise PeerError("message too large", 513)
+    head, _, body = data.lstrip(b"\r\n").partition(b"\r\n\r\n")
+    text = head.decode("utf-8", "surrogateescape")
+    if "\r\n " in text or "\r\n\t" in text:
+        text = _FOLD.sub(" ", text)
+    lines = text.split("\r\n")
+    start = lines[0]
+    if start[:4].upper() == "SIP/":
+        return _parse_response(lines, body, limits)
+    return _parse_request(lines, body, limits)
+
+
+def encode(message: Message) -> bytes:
+    """Format a message and its Content-Length. Raises CommandError on a stray line break."""
+    if isinstance(message, Request):
+        start = f"{message.method} {message.uri} SIP/2.0\r\n"
+    else:
+        start = f"SIP/2.0 {message.status} {message.reason}\r\n"
+    items = [item for item in message.headers if item[0] != "Content-Length"]
+    lines = "".join([f"{name}: {value}\r\n" for name, value in items])
+    text = f"{start}{lines}Content-Length: {len(message.body)}\r\n\r\n"
+    if text.count("\n") != len(items) + 3 or text.count("\r") != len(items) + 3:
+        raise CommandError("a message line cannot hold a line break")
+    return text.encode("utf-8", "surrogateescape") + message.body
+
+
+def _parse_request(lines: list[str], body: bytes, limits: Limits) -> Request:
+    try:
+        return _read_request(lines, body, limits)
+    except PeerError as error:
+        broken = _salvage(lines[0].partition(" ")[0], lines)
+        raise BadRequestError(str(error), error.status, broken) from error
+
+
+def _read_request(lines: list[str], body: bytes, limits: Limits) -> Request:
+    match = _REQUEST_LINE.fullmatch(lines[0])
+    if match is None:
+        raise PeerError("malformed request line")
+    if match[3].upper() != "SIP/2.0":
+        raise PeerError("SIP version not supported", 505)
+    request = Request(match[1], match[2], _parse_headers(lines, limits))
+    request.body = _cut_body(request.headers, body)
+    _check(request)
+    if request.cseq.method != request.method:
+        raise PeerError("CSeq names another method")
+    if parse_uri(request.uri).headers:
+        raise PeerError("Request-URI with headers")
+    return request
+
+
+def _parse_response(lines: list[str], body: bytes, limits: Limits) -> Response:
+    match = _STATUS_LINE.fullmatch(lines[0])
+    if match is None:
+        raise PeerError("malformed status line")
+    if match[1].upper() != "SIP/2.0":
+        raise PeerError("SIP version not supported", 505)
+    response = Response(int(match[2]), match[3], _parse_headers(lines, limits))
+    response.body = _cut_body(response.headers, body)
+    _check(response)
+    return response
+
+
+def _parse_headers(lines: list[str], limits: Limits) -> Headers:
+    if len(lines) > limits.headers + 1:
+        raise PeerError("too many headers", 513)
+    items: list[tuple[str, str]] = []
+    names = SPELLINGS
+    for line in lines[1:]:
+        name, colon, value = line.partition(":")
+        known = names.get(name)
+        if known is None:
+            known = _unusual_name(name, colon)
+        items.append((known, value.strip(" \t")))
+    text = "".join(lines)
+    if _CONTROL.search(text):
+        raise PeerError("control character in a header")
+    if len(text) > limits.line_chars and max(map(len, lines)) > limits.line_chars:
+        raise PeerError("header line too long", 513)
+    return Headers.trusted(items)
+
+
+def _unusual_name(name: str, colon: str) -> str:
+    name = name.rstrip(" \t")
+    if not colon or _WORD.fullmatch(name) is None:
+        raise PeerError("malformed header line")
+    return canonical(name)
+
+
+def _cut_body(headers: Headers, body: bytes) -> bytes:
+    text = headers.get("Content-Length")
+    if text is None:
+        return body
+    length = _number(text, "Content-Length", 2**31)
+    if length > len(body):
+        raise PeerError("body shorter than Content-Length")
+    return body[:length]
+
+
+def _check(message: Message) -> None:
+    seen: set[str] = set()
+    vias = 0
+    for name, value in message.headers:
+        if name in _ONCE:
+            if name in seen:
+                raise PeerError(f"{name} given twice")
+        elif name == "Via":
+            vias += 1
+        seen.add(name)
+        check = _CHECKS.get(name)
+        if check is not None:
+            check(value)
+    for name in ("Via", "From", "To", "Call-ID", "CSeq"):
+        if name not in seen:
+            raise PeerError(f"{name} missing")
+
+
+def _salvage(method: str, lines: list[str]) -> Request:
+    kept: list[tuple[str, str]] = []
+    for line in lines[1 : LIMITS.headers]:
+        name, _, value = line.partition(":")
+        known = canonical(name.strip(" \t"))
+        if known in ("Via", "From", "To", "Call-ID", "CSeq") and not _CONTROL.search(value):
+            kept.append((known, value.strip(" \t")))
+    return Request(method, "", Headers.trusted(kept))
+
+
+def _number(text: str, name: str, above: int) -> int:
+    match = _NUMBER.fullmatch(text)
+    if match is None or int(match[1]) >= above:
+        raise PeerError(f"malformed {name}")
+    return int(match[1])
+
+
+def _check_call_id(text: str) -> None:
+    if not text or " " in text or "\t" in text:
+        raise PeerError("malformed Call-ID")
+
+
+def _check_contact(text: str) -> None:
+    if text != "*":
+        parse_name_addr_list((text,))
+
+
+_CHECKS: dict[str, Callable[[str], object]] = {
+    "Via": lambda text: parse_via_list((text,)),
+    "From": parse_name_addr,
+    "To": parse_name_addr,
+    "Call-ID": _check_call_id,
+    "CSeq": parse_cseq,
+    "Max-Forwards": lambda text: _number(text, "Max-Forwards", 256),
+    "Expires": lambda text: _number(text, "Expires", 2**32),
+    "Contact": _check_contact,
+    "Route": lambda text: parse_name_addr_list((text,)),
+    "Record-Route": lambda text: parse_name_addr_list((text,)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAlive:
+    """RFC 5626 §3.5.1: a ping (double CRLF, to be answered with one CRLF) or a pong (one CRLF)."""
+
+    is_ping: bool
+
+
+class StreamParser:
+    """Cuts a TCP or TLS stream into whole messages; each is then read by `parse_datagram`."""
+
+    def __init__(self, limits: Limits = LIMITS) -> None:
+        self._limits = limits
+        self._buffer = bytearray()
+        self._head_bytes = 0  # how far the buffer was searched for the end of the head
+        self._whole_bytes = 0  # size of the message at the front, 0 while its head is not complete
+        self._is_broken = False
+
+    def feed(self, data: bytes) -> list[bytes | KeepAlive | PeerError]:
+        """Return what is complete, in order. After a PeerError the stream is beyond repair."""
+        frames: list[bytes | KeepAlive | PeerError] = []
+        if self._is_broken:
+            return frames
+        self._buffer += data
+        try:
+            while (frame := self._next()) is not None:
+                frames.append(frame)
+        except PeerError as error:
+            self._is_broken = True
+            self._buffer.clear()
+            frames.append(error)
+        return frames
+
+    def _next(self) -> bytes | KeepAlive | None:
+        buffer = self._buffer
+        if not self._whole_bytes:
+            if buffer[:1] == b"\r" or buffer[:1] == b"\n":
+                return self._keep_alive()
+            self._find_head()
+        if not self._whole_bytes or len(buffer) < self._whole_bytes:
+            return None
+        frame = bytes(buffer[: self._whole_bytes])
+        del buffer[: self._whole_bytes]
+        self._whole_bytes = self._head_bytes = 0
+        return frame
+
+    def _keep_alive(self) -> KeepAlive | None:
+        buffer = self._buffer
+        if buffer[:4] == b"\r\n\r\n":
+            del buffer[:4]
+            return KeepAlive(is_ping=True)
+        if b"\r\n\r\n".startswith(buffer[:4]) and len(buffer) != 2:
+            return None
+        if buffer[:2] != b"\r\n":
+            raise PeerError("line break of the wrong kind between messages")
+        del buffer[:2]
+        return KeepAlive(is_ping=False)
+
+    def _find_head(self) -> None:
+        buffer = self._buffer
+        end = buffer.find(b"\r\n\r\n", max(0, self._head_bytes - 3))
+        self._head_bytes = len(buffer)
+        if end < 0:
+            if len(buffer) > self._limits.message_bytes:
+                raise PeerError("message too large", 513)
+            return
+        # RFC 3261 §18.3: on a stream, Content-Length says where the message ends.
+        found = _LENGTH.findall(buffer, 0, end)
+        if len(found) != 1:
+            raise PeerError("one Content-Length is needed on a stream")
+        self._whole_bytes = end + 4 + int(found[0])
+        if self._whole_bytes > self._limits.message_bytes:
+            raise PeerError("message too large", 513)
