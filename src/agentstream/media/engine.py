@@ -1,0 +1,90 @@
+"""The media engine as the product sees it: the shape of `agentstream._media`, and of its double."""
+
+from typing import Protocol
+
+from agentstream._media import EngineStats, Event
+from agentstream.media.plan import (
+    FileLegPlan,
+    PromptPlan,
+    RecordPlan,
+    RemotePlan,
+    RtpLegPlan,
+    StreamPlan,
+)
+
+
+class MediaLeg(Protocol):
+    """One leg's audio; see `agentstream._media.Leg` for each method."""
+
+    @property
+    def leg_sid(self) -> str:
+        """The plan's id."""
+
+    @property
+    def rtp_port(self) -> int:
+        """The local RTP port; 0 for a file leg."""
+
+    def connect(self, plan: RemotePlan) -> None:
+        """Start or change the media towards the far end."""
+
+    def start(self) -> None:
+        """Start the clock of a file leg."""
+
+    def open_stream(self, plan: StreamPlan) -> None:
+        """Dial the bot."""
+
+    def send_text(self, stream_sid: str, text: str) -> None:
+        """Send one text message to the bot."""
+
+    def drain_stream(self, stream_sid: str) -> None:
+        """Report StreamDrained once the queued audio has been played."""
+
+    def close_stream(self, stream_sid: str, code: int, reason: str, last_text: str | None) -> None:
+        """Say goodbye to the bot."""
+
+    def drop_stream(self, stream_sid: str) -> None:
+        """Forget what a closed stream left to play."""
+
+    def play(self, plan: PromptPlan) -> None:
+        """Play a file."""
+
+    def stop_play(self) -> None:
+        """Stop the file that plays."""
+
+    def send_digits(self, digits: str, tone_ms: int = 100, gap_ms: int = 70) -> None:
+        """Press keys."""
+
+    def record(self, plan: RecordPlan) -> None:
+        """Record the leg."""
+
+    def stop_recording(self, recording_sid: str) -> None:
+        """Finish a recording."""
+
+    def close(self) -> None:
+        """End the leg."""
+
+
+class MediaEngine(Protocol):
+    """Worker threads and ports; see `agentstream._media.Engine` for each method."""
+
+    @property
+    def fd(self) -> int:
+        """Readable while events wait."""
+
+    def events(self, limit: int = 1024) -> list[Event]:
+        """Take the events that wait."""
+
+    def open_rtp_leg(self, plan: RtpLegPlan) -> MediaLeg:
+        """Open a leg with a port of its own; raises PortsExhausted."""
+
+    def open_file_leg(self, plan: FileLegPlan) -> MediaLeg:
+        """Open a leg between two WAV files."""
+
+    def free_ports(self) -> int:
+        """Count the port pairs that a call could have now."""
+
+    def stats(self) -> EngineStats:
+        """Return the counters."""
+
+    def close(self) -> None:
+        """End every leg and stop the threads."""
