@@ -1,0 +1,147 @@
+"""Effects: work that a call orders from the switch. Their order is the order of the work.
+
+Every effect is safe to perform when its leg, prompt, stream or recording has ended meanwhile: then
+there is nothing to do, and the report of that end is on its way or was already given.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from agentstream.base.ids import LegSid, PromptId, RecordingSid, StreamSid
+from agentstream.calls.causes import Cause
+from agentstream.calls.commands import Prompt, RecordingSpec, StreamSpec
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLeg:
+    """Answer; report LegAnswered once the leg is up."""
+
+    leg_sid: LegSid
+
+
+@dataclass(frozen=True, slots=True)
+class RejectLeg:
+    """Refuse a leg that rings here; report LegEnded."""
+
+    leg_sid: LegSid
+    cause: Cause
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EndLeg:
+    """Hang up a leg, whatever its state; report LegEnded. Its media stays until ReleaseLeg."""
+
+    leg_sid: LegSid
+    cause: Cause
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseLeg:
+    """Free the leg's media: its signalling and everything that ran on it have ended.
+
+    Given exactly once for every leg, and nothing is ordered for this leg afterwards.
+    """
+
+    leg_sid: LegSid
+
+
+@dataclass(frozen=True, slots=True)
+class PlayPrompt:
+    """Play to the leg, replacing what plays there; report PromptEnded."""
+
+    leg_sid: LegSid
+    prompt_id: PromptId
+    prompt: Prompt
+    loops: int = 1  # 0: endless
+    max_ms: int = 0  # 0: no limit
+
+
+@dataclass(frozen=True, slots=True)
+class StopPrompt:
+    """Stop a prompt, also one that is still being fetched or spoken; report PromptEnded."""
+
+    leg_sid: LegSid
+    prompt_id: PromptId
+
+
+@dataclass(frozen=True, slots=True)
+class StartStream:
+    """Resolve, connect, greet the bot; report StreamStarted, and in any case StreamEnded.
+
+    When a `recording_sid` is given, RecordLeg and EndRecording come as effects of their own; it
+    is here only so that the outcome can name the recording's address.
+    """
+
+    leg_sid: LegSid
+    stream_sid: StreamSid
+    spec: StreamSpec
+    recording_sid: RecordingSid | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TellStream:
+    """Tell the bot that a key was pressed."""
+
+    stream_sid: StreamSid
+    digit: str
+    duration_ms: int
+
+
+StreamEnd = Literal["stopped", "callended", "shutdown"]
+
+
+@dataclass(frozen=True, slots=True)
+class EndStream:
+    """End a stream in whatever state it is (ST-7, ST-13, ST-14, ST-18); report StreamEnded.
+
+    `callended`: the party at the leg's far end has gone, so the outcome is cancelled by the user;
+    `stopped`: we end it; `shutdown`: so does a drain, with close code 1001.
+    """
+
+    stream_sid: StreamSid
+    why: StreamEnd
+
+
+@dataclass(frozen=True, slots=True)
+class RecordLeg:
+    """Begin a recording; report RecordingReady or RecordingFailed when it has ended."""
+
+    leg_sid: LegSid
+    recording_sid: RecordingSid
+    spec: RecordingSpec
+
+
+@dataclass(frozen=True, slots=True)
+class EndRecording:
+    """Finish a recording."""
+
+    leg_sid: LegSid
+    recording_sid: RecordingSid
+
+
+@dataclass(frozen=True, slots=True)
+class PressDigits:
+    """Send keys to the leg's far end."""
+
+    leg_sid: LegSid
+    digits: str
+    tone_ms: int
+    gap_ms: int
+
+
+Effect = (
+    AnswerLeg
+    | RejectLeg
+    | EndLeg
+    | ReleaseLeg
+    | PlayPrompt
+    | StopPrompt
+    | StartStream
+    | TellStream
+    | EndStream
+    | RecordLeg
+    | EndRecording
+    | PressDigits
+)

@@ -1,0 +1,170 @@
+"""Events: facts of a call, for flows, timelines, webhooks and call records.
+
+A call's first event is CallStarted, its last CallEnded; both are told exactly once. The time of an
+event is the `now_ms` that the switch gave when it came out.
+"""
+
+from dataclasses import dataclass
+
+from agentstream.base.ids import CallSid, LegSid, PromptId, RecordingSid, StreamSid
+from agentstream.calls.causes import Cause, Party
+from agentstream.calls.record import CallRecord, CallSetup
+from agentstream.calls.reports import StreamOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """The first leg is there: a call rings here, or is being placed."""
+
+    call_sid: CallSid
+    leg_sid: LegSid
+    setup: CallSetup
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """The first leg is up."""
+
+    call_sid: CallSid
+    leg_sid: LegSid
+
+
+@dataclass(frozen=True, slots=True)
+class MediaBegan:
+    """Audio from a leg's far end arrives for the first time."""
+
+    call_sid: CallSid
+    leg_sid: LegSid
+
+
+@dataclass(frozen=True, slots=True)
+class MediaStopped:
+    """Audio from a leg's far end stays away."""
+
+    call_sid: CallSid
+    leg_sid: LegSid
+    silent_ms: int
+    ever_flowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DigitReceived:
+    """A party pressed a key."""
+
+    call_sid: CallSid
+    leg_sid: LegSid
+    digit: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PromptFinished:
+    """A prompt is over; `error` says why it could not be played."""
+
+    call_sid: CallSid
+    leg_sid: LegSid
+    prompt_id: PromptId
+    completed: bool
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRequested:
+    """A stream is being opened; `url` still has its credentials and must be masked before show."""
+
+    call_sid: CallSid
+    leg_sid: LegSid
+    stream_sid: StreamSid
+    url: str
+    name: str
+    two_way: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOpened:
+    """A bot has accepted a stream."""
+
+    call_sid: CallSid
+    leg_sid: LegSid
+    stream_sid: StreamSid
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFinished:
+    """A stream is over."""
+
+    call_sid: CallSid
+    leg_sid: LegSid
+    stream_sid: StreamSid
+    outcome: StreamOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingFinished:
+    """A recording is whole, or broke off with `error`."""
+
+    call_sid: CallSid
+    leg_sid: LegSid
+    recording_sid: RecordingSid
+    duration_ms: int
+    url: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppletEntered:
+    """The flow reached an applet."""
+
+    call_sid: CallSid
+    applet: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppletLeft:
+    """The flow left an applet by an exit; `to` "" when the exit leads nowhere.
+
+    `reason` is one sentence for a person, or empty.
+    """
+
+    call_sid: CallSid
+    applet: str
+    exit: str
+    to: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallHungUp:
+    """Somebody ended the call; what still runs is being ended. Nothing can be asked any more."""
+
+    call_sid: CallSid
+    cause: Cause
+    party: Party
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """Nothing of the call runs any more."""
+
+    call_sid: CallSid
+    record: CallRecord
+
+
+Event = (
+    CallStarted
+    | CallAnswered
+    | MediaBegan
+    | MediaStopped
+    | DigitReceived
+    | PromptFinished
+    | StreamRequested
+    | StreamOpened
+    | StreamFinished
+    | RecordingFinished
+    | AppletEntered
+    | AppletLeft
+    | CallHungUp
+    | CallEnded
+)

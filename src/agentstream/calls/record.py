@@ -1,0 +1,109 @@
+"""What a call is born with, and what is written down when it has ended."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from agentstream.base.ids import AccountSid, CallSid, FlowSid, LegSid, RecordingSid, StreamSid
+from agentstream.calls.causes import Cause, Party
+from agentstream.calls.reports import StreamOutcome
+
+Direction = Literal["inbound", "outbound"]
+CallStatus = Literal["completed", "busy", "failed", "no-answer", "canceled"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallSetup:
+    """Everything that is known of a call before anything happens in it."""
+
+    call_sid: CallSid
+    account_sid: AccountSid
+    direction: Direction
+    from_number: str
+    to_number: str
+    started_at: datetime  # wall time, UTC, of the `now_ms` that the Call is made with
+    flow_sid: FlowSid | None = None  # None: no flow; the call does what commands say
+    trunk_sid: str = ""
+    custom_field: str = ""
+    forwarded_from: str = ""
+    variables: tuple[tuple[str, str], ...] = ()  # more names for templates, e.g. from SIP headers
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """How long a call may take, in milliseconds. The earliest limit wins (AS-49)."""
+
+    setup_ms: int = 180_000  # from the start until somebody has answered
+    call_ms: int = 14_400_000  # from the answer
+    closing_ms: int = 30_000  # from the hang-up: for the bot's goodbye, recordings, the flow's rest
+    stream_close_ms: int = 15_000  # from the wish to end a stream until it must have ended
+    ends_without_media: bool = True  # MediaLost ends the call
+
+
+@dataclass(frozen=True, slots=True)
+class LegRecord:
+    """One leg of a call record; times as in CallRecord."""
+
+    leg_sid: LegSid
+    direction: Direction
+    remote: str
+    started_ms: int
+    rang_ms: int | None
+    answered_ms: int | None
+    ended_ms: int | None  # None: its end was never reported
+    cause: Cause | None
+    ended_by: Party | None
+    had_media: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRecord:
+    """One stream of a call record; times as in CallRecord."""
+
+    stream_sid: StreamSid
+    leg_sid: LegSid
+    name: str
+    two_way: bool
+    requested_ms: int
+    opened_ms: int | None
+    ended_ms: int
+    outcome: StreamOutcome
+    recording_sid: RecordingSid | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRecord:
+    """One recording of a call record; `error` is empty when it is whole."""
+
+    recording_sid: RecordingSid
+    leg_sid: LegSid
+    duration_ms: int
+    path: str
+    url: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """The row that is written when a call ends. `*_ms` count from the call's start."""
+
+    setup: CallSetup
+    status: CallStatus
+    cause: Cause
+    ended_by: Party
+    text: str  # one sentence for a person: why it ended
+    rang_ms: int | None
+    answered_ms: int | None
+    hung_up_ms: int  # the talk is over
+    ended_ms: int  # nothing runs any more
+    rang_at: datetime | None
+    answered_at: datetime | None
+    ended_at: datetime  # wall time of `hung_up_ms`
+    duration_ms: int  # from the start to the hang-up
+    talk_ms: int  # from the answer to the hang-up; 0 when never answered
+    billable_s: int  # `talk_ms` in seconds, rounded up
+    digits: int  # keys pressed by all parties
+    stray_reports: int  # reports that were ignored
+    legs: tuple[LegRecord, ...] = field(default=())
+    streams: tuple[StreamRecord, ...] = field(default=())
+    recordings: tuple[RecordingRecord, ...] = field(default=())

@@ -1,0 +1,147 @@
+"""Reports: what the world did to a call, in words that name neither signalling nor sockets.
+
+The switch translates what its engines tell into these and posts them to the call. A report about
+something that the call does not know (any more) is ignored and counted.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from agentstream.base.ids import LegSid, PromptId, RecordingSid, StreamSid
+from agentstream.calls.causes import Cause, Party
+
+
+@dataclass(frozen=True, slots=True)
+class LegOffered:
+    """A party calls; its leg rings until it is answered, rejected or gone."""
+
+    leg_sid: LegSid
+    remote: str = ""  # where it comes from, for people: "udp:192.0.2.1:5060", "file:hello.wav"
+
+
+@dataclass(frozen=True, slots=True)
+class LegRang:
+    """A party that we dial is being alerted."""
+
+    leg_sid: LegSid
+
+
+@dataclass(frozen=True, slots=True)
+class LegAnswered:
+    """The leg is up both ways: ours was acknowledged, or the party that we dial has answered."""
+
+    leg_sid: LegSid
+
+
+@dataclass(frozen=True, slots=True)
+class LegEnded:
+    """The leg is over, whoever ended it; the last report of this leg.
+
+    `party` and `cause` count only if nobody had ended the call before. `text` is one sentence
+    for a person, or empty.
+    """
+
+    leg_sid: LegSid
+    cause: Cause
+    party: Party
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFlowing:
+    """The first audio from the leg's far end has arrived."""
+
+    leg_sid: LegSid
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLost:
+    """No audio came from the leg's far end for too long (SIP-45); not while it is on hold."""
+
+    leg_sid: LegSid
+    silent_ms: int
+    ever_flowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DigitPressed:
+    """The leg's party pressed one key; told when the key is released (AS-91)."""
+
+    leg_sid: LegSid
+    digit: str  # one of 0123456789*#ABCD
+    duration_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PromptEnded:
+    """A prompt is over: played to its end, stopped, replaced, or (`error`) never playable."""
+
+    prompt_id: PromptId
+    completed: bool
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStarted:
+    """The bot has accepted the stream: it has `connected` and `start`, audio flows."""
+
+    stream_sid: StreamSid
+
+
+StreamStatus = Literal["completed", "failed", "cancelled"]
+DisconnectedBy = Literal["user", "bot", "NA"]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOutcome:
+    """How a stream ended, in the words that a Passthru repeats (PT-20, ST-30)."""
+
+    status: StreamStatus
+    disconnected_by: DisconnectedBy = "NA"
+    error: str = ""  # opaque; connect failures begin with "3009 " (AS-166)
+    detailed_status: str = ""  # "Streaming_call_throttled" (AS-50)
+    duration_s: int = 0
+    url: str = ""  # the address used, its credentials masked (AS-37)
+    recording_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnded:
+    """The stream is over, whoever ended it; what the bot said last has been played out."""
+
+    stream_sid: StreamSid
+    outcome: StreamOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingReady:
+    """A recording is complete under its final name."""
+
+    recording_sid: RecordingSid
+    duration_ms: int
+    path: str
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingFailed:
+    """A recording broke off (disk full and the like); the call goes on."""
+
+    recording_sid: RecordingSid
+    error: str
+
+
+Report = (
+    LegOffered
+    | LegRang
+    | LegAnswered
+    | LegEnded
+    | MediaFlowing
+    | MediaLost
+    | DigitPressed
+    | PromptEnded
+    | StreamStarted
+    | StreamEnded
+    | RecordingReady
+    | RecordingFailed
+)
