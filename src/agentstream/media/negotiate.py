@@ -1,0 +1,297 @@
+"""Offer and answer (RFC 3264) as pure functions: our plan and their SDP make our SDP.
+
+    make_offer(local) ........ accept_answer(our_offer, their_answer) -> RemotePlan
+    answer(their_offer, local) -> Answered(sdp, remote)
+
+One audio stream is used; every other m= line is refused with port 0, in the offer's order.
+`SdpSession` keeps what must stay the same over re-offers: session id, version, order of m= lines
+and payload types.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from typing import Final, Literal
+
+from agentstream.base.errors import CommandError, PeerError
+from agentstream.media import sdp
+from agentstream.media.formats import (
+    CN_PAYLOAD_TYPE,
+    DTMF_PAYLOAD_TYPE,
+    Formats,
+    choose_ptime_ms,
+    format_lines,
+    read_formats,
+)
+from agentstream.media.plan import CodecPlan, Encoding, RemotePlan
+
+Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+
+# SRTP's door: "RTP/SAVP" and "RTP/SAVPF" join here once `_remote` reads crypto lines.
+PROFILES: Final = ("RTP/AVP", "RTP/AVPF")
+
+# (we send, we receive) of each direction, as its owner states it: RFC 3264 section 5.1.
+_FLOWS: Final[dict[Direction, tuple[bool, bool]]] = {
+    "sendrecv": (True, True),
+    "sendonly": (True, False),
+    "recvonly": (False, True),
+    "inactive": (False, False),
+}
+_DIRECTIONS: Final = {flow: direction for direction, flow in _FLOWS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class LocalMedia:
+    """Our side of one leg's audio: where we listen, and what we are willing to speak."""
+
+    address: str
+    port: int  # RTP; RTCP is on port + 1 unless rtcp-mux is agreed
+    codecs: tuple[Encoding, ...] = ("PCMU", "PCMA", "G722")  # in our order of preference
+    ptime_ms: int = 20  # 10 to 60 in steps of 10
+    direction: Direction = "sendrecv"
+    rtcp_mux: bool = True  # RFC 5761: offered, and agreed to when offered
+    dtmf: bool = True  # RFC 4733
+    comfort_noise: bool = False  # RFC 3389; True invites the far end to leave silence out
+    prefer: Literal["ours", "theirs"] = "theirs"  # whose codec order an answer follows
+    answer_codecs: Literal["one", "all"] = "one"  # how many of the common codecs an answer lists
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Our answer, and what it means for the audio path."""
+
+    sdp: str
+    remote: RemotePlan
+
+
+def make_offer(
+    local: LocalMedia, session_id: int = 1, version: int = 1, previous: str | None = None
+) -> str:
+    """Write an offer.
+
+    `previous` is our last description of the same session: its m= lines keep their places (RFC 3264
+    section 8) and the payload types agreed in it keep their meaning (section 8.3.2).
+    """
+    lines: list[sdp.Media] = []
+    index, known, profile = 0, Formats(), PROFILES[0]
+    if previous is not None:
+        media = sdp.parse(previous).media
+        index = _our_audio(media)
+        known, profile = read_formats(media[index]), media[index].profile
+        lines = [_refusal(line) for line in media]
+    formats = Formats(
+        codecs=tuple(CodecPlan(known.number_of(name), name) for name in local.codecs),
+        dtmf=(known.dtmf or DTMF_PAYLOAD_TYPE) if local.dtmf else None,
+        cn=CN_PAYLOAD_TYPE if local.comfort_noise else None,
+    )
+    lines[index : index + 1] = [_audio(local, formats, profile, mux=local.rtcp_mux)]
+    return _describe(local, lines, session_id, version)
+
+
+def answer(offer: str, local: LocalMedia, session_id: int = 1, version: int = 1) -> Answered:
+    """Answer an offer; raises PeerError 400 when it is not SDP and 488 when nothing in it fits."""
+    theirs = sdp.parse(offer)
+    index, common = _choose(theirs, local)
+    media = theirs.media[index]
+    mux = local.rtcp_mux and media.has("rtcp-mux")
+    ptime_ms = choose_ptime_ms(media, local.ptime_ms)
+    remote = _remote(theirs, media, common, mux=mux)
+    sends, receives = _both(_FLOWS[local.direction], _mirrored(theirs, media))
+    shown = replace(local, ptime_ms=ptime_ms, direction=_DIRECTIONS[sends, receives])
+    listed = replace(common, codecs=common.codecs[:1]) if local.answer_codecs == "one" else common
+    if not local.comfort_noise:
+        listed = replace(listed, cn=None)
+    lines = [_refusal(line) for line in theirs.media]
+    lines[index] = _audio(shown, listed, media.profile, mux=mux)
+    return Answered(
+        sdp=_describe(local, lines, session_id, version, theirs.times),
+        remote=replace(remote, ptime_ms=ptime_ms, sends=sends, receives=receives),
+    )
+
+
+def accept_answer(our_offer: str, answer: str) -> RemotePlan:
+    """Read the answer to our offer; raises PeerError 400 when it is not SDP, 488 when it refuses.
+
+    What they number otherwise than we did is sent with their number and received with ours as well
+    (RFC 3264 section 5.1).
+    """
+    ours, theirs = sdp.parse(our_offer), sdp.parse(answer)
+    index = _our_audio(ours.media)
+    offered = ours.media[index]
+    media = theirs.media[index] if index < len(theirs.media) else None
+    if media is None or media.kind != "audio" or media.port == 0:
+        raise PeerError("the answer refuses our audio", 488)
+    if media.profile.upper() != offered.profile.upper():
+        raise PeerError(f"the answer speaks {media.profile}, we offered {offered.profile}", 488)
+    own = read_formats(offered)
+    common = read_formats(media).only(codec.encoding for codec in own.codecs)
+    if not common.codecs:
+        raise PeerError("no codec of our offer is in the answer", 488)
+    if own.dtmf is None:
+        common = replace(common, dtmf=None)
+    mux = offered.has("rtcp-mux") and media.has("rtcp-mux")
+    remote = _remote(theirs, media, common, mux=mux)
+    sends, receives = _both(_FLOWS[_stated(ours, offered)], _mirrored(theirs, media))
+    return replace(
+        remote,
+        codecs=(*common.codecs, *(c for c in own.codecs if _is_renumbered(c, common))),
+        dtmf_receive_payload_type=own.dtmf if own.dtmf != common.dtmf else None,
+        ptime_ms=choose_ptime_ms(media, choose_ptime_ms(offered, 20)),
+        sends=sends,
+        receives=receives,
+    )
+
+
+class SdpSession:
+    """One call's descriptions: our o= line keeps its id, and its version counts the changes."""
+
+    def __init__(self, session_id: int) -> None:
+        self._session_id = session_id
+        self._version = 0
+        self._sent: sdp.Session | None = None  # our latest description, whatever became of it
+        self._agreed: str | None = None  # our latest one that holds
+        self._pending: str | None = None  # our offer that waits for its answer
+
+    def offer(self, local: LocalMedia) -> str:
+        """Write an offer, the first or a new one; it is pending until `accept` or `refused`."""
+        self._pending = self._numbered(make_offer(local, previous=self._agreed))
+        return self._pending
+
+    def answer(self, offer: str, local: LocalMedia) -> Answered:
+        """Answer their offer, the first or a new one; a PeerError leaves everything as it was."""
+        answered = answer(offer, local)
+        self._agreed = self._numbered(answered.sdp)
+        return replace(answered, sdp=self._agreed)
+
+    def accept(self, answer: str) -> RemotePlan:
+        """Read the answer to our pending offer.
+
+        It may come more than once (183, then 200; forks). Raises CommandError when none is pending,
+        PeerError like `accept_answer`.
+        """
+        if self._pending is None:
+            raise CommandError("there is no offer of ours to be answered")
+        remote = accept_answer(self._pending, answer)
+        self._agreed = self._pending
+        return remote
+
+    def refused(self) -> None:
+        """Forget our pending offer: they refused it, and all stays as it was."""
+        self._pending = None
+
+    def _numbered(self, text: str) -> str:
+        """Give a description our id and version: RFC 3264 section 8, +1 only when it changed."""
+        session = sdp.parse(text)
+        if self._sent is None or replace(session, origin=self._sent.origin) != self._sent:
+            self._version += 1
+            origin = replace(
+                session.origin, session_id=str(self._session_id), version=str(self._version)
+            )
+            self._sent = replace(session, origin=origin)
+        return sdp.format_session(self._sent)
+
+
+def _choose(theirs: sdp.Session, local: LocalMedia) -> tuple[int, Formats]:
+    """Find the first audio line that we can speak, and what we have in common."""
+    reason = "the offer has no audio"
+    for index, media in enumerate(theirs.media):
+        if media.kind != "audio" or media.port == 0:
+            continue
+        if media.profile.upper() not in PROFILES:
+            reason = f"{media.profile} is not supported"
+            continue
+        formats = read_formats(media)
+        common = (
+            formats.ordered(local.codecs) if local.prefer == "ours" else formats.only(local.codecs)
+        )
+        if common.codecs:
+            return index, common if local.dtmf else replace(common, dtmf=None)
+        reason = "no common codec"
+    raise PeerError(reason, 488)
+
+
+def _remote(theirs: sdp.Session, media: sdp.Media, common: Formats, *, mux: bool) -> RemotePlan:
+    """Say where they listen and in which payload types; direction and ptime come later."""
+    address = media.address or theirs.address
+    if address is None:
+        raise PeerError("SDP without a c= line for its audio")
+    try:
+        is_multicast = ip_address(address).is_multicast
+    except ValueError:
+        raise PeerError(f"the media address {address} is not an IP address", 488) from None
+    if is_multicast:
+        raise PeerError(f"the media address {address} is multicast", 488)
+    silence = common.cn
+    if silence is None and not any(c.payload_type == CN_PAYLOAD_TYPE for c in common.codecs):
+        silence = CN_PAYLOAD_TYPE  # some send it without a word in their SDP
+    return RemotePlan(
+        address=address,
+        port=media.port,
+        codecs=common.codecs,
+        rtcp_port=None if mux else _rtcp_port(media),
+        dtmf_payload_type=common.dtmf,
+        cn_payload_type=silence,
+    )
+
+
+def _rtcp_port(media: sdp.Media) -> int | None:
+    """RFC 3605: a=rtcp:<port> [address]; else the port above (RFC 3550 section 11)."""
+    stated = (media.value("rtcp") or "").split()
+    if stated and stated[0].isascii() and stated[0].isdigit() and 0 < int(stated[0]) <= 65_535:
+        return int(stated[0])
+    return media.port + 1 if media.port < 65_535 else None
+
+
+def _stated(session: sdp.Session, media: sdp.Media) -> Direction:
+    """Return the direction that the author of a description states: RFC 8866 section 6.7."""
+    for attribute in (*media.attributes, *session.attributes):
+        for direction in _FLOWS:
+            if attribute.name == direction:
+                return direction
+    return "sendrecv"
+
+
+def _mirrored(theirs: sdp.Session, media: sdp.Media) -> tuple[bool, bool]:
+    """(we may send, we may receive), seen from our side."""
+    they_send, they_receive = _FLOWS[_stated(theirs, media)]
+    address = ip_address(media.address or theirs.address or "0.0.0.0")  # noqa: S104 - a hold's mark
+    return they_receive and not address.is_unspecified, they_send  # RFC 3264 section 8.4, old hold
+
+
+def _both(ours: tuple[bool, bool], theirs: tuple[bool, bool]) -> tuple[bool, bool]:
+    return ours[0] and theirs[0], ours[1] and theirs[1]
+
+
+def _is_renumbered(codec: CodecPlan, common: Formats) -> bool:
+    """Tell whether a codec that they accepted has another number in our offer, free in theirs."""
+    return any(codec.encoding == c.encoding for c in common.codecs) and all(
+        codec.payload_type not in (c.payload_type, common.dtmf) for c in common.codecs
+    )
+
+
+def _our_audio(lines: Sequence[sdp.Media]) -> int:
+    return next(i for i, line in enumerate(lines) if line.kind == "audio" and line.port != 0)
+
+
+def _refusal(line: sdp.Media) -> sdp.Media:
+    """RFC 3264 section 6: a refused stream keeps its place, with port 0."""
+    return sdp.Media(line.kind, 0, line.profile, line.formats)
+
+
+def _audio(local: LocalMedia, formats: Formats, profile: str, *, mux: bool) -> sdp.Media:
+    numbers, attributes = format_lines(formats)
+    extra = [sdp.Attribute("ptime", str(local.ptime_ms)), sdp.Attribute(local.direction)]
+    if mux:
+        extra.append(sdp.Attribute("rtcp-mux"))
+    return sdp.Media("audio", local.port, profile, numbers, attributes=(*attributes, *extra))
+
+
+def _describe(
+    local: LocalMedia,
+    lines: Sequence[sdp.Media],
+    session_id: int,
+    version: int,
+    times: tuple[str, ...] = ("0 0",),
+) -> str:
+    origin = sdp.Origin("agentstream", str(session_id), str(version), local.address)
+    return sdp.format_session(sdp.Session(origin, tuple(lines), address=local.address, times=times))
