@@ -1,8 +1,11 @@
 //! The audio path of AgentStream, imported from Python as `agentstream._media`.
 
 pub mod audio;
+pub mod player;
+pub mod recorder;
 pub mod rtp;
 pub mod stats;
+pub mod wavfile;
 
 #[cfg(feature = "extension-module")]
 use pyo3::prelude::*;
