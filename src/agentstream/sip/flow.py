@@ -1,0 +1,91 @@
+"""Where a message came from and where one goes to, without sockets."""
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Literal
+
+from agentstream.sip.uri import SipUri
+
+TransportName = Literal["udp", "tcp", "tls"]
+DEFAULT_PORTS: dict[str, int] = {"udp": 5060, "tcp": 5060, "tls": 5061}
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One path between us and a peer: a UDP listener and an address, or one connection.
+
+    Hosts are numeric, without IPv6 brackets. `id` tells connections apart; it is 0 for UDP.
+    """
+
+    transport: TransportName
+    local_host: str
+    local_port: int
+    remote_host: str
+    remote_port: int
+    id: int = 0
+
+    def __str__(self) -> str:
+        host = f"[{self.remote_host}]" if ":" in self.remote_host else self.remote_host
+        return f"{self.transport}:{host}:{self.remote_port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """Where a request should go: a name or a numeric address. `port` 0: by DNS or by default.
+
+    `transport` "" leaves it to DNS (RFC 3263 §4.1). `tls_name` is whom the certificate must name.
+    """
+
+    transport: TransportName | Literal[""]
+    host: str
+    port: int = 0
+    tls_name: str = ""
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether no DNS is needed."""
+        return is_address(self.host)
+
+    def settled(self) -> "Hop":
+        """Return the same hop with transport and port filled in by default (UDP, 5060 or 5061)."""
+        transport: TransportName = self.transport or "udp"
+        return Hop(transport, self.host, self.port or DEFAULT_PORTS[transport], self.tls_name)
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.transport or 'any'}:{host}:{self.port}"
+
+
+def hop_of(uri: SipUri) -> Hop:
+    """Return where RFC 3263 §4 would send a request for this URI, before any DNS."""
+    host = (uri.params.get("maddr") or uri.host).strip("[]")
+    transport: TransportName | Literal[""] = ""
+    if uri.scheme == "sips" or uri.transport == "tls":
+        transport = "tls"
+    elif uri.transport == "tcp":
+        transport = "tcp"
+    elif uri.transport == "udp" or uri.port or is_address(host):
+        # RFC 3263 §4.1: with an address or a port and no transport, it is UDP.
+        transport = "udp"
+    return Hop(transport, host, uri.port, uri.host.strip("[]") if transport == "tls" else "")
+
+
+def is_address(host: str) -> bool:
+    """Tell whether this is a numeric IPv4 or IPv6 address."""
+    if ":" in host:
+        return True
+    if not host[-1:].isdigit():
+        return False
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def is_private(host: str) -> bool:
+    """Tell whether a numeric address cannot be reached from another network."""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return False
