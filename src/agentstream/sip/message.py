@@ -17,82 +17,19 @@ from agentstream.sip.headers import (
     parse_top_via,
 )
 
-_LONG = [
-    "Accept",
-    "Accept-Contact",
-    "Accept-Encoding",
-    "Accept-Language",
-    "Alert-Info",
-    "Allow",
-    "Allow-Events",
-    "Authentication-Info",
-    "Authorization",
-    "Call-ID",
-    "Call-Info",
-    "Contact",
-    "Content-Disposition",
-    "Content-Encoding",
-    "Content-Language",
-    "Content-Length",
-    "Content-Type",
-    "CSeq",
-    "Date",
-    "Diversion",
-    "Error-Info",
-    "Event",
-    "Expires",
-    "From",
-    "Geolocation",
-    "History-Info",
-    "Identity",
-    "In-Reply-To",
-    "Join",
-    "Max-Forwards",
-    "MIME-Version",
-    "Min-Expires",
-    "Min-SE",
-    "Organization",
-    "P-Access-Network-Info",
-    "P-Asserted-Identity",
-    "P-Early-Media",
-    "P-Preferred-Identity",
-    "Path",
-    "Priority",
-    "Privacy",
-    "Proxy-Authenticate",
-    "Proxy-Authorization",
-    "Proxy-Require",
-    "RAck",
-    "Reason",
-    "Record-Route",
-    "Refer-Sub",
-    "Refer-To",
-    "Referred-By",
-    "Reject-Contact",
-    "Remote-Party-ID",
-    "Replaces",
-    "Reply-To",
-    "Request-Disposition",
-    "Require",
-    "Retry-After",
-    "Route",
-    "RSeq",
-    "Server",
-    "Service-Route",
-    "Session-Expires",
-    "SIP-ETag",
-    "SIP-If-Match",
-    "Subject",
-    "Subscription-State",
-    "Supported",
-    "Timestamp",
-    "To",
-    "Unsupported",
-    "User-Agent",
-    "Via",
-    "Warning",
-    "WWW-Authenticate",
-]
+_LONG = (
+    "Accept Accept-Contact Accept-Encoding Accept-Language Alert-Info Allow Allow-Events "
+    "Authentication-Info Authorization Call-ID Call-Info Contact Content-Disposition "
+    "Content-Encoding Content-Language Content-Length Content-Type CSeq Date Diversion "
+    "Error-Info Event Expires From Geolocation History-Info Identity In-Reply-To Join "
+    "Max-Forwards MIME-Version Min-Expires Min-SE Organization P-Access-Network-Info "
+    "P-Asserted-Identity P-Early-Media P-Preferred-Identity Path Priority Privacy "
+    "Proxy-Authenticate Proxy-Authorization Proxy-Require RAck Reason Record-Route Refer-Sub "
+    "Refer-To Referred-By Reject-Contact Remote-Party-ID Replaces Reply-To Request-Disposition "
+    "Require Retry-After Route RSeq Server Service-Route Session-Expires SIP-ETag SIP-If-Match "
+    "Subject Subscription-State Supported Timestamp To Unsupported User-Agent Via Warning "
+    "WWW-Authenticate"
+)
 # RFC 3261 §7.3.3 and the IANA registry of compact forms.
 _COMPACT = {
     "a": "Accept-Contact", "b": "Referred-By", "c": "Content-Type", "d": "Request-Disposition",
@@ -100,9 +37,11 @@ _COMPACT = {
     "l": "Content-Length", "m": "Contact", "o": "Event", "r": "Refer-To", "s": "Subject", "t": "To",
     "u": "Allow-Events", "v": "Via", "x": "Session-Expires", "y": "Identity",
 }  # fmt: skip
-_CANONICAL = {name.lower(): name for name in _LONG} | _COMPACT
+_CANONICAL = {name.lower(): name for name in _LONG.split()} | _COMPACT
 SPELLINGS = (
-    _CANONICAL | {name: name for name in _LONG} | {c.upper(): n for c, n in _COMPACT.items()}
+    _CANONICAL
+    | {name: name for name in _LONG.split()}
+    | {c.upper(): n for c, n in _COMPACT.items()}
 )
 
 REASONS = {
@@ -233,7 +172,7 @@ class _Common:
 
     @property
     def cseq(self) -> CSeq:
-        """The CSeq. Raises PeerError when missing or malformed (never once `wire` has parsed it)."""
+        """The CSeq. Raises PeerError when missing or malformed (never after `wire`)."""
         return parse_cseq(self.headers.get("CSeq") or "")
 
     @property
