@@ -6,12 +6,16 @@ import pytest
 
 from agentstream.base.errors import ConfigError
 from agentstream.net.admission import Admission
-from agentstream.net.sip_udp import open_udp
-from agentstream.net.transport import Flow
+from agentstream.net.sip_udp import UdpTransport, open_udp
+from agentstream.sip.flow import Flow
 
 pytestmark = pytest.mark.integration
 
 Arrived = tuple[bytes, Flow]
+
+
+def to(shell: UdpTransport) -> Flow:
+    return Flow("udp", "", 0, *shell.local_address)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -21,11 +25,17 @@ async def test_a_datagram_arrives_whole_with_the_flow_to_answer_it(host: str) ->
     server = await open_udp(host, 0, lambda data, flow: inbox.put_nowait((data, flow)))
     client = await open_udp(host, 0, lambda data, flow: replies.put_nowait((data, flow)))
     async with asyncio.timeout(5):
-        client.send(b"OPTIONS", Flow("udp", *server.local_address))
+        client.send(b"OPTIONS", to(server))
         data, flow = await inbox.get()
-        assert (data, flow) == (b"OPTIONS", Flow("udp", *client.local_address))
+        assert (data, flow) == (
+            b"OPTIONS",
+            Flow("udp", *server.local_address, *client.local_address),
+        )
         server.send(b"200", flow)
-        assert await replies.get() == (b"200", Flow("udp", *server.local_address))
+        assert await replies.get() == (
+            b"200",
+            Flow("udp", *client.local_address, *server.local_address),
+        )
         await client.close()
         await server.close()
 
@@ -44,7 +54,7 @@ async def test_a_source_that_is_not_admitted_is_not_heard_and_keep_alives_are_dr
     )
     denied = await open_udp("127.0.0.2", 0, lambda _data, _flow: None)
     welcome = await open_udp("127.0.0.1", 0, lambda _data, _flow: None)
-    to_server = Flow("udp", *server.local_address)
+    to_server = to(server)
     async with asyncio.timeout(5):
         denied.send(b"INVITE", to_server)
         welcome.send(b"\r\n\r\n", to_server)
@@ -64,11 +74,11 @@ async def test_what_cannot_be_sent_is_reported_with_its_flow() -> None:
         lambda _data, _flow: None,
         failed=lambda flow, text: failures.append((flow, text)),
     )
-    nowhere = Flow("udp", "255.255.255.255", 5060)
+    nowhere = Flow("udp", "", 0, "255.255.255.255", 5060)
     shell.send(b"x", nowhere)
     await shell.close()
-    shell.send(b"x", Flow("udp", "127.0.0.1", 9))
-    assert [flow.host for flow, _ in failures] == ["255.255.255.255", "127.0.0.1"]
+    shell.send(b"x", Flow("udp", "", 0, "127.0.0.1", 9))
+    assert [flow.remote_host for flow, _ in failures] == ["255.255.255.255", "127.0.0.1"]
     assert "closed" in failures[1][1]
 
 

@@ -9,7 +9,8 @@ from typing import cast
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.errors import ConfigError
 from agentstream.net.admission import Admission
-from agentstream.net.transport import Failed, Flow, Receive
+from agentstream.net.transport import Failed, Receive
+from agentstream.sip.flow import Flow, TransportName
 
 RECEIVE_BUFFER_BYTES = 8 * 1024 * 1024  # a busy loop must not lose the INVITEs of the moment
 
@@ -17,7 +18,7 @@ RECEIVE_BUFFER_BYTES = 8 * 1024 * 1024  # a busy loop must not lose the INVITEs 
 class UdpTransport(asyncio.DatagramProtocol):
     """A bound UDP socket; see `open_udp`."""
 
-    transport = "udp"
+    transport: TransportName = "udp"
 
     def __init__(
         self,
@@ -28,6 +29,7 @@ class UdpTransport(asyncio.DatagramProtocol):
         clock: Clock,
     ) -> None:
         self._bound = bound
+        self._local: tuple[str, int] = bound.getsockname()[:2]
         self._receive = receive
         self._failed = failed
         self._admission = admission
@@ -40,19 +42,18 @@ class UdpTransport(asyncio.DatagramProtocol):
     @property
     def local_address(self) -> tuple[str, int]:
         """Return the bound address and port."""
-        host, port = self._bound.getsockname()[:2]
-        return host, port
+        return self._local
 
-    def send(self, data: bytes, flow: Flow) -> None:
+    def send(self, data: bytes, flow: Flow, tls_name: str = "") -> None:
         """Send one datagram; a refusal of the system is told to `failed`."""
         if self._socket is None or self._socket.is_closing():
             self._failed(flow, "the listener is closed")
             return
         try:
             # Past asyncio: its own sendto would not say which datagram the system refused.
-            self._bound.sendto(data, (flow.host, flow.port))
+            self._bound.sendto(data, (flow.remote_host, flow.remote_port))
         except BlockingIOError:
-            self._socket.sendto(data, (flow.host, flow.port))  # this one queues
+            self._socket.sendto(data, (flow.remote_host, flow.remote_port))  # this one queues
         except (OSError, OverflowError) as error:
             self._failed(flow, f"cannot send: {error}")
 
@@ -80,7 +81,7 @@ class UdpTransport(asyncio.DatagramProtocol):
         if self._admission is not None and not self._admission.admits(host, self._clock.now_ms()):
             return
         if data.strip(b"\r\n\0"):  # else it only keeps a NAT open
-            self._receive(data, Flow("udp", host, port))
+            self._receive(data, Flow("udp", *self._local, host, port))
 
     def error_received(self, exc: Exception) -> None:
         """Count what the socket reports (asyncio calls this)."""
