@@ -1,0 +1,126 @@
+"""The call writer: rows of ended calls go to the database in batches, and no call waits for one.
+
+write() ─▶ queue, bounded ─▶ run(): one transaction per batch ─▶ Calls.write
+                │                        │ locked, disk full: again, later and later
+                ▼ full: refused, counted ▼ stop(): what the time does not allow is counted
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+import structlog
+
+from agentstream.store.protocols import Calls, StoreError
+from agentstream.store.values import Written
+
+QUEUE_LIMIT = 20_000  # rows of about 1 KiB; full: new rows are refused, loudly; calls go on
+BATCH_LIMIT = 500
+BATCH_MS = 150  # gathered for this long, so that a busy second costs few transactions
+RETRY_MS = (50, 100, 200, 500, 1_000, 2_000)
+_log = structlog.get_logger("call_writer")
+
+
+@dataclass(slots=True)
+class WriterCounts:
+    """Rows since the start, for metrics."""
+
+    written: int = 0
+    refused: int = 0  # the queue was full
+    lost: int = 0  # still unwritten when the time to stop was over
+    retries: int = 0
+    batches: int = 0
+
+
+class CallWriter:
+    """Writes CallRecord, StreamRecord and Recording rows behind the calls' backs."""
+
+    def __init__(
+        self, calls: Calls, queue_limit: int = QUEUE_LIMIT, batch_ms: int = BATCH_MS
+    ) -> None:
+        self.counts = WriterCounts()
+        self._calls = calls
+        self._queue: deque[Written] = deque()
+        self._queue_limit = queue_limit
+        self._batch_ms = batch_ms
+        self._filled = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def waiting(self) -> int:
+        """Rows not yet in the database."""
+        return len(self._queue)
+
+    def write(self, row: Written) -> None:
+        """Take a row and return at once; when the queue is full it is refused and counted."""
+        if len(self._queue) >= self._queue_limit:
+            self.counts.refused += 1
+            if self.counts.refused == 1 or self.counts.refused % 1_000 == 0:
+                _log.error("row_refused", sid=row.sid, refused=self.counts.refused)
+            return
+        self._queue.append(row)
+        self._idle.clear()
+        self._filled.set()
+
+    async def run(self) -> None:
+        """Write until `stop`; the task of whoever owns the writer."""
+        while True:
+            await self._filled.wait()
+            if not self._queue:  # woken by `stop`
+                return
+            await self._pause(self._batch_ms)
+            while self._queue:
+                await self._write_batch()
+            self._idle.set()
+            self._filled.clear()
+            if self._stopping.is_set():
+                return
+
+    async def flush(self) -> None:
+        """Wait until every row is written; the caller sets the deadline."""
+        await self._idle.wait()
+
+    async def stop(self, timeout_ms: int = 5_000) -> None:
+        """Write what waits, within the time, and let `run` return; the rest is counted as lost."""
+        self._stopping.set()
+        self._filled.set()
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                await self._idle.wait()
+        except TimeoutError:
+            self.counts.lost += len(self._queue)
+            _log.error("rows_lost", rows=len(self._queue))
+            self._queue.clear()
+            self._idle.set()
+
+    async def _write_batch(self) -> None:
+        size = min(len(self._queue), BATCH_LIMIT)
+        batch = [self._queue[place] for place in range(size)]
+        attempt = 0
+        while self._queue:
+            try:
+                self.counts.written += await self._calls.write(batch)
+            except StoreError as error:
+                wait_ms = RETRY_MS[min(attempt, len(RETRY_MS) - 1)]
+                attempt += 1
+                self.counts.retries += 1
+                if attempt == 1:
+                    _log.warning("rows_wait", rows=len(self._queue), error=str(error))
+                await asyncio.sleep(wait_ms / 1000)
+            else:
+                self.counts.batches += 1
+                # The rows stay in the queue until they are written, so that its bound is a bound.
+                for _ in range(min(size, len(self._queue))):
+                    self._queue.popleft()
+                return
+
+    async def _pause(self, pause_ms: int) -> None:
+        if self._stopping.is_set():
+            return
+        try:
+            async with asyncio.timeout(pause_ms / 1000):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass

@@ -1,0 +1,135 @@
+"""The directory: which flow a number rings, answered from memory while rows change elsewhere.
+
+The switch asks it for every call, so it never waits. A task compares the revision each second
+and reads the rows again when it has grown, whichever process changed them (AP-60).
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Generic, TypeVar
+
+import structlog
+
+from agentstream.base.errors import AgentStreamError
+from agentstream.base.ids import FlowSid
+from agentstream.store.phone import ANY_NUMBER, normalise
+from agentstream.store.protocols import Store, StoreError
+from agentstream.store.values import Account, Published
+
+POLL_MS = 1_000
+FlowT = TypeVar("FlowT")
+_log = structlog.get_logger("directory")
+
+
+@dataclass(frozen=True, slots=True)
+class Route(Generic[FlowT]):
+    """Where a call to a number goes: a published flow of one account."""
+
+    number: str
+    account: Account
+    flow_sid: FlowSid
+    flow_name: str
+    flow_version: int
+    flow: FlowT
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot(Generic[FlowT]):
+    revision: int = -1
+    routes: Mapping[str, Route[FlowT]] = field(default_factory=dict)
+    flows: Mapping[FlowSid, Route[FlowT]] = field(default_factory=dict)
+    accounts: Mapping[str, Account] = field(default_factory=dict)
+
+
+class Directory(Generic[FlowT]):
+    """Numbers, published flows and accounts in memory. `parse` makes a flow of its document."""
+
+    def __init__(self, store: Store, parse: Callable[[str], FlowT], country_code: str = "") -> None:
+        self._store = store
+        self._parse = parse
+        self._country_code = country_code
+        self._now: _Snapshot[FlowT] = _Snapshot()
+        self._refreshing = asyncio.Lock()
+        self._is_stale = False
+
+    def find(self, number: str) -> Route[FlowT] | None:
+        """Return where a dialled number goes; None: reject it (AF-8)."""
+        routes = self._now.routes
+        return routes.get(normalise(number, self._country_code)) or routes.get(ANY_NUMBER)
+
+    def flow(self, sid: FlowSid) -> Route[FlowT] | None:
+        """Return a published flow; the route's number is empty."""
+        return self._now.flows.get(sid)
+
+    def account(self, sid: str) -> Account | None:
+        """Return an account, its sid compared without regard to case."""
+        return self._now.accounts.get(sid.lower())
+
+    @property
+    def numbers(self) -> Mapping[str, Route[FlowT]]:
+        """Every number that rings a published flow."""
+        return MappingProxyType(dict(self._now.routes))
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the last look at the rows failed; what was known before still serves."""
+        return self._is_stale
+
+    async def refresh(self) -> bool:
+        """Look now; True when the rows had changed. Raises StoreError, and keeps what it knew."""
+        async with self._refreshing:
+            revision = await self._store.revision()
+            if revision == self._now.revision:
+                return False
+            # Read the counter before the rows: a change in between is read again the next time.
+            self._now = await self._read(revision)
+            return True
+
+    async def run(self, poll_ms: int = POLL_MS) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(poll_ms / 1000)
+            try:
+                await self.refresh()
+            except StoreError as error:
+                if not self._is_stale:
+                    _log.warning("directory_stale", error=str(error))
+                self._is_stale = True
+            else:
+                self._is_stale = False
+
+    async def _read(self, revision: int) -> _Snapshot[FlowT]:
+        accounts = {account.sid: account for account in await self._store.accounts.list()}
+        flows: dict[FlowSid, Route[FlowT]] = {}
+        for live in await self._store.flows.published():
+            account = accounts.get(live.flow.account_sid)
+            route = None if account is None else self._route(live, account)
+            if route is not None:
+                flows[route.flow_sid] = route
+        routes = {
+            number.number: _at(number.number, flows[number.flow_sid])
+            for number in await self._store.numbers.list()
+            if number.flow_sid in flows
+        }
+        by_lower_sid = {sid.lower(): account for sid, account in accounts.items()}
+        return _Snapshot(revision, routes, flows, by_lower_sid)
+
+    def _route(self, live: Published, account: Account) -> Route[FlowT] | None:
+        flow, known = live.flow, self._now.flows.get(live.flow.sid)
+        if known is not None and known.flow_version == live.version:
+            return Route("", account, flow.sid, flow.name, live.version, known.flow)
+        try:
+            document = self._parse(live.document)
+        except AgentStreamError as error:
+            # A document that this release cannot read must not take the calls of the one before.
+            _log.error("flow_unusable", flow=flow.name, version=live.version, error=str(error))
+            return known
+        return Route("", account, flow.sid, flow.name, live.version, document)
+
+
+def _at(number: str, route: Route[FlowT]) -> Route[FlowT]:
+    return Route(
+        number, route.account, route.flow_sid, route.flow_name, route.flow_version, route.flow
+    )

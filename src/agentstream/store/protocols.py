@@ -1,0 +1,159 @@
+"""The store's doors: what the rest of the house may ask, whatever keeps the rows.
+
+Every method raises CommandError when it cannot do what it was asked (no such account, name taken)
+and StoreError when the database cannot be reached.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from agentstream.base.errors import AgentStreamError
+from agentstream.base.ids import AccountSid, CallSid, FlowSid
+from agentstream.store.values import (
+    Account,
+    ApiKey,
+    CallRecord,
+    Flow,
+    FlowVersion,
+    NewKey,
+    Number,
+    Published,
+    Recording,
+    StreamRecord,
+    Written,
+)
+
+
+class StoreError(AgentStreamError):
+    """The database cannot be reached, is locked, or its disk is full; the operator must act."""
+
+
+class Accounts(Protocol):
+    """Tenants and their API keys."""
+
+    async def create(self, name: str, sid: str = "", egress_allow: tuple[str, ...] = ()) -> Account:
+        """Make an account; `sid` is made up when it is empty."""
+
+    async def find(self, sid: str) -> Account | None:
+        """Return the account, its sid compared without regard to case (CC-4)."""
+
+    async def list(self) -> Sequence[Account]:
+        """Return every account, oldest first."""
+
+    async def change(
+        self,
+        sid: AccountSid,
+        stream_limit: int | None = None,
+        egress_allow: tuple[str, ...] | None = None,
+    ) -> Account:
+        """Change what is given."""
+
+    async def create_key(self, sid: AccountSid, label: str = "") -> NewKey:
+        """Make a key; its token is returned here and never again."""
+
+    async def keys(self, sid: AccountSid) -> Sequence[ApiKey]:
+        """Return the account's keys, oldest first."""
+
+    async def revoke_key(self, key: str) -> None:
+        """Refuse this key from now on."""
+
+    async def verify(self, user: str, token: str) -> Account | None:
+        """Return whose key and token these are; the account sid may stand for the key (CC-3)."""
+
+
+class Numbers(Protocol):
+    """Numbers that ring here."""
+
+    async def assign(self, number: str, account_sid: AccountSid, flow_sid: FlowSid) -> Number:
+        """Let a number ring a flow of the same account; takes it from another flow if need be."""
+
+    async def release(self, number: str) -> None:
+        """Forget a number."""
+
+    async def list(self, account_sid: AccountSid | None = None) -> Sequence[Number]:
+        """Return the numbers, in order."""
+
+
+class Flows(Protocol):
+    """Flow documents and their versions (AP-60)."""
+
+    async def apply(
+        self, account_sid: AccountSid, name: str, document: str, publish: bool | None = None
+    ) -> Flow:
+        """Add a version of the flow with this name, or make the flow.
+
+        `publish` None is AP-60: an edit of a published flow takes effect on the next call, a draft
+        stays one. True publishes; False keeps the edit apart until `publish`. The same document as
+        the latest makes no new version.
+        """
+
+    async def publish(self, sid: FlowSid, version: int | None = None) -> Flow:
+        """Let calls enter this version (None: the latest)."""
+
+    async def find(self, account_sid: AccountSid, sid_or_name: str) -> Flow | None:
+        """Return a flow by its sid or name."""
+
+    async def list(self, account_sid: AccountSid | None = None) -> Sequence[Flow]:
+        """Return the flows, by account and name."""
+
+    async def version(self, sid: FlowSid, version: int | None = None) -> FlowVersion | None:
+        """Return one document (None: the latest)."""
+
+    async def published(self) -> Sequence[Published]:
+        """Return every published flow with its document."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallQuery:
+    """Which call records to read; newest first."""
+
+    account_sid: AccountSid | None = None
+    limit: int = 50
+    before: datetime | None = None
+
+
+class Calls(Protocol):
+    """Call, stream and recording rows."""
+
+    async def write(self, rows: Sequence[Written]) -> int:
+        """Write rows in one transaction and return how many were new; a known sid is left alone."""
+
+    async def find(self, sid: CallSid) -> CallRecord | None:
+        """Return one call."""
+
+    async def list(self, query: CallQuery) -> Sequence[CallRecord]:
+        """Return calls, newest first."""
+
+    async def streams(self, call_sid: CallSid) -> Sequence[StreamRecord]:
+        """Return the streams of a call, oldest first."""
+
+    async def recordings(self, call_sid: CallSid) -> Sequence[Recording]:
+        """Return the recordings of a call, oldest first."""
+
+
+class Store(Protocol):
+    """All the doors together."""
+
+    @property
+    def accounts(self) -> Accounts:
+        """Tenants and keys."""
+
+    @property
+    def numbers(self) -> Numbers:
+        """Numbers that ring here."""
+
+    @property
+    def flows(self) -> Flows:
+        """Flow documents."""
+
+    @property
+    def calls(self) -> Calls:
+        """What ended calls left."""
+
+    async def revision(self) -> int:
+        """Return a number that grows whenever accounts, numbers or flows change, in any process."""
+
+    async def close(self) -> None:
+        """Let go of every connection."""

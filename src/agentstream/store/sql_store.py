@@ -1,0 +1,67 @@
+"""The store on SQL: opens the database, brings its tables up to date, and holds the doors."""
+
+from pathlib import Path
+
+from agentstream.base.clock import Clock, SystemClock
+from agentstream.base.ids import RandomTokens, Tokens
+from agentstream.store import revisions
+from agentstream.store.database import BUSY_TIMEOUT_MS, Database, open_database
+from agentstream.store.key_hash import load_secret
+from agentstream.store.sql_accounts import SqlAccounts
+from agentstream.store.sql_calls import SqlCalls
+from agentstream.store.sql_flows import SqlFlows
+from agentstream.store.sql_numbers import SqlNumbers
+
+DATABASE_FILE = "agentstream.db"
+SECRET_FILE = "secret.key"  # noqa: S105  (a file's name)
+
+
+class SqlStore:
+    """All the doors of one database; make it with `open_store`."""
+
+    def __init__(
+        self,
+        database: Database,
+        secret: bytes,
+        *,
+        country_code: str = "",
+        clock: Clock | None = None,
+        tokens: Tokens | None = None,
+    ) -> None:
+        clock, tokens = clock or SystemClock(), tokens or RandomTokens()
+        self._database = database
+        self.accounts = SqlAccounts(database, secret, clock, tokens)
+        self.numbers = SqlNumbers(database, clock, country_code)
+        self.flows = SqlFlows(database, clock, tokens)
+        self.calls = SqlCalls(database)
+
+    async def revision(self) -> int:
+        """Return a number that grows whenever accounts, numbers or flows change."""
+        async with self._database.read() as connection:
+            return await revisions.current(connection)
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        await self._database.close()
+
+
+async def open_store(
+    data_dir: Path,
+    database_url: str = "",
+    *,
+    country_code: str = "",
+    busy_timeout_ms: int = BUSY_TIMEOUT_MS,
+) -> SqlStore:
+    """Open the store in a folder, migrated and ready; `database_url` "" is SQLite in that folder.
+
+    Raises ConfigError for a wrong URL or secret file, StoreError when the database does not answer.
+    """
+    secret = load_secret(data_dir / SECRET_FILE, RandomTokens())
+    url = database_url or f"sqlite+aiosqlite:///{(data_dir / DATABASE_FILE).absolute()}"
+    database = open_database(url, busy_timeout_ms)
+    try:
+        await database.migrate()
+    except BaseException:
+        await database.close()
+        raise
+    return SqlStore(database, secret, country_code=country_code)

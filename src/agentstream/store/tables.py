@@ -1,0 +1,163 @@
+"""The tables as SQLAlchemy Core knows them; `migrations/` makes them, a test compares the two."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A time of day in UTC, kept as microseconds since 1970: the same in every database."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """From an aware datetime to the number."""
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """From the number to an aware datetime."""
+        return None if value is None else _EPOCH + value * _MICROSECOND
+
+
+def _columns(kind: type[TypeEngine[Any]], names: str) -> Iterable[Column[Any]]:
+    return [Column(name, kind, nullable=False) for name in names.split()]
+
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("sid", String(64), primary_key=True),
+    Column("sid_lower", String(64), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    Column("stream_limit", Integer, nullable=False),
+    Column("egress_allow", Text, nullable=False),  # one entry per line
+    Column("created_at", Moment, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("account_sid", ForeignKey(accounts.c.sid), nullable=False, index=True),
+    Column("token_hash", String(64), nullable=False),
+    Column("label", String(200), nullable=False),
+    Column("is_revoked", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+flows = Table(
+    "flows",
+    metadata,
+    Column("sid", String(64), primary_key=True),
+    Column("account_sid", ForeignKey(accounts.c.sid), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("latest_version", Integer, nullable=False),
+    Column("published_version", Integer),
+    Column("updated_at", Moment, nullable=False),
+    UniqueConstraint("account_sid", "name"),
+)
+
+flow_versions = Table(
+    "flow_versions",
+    metadata,
+    Column("flow_sid", ForeignKey(flows.c.sid), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("document", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+numbers = Table(
+    "numbers",
+    metadata,
+    Column("number", String(64), primary_key=True),
+    Column("account_sid", ForeignKey(accounts.c.sid), nullable=False, index=True),
+    Column("flow_sid", ForeignKey(flows.c.sid), index=True),
+    Column("created_at", Moment, nullable=False),
+)
+
+# One row per thing that other processes keep a copy of; a writer adds one in its own transaction.
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("sid", String(64), primary_key=True),
+    Column("account_sid", String(64), nullable=False),
+    *_columns(Text, "direction from_number to_number status cause ended_by"),
+    *_columns(Moment, "created_at ended_at"),
+    Column("answered_at", Moment),
+    Column("flow_sid", String(64)),
+    Column("flow_version", Integer),
+    *_columns(Text, "sip_call_id source detail codec custom_field"),
+    *_columns(Integer, "sip_status q850 duration_ms"),
+    Column("setup_ms", Integer),
+    Column("mos", Float),
+    *_columns(BigInteger, "packets_received packets_sent packets_lost packets_late"),
+    *_columns(Float, "jitter_ms round_trip_ms remote_loss"),
+    Index("ix_calls_account_created", "account_sid", "created_at"),
+    Index("ix_calls_created", "created_at"),
+)
+
+# A stream ends, and is written, before its call: hence an index and no foreign key.
+streams = Table(
+    "streams",
+    metadata,
+    Column("sid", String(64), primary_key=True),
+    Column("call_sid", String(64), nullable=False, index=True),
+    Column("account_sid", String(64), nullable=False),
+    *_columns(Text, "bot_url status disconnected_by error detailed_status encoding"),
+    *_columns(Moment, "started_at ended_at"),
+    *_columns(Integer, "close_code http_status attempts duration_ms rate_hz"),
+    *(Column(f"{p}_ms", Integer) for p in ("resolve", "tcp", "tls", "upgrade", "first_audio")),
+    *_columns(BigInteger, "media_sent media_received bytes_sent bytes_received played_ms"),
+    *_columns(Integer, "clears marks underruns messages_ignored"),
+    *_columns(Integer, "media_dropped_in_ms media_dropped_out"),
+    *_columns(Float, "rtp_to_ws_p99_ms ws_to_rtp_p99_ms clear_to_silence_max_ms"),
+)
+
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("sid", String(64), primary_key=True),
+    Column("call_sid", String(64), nullable=False, index=True),
+    Column("account_sid", String(64), nullable=False),
+    Column("leg_sid", String(64)),
+    *_columns(Text, "path channels sha256 error"),
+    *_columns(BigInteger, "duration_ms size_bytes"),
+    Column("created_at", Moment, nullable=False),
+)

@@ -1,0 +1,182 @@
+"""What the store gives and takes: frozen values, never rows or sessions. Wall times are UTC."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from agentstream.base.ids import AccountSid, CallSid, FlowSid, LegSid, RecordingSid, StreamSid
+
+DEFAULT_STREAM_LIMIT = 100  # AS-50: the concurrent streams of one account
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A tenant. Its sid is compared without regard to case (CC-4), and kept as it was given."""
+
+    sid: AccountSid
+    name: str
+    created_at: datetime
+    stream_limit: int = DEFAULT_STREAM_LIMIT
+    # Hosts ("bots.example.net", "*.example.net"), addresses and networks ("10.1.0.0/16") that this
+    # account's URLs may reach even when the egress policy would refuse them.
+    egress_allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One key of an account; the token itself is never kept."""
+
+    key: str
+    account_sid: AccountSid
+    label: str
+    created_at: datetime
+    is_revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key just made, with its token: the only moment at which the token can be read."""
+
+    key: str
+    token: str
+    account_sid: AccountSid
+
+    def __repr__(self) -> str:
+        return f"NewKey(key={self.key!r}, account_sid={self.account_sid!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number that rings here, in the form of `phone.normalise`; "*" is every other number."""
+
+    number: str
+    account_sid: AccountSid
+    flow_sid: FlowSid | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A flow and where it stands; version numbers count from 1 (AP-60)."""
+
+    sid: FlowSid
+    account_sid: AccountSid
+    name: str
+    latest_version: int
+    published_version: int | None  # None: a draft, no call can enter it
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FlowVersion:
+    """One document of a flow, as text in the form it was given (YAML or JSON)."""
+
+    flow_sid: FlowSid
+    version: int
+    document: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A published flow with its document, as the directory needs it."""
+
+    flow: Flow
+    version: int
+    document: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecord:
+    """One call, written when it ends. Durations are whole milliseconds."""
+
+    sid: CallSid
+    account_sid: AccountSid
+    direction: str  # "inbound", "outbound-api", "outbound-dial" (CC-56)
+    from_number: str
+    to_number: str
+    status: str  # "completed", "busy", "failed", "no-answer", "canceled"
+    cause: str  # the value of calls.causes.Cause
+    ended_by: str  # the value of calls.causes.Party
+    created_at: datetime
+    ended_at: datetime
+    answered_at: datetime | None = None
+    flow_sid: FlowSid | None = None
+    flow_version: int | None = None
+    sip_call_id: str = ""
+    sip_status: int = 0  # the status that ended it, 0 when none did
+    q850: int = 0
+    source: str = ""  # "udp:192.0.2.1:5060"
+    detail: str = ""  # one sentence for a person
+    setup_ms: int | None = None  # from the INVITE to the answer
+    duration_ms: int = 0  # from the answer to the end
+    codec: str = ""
+    mos: float | None = None
+    packets_received: int = 0
+    packets_sent: int = 0
+    packets_lost: int = 0
+    packets_late: int = 0
+    jitter_ms: float = 0.0
+    round_trip_ms: float = 0.0
+    remote_loss: float = 0.0  # 0 to 1
+    custom_field: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamRecord:
+    """One stream, written when it ends; status, disconnected_by and errors as ST-30 names them."""
+
+    sid: StreamSid
+    call_sid: CallSid
+    account_sid: AccountSid
+    bot_url: str  # credentials masked (AS-37)
+    status: str  # "completed", "failed", "cancelled"
+    disconnected_by: str  # "user", "bot", "NA"
+    started_at: datetime
+    ended_at: datetime
+    error: str = ""
+    detailed_status: str = ""
+    close_code: int = 0
+    http_status: int = 0
+    attempts: int = 1
+    duration_ms: int = 0
+    resolve_ms: int | None = None
+    tcp_ms: int | None = None
+    tls_ms: int | None = None
+    upgrade_ms: int | None = None
+    first_audio_ms: int | None = None
+    encoding: str = "pcm16"
+    rate_hz: int = 8000
+    media_sent: int = 0
+    media_received: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    played_ms: int = 0
+    clears: int = 0
+    marks: int = 0
+    underruns: int = 0
+    messages_ignored: int = 0
+    media_dropped_in_ms: int = 0
+    media_dropped_out: int = 0
+    rtp_to_ws_p99_ms: float = 0.0
+    ws_to_rtp_p99_ms: float = 0.0
+    clear_to_silence_max_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """An audio file of a call."""
+
+    sid: RecordingSid
+    call_sid: CallSid
+    account_sid: AccountSid
+    path: str
+    created_at: datetime
+    leg_sid: LegSid | None = None
+    channels: str = "mono"  # "mono" or "stereo"
+    duration_ms: int = 0
+    size_bytes: int = 0
+    sha256: str = ""
+    error: str = ""  # why it is incomplete, else empty
+
+
+Written = CallRecord | StreamRecord | Recording

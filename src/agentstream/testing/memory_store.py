@@ -1,0 +1,298 @@
+"""The store in memory: the same doors and the same refusals, without a database."""
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agentstream.base.clock import Clock, SystemClock
+from agentstream.base.errors import CommandError
+from agentstream.base.ids import AccountSid, CallSid, CountedTokens, FlowSid, Tokens
+from agentstream.store.protocols import CallQuery
+from agentstream.store.sql_accounts import check_account_sid, no_account
+from agentstream.store.sql_flows import check_flow_name
+from agentstream.store.sql_numbers import check_number
+from agentstream.store.values import (
+    Account,
+    ApiKey,
+    CallRecord,
+    Flow,
+    FlowVersion,
+    NewKey,
+    Number,
+    Published,
+    Recording,
+    StreamRecord,
+    Written,
+)
+
+
+class _Revision:
+    def __init__(self) -> None:
+        self.value = 1
+
+    def touch(self) -> None:
+        self.value += 1
+
+
+class MemoryAccounts:
+    """See `protocols.Accounts`."""
+
+    def __init__(self, clock: Clock, tokens: Tokens, revision: _Revision) -> None:
+        self._clock = clock
+        self._tokens = tokens
+        self._revision = revision
+        self._accounts: dict[str, Account] = {}
+        self._keys: dict[str, tuple[ApiKey, str]] = {}
+
+    async def create(self, name: str, sid: str = "", egress_allow: tuple[str, ...] = ()) -> Account:
+        """Make an account; `sid` is made up when it is empty."""
+        sid = check_account_sid(sid) if sid else self._tokens.hex(16)
+        if sid.lower() in self._accounts:
+            raise CommandError(f"account {sid} exists already")
+        account = Account(AccountSid(sid), name, self._clock.wall(), egress_allow=egress_allow)
+        self._accounts[sid.lower()] = account
+        self._revision.touch()
+        return account
+
+    async def find(self, sid: str) -> Account | None:
+        """Return the account, its sid compared without regard to case (CC-4)."""
+        return self._accounts.get(sid.lower())
+
+    async def list(self) -> Sequence[Account]:
+        """Return every account, oldest first."""
+        return list(self._accounts.values())
+
+    async def change(
+        self,
+        sid: AccountSid,
+        stream_limit: int | None = None,
+        egress_allow: tuple[str, ...] | None = None,
+    ) -> Account:
+        """Change what is given."""
+        account = self._known(sid)
+        if stream_limit is not None:
+            account = replace(account, stream_limit=stream_limit)
+        if egress_allow is not None:
+            account = replace(account, egress_allow=egress_allow)
+        self._accounts[sid.lower()] = account
+        self._revision.touch()
+        return account
+
+    async def create_key(self, sid: AccountSid, label: str = "") -> NewKey:
+        """Make a key."""
+        account = self._known(sid)
+        fresh = NewKey(self._tokens.hex(16), self._tokens.hex(24), account.sid)
+        key = ApiKey(fresh.key, account.sid, label, self._clock.wall())
+        self._keys[fresh.key] = (key, fresh.token)
+        return fresh
+
+    async def keys(self, sid: AccountSid) -> Sequence[ApiKey]:
+        """Return the account's keys, oldest first."""
+        return [key for key, _ in self._keys.values() if key.account_sid.lower() == sid.lower()]
+
+    async def revoke_key(self, key: str) -> None:
+        """Refuse this key from now on."""
+        if key not in self._keys:
+            raise CommandError(f"no key {key}")
+        value, token = self._keys[key]
+        self._keys[key] = (replace(value, is_revoked=True), token)
+
+    async def verify(self, user: str, token: str) -> Account | None:
+        """Return whose key and token these are; the account sid may stand for the key (CC-3)."""
+        for key, known in self._keys.values():
+            is_named = user == key.key or user.lower() == key.account_sid.lower()
+            if is_named and not key.is_revoked and hmac.compare_digest(known, token):
+                return self._accounts[key.account_sid.lower()]
+        return None
+
+    def _known(self, sid: AccountSid) -> Account:
+        account = self._accounts.get(sid.lower())
+        if account is None:
+            raise no_account(sid)
+        return account
+
+
+class MemoryFlows:
+    """See `protocols.Flows`."""
+
+    def __init__(
+        self, accounts: MemoryAccounts, clock: Clock, tokens: Tokens, revision: _Revision
+    ) -> None:
+        self._accounts = accounts
+        self._clock = clock
+        self._tokens = tokens
+        self._revision = revision
+        self._flows: dict[FlowSid, Flow] = {}
+        self._versions: dict[FlowSid, list[FlowVersion]] = {}
+
+    async def apply(
+        self, account_sid: AccountSid, name: str, document: str, publish: bool | None = None
+    ) -> Flow:
+        """Add a version of the flow with this name, or make the flow; see `protocols.Flows`."""
+        name = check_flow_name(name)
+        if await self._accounts.find(account_sid) is None:
+            raise no_account(account_sid)
+        flow = self._with_document(account_sid, name, document)
+        if publish or (publish is None and flow.published_version is not None):
+            flow = replace(flow, published_version=flow.latest_version)
+        self._flows[flow.sid] = flow
+        self._revision.touch()
+        return flow
+
+    async def publish(self, sid: FlowSid, version: int | None = None) -> Flow:
+        """Let calls enter this version (None: the latest)."""
+        if sid not in self._flows:
+            raise CommandError(f"no flow {sid}")
+        flow = self._flows[sid]
+        wanted = flow.latest_version if version is None else version
+        if not 1 <= wanted <= flow.latest_version:
+            raise CommandError(f"flow {flow.name} has no version {wanted}")
+        self._flows[sid] = replace(flow, published_version=wanted)
+        self._revision.touch()
+        return self._flows[sid]
+
+    async def find(self, account_sid: AccountSid, sid_or_name: str) -> Flow | None:
+        """Return a flow by its sid or name."""
+        return next(
+            (f for f in await self.list(account_sid) if sid_or_name in (f.sid, f.name)), None
+        )
+
+    async def list(self, account_sid: AccountSid | None = None) -> Sequence[Flow]:
+        """Return the flows, by account and name."""
+        flows = sorted(self._flows.values(), key=lambda flow: (flow.account_sid, flow.name))
+        return [flow for flow in flows if account_sid in (None, flow.account_sid)]
+
+    async def version(self, sid: FlowSid, version: int | None = None) -> FlowVersion | None:
+        """Return one document (None: the latest)."""
+        versions = self._versions.get(sid, [])
+        wanted = len(versions) if version is None else version
+        return versions[wanted - 1] if 1 <= wanted <= len(versions) else None
+
+    async def published(self) -> Sequence[Published]:
+        """Return every published flow with its document."""
+        return [
+            Published(flow, version, self._versions[flow.sid][version - 1].document)
+            for flow in self._flows.values()
+            if (version := flow.published_version) is not None
+        ]
+
+    def _with_document(self, account_sid: AccountSid, name: str, document: str) -> Flow:
+        now = self._clock.wall()
+        known = (f for f in self._flows.values() if (f.account_sid, f.name) == (account_sid, name))
+        flow = next(known, None)
+        if flow is None:
+            flow = Flow(FlowSid(self._tokens.hex(16)), account_sid, name, 0, None, now)
+        versions = self._versions.setdefault(flow.sid, [])
+        if versions and versions[-1].document == document:
+            return flow
+        flow = replace(flow, latest_version=flow.latest_version + 1, updated_at=now)
+        versions.append(FlowVersion(flow.sid, flow.latest_version, document, now))
+        return flow
+
+
+class MemoryNumbers:
+    """See `protocols.Numbers`."""
+
+    def __init__(
+        self, flows: MemoryFlows, clock: Clock, revision: _Revision, country_code: str
+    ) -> None:
+        self._flows = flows
+        self._clock = clock
+        self._revision = revision
+        self._country_code = country_code
+        self._numbers: dict[str, Number] = {}
+
+    async def assign(self, number: str, account_sid: AccountSid, flow_sid: FlowSid) -> Number:
+        """Let a number ring a flow of the same account; takes it from another flow if need be."""
+        plain = check_number(number, self._country_code)
+        if await self._flows.find(account_sid, flow_sid) is None:
+            raise CommandError(f"account {account_sid} has no flow {flow_sid}")
+        old = self._numbers.get(plain)
+        if old is not None and old.account_sid != account_sid:
+            raise CommandError(f"number {plain} belongs to another account")
+        created_at = self._clock.wall() if old is None else old.created_at
+        self._numbers[plain] = Number(plain, account_sid, flow_sid, created_at)
+        self._revision.touch()
+        return self._numbers[plain]
+
+    async def release(self, number: str) -> None:
+        """Forget a number."""
+        plain = check_number(number, self._country_code)
+        if self._numbers.pop(plain, None) is None:
+            raise CommandError(f"no number {plain}")
+        self._revision.touch()
+
+    async def list(self, account_sid: AccountSid | None = None) -> Sequence[Number]:
+        """Return the numbers, in order."""
+        numbers = sorted(self._numbers.values(), key=lambda number: number.number)
+        return [number for number in numbers if account_sid in (None, number.account_sid)]
+
+
+class MemoryCalls:
+    """See `protocols.Calls`. `fail_with` makes the next writes fail, for tests of bad nights."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Written] = {}
+        self.fail_with: list[Exception] = []
+
+    async def write(self, rows: Sequence[Written]) -> int:
+        """Write rows and return how many were new; a known sid is left alone."""
+        if self.fail_with:
+            raise self.fail_with.pop(0)
+        fresh: dict[str, Written] = {row.sid: row for row in rows if row.sid not in self.rows}
+        self.rows.update(fresh)
+        return len(fresh)
+
+    async def find(self, sid: CallSid) -> CallRecord | None:
+        """Return one call."""
+        row = self.rows.get(sid)
+        return row if isinstance(row, CallRecord) else None
+
+    async def list(self, query: CallQuery) -> Sequence[CallRecord]:
+        """Return calls, newest first."""
+        calls = [
+            row
+            for row in self.rows.values()
+            if isinstance(row, CallRecord)
+            and query.account_sid in (None, row.account_sid)
+            and (query.before is None or row.created_at < query.before)
+        ]
+        calls.sort(key=lambda row: row.sid)
+        calls.sort(key=lambda row: row.created_at, reverse=True)
+        return calls[: query.limit]
+
+    async def streams(self, call_sid: CallSid) -> Sequence[StreamRecord]:
+        """Return the streams of a call, oldest first."""
+        streams = [row for row in self.rows.values() if isinstance(row, StreamRecord)]
+        found = (row for row in streams if row.call_sid == call_sid)
+        return sorted(found, key=lambda row: (row.started_at, row.sid))
+
+    async def recordings(self, call_sid: CallSid) -> Sequence[Recording]:
+        """Return the recordings of a call, oldest first."""
+        recordings = [row for row in self.rows.values() if isinstance(row, Recording)]
+        found = (row for row in recordings if row.call_sid == call_sid)
+        return sorted(found, key=lambda row: (row.created_at, row.sid))
+
+
+class MemoryStore:
+    """All the doors together, in memory."""
+
+    def __init__(
+        self,
+        country_code: str = "",
+        clock: Clock | None = None,
+        tokens: Tokens | None = None,
+    ) -> None:
+        clock, tokens = clock or SystemClock(), tokens or CountedTokens()
+        self._revision = _Revision()
+        self.accounts = MemoryAccounts(clock, tokens, self._revision)
+        self.flows = MemoryFlows(self.accounts, clock, tokens, self._revision)
+        self.numbers = MemoryNumbers(self.flows, clock, self._revision, country_code)
+        self.calls = MemoryCalls()
+
+    async def revision(self) -> int:
+        """Return a number that grows whenever accounts, numbers or flows change."""
+        return self._revision.value
+
+    async def close(self) -> None:
+        """Do nothing: there is no connection."""

@@ -1,0 +1,54 @@
+"""Made-up records, for tests that need some and do not care which."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from agentstream.base.ids import AccountSid, CallSid, RecordingSid, StreamSid
+from agentstream.store.values import CallRecord, Recording, StreamRecord
+
+_START = datetime(2027, 1, 12, 10, 4, 5, 250_000, tzinfo=UTC)
+_END = datetime(2027, 1, 12, 10, 5, 5, 500_000, tzinfo=UTC)
+
+
+def a_call(sid: str, **changes: Any) -> CallRecord:  # noqa: ANN401  (any field of the record)
+    """Return the record of an ordinary call."""
+    fields: dict[str, Any] = {
+        "account_sid": AccountSid("greenleaf1"),
+        "direction": "inbound",
+        "from_number": "+919876500001",
+        "to_number": "+918040000002",
+        "status": "completed",
+        "cause": "normal",
+        "ended_by": "caller",
+        "created_at": _START,
+        "ended_at": _END,
+        "answered_at": _START,
+        "codec": "PCMU",
+        "mos": 4.2,
+    }
+    return CallRecord(sid=CallSid(sid), **(fields | changes))
+
+
+def a_stream(sid: str, call_sid: str, **changes: Any) -> StreamRecord:  # noqa: ANN401  (as above)
+    """Return the record of an ordinary stream."""
+    fields: dict[str, Any] = {
+        "account_sid": AccountSid("greenleaf1"),
+        "bot_url": "wss://bots.example.net/ws",
+        "status": "completed",
+        "disconnected_by": "bot",
+        "started_at": _START,
+        "ended_at": _END,
+        "tcp_ms": 3,
+    }
+    return StreamRecord(sid=StreamSid(sid), call_sid=CallSid(call_sid), **(fields | changes))
+
+
+def a_recording(sid: str, call_sid: str, **changes: Any) -> Recording:  # noqa: ANN401  (as above)
+    """Return the row of an ordinary recording."""
+    fields: dict[str, Any] = {
+        "account_sid": AccountSid("greenleaf1"),
+        "path": "recordings/one.wav",
+        "created_at": _END,
+        "duration_ms": 60_250,
+    }
+    return Recording(sid=RecordingSid(sid), call_sid=CallSid(call_sid), **(fields | changes))

@@ -1,0 +1,102 @@
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, inspect, text
+
+from agentstream.base.errors import ConfigError
+from agentstream.store import tables
+from agentstream.store.database import Database, open_database
+from agentstream.store.sql_store import open_store
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> Any:
+    opened = open_database(f"sqlite+aiosqlite:///{tmp_path}/x.db")
+    yield opened
+    await opened.close()
+
+
+def _shape(connection: Connection) -> dict[str, object]:
+    inspector = inspect(connection)
+    return {
+        name: (
+            sorted((c["name"], str(c["type"]), c["nullable"]) for c in inspector.get_columns(name)),
+            inspector.get_pk_constraint(name)["constrained_columns"],
+            sorted((i["name"], tuple(i["column_names"])) for i in inspector.get_indexes(name)),
+            sorted(
+                (u["name"], tuple(u["column_names"]))
+                for u in inspector.get_unique_constraints(name)
+            ),
+            sorted((f["name"], f["referred_table"]) for f in inspector.get_foreign_keys(name)),
+        )
+        for name in inspector.get_table_names()
+        if name != "alembic_version"
+    }
+
+
+async def test_the_migrations_make_the_tables_that_the_code_knows(
+    database: Database, tmp_path: Path
+) -> None:
+    await database.migrate()
+    direct = open_database(f"sqlite+aiosqlite:///{tmp_path}/direct.db")
+    async with direct.write() as connection:
+        await connection.run_sync(tables.metadata.create_all)
+        wanted = await connection.run_sync(_shape)
+    async with database.read() as connection:
+        found = await connection.run_sync(_shape)
+    await direct.close()
+    assert found == wanted
+
+
+async def test_rows_of_the_first_revision_live_on_in_the_newest(database: Database) -> None:
+    await database.migrate("0001")
+    async with database.write() as connection:
+        await connection.execute(
+            text("INSERT INTO accounts VALUES ('One', 'one', 'One', 100, '', 1800000000000000)")
+        )
+    await database.migrate()
+    async with database.read() as connection:
+        rows = (await connection.execute(tables.accounts.select())).all()
+        names = await connection.run_sync(lambda c: inspect(c).get_table_names())
+    assert [row.sid for row in rows] == ["One"]
+    assert {"calls", "streams", "recordings"} <= set(names)
+
+
+async def test_two_processes_may_start_together(tmp_path: Path) -> None:
+    stores = await asyncio.gather(*(open_store(tmp_path) for _ in range(4)))
+    assert {await store.revision() for store in stores} == {1}
+    for store in stores:
+        await store.close()
+
+
+async def test_starting_again_changes_nothing(tmp_path: Path) -> None:
+    first = await open_store(tmp_path)
+    account = await first.accounts.create("One")
+    await first.close()
+    second = await open_store(tmp_path)
+    assert await second.accounts.list() == [account]
+    await second.close()
+
+
+async def test_a_database_is_wal_with_foreign_keys(database: Database) -> None:
+    async with database.read() as connection:
+        wal = (await connection.exec_driver_sql("PRAGMA journal_mode")).scalar()
+        keys = (await connection.exec_driver_sql("PRAGMA foreign_keys")).scalar()
+    assert (wal, keys) == ("wal", 1)
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("nonsense", "not an SQLAlchemy URL"),
+        ("postgresql+asyncpg://db/x", "asyncpg"),
+        ("sqlite+no://", "database_url"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_the_operators_to_mend(url: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        open_database(url)
