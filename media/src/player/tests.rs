@@ -122,6 +122,16 @@ fn another_rate_keeps_the_duration() {
 }
 
 #[test]
+fn mp3_is_decoded() {
+    // MPEG-1 layer III, 128 kbit/s, 44.1 kHz, joint stereo: 417 bytes per frame; zeros are silence.
+    let frame = [vec![0xff, 0xfb, 0x90, 0x64], vec![0; 413]].concat();
+    let pcm = decoded("a.mp3", &frame.repeat(50), 8000).unwrap();
+    let expected = 50 * 1152 * 8000 / 44_100;
+    assert!(pcm.len().abs_diff(expected) < 1152, "{}", pcm.len());
+    assert!(pcm.iter().all(|sample| *sample == 0));
+}
+
+#[test]
 fn a_wav_of_unknown_length_is_played_to_its_end() {
     let mut bytes = wav(1, 16, 1, 8000, &[1, 0, 2, 0]);
     bytes[4..8].copy_from_slice(&u32::MAX.to_le_bytes()); // as written to a pipe
