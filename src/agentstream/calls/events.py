@@ -70,7 +70,7 @@ class PromptFinished:
 
 @dataclass(frozen=True, slots=True)
 class StreamRequested:
-    """A stream is being opened; `url` still has its credentials and must be masked before show."""
+    """A stream is being opened; the credentials in `url` are masked (AS-37)."""
 
     call_sid: CallSid
     leg_sid: LegSid

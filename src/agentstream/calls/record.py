@@ -5,11 +5,10 @@ from datetime import datetime
 from typing import Literal
 
 from agentstream.base.ids import AccountSid, CallSid, FlowSid, LegSid, RecordingSid, StreamSid
-from agentstream.calls.causes import Cause, Party
+from agentstream.calls.causes import CallStatus, Cause, Party
 from agentstream.calls.reports import StreamOutcome
 
 Direction = Literal["inbound", "outbound"]
-CallStatus = Literal["completed", "busy", "failed", "no-answer", "canceled"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,333 @@
+"""What runs on a call's legs: prompts, streams and recordings; each is begun once and ends once.
+
+stream      CONNECTING ──StreamStarted──▶ OPEN
+                 └────────CloseStream───────┴──▶ ENDING      StreamEnded ends each of them
+recording   RUNNING ──StopRecording──▶ ENDING                RecordingReady, RecordingFailed
+prompt      RUNNING ──StopPlaying────▶ ENDING                PromptEnded
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final, TypeVar
+
+from agentstream.base.errors import CommandError
+from agentstream.base.ids import LegSid, PromptId, RecordingSid, StreamSid
+from agentstream.base.machine import earliest
+from agentstream.calls.commands import (
+    CloseStream,
+    OpenStream,
+    Play,
+    RecordingSpec,
+    StartRecording,
+    StopPlaying,
+    StopRecording,
+)
+from agentstream.calls.effects import (
+    Effect,
+    EndRecording,
+    EndStream,
+    PlayPrompt,
+    RecordLeg,
+    StartStream,
+    StopPrompt,
+    StreamEnd,
+    TellStream,
+)
+from agentstream.calls.events import (
+    Event,
+    PromptFinished,
+    RecordingFinished,
+    StreamFinished,
+    StreamOpened,
+    StreamRequested,
+)
+from agentstream.calls.ledger import Ledger, masked
+from agentstream.calls.reports import (
+    DigitPressed,
+    PromptEnded,
+    RecordingFailed,
+    RecordingReady,
+    StreamEnded,
+    StreamOutcome,
+    StreamStarted,
+)
+
+STREAMS_AT_ONCE: Final = 4  # ST-46
+PROMPTS_AT_ONCE: Final = 8  # the playing one, and those that it replaced and that still report
+RECORDINGS_AT_ONCE: Final = 8
+BEGUN_PER_CALL: Final = 1000  # streams, and recordings, over a call's life: its record is bounded
+
+NEVER_ENDED: Final = StreamOutcome("failed", error="the stream did not end when it was told to")
+
+Wish = Play | StopPlaying | OpenStream | CloseStream | StartRecording | StopRecording
+Word = DigitPressed | PromptEnded | StreamStarted | StreamEnded | RecordingReady | RecordingFailed
+Output = Event | Effect
+Found = TypeVar("Found")
+
+
+class Phase(Enum):
+    """Where something that runs on a leg is in its life."""
+
+    CONNECTING = "connecting"
+    OPEN = "open"
+    RUNNING = "running"
+    ENDING = "ending"
+
+
+@dataclass(slots=True)
+class _Prompt:
+    play: Play
+    phase: Phase = Phase.RUNNING
+
+
+@dataclass(slots=True)
+class _Recording:
+    leg_sid: LegSid
+    recording_sid: RecordingSid
+    phase: Phase = Phase.RUNNING
+
+
+@dataclass(slots=True)
+class _Stream:
+    command: OpenStream
+    requested_ms: int
+    phase: Phase = Phase.CONNECTING
+    opened_ms: int | None = None
+    must_end_by_ms: int | None = None  # set while ENDING
+
+    def hears(self, leg_sid: LegSid) -> bool:
+        """Tell whether the bot is told of this leg's keys: not before `start` (AS-4, ST-34)."""
+        is_open = self.phase is Phase.OPEN and self.command.spec.two_way
+        return is_open and self.command.leg_sid == leg_sid
+
+
+class Attached:
+    """Everything that runs on the legs of one call; a machine inside the call's machine."""
+
+    def __init__(self, ledger: Ledger, stream_close_ms: int) -> None:
+        self._ledger = ledger
+        self._call_sid = ledger.setup.call_sid
+        self._stream_close_ms = stream_close_ms
+        self._prompts: dict[PromptId, _Prompt] = {}
+        self._streams: dict[StreamSid, _Stream] = {}
+        self._recordings: dict[RecordingSid, _Recording] = {}
+        self._streams_begun = 0
+        self._recordings_begun = 0
+
+    @property
+    def wake_at_ms(self) -> int | None:
+        """When the first stream that was told to end must have ended."""
+        return earliest(*(stream.must_end_by_ms for stream in self._streams.values()))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing runs any more."""
+        return not (self._prompts or self._streams or self._recordings)
+
+    def is_leg_free(self, leg_sid: LegSid) -> bool:
+        """Whether nothing runs on this leg any more."""
+        on_legs = [prompt.play.leg_sid for prompt in self._prompts.values()]
+        on_legs += [stream.command.leg_sid for stream in self._streams.values()]
+        on_legs += [recording.leg_sid for recording in self._recordings.values()]
+        return leg_sid not in on_legs
+
+    def order(self, wish: Wish, now_ms: int) -> list[Output]:
+        """Carry out a command, whose leg was checked to be up; raises CommandError."""
+        match wish:
+            case Play():
+                return self._play(wish)
+            case StopPlaying(prompt_id):
+                return self._stop_prompt(found(self._prompts.get(prompt_id), "prompt"))
+            case OpenStream():
+                return self._open(wish, now_ms)
+            case CloseStream(stream_sid):
+                stream = found(self._streams.get(stream_sid), "stream")
+                return self._end_stream(stream, "stopped", now_ms)
+            case StartRecording(leg_sid, recording_sid, spec):
+                self._check_recording(recording_sid)
+                return self._record(leg_sid, recording_sid, spec)
+            case StopRecording(recording_sid):
+                return self._stop_recording(found(self._recordings.get(recording_sid), "recording"))
+
+    def hear(self, word: Word, now_ms: int) -> list[Output] | None:
+        """Take a report; None when it is about nothing that runs here."""
+        match word:
+            case DigitPressed(leg_sid, digit, duration_ms):
+                hearing = (one for one in self._streams.values() if one.hears(leg_sid))
+                return [TellStream(one.command.stream_sid, digit, duration_ms) for one in hearing]
+            case PromptEnded():
+                return self._prompt_ended(word)
+            case StreamStarted(stream_sid):
+                return self._stream_started(stream_sid, now_ms)
+            case StreamEnded(stream_sid, outcome):
+                return self._stream_ended(stream_sid, outcome, now_ms)
+            case RecordingReady() | RecordingFailed():
+                return self._recording_ended(word)
+
+    def wake(self, now_ms: int) -> list[Output]:
+        """Write off the streams that should have ended by now."""
+        outputs: list[Output] = []
+        for stream_sid, stream in list(self._streams.items()):
+            if stream.must_end_by_ms is not None and stream.must_end_by_ms <= now_ms:
+                outputs += self._stream_ended(stream_sid, NEVER_ENDED, now_ms) or []
+        return outputs
+
+    def end_all(self, why_two_way: StreamEnd, why_one_way: StreamEnd, now_ms: int) -> list[Output]:
+        """Tell everything that runs to end; what is ending already is not told again."""
+        outputs: list[Output] = []
+        for prompt in self._prompts.values():
+            if prompt.phase is not Phase.ENDING:
+                outputs += self._stop_prompt(prompt)
+        for stream in self._streams.values():
+            if stream.phase is not Phase.ENDING:
+                why = why_two_way if stream.command.spec.two_way else why_one_way
+                outputs += self._end_stream(stream, why, now_ms)
+        for recording in self._recordings.values():
+            if recording.phase is not Phase.ENDING:
+                outputs += self._stop_recording(recording)
+        return outputs
+
+    def write_off(self, now_ms: int) -> list[Output]:
+        """Take everything that still runs as ended: its report did not come in time."""
+        outputs: list[Output] = []
+        for prompt_id in list(self._prompts):
+            late = PromptEnded(prompt_id, completed=False, error="the prompt did not end in time")
+            outputs += self._prompt_ended(late) or []
+        for stream_sid in list(self._streams):
+            outputs += self._stream_ended(stream_sid, NEVER_ENDED, now_ms) or []
+        for recording_sid in list(self._recordings):
+            failed = RecordingFailed(recording_sid, "the recording was not finished in time")
+            outputs += self._recording_ended(failed) or []
+        return outputs
+
+    def _play(self, play: Play) -> list[Output]:
+        check_new(play.prompt_id in self._prompts, "prompt")
+        check_room(len(self._prompts), PROMPTS_AT_ONCE, "prompts")
+        self._prompts[play.prompt_id] = _Prompt(play)
+        return [PlayPrompt(play.leg_sid, play.prompt_id, play.prompt, play.loops, play.max_ms)]
+
+    def _stop_prompt(self, prompt: _Prompt) -> list[Output]:
+        check_runs(prompt.phase, "prompt")
+        prompt.phase = Phase.ENDING
+        return [StopPrompt(prompt.play.leg_sid, prompt.play.prompt_id)]
+
+    def _prompt_ended(self, word: PromptEnded) -> list[Output] | None:
+        prompt = self._prompts.pop(word.prompt_id, None)
+        if prompt is None:
+            return None
+        leg_sid = prompt.play.leg_sid
+        return [PromptFinished(self._call_sid, leg_sid, word.prompt_id, word.completed, word.error)]
+
+    def _open(self, wish: OpenStream, now_ms: int) -> list[Output]:
+        check_new(wish.stream_sid in self._streams, "stream")
+        check_room(len(self._streams), STREAMS_AT_ONCE, "streams")
+        check_room(self._streams_begun, BEGUN_PER_CALL, "streams")
+        streams = [stream.command for stream in self._streams.values()]
+        if wish.spec.two_way and any(
+            one.spec.two_way and one.leg_sid == wish.leg_sid for one in streams
+        ):
+            raise CommandError("a bot already speaks to this leg")
+        if wish.recording_sid is not None:
+            self._check_recording(wish.recording_sid)
+        self._streams_begun += 1
+        self._streams[wish.stream_sid] = _Stream(wish, now_ms)
+        leg_sid, stream_sid, spec = wish.leg_sid, wish.stream_sid, wish.spec
+        return [
+            StreamRequested(
+                self._call_sid, leg_sid, stream_sid, masked(spec.url), spec.name, spec.two_way
+            ),
+            StartStream(leg_sid, stream_sid, spec, wish.recording_sid),
+        ]
+
+    def _stream_started(self, stream_sid: StreamSid, now_ms: int) -> list[Output] | None:
+        stream = self._streams.get(stream_sid)
+        if stream is None or stream.phase is not Phase.CONNECTING:
+            return None
+        stream.phase, stream.opened_ms = Phase.OPEN, now_ms
+        command = stream.command
+        outputs: list[Output] = [StreamOpened(self._call_sid, command.leg_sid, stream_sid)]
+        if command.recording_sid is not None:
+            outputs += self._record(command.leg_sid, command.recording_sid, command.recording)
+        return outputs
+
+    def _end_stream(self, stream: _Stream, why: StreamEnd, now_ms: int) -> list[Output]:
+        check_runs(stream.phase, "stream")
+        stream.phase, stream.must_end_by_ms = Phase.ENDING, now_ms + self._stream_close_ms
+        return [EndStream(stream.command.stream_sid, why)]
+
+    def _stream_ended(
+        self, stream_sid: StreamSid, outcome: StreamOutcome, now_ms: int
+    ) -> list[Output] | None:
+        stream = self._streams.pop(stream_sid, None)
+        if stream is None:
+            return None
+        command = stream.command
+        if not outcome.url:
+            outcome = replace(outcome, url=masked(command.spec.url))
+        self._ledger.note_stream(command, stream.requested_ms, stream.opened_ms, outcome, now_ms)
+        outputs: list[Output] = []
+        recording = command.recording_sid and self._recordings.get(command.recording_sid)
+        if recording and recording.phase is Phase.RUNNING:
+            outputs += self._stop_recording(recording)
+        outputs.append(StreamFinished(self._call_sid, command.leg_sid, stream_sid, outcome))
+        return outputs
+
+    def _check_recording(self, recording_sid: RecordingSid) -> None:
+        promised = [stream.command.recording_sid for stream in self._streams.values()]
+        check_new(recording_sid in self._recordings or recording_sid in promised, "recording")
+        check_room(len(self._recordings), RECORDINGS_AT_ONCE, "recordings")
+        check_room(self._recordings_begun, BEGUN_PER_CALL, "recordings")
+
+    def _record(
+        self, leg_sid: LegSid, recording_sid: RecordingSid, spec: RecordingSpec
+    ) -> list[Output]:
+        self._recordings_begun += 1
+        self._recordings[recording_sid] = _Recording(leg_sid, recording_sid)
+        return [RecordLeg(leg_sid, recording_sid, spec)]
+
+    def _stop_recording(self, recording: _Recording) -> list[Output]:
+        check_runs(recording.phase, "recording")
+        recording.phase = Phase.ENDING
+        return [EndRecording(recording.leg_sid, recording.recording_sid)]
+
+    def _recording_ended(self, word: RecordingReady | RecordingFailed) -> list[Output] | None:
+        recording = self._recordings.pop(word.recording_sid, None)
+        if recording is None:
+            return None
+        self._ledger.note_recording(recording.leg_sid, word)
+        duration_ms, url, error = 0, "", ""
+        match word:
+            case RecordingReady():
+                duration_ms, url = word.duration_ms, word.url
+            case RecordingFailed():
+                error = word.error
+        return [
+            RecordingFinished(
+                self._call_sid, recording.leg_sid, word.recording_sid, duration_ms, url, error
+            )
+        ]
+
+
+def found(one: Found | None, what: str) -> Found:
+    """Return what an id stands for; raises CommandError when it stands for nothing."""
+    if one is None:
+        raise CommandError(f"this {what} has ended or was never there")
+    return one
+
+
+def check_new(is_taken: bool, what: str) -> None:
+    """Refuse an id that is in use."""
+    if is_taken:
+        raise CommandError(f"this {what} is already there")
+
+
+def check_room(count: int, limit: int, what: str) -> None:
+    """Refuse one more than the limit."""
+    if count >= limit:
+        raise CommandError(f"a call can have no more than {limit} {what}")
+
+
+def check_runs(phase: Phase, what: str) -> None:
+    """Refuse to end twice."""
+    if phase is Phase.ENDING:
+        raise CommandError(f"this {what} is already ending")

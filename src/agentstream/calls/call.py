@@ -1,0 +1,300 @@
+"""A call: one writer, from the first leg to the last end.
+
+    NEW ──LegOffered──▶ RINGING ──LegAnswered──▶ TALKING
+     │                     │                        │
+     └──── anybody ends it: HangUp, Reject, LegEnded, MediaLost, a time limit ────▶ CLOSING
+                                                                                       │
+                 ENDED ◀── every leg, prompt, stream and recording has ended, ─────────┘
+                           and the flow has let go; or the closing time is over
+
+While the call closes nothing more can be asked of it, but the flow may still tell the customer's
+server how it went (PT-22).
+"""
+
+from enum import Enum
+from typing import Final
+
+from agentstream.base.errors import CommandError
+from agentstream.base.ids import LegSid
+from agentstream.base.machine import earliest
+from agentstream.calls.attached import Attached, Output
+from agentstream.calls.causes import Cause, Party, explain
+from agentstream.calls.commands import (
+    Answer,
+    CloseStream,
+    Command,
+    HangUp,
+    OpenStream,
+    Play,
+    Reject,
+    ReleaseCall,
+    SendDigits,
+    StartRecording,
+    StopPlaying,
+    StopRecording,
+)
+from agentstream.calls.effects import PressDigits, RejectLeg, ReleaseLeg, StreamEnd
+from agentstream.calls.events import (
+    CallAnswered,
+    CallEnded,
+    CallHungUp,
+    CallStarted,
+    DigitReceived,
+    MediaBegan,
+    MediaStopped,
+)
+from agentstream.calls.ledger import Ledger
+from agentstream.calls.leg import Leg
+from agentstream.calls.record import CallLimits, CallSetup
+from agentstream.calls.reports import (
+    DigitPressed,
+    LegAnswered,
+    LegEnded,
+    LegOffered,
+    LegRang,
+    MediaFlowing,
+    MediaLost,
+    Report,
+)
+
+DIGITS: Final = frozenset("0123456789*#ABCD")
+DIGITS_AT_ONCE: Final = 64
+
+
+class CallState(Enum):
+    """Where a call is in its life."""
+
+    NEW = "new"
+    RINGING = "ringing"
+    TALKING = "talking"
+    CLOSING = "closing"
+    ENDED = "ended"
+
+
+MOVES: Final = {
+    (CallState.NEW, CallStarted): CallState.RINGING,
+    (CallState.NEW, CallHungUp): CallState.CLOSING,
+    (CallState.RINGING, CallAnswered): CallState.TALKING,
+    (CallState.RINGING, CallHungUp): CallState.CLOSING,
+    (CallState.TALKING, CallHungUp): CallState.CLOSING,
+    (CallState.CLOSING, CallEnded): CallState.ENDED,
+}
+
+
+class Call:
+    """A Machine[Report | Command, Event | Effect].
+
+    `awaits_flow` says that a flow will send ReleaseCall; without one the call ends as soon as
+    nothing of it runs.
+    """
+
+    def __init__(
+        self, setup: CallSetup, limits: CallLimits, now_ms: int, *, awaits_flow: bool = True
+    ) -> None:
+        self.setup = setup
+        self.state = CallState.NEW
+        self.ledger = Ledger(setup, now_ms)
+        self._limits = limits
+        self._legs: dict[LegSid, Leg] = {}
+        self._unreleased: set[LegSid] = set()
+        self._attached = Attached(self.ledger, limits.stream_close_ms)
+        self._awaits_flow = awaits_flow
+        self._deadline_ms: int | None = now_ms + limits.setup_ms
+
+    @property
+    def wake_at_ms(self) -> int | None:
+        """When to call `wake`, if nothing comes first."""
+        return earliest(self._deadline_ms, self._attached.wake_at_ms)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether CallEnded was told."""
+        return self.state is CallState.ENDED
+
+    def receive(self, happening: Report | Command, now_ms: int) -> list[Output]:
+        """Take a report or a command; raises CommandError for an impossible command."""
+        if isinstance(happening, Command):
+            outputs = self._obey(happening, now_ms)
+        else:
+            heard = self._hear(happening, now_ms)
+            if heard is None:
+                self.ledger.stray_reports += 1
+            outputs = heard or []
+        return outputs + self._settle(now_ms)
+
+    def wake(self, now_ms: int) -> list[Output]:
+        """Let the time limits that are due take effect."""
+        outputs = self._attached.wake(now_ms)
+        if self._deadline_ms is not None and self._deadline_ms <= now_ms:
+            outputs += self._expire(now_ms)
+        return outputs + self._settle(now_ms)
+
+    # What is wanted
+
+    def _obey(self, command: Command, now_ms: int) -> list[Output]:
+        if isinstance(command, ReleaseCall):
+            return self._release()
+        if self._is_closing:
+            raise CommandError("the call has ended")
+        match command:
+            case Answer(leg_sid):
+                return [*self._leg(leg_sid).receive(command, now_ms)]
+            case Reject(leg_sid, cause, party):
+                effects = self._leg(leg_sid).receive(command, now_ms)
+                return [*effects, *self._hang_up(cause, party, "", now_ms)]
+            case HangUp(cause, party, text):
+                return self._hang_up(cause, party, text, now_ms)
+            case SendDigits():
+                return self._press(command)
+            case Play(leg_sid=leg_sid) | OpenStream(leg_sid=leg_sid):
+                self._talking_leg(leg_sid)
+            case StartRecording(leg_sid=leg_sid):
+                self._talking_leg(leg_sid)
+            case StopPlaying() | CloseStream() | StopRecording():
+                pass
+        return self._attached.order(command, now_ms)
+
+    def _release(self) -> list[Output]:
+        if not self._awaits_flow:
+            raise CommandError("no flow holds this call")
+        self._awaits_flow = False
+        return []
+
+    def _press(self, command: SendDigits) -> list[Output]:
+        self._talking_leg(command.leg_sid)
+        if not 0 < len(command.digits) <= DIGITS_AT_ONCE or not DIGITS.issuperset(command.digits):
+            raise CommandError(f"digits are 1 to {DIGITS_AT_ONCE} of 0-9 * # A-D")
+        return [PressDigits(command.leg_sid, command.digits, command.tone_ms, command.gap_ms)]
+
+    def _leg(self, leg_sid: LegSid) -> Leg:
+        leg = self._legs.get(leg_sid)
+        if leg is None:
+            raise CommandError("this leg is not part of the call")
+        return leg
+
+    def _talking_leg(self, leg_sid: LegSid) -> None:
+        leg = self._leg(leg_sid)
+        if not leg.is_talking:
+            raise CommandError(f"the leg is {leg.state.value}, not talking")
+
+    # What has happened; None: nothing that concerns this call
+
+    def _hear(self, report: Report, now_ms: int) -> list[Output] | None:
+        if isinstance(report, LegOffered):
+            return self._offered(report, now_ms)
+        if self.state is CallState.ENDED:
+            return None
+        match report:
+            case LegRang() | LegAnswered() | LegEnded() | MediaFlowing():
+                return self._leg_told(report, now_ms)
+            case MediaLost():
+                return self._media_lost(report, now_ms)
+            case DigitPressed(leg_sid, digit, duration_ms):
+                leg = self._legs.get(leg_sid)
+                if leg is None or not leg.is_talking or digit not in DIGITS:
+                    return None
+                self.ledger.digits += 1
+                event = DigitReceived(self.setup.call_sid, leg_sid, digit, duration_ms)
+                return [event, *(self._attached.hear(report, now_ms) or [])]
+            case _:
+                return self._attached.hear(report, now_ms)
+
+    def _offered(self, report: LegOffered, now_ms: int) -> list[Output] | None:
+        leg_sid = report.leg_sid
+        if leg_sid in self._legs:
+            return None
+        if self.state is not CallState.NEW:  # nobody asked for one more leg; it must not hang
+            self.ledger.stray_reports += 1
+            return [RejectLeg(leg_sid, Cause.BUSY), ReleaseLeg(leg_sid)]
+        self._legs[leg_sid] = Leg(leg_sid, "inbound", report.remote, now_ms)
+        self._unreleased.add(leg_sid)
+        return self._move(CallStarted(self.setup.call_sid, leg_sid, self.setup))
+
+    def _leg_told(
+        self, report: LegRang | LegAnswered | LegEnded | MediaFlowing, now_ms: int
+    ) -> list[Output] | None:
+        leg = self._legs.get(report.leg_sid)
+        if leg is None or not leg.accepts(report):
+            return None
+        is_first_media = not leg.had_media
+        outputs: list[Output] = [*leg.receive(report, now_ms)]
+        match report:
+            case LegAnswered():
+                self._deadline_ms = now_ms + self._limits.call_ms
+                outputs += self._move(CallAnswered(self.setup.call_sid, leg.leg_sid))
+            case MediaFlowing() if is_first_media:
+                outputs.append(MediaBegan(self.setup.call_sid, leg.leg_sid))
+            case LegEnded(text=text) if not self._is_closing:
+                outputs += self._hang_up(leg.cause or report.cause, report.party, text, now_ms)
+        return outputs
+
+    def _media_lost(self, report: MediaLost, now_ms: int) -> list[Output] | None:
+        leg = self._legs.get(report.leg_sid)
+        if leg is None or self._is_closing:
+            return None
+        call_sid, silent_ms = self.setup.call_sid, report.silent_ms
+        outputs: list[Output] = [MediaStopped(call_sid, leg.leg_sid, silent_ms, report.ever_flowed)]
+        if self._limits.ends_without_media:
+            outputs += self._hang_up(Cause.NO_MEDIA, Party.NETWORK, "", now_ms)
+        return outputs
+
+    # How it ends
+
+    @property
+    def _is_closing(self) -> bool:
+        return self.state in (CallState.CLOSING, CallState.ENDED)
+
+    def _hang_up(self, cause: Cause, party: Party, text: str, now_ms: int) -> list[Output]:
+        text = text or explain(cause, party)
+        self.ledger.note_hang_up(cause, party, text, now_ms)
+        self._deadline_ms = now_ms + self._limits.closing_ms
+        outputs = self._move(CallHungUp(self.setup.call_sid, cause, party, text))
+        outputs += self._attached.end_all(*stream_ends(cause, party), now_ms)
+        hang_up = HangUp(cause, party, text)
+        for leg in self._legs.values():
+            if leg.accepts(hang_up):
+                outputs += leg.receive(hang_up, now_ms)
+        return outputs
+
+    def _expire(self, now_ms: int) -> list[Output]:
+        match self.state:
+            case CallState.NEW | CallState.RINGING:
+                return self._hang_up(Cause.NO_ANSWER, Party.SYSTEM, "", now_ms)
+            case CallState.TALKING:
+                return self._hang_up(Cause.TIME_LIMIT, Party.SYSTEM, "", now_ms)
+            case _:  # what has not ended by now never will; the call does not wait for it
+                outputs = self._attached.write_off(now_ms)
+                return outputs + self._release_legs(list(self._legs)) + self._end(now_ms)
+
+    def _settle(self, now_ms: int) -> list[Output]:
+        ended = [leg_sid for leg_sid, leg in self._legs.items() if leg.has_ended]
+        outputs = self._release_legs(
+            [leg_sid for leg_sid in ended if self._attached.is_leg_free(leg_sid)]
+        )
+        is_over = len(ended) == len(self._legs) and self._attached.is_empty
+        if self.state is CallState.CLOSING and is_over and not self._awaits_flow:
+            outputs += self._end(now_ms)
+        return outputs
+
+    def _release_legs(self, leg_sids: list[LegSid]) -> list[Output]:
+        due = [leg_sid for leg_sid in leg_sids if leg_sid in self._unreleased]
+        self._unreleased.difference_update(due)
+        return [ReleaseLeg(leg_sid) for leg_sid in due]
+
+    def _end(self, now_ms: int) -> list[Output]:
+        self._deadline_ms = None
+        record = self.ledger.close(list(self._legs.values()), now_ms)
+        return self._move(CallEnded(self.setup.call_sid, record))
+
+    def _move(self, event: CallStarted | CallAnswered | CallHungUp | CallEnded) -> list[Output]:
+        self.state = MOVES[self.state, type(event)]
+        return [event]
+
+
+def stream_ends(cause: Cause, party: Party) -> tuple[StreamEnd, StreamEnd]:
+    """Return what two-way and one-way streams are told: ST-13, ST-14, ST-18 and ST-44."""
+    if cause is Cause.DRAINING:
+        return "shutdown", "shutdown"
+    if party in (Party.CALLER, Party.CALLEE, Party.NETWORK):
+        return "callended", "callended"
+    return "stopped", "callended"

@@ -1,0 +1,104 @@
+"""What a call writes down while it lives, so that its record is complete in any end."""
+
+import re
+from datetime import timedelta
+from typing import Final
+
+from agentstream.base.ids import LegSid
+from agentstream.calls.causes import Cause, Party, status_word
+from agentstream.calls.commands import OpenStream
+from agentstream.calls.leg import Leg, since
+from agentstream.calls.record import CallRecord, CallSetup, RecordingRecord, StreamRecord
+from agentstream.calls.reports import RecordingFailed, RecordingReady, StreamOutcome
+
+_CREDENTIALS: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@")
+
+
+class Ledger:
+    """The growing call record. Its lists are bounded by the limits on what a call may begin."""
+
+    def __init__(self, setup: CallSetup, now_ms: int) -> None:
+        self.setup = setup
+        self.digits = 0
+        self.stray_reports = 0
+        self._zero_ms = now_ms
+        self._streams: list[StreamRecord] = []
+        self._recordings: list[RecordingRecord] = []
+        self._hung_up_ms = now_ms
+        self._cause = Cause.NORMAL
+        self._party = Party.SYSTEM
+        self._text = ""
+
+    def note_hang_up(self, cause: Cause, party: Party, text: str, now_ms: int) -> None:
+        """Write down who ended the call."""
+        self._cause, self._party, self._text, self._hung_up_ms = cause, party, text, now_ms
+
+    def note_stream(
+        self,
+        command: OpenStream,
+        requested_ms: int,
+        opened_ms: int | None,
+        outcome: StreamOutcome,
+        now_ms: int,
+    ) -> None:
+        """Write down a stream that has ended."""
+        self._streams.append(
+            StreamRecord(
+                stream_sid=command.stream_sid,
+                leg_sid=command.leg_sid,
+                name=command.spec.name,
+                two_way=command.spec.two_way,
+                requested_ms=requested_ms - self._zero_ms,
+                opened_ms=since(self._zero_ms, opened_ms),
+                ended_ms=now_ms - self._zero_ms,
+                outcome=outcome,
+                recording_sid=command.recording_sid,
+            )
+        )
+
+    def note_recording(self, leg_sid: LegSid, finished: RecordingReady | RecordingFailed) -> None:
+        """Write down a recording that is whole, or broke off."""
+        match finished:
+            case RecordingReady(recording_sid, duration_ms, path, url):
+                record = RecordingRecord(recording_sid, leg_sid, duration_ms, path, url, "")
+            case RecordingFailed(recording_sid, error):
+                record = RecordingRecord(recording_sid, leg_sid, 0, "", "", error)
+        self._recordings.append(record)
+
+    def close(self, legs: list[Leg], now_ms: int) -> CallRecord:
+        """Return the record; the first leg's times are the call's."""
+        first = legs[0] if legs else None
+        rang_ms = since(self._zero_ms, first.rang_ms) if first else None
+        answered_ms = since(self._zero_ms, first.answered_ms) if first else None
+        hung_up_ms = self._hung_up_ms - self._zero_ms
+        talk_ms = 0 if answered_ms is None else hung_up_ms - answered_ms
+        began = self.setup.started_at
+        return CallRecord(
+            setup=self.setup,
+            status=status_word(self._cause, answered_ms is not None),
+            cause=self._cause,
+            ended_by=self._party,
+            text=self._text,
+            rang_ms=rang_ms,
+            answered_ms=answered_ms,
+            hung_up_ms=hung_up_ms,
+            ended_ms=now_ms - self._zero_ms,
+            rang_at=None if rang_ms is None else began + timedelta(milliseconds=rang_ms),
+            answered_at=(
+                None if answered_ms is None else began + timedelta(milliseconds=answered_ms)
+            ),
+            ended_at=began + timedelta(milliseconds=hung_up_ms),
+            duration_ms=hung_up_ms,
+            talk_ms=talk_ms,
+            billable_s=-(-talk_ms // 1000),
+            digits=self.digits,
+            stray_reports=self.stray_reports,
+            legs=tuple(leg.record(self._zero_ms) for leg in legs),
+            streams=tuple(self._streams),
+            recordings=tuple(self._recordings),
+        )
+
+
+def masked(url: str) -> str:
+    """Return the URL with its user and password replaced by `***` (AS-37)."""
+    return _CREDENTIALS.sub(r"\1***@", url)

@@ -1,0 +1,160 @@
+"""One party's part of a call, from ringing to its end.
+
+ours to answer                     ours to dial
+OFFERED ──Answer──▶ ANSWERING      DIALLING ──LegRang──▶ RINGING
+   │                    │              │                    │
+   │               LegAnswered    LegAnswered          LegAnswered
+ Reject                 └──────▶ TALKING ◀──────────────────┘
+ HangUp                             │
+   └────────────▶ ENDING ◀──HangUp──┘       LegEnded leads to ENDED from everywhere
+"""
+
+from enum import Enum
+from typing import Final
+
+from agentstream.base.errors import CommandError
+from agentstream.base.ids import LegSid
+from agentstream.calls.causes import Cause, Party
+from agentstream.calls.commands import Answer, HangUp, Reject
+from agentstream.calls.effects import AnswerLeg, EndLeg, RejectLeg
+from agentstream.calls.record import Direction, LegRecord
+from agentstream.calls.reports import LegAnswered, LegEnded, LegRang, MediaFlowing
+
+
+class LegState(Enum):
+    """Where a leg is in its life."""
+
+    OFFERED = "offered"
+    DIALLING = "dialling"
+    RINGING = "ringing"
+    ANSWERING = "answering"
+    TALKING = "talking"
+    ENDING = "ending"
+    ENDED = "ended"
+
+
+LegInput = Answer | Reject | HangUp | LegRang | LegAnswered | LegEnded | MediaFlowing
+LegEffect = AnswerLeg | RejectLeg | EndLeg
+
+OFFERED: Final = LegState.OFFERED
+DIALLING: Final = LegState.DIALLING
+RINGING: Final = LegState.RINGING
+ANSWERING: Final = LegState.ANSWERING
+TALKING: Final = LegState.TALKING
+ENDING: Final = LegState.ENDING
+ENDED: Final = LegState.ENDED
+
+MOVES: Final[dict[tuple[LegState, type[LegInput]], LegState]] = {
+    (OFFERED, Answer): ANSWERING,
+    (OFFERED, Reject): ENDING,
+    (OFFERED, HangUp): ENDING,
+    (OFFERED, LegEnded): ENDED,
+    (DIALLING, LegRang): RINGING,
+    (DIALLING, LegAnswered): TALKING,
+    (DIALLING, MediaFlowing): DIALLING,  # early media
+    (DIALLING, HangUp): ENDING,
+    (DIALLING, LegEnded): ENDED,
+    (RINGING, LegAnswered): TALKING,
+    (RINGING, MediaFlowing): RINGING,
+    (RINGING, HangUp): ENDING,
+    (RINGING, LegEnded): ENDED,
+    (ANSWERING, LegAnswered): TALKING,
+    (ANSWERING, MediaFlowing): ANSWERING,  # audio overtakes the acknowledgement
+    (ANSWERING, HangUp): ENDING,
+    (ANSWERING, LegEnded): ENDED,
+    (TALKING, MediaFlowing): TALKING,
+    (TALKING, HangUp): ENDING,
+    (TALKING, LegEnded): ENDED,
+    (ENDING, LegEnded): ENDED,
+}
+
+
+class Leg:
+    """A Machine[LegInput, LegEffect] without timers; its call owns the time limits."""
+
+    def __init__(self, leg_sid: LegSid, direction: Direction, remote: str, now_ms: int) -> None:
+        self.leg_sid = leg_sid
+        self.state = OFFERED if direction == "inbound" else DIALLING
+        self.had_media = False
+        self.answered_ms: int | None = None
+        # A leg that is offered rings at once; one that we dial rings when it says so.
+        self.rang_ms: int | None = now_ms if direction == "inbound" else None
+        self._direction: Direction = direction
+        self._remote = remote
+        self._started_ms = now_ms
+        self._ended_ms: int | None = None
+        self.cause: Cause | None = None
+        self._party: Party | None = None
+
+    @property
+    def is_talking(self) -> bool:
+        """Whether audio may be sent to this leg."""
+        return self.state is TALKING
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the last report of this leg was received."""
+        return self.state is ENDED
+
+    def accepts(self, happening: LegInput) -> bool:
+        """Whether MOVES has a move for this."""
+        return (self.state, type(happening)) in MOVES
+
+    def receive(self, happening: LegInput, now_ms: int) -> list[LegEffect]:
+        """Make the move; raises CommandError where there is none (ask `accepts` for reports)."""
+        before = self.state
+        after = MOVES.get((before, type(happening)))
+        if after is None:
+            raise CommandError(
+                f"the leg is {before.value}, so {type(happening).__name__} cannot be"
+            )
+        self.state = after
+        match happening:
+            case Answer():
+                return [AnswerLeg(self.leg_sid)]
+            case Reject(cause=cause, party=party):
+                return [self._refuse(cause, party, "")]
+            case HangUp(cause=cause, party=party, text=text) if before is OFFERED:
+                return [self._refuse(cause, party, text)]
+            case HangUp(cause=cause, party=party, text=text):
+                self._end_by(cause, party)
+                return [EndLeg(self.leg_sid, cause, text)]
+            case LegRang():
+                self.rang_ms = now_ms
+            case LegAnswered():
+                self.answered_ms = now_ms
+            case MediaFlowing():
+                self.had_media = True
+            case LegEnded(cause=cause, party=party):
+                self._ended_ms = now_ms
+                is_early = cause is Cause.NORMAL and self.answered_ms is None
+                self._end_by(Cause.CANCELED if is_early else cause, party)
+        return []
+
+    def record(self, zero_ms: int) -> LegRecord:
+        """Return the leg's part of the call record; times count from `zero_ms`."""
+        return LegRecord(
+            leg_sid=self.leg_sid,
+            direction=self._direction,
+            remote=self._remote,
+            started_ms=self._started_ms - zero_ms,
+            rang_ms=since(zero_ms, self.rang_ms),
+            answered_ms=since(zero_ms, self.answered_ms),
+            ended_ms=since(zero_ms, self._ended_ms),
+            cause=self.cause,
+            ended_by=self._party,
+            had_media=self.had_media,
+        )
+
+    def _refuse(self, cause: Cause, party: Party, text: str) -> LegEffect:
+        self._end_by(cause, party)
+        return RejectLeg(self.leg_sid, cause, text)
+
+    def _end_by(self, cause: Cause, party: Party) -> None:
+        if self.cause is None:  # the first who ends it is the one who ended it
+            self.cause, self._party = cause, party
+
+
+def since(zero_ms: int, time_ms: int | None) -> int | None:
+    """Return `time_ms` counted from `zero_ms`, and None for what never happened."""
+    return None if time_ms is None else time_ms - zero_ms
