@@ -1,4 +1,4 @@
-"""What SIP's sockets look like from above: a way in and a way out (`Flow` comes from `sip.flow`)."""
+"""What SIP's sockets look like from above: a way in and a way out (see `sip.flow.Flow`)."""
 
 from collections.abc import Callable
 from typing import Protocol

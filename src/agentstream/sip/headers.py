@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from agentstream.base.errors import PeerError
-from agentstream.sip.uri import Params, SipUri, has_scheme, parse_uri
+from agentstream.sip.uri import Params, SipUri, parse_uri
 
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.\-]*"
 _WORD = r"[A-Za-z0-9\-.!%*_+`'~]+"
 _QUOTED = r'"(?:[^"\\]|\\[\s\S])*+"'
 # Wider than the grammar's token on purpose: what delimits is never part of it, so nothing is
@@ -25,7 +26,7 @@ _VIA = re.compile(
 # The display name is a quoted string, or words; inside its quotes "<" is a letter like others.
 _NAME_ADDR = re.compile(
     rf"[ \t]*(?:(?:({_QUOTED})[ \t]*|([A-Za-z0-9\-.!%*_+`'~ \t\x80-\U0010ffff]*+))"
-    rf"<([^\s<>\"]+)>|([^\s<>\",;?]+))({_PARAMS})[ \t]*(?:,|\Z)"
+    rf"<({_SCHEME}:[^\s<>\"]+)>|({_SCHEME}:[^\s<>\",;?]+))({_PARAMS})[ \t]*(?:,|\Z)"
 )
 _CSEQ = re.compile(rf"0*([0-9]{{1,10}})[ \t]+({_WORD})")
 _RACK = re.compile(rf"0*([0-9]{{1,10}})[ \t]+0*([0-9]{{1,10}})[ \t]+({_WORD})")
@@ -201,6 +202,45 @@ def parse_name_addr_list(values: Iterable[str]) -> list[NameAddr]:
     return addresses
 
 
+def check_vias(text: str) -> None:
+    """Refuse what `parse_via_list` would refuse, without making values."""
+    end = 0
+    while True:
+        match = _VIA.match(text, end)
+        if match is None or int(match[3] or 0) > 65_535:
+            raise PeerError("malformed Via")
+        _check_params(match[4])
+        end = match.end()
+        if text[end - 1] != ",":
+            return
+
+
+def check_address(text: str) -> None:
+    """Refuse what `parse_name_addr` would refuse, without making values."""
+    match = _NAME_ADDR.match(text)
+    if match is None or text[match.end() - 1] == ",":
+        raise PeerError("malformed address")
+    _check_params(match[5])
+
+
+def check_addresses(text: str) -> None:
+    """Refuse what `parse_name_addr_list` would refuse, without making values."""
+    end = 0
+    while True:
+        match = _NAME_ADDR.match(text, end)
+        if match is None:
+            raise PeerError("malformed address")
+        _check_params(match[5])
+        end = match.end()
+        if text[end - 1] != ",":
+            return
+
+
+def _check_params(text: str) -> None:
+    if text.count(";") > 1:
+        parse_params(text)
+
+
 def parse_reasons(values: Iterable[str]) -> list[Reason]:
     """Parse every Reason; a cause that is no number counts as none."""
     reasons = []
@@ -249,9 +289,17 @@ def parse_params(text: str) -> Params:
     params: Params = {}
     if not text:
         return params
+    if '"' not in text and " " not in text and "\t" not in text:
+        for part in text[1:].split(";"):
+            name, equals, value = part.partition("=")
+            key = name.lower()
+            # RFC 3261 §7.3.1: any given parameter name must not appear more than once.
+            if key in params:
+                raise PeerError("parameter given twice")
+            params[key] = value if equals else None
+        return params
     for name, value in _PARAM.findall(text):
         key = name.lower()
-        # RFC 3261 §7.3.1: any given parameter name must not appear more than once.
         if key in params:
             raise PeerError("parameter given twice")
         params[key] = (unquote(value) if value[0] == '"' else value) if value else None
@@ -314,8 +362,5 @@ def _name_addr_at(text: str, start: int) -> tuple[NameAddr, int]:
         raise PeerError("malformed address")
     quoted, words, uri, bare, params = match.groups()
     display = unquote(quoted) if quoted else (words or "").strip()
-    uri = uri or bare
-    if not has_scheme(uri):
-        raise PeerError("address without a URI")
     end = match.end()
-    return NameAddr(display, uri, parse_params(params)), end if text[end - 1] == "," else 0
+    return NameAddr(display, uri or bare, parse_params(params)), end if text[end - 1] == "," else 0

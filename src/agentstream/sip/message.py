@@ -28,7 +28,7 @@ _LONG = (
     "Refer-To Referred-By Reject-Contact Remote-Party-ID Replaces Reply-To Request-Disposition "
     "Require Retry-After Route RSeq Server Service-Route Session-Expires SIP-ETag SIP-If-Match "
     "Subject Subscription-State Supported Timestamp To Unsupported User-Agent Via Warning "
-    "WWW-Authenticate"
+    "WWW-Authenticate X-Exotel-AccountSid X-Exotel-CallSid X-Exotel-LegSid X-Exotel-TrunkSid"
 )
 # RFC 3261 §7.3.3 and the IANA registry of compact forms.
 _COMPACT = {

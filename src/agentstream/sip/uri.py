@@ -12,19 +12,22 @@ from agentstream.base.errors import PeerError
 
 Params = dict[str, str | None]  # names in lower case; None is a parameter without "="
 
+_PARAM_TEXT = r"(?:[A-Za-z0-9\-_.!~*'()\[\]/:&+$]|%[0-9A-Fa-f]{2})++"
+_PARAMS = rf"(?:;{_PARAM_TEXT}(?:={_PARAM_TEXT})?)*+"
 _SIP = re.compile(
     r"(?P<scheme>[sS][iI][pP][sS]?):"
     r"(?:(?P<user>(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/]|%[0-9A-Fa-f]{2})+)"
     r"(?::(?P<password>(?:[A-Za-z0-9\-_.!~*'()&=+$,]|%[0-9A-Fa-f]{2})*))?@)?"
     r"(?P<host>[A-Za-z0-9\-._]+|\[[0-9A-Fa-f:.]+\])"
     r"(?::(?P<port>[0-9]{1,5}))?"
-    r"(?P<params>;[^?]*)?"
+    rf"(?P<params>{_PARAMS})"
     r"(?:\?(?P<headers>.*))?",
     re.ASCII,
 )
-_TEL = re.compile(r"[tT][eE][lL]:(?P<number>\+?[0-9A-Fa-f*#\-.()]+)(?P<params>;.*)?", re.ASCII)
+_TEL = re.compile(
+    r"[tT][eE][lL]:(?P<number>\+?[0-9A-Fa-f*#\-.()]+)(?P<params>" + _PARAMS + ")", re.ASCII
+)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):[^\s<>\"]+", re.ASCII)
-_PARAM_TEXT = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()\[\]/:&+$]|%[0-9A-Fa-f]{2})+", re.ASCII)
 _HEADER_TEXT = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()\[\]/?:+$]|%[0-9A-Fa-f]{2})*", re.ASCII)
 _ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
 _ALNUM = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -128,21 +131,27 @@ def parse_uri(text: str) -> SipUri:
         _unescape(user) if user else "",
         None if password is None else _unescape(password),
         port_number,
-        _parse_params(params) if params else {},
+        _parse_params(params),
         () if headers is None else _parse_headers(headers),
     )
 
 
-def has_scheme(text: str) -> bool:
-    """Tell whether the text has the outer form of an absolute URI of any scheme."""
-    return _SCHEME.fullmatch(text) is not None
+def check_request_uri(text: str) -> None:
+    """Refuse what cannot be a Request-URI (RFC 3261 §19.1.1: no headers), without making a value."""
+    match = _SIP.fullmatch(text)
+    if match is not None:
+        _, _, _, host, port, params, headers = match.groups()
+        is_usual = headers is None and host[0] != "[" and params.count(";") < 2
+        if is_usual and (not port or (port[0] != "0" and len(port) < 5)):
+            return  # the pattern alone has settled it
+    if parse_uri(text).headers:
+        raise PeerError("Request-URI with headers")
 
 
 def _parse_other(text: str) -> SipUri:
     tel = _TEL.fullmatch(text)
     if tel is not None:
-        params = tel["params"]
-        return SipUri("tel", "", tel["number"], params=_parse_params(params) if params else {})
+        return SipUri("tel", "", tel["number"], params=_parse_params(tel["params"]))
     scheme = _SCHEME.fullmatch(text)
     if scheme is not None and scheme[1].lower() not in ("sip", "sips", "tel"):
         raise PeerError("URI of a scheme that is not spoken here", 416)
@@ -158,10 +167,10 @@ def _check_ipv6(host: str) -> None:
 
 def _parse_params(text: str) -> Params:
     params: Params = {}
+    if not text:
+        return params
     for part in text[1:].split(";"):
         name, equals, value = part.partition("=")
-        if _PARAM_TEXT.fullmatch(name) is None or (equals and not _PARAM_TEXT.fullmatch(value)):
-            raise PeerError("URI with a malformed parameter")
         name = _unescape(name).lower()
         # RFC 3261 §19.1.1: a parameter name must not appear more than once.
         if name in params:

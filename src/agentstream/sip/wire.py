@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from agentstream.base.errors import CommandError, PeerError
 from agentstream.sip.headers import (
+    check_address,
+    check_addresses,
+    check_vias,
     parse_cseq,
-    parse_name_addr,
-    parse_name_addr_list,
-    parse_via_list,
 )
 from agentstream.sip.message import (
     SPELLINGS,
@@ -23,7 +23,7 @@ from agentstream.sip.message import (
     Response,
     canonical,
 )
-from agentstream.sip.uri import parse_uri
+from agentstream.sip.uri import check_request_uri
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ LIMITS = Limits()
 
 _WORD = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 _REQUEST_LINE = re.compile(r"([A-Za-z0-9\-.!%*_+`'~]+) ([^\s<>\"]+) (SIP/[0-9]+\.[0-9]+)", re.I)
-_STATUS_LINE = re.compile(r"(SIP/[0-9]+\.[0-9]+) ([1-6][0-9]{2}) (.*)", re.I)
+_STATUS_LINE = re.compile(r"(SIP/[0-9]+\.[0-9]+) ([1-6][0-9]{2})(?: (.*))?", re.I)
 _FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
 # A control character may only stand behind a backslash, in a quoted-pair (RFC 3261 §25.1).
 _CONTROL = re.compile(r"(?<!\\)[\x00-\x08\x0a-\x1f\x7f]")
@@ -48,6 +48,7 @@ _NUMBER = re.compile(r"0*([0-9]{1,10})")
 _LENGTH = re.compile(
     rb"\r\n(?:content-length|l)[ \t]*:(?:[ \t]|\r\n[ \t])*0*([0-9]{1,10})[ \t]*(?=\r\n)", re.I
 )
+_MANDATORY = frozenset(("Via", "From", "To", "Call-ID", "CSeq"))
 _ONCE = frozenset(
     ("Call-ID", "CSeq", "From", "To", "Max-Forwards", "Content-Length", "Content-Type", "Expires")
 )
@@ -97,16 +98,14 @@ def _read_request(lines: list[str], body: bytes, limits: Limits) -> Request:
     match = _REQUEST_LINE.fullmatch(lines[0])
     if match is None:
         raise PeerError("malformed request line")
-    if match[3].upper() != "SIP/2.0":
+    method, uri, version = match.groups()
+    if version.upper() != "SIP/2.0":
         raise PeerError("SIP version not supported", 505)
-    request = Request(match[1], match[2], _parse_headers(lines, limits))
-    request.body = _cut_body(request.headers, body)
-    _check(request)
-    if request.cseq.method != request.method:
+    headers, fields = _parse_headers(lines, limits)
+    if parse_cseq(fields["CSeq"]).method != method:
         raise PeerError("CSeq names another method")
-    if parse_uri(request.uri).headers:
-        raise PeerError("Request-URI with headers")
-    return request
+    check_request_uri(uri)
+    return Request(method, uri, headers, _cut_body(fields.get("Content-Length"), body))
 
 
 def _parse_response(lines: list[str], body: bytes, limits: Limits) -> Response:
@@ -115,29 +114,51 @@ def _parse_response(lines: list[str], body: bytes, limits: Limits) -> Response:
         raise PeerError("malformed status line")
     if match[1].upper() != "SIP/2.0":
         raise PeerError("SIP version not supported", 505)
-    response = Response(int(match[2]), match[3], _parse_headers(lines, limits))
-    response.body = _cut_body(response.headers, body)
-    _check(response)
-    return response
+    headers, fields = _parse_headers(lines, limits)
+    parse_cseq(fields["CSeq"])
+    cut = _cut_body(fields.get("Content-Length"), body)
+    return Response(int(match[2]), match[3] or "", headers, cut)
 
 
-def _parse_headers(lines: list[str], limits: Limits) -> Headers:
+def _parse_headers(lines: list[str], limits: Limits) -> tuple[Headers, dict[str, str]]:
+    """Return the headers, and the last value of each name."""
     if len(lines) > limits.headers + 1:
         raise PeerError("too many headers", 513)
-    items: list[tuple[str, str]] = []
-    names = SPELLINGS
-    for line in lines[1:]:
-        name, colon, value = line.partition(":")
-        known = names.get(name)
-        if known is None:
-            known = _unusual_name(name, colon)
-        items.append((known, value.strip(" \t")))
     text = "".join(lines)
-    if _CONTROL.search(text):
+    if not text.isprintable() and _CONTROL.search(text):  # the first is quick, and mostly enough
         raise PeerError("control character in a header")
     if len(text) > limits.line_chars and max(map(len, lines)) > limits.line_chars:
         raise PeerError("header line too long", 513)
-    return Headers.trusted(items)
+    items: list[tuple[str, str]] = []
+    known_as = SPELLINGS.get
+    check_of = _CHECKS.get
+    for line in lines[1:]:
+        name, colon, value = line.partition(":")
+        known = known_as(name) or _unusual_name(name, colon)
+        value = value.strip(" \t")  # noqa: PLW2901 - the loop is the hottest of the room
+        items.append((known, value))
+        check = check_of(known)
+        if check is not None:
+            check(value)
+    fields = dict(items)
+    if not fields.keys() >= _MANDATORY:
+        raise PeerError(f"{min(_MANDATORY - fields.keys())} missing")
+    if len(fields) != len(items):
+        _check_repeats(items, limits)
+    return Headers.trusted(items), fields
+
+
+def _check_repeats(items: list[tuple[str, str]], limits: Limits) -> None:
+    seen: set[str] = set()
+    hops = 0
+    for name, value in items:
+        if name == "Via":
+            hops += 1 + value.count(",")
+        elif name in _ONCE and name in seen:
+            raise PeerError(f"{name} given twice")
+        seen.add(name)
+    if hops > limits.vias:
+        raise PeerError("too many Via hops", 513)
 
 
 def _unusual_name(name: str, colon: str) -> str:
@@ -147,32 +168,14 @@ def _unusual_name(name: str, colon: str) -> str:
     return canonical(name)
 
 
-def _cut_body(headers: Headers, body: bytes) -> bytes:
-    text = headers.get("Content-Length")
-    if text is None:
+def _cut_body(length: str | None, body: bytes) -> bytes:
+    if length is None:
         return body
-    length = _number(text, "Content-Length", 2**31)
-    if length > len(body):
+    # RFC 3261 §18.3: what is beyond is padding; a body that is too short was cut on the way.
+    size = _number(length, "Content-Length", 2**31)
+    if size > len(body):
         raise PeerError("body shorter than Content-Length")
-    return body[:length]
-
-
-def _check(message: Message) -> None:
-    seen: set[str] = set()
-    vias = 0
-    for name, value in message.headers:
-        if name in _ONCE:
-            if name in seen:
-                raise PeerError(f"{name} given twice")
-        elif name == "Via":
-            vias += 1
-        seen.add(name)
-        check = _CHECKS.get(name)
-        if check is not None:
-            check(value)
-    for name in ("Via", "From", "To", "Call-ID", "CSeq"):
-        if name not in seen:
-            raise PeerError(f"{name} missing")
+    return body[:size]
 
 
 def _salvage(method: str, lines: list[str]) -> Request:
@@ -180,7 +183,7 @@ def _salvage(method: str, lines: list[str]) -> Request:
     for line in lines[1 : LIMITS.headers]:
         name, _, value = line.partition(":")
         known = canonical(name.strip(" \t"))
-        if known in ("Via", "From", "To", "Call-ID", "CSeq") and not _CONTROL.search(value):
+        if known in _MANDATORY and not _CONTROL.search(value):
             kept.append((known, value.strip(" \t")))
     return Request(method, "", Headers.trusted(kept))
 
@@ -197,22 +200,28 @@ def _check_call_id(text: str) -> None:
         raise PeerError("malformed Call-ID")
 
 
+def _check_date(text: str) -> None:
+    if not text.endswith(" GMT"):  # RFC 3261 §20.17
+        raise PeerError("Date not in GMT")
+
+
 def _check_contact(text: str) -> None:
     if text != "*":
-        parse_name_addr_list((text,))
+        check_addresses(text)
 
 
 _CHECKS: dict[str, Callable[[str], object]] = {
-    "Via": lambda text: parse_via_list((text,)),
-    "From": parse_name_addr,
-    "To": parse_name_addr,
+    "Via": check_vias,
+    "From": check_address,
+    "To": check_address,
     "Call-ID": _check_call_id,
-    "CSeq": parse_cseq,
     "Max-Forwards": lambda text: _number(text, "Max-Forwards", 256),
     "Expires": lambda text: _number(text, "Expires", 2**32),
     "Contact": _check_contact,
-    "Route": lambda text: parse_name_addr_list((text,)),
-    "Record-Route": lambda text: parse_name_addr_list((text,)),
+    "Route": check_addresses,
+    "Record-Route": check_addresses,
+    "Refer-To": check_address,
+    "Date": _check_date,
 }
 
 
