@@ -1,0 +1,301 @@
+"""What we may connect to: one door for every URL that somebody else gave us.
+
+The decision is made on the addresses that a name resolves to, and only those are connected to, so a
+name that answers differently the second time gains nothing.
+
+    URL ─▶ parse ─▶ scheme, port ─▶ resolve ─▶ class of each address ─▶ Pinned
+"""
+
+import base64
+import ipaddress
+import re
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Literal, Protocol
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from agentstream.base.errors import ConfigError, PeerError
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+STREAM_SCHEMES = frozenset({"ws", "wss"})
+HTTP_SCHEMES = frozenset({"http", "https"})
+_DEFAULT_PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
+_SECURE = frozenset({"wss", "https"})
+_URL_LIMIT = 4_096
+_USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
+_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.(?!-)[a-z0-9_-]{1,63})*\.?")
+
+# Where clouds answer questions about the machine itself; some of these look like any other address.
+_METADATA = frozenset(
+    ipaddress.ip_address(text)
+    for text in (
+        "169.254.169.254",
+        "169.254.170.2",
+        "168.63.129.16",
+        "100.100.100.200",
+        "192.0.0.192",
+        "fd00:ec2::254",
+        "fd20:ce::254",
+    )
+)
+_SHARED = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598: a carrier's own inside
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
+
+
+class EgressError(PeerError):
+    """A URL that is none, or that the policy does not let us reach; the text says which and why."""
+
+
+class AddressClass(Enum):
+    """Whose an address is."""
+
+    GLOBAL = "global"
+    PRIVATE = "private"
+    LOOPBACK = "loopback"
+    LINK_LOCAL = "link-local"
+    METADATA = "metadata"
+    OTHER = "multicast or reserved"
+
+
+_OPEN = frozenset({AddressClass.GLOBAL, AddressClass.PRIVATE, AddressClass.LOOPBACK})
+_CLOSED = frozenset({AddressClass.GLOBAL})
+
+
+@dataclass(frozen=True, slots=True)
+class EgressPolicy:
+    """`open` suits a house of one's own: bots on private networks and on the same machine (AS-10).
+
+    `closed` suits a server that others use: public addresses, and ports 80, 443 and 1024 up.
+    Neither reaches link-local, cloud metadata, multicast or reserved addresses. Entries of `allow`
+    are host names, "*.name", addresses or networks; a name lets in private and loopback addresses,
+    and only an address or network lets in the rest. `deny` has the same entries and always wins.
+    """
+
+    mode: Literal["open", "closed"] = "open"
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    ports: tuple[tuple[int, int], ...] = ()  # empty: as the mode says
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A URL taken apart. The request target stays exactly as it was given (AS-20)."""
+
+    scheme: str
+    host: str  # lower case, IDNA, without brackets
+    port: int
+    target: str  # "/path?query"
+    user: str = ""
+    password: str = ""
+
+    def __repr__(self) -> str:
+        return f"Target({self.scheme}://{self.host}:{self.port})"
+
+    @property
+    def secure(self) -> bool:
+        """Whether the scheme asks for TLS."""
+        return self.scheme in _SECURE
+
+    @property
+    def host_header(self) -> str:
+        """The Host header: the port only when it is not the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def authorization(self) -> str | None:
+        """The Authorization header for the URL's credentials (AS-35); None when it has none."""
+        if not self.user and not self.password:
+            return None
+        return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode("ascii")
+
+    def url(self, scheme: str | None = None) -> str:
+        """Return the URL without credentials."""
+        return f"{scheme or self.scheme}://{self.host_header}{self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A URL that may be reached, and the only addresses to reach it at, best first."""
+
+    addresses: tuple[str, ...]  # "192.0.2.1:443", "[2001:db8::1]:443"
+    host: str
+    port: int
+    secure: bool
+    target: Target
+
+
+class Lookup(Protocol):
+    """Finds the addresses of a name."""
+
+    async def lookup(self, host: str) -> tuple[str, ...]:
+        """Return the addresses, best first; raises PeerError when there is none."""
+
+
+class Egress:
+    """The policy with a resolver: asks both, answers with what to connect to."""
+
+    def __init__(self, policy: EgressPolicy, lookup: Lookup) -> None:
+        self._policy = policy
+        self._rules = _Rules(policy.allow)
+        self._denied = _Rules(policy.deny)
+        self._lookup = lookup
+
+    async def resolve(
+        self,
+        url: str,
+        allow: tuple[str, ...] = (),
+        schemes: frozenset[str] = STREAM_SCHEMES | HTTP_SCHEMES,
+    ) -> Pinned:
+        """Return where a URL leads; `allow` is the account's own list.
+
+        Raises EgressError when it is no such URL or must not be reached, PeerError when its name
+        has no address, BusyError when too many names are being looked up.
+        """
+        target = parse_url(url, schemes)
+        addresses = await self.addresses(target.host, target.port, allow)
+        return Pinned(
+            tuple(_with_port(address, target.port) for address in addresses),
+            target.host,
+            target.port,
+            target.secure,
+            target,
+        )
+
+    async def addresses(self, host: str, port: int, allow: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Return the addresses of a host that may be reached; raises as `resolve`."""
+        self._check_port(host, port)
+        own = _Rules(allow)
+        found = [ipaddress.ip_address(text) for text in await self._lookup.lookup(host)]
+        allowed = tuple(str(address) for address in found if self._is_allowed(host, address, own))
+        if not allowed:
+            where = ", ".join(f"{address} ({classify(address).value})" for address in found)
+            raise EgressError(f"{host} is at {where}: the egress policy does not allow it")
+        return allowed
+
+    def _is_allowed(self, host: str, address: Address, own: "_Rules") -> bool:
+        kind = classify(address)
+        if self._denied.names(host) or self._denied.holds(address):
+            return False
+        if self._rules.holds(address) or own.holds(address):
+            return True
+        is_named = self._rules.names(host) or own.names(host)
+        return kind in (_OPEN if is_named or self._policy.mode == "open" else _CLOSED)
+
+    def _check_port(self, host: str, port: int) -> None:
+        ranges = self._policy.ports
+        if not ranges:
+            is_closed = self._policy.mode == "closed"
+            ranges = ((80, 80), (443, 443), (1024, 65535)) if is_closed else ((1, 65535),)
+        if not any(low <= port <= high for low, high in ranges):
+            raise EgressError(f"{host}: the egress policy does not allow port {port}")
+
+
+def parse_url(url: str, schemes: frozenset[str] = STREAM_SCHEMES | HTTP_SCHEMES) -> Target:
+    """Take a URL apart; raises EgressError, whose text never holds its credentials."""
+    shown = mask_url(url)[:200]
+    if len(url) > _URL_LIMIT or not url.isprintable() or " " in url or "\\" in url:
+        raise EgressError(f"not a URL (space, control character or too long): {shown!r}")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        host = _host(parts)
+    except ValueError as error:  # a UnicodeError is one as well
+        raise EgressError(f"not a URL: {shown!r}") from error
+    if parts.scheme not in schemes:
+        wanted = " or ".join(f"{scheme}://" for scheme in sorted(schemes))
+        raise EgressError(f"the URL must begin with {wanted}: {shown!r}")
+    if not host:
+        raise EgressError(f"the URL names no host: {shown!r}")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if port is None:
+        port = _DEFAULT_PORTS[parts.scheme]
+    return Target(parts.scheme, host, port, target, user, password)
+
+
+def mask_url(text: str) -> str:
+    """Hide the credentials of every URL in a text (AS-37)."""
+    return _USERINFO.sub("***@", text)
+
+
+def classify(address: Address) -> AddressClass:
+    """Return whose an address is; one IPv4 address inside an IPv6 one counts as that address."""
+    address = _unwrapped(address)
+    if address in _METADATA:
+        return AddressClass.METADATA
+    if address.is_loopback:
+        return AddressClass.LOOPBACK
+    if address.is_link_local:
+        return AddressClass.LINK_LOCAL
+    if address.is_unspecified or address.is_multicast or address.is_reserved:
+        return AddressClass.OTHER
+    if address.is_private or address in _SHARED:
+        return AddressClass.PRIVATE
+    return AddressClass.GLOBAL if address.is_global else AddressClass.OTHER
+
+
+def check_entry(entry: str) -> str:
+    """Return an entry of an allow or deny list; ConfigError when it is neither name nor network."""
+    name = entry.removeprefix("*.").lower()
+    if _network(entry) is None and not _NAME.fullmatch(name):
+        raise ConfigError(f"{entry!r} is no host name, *.name, address or network")
+    return entry
+
+
+class _Rules:
+    """One allow or deny list."""
+
+    def __init__(self, entries: tuple[str, ...]) -> None:
+        self._names: list[str] = []
+        self._networks: list[Network] = []
+        for entry in entries:
+            network = _network(entry)
+            if network is None:
+                self._names.append(entry.lower().rstrip("."))
+            else:
+                self._networks.append(network)
+
+    def names(self, host: str) -> bool:
+        plain = host.rstrip(".")
+        return any(
+            plain.endswith(name[1:]) if name.startswith("*.") else plain == name
+            for name in self._names
+        )
+
+    def holds(self, address: Address) -> bool:
+        inner = _unwrapped(address)
+        return any(address in network or inner in network for network in self._networks)
+
+
+def _host(parts: SplitResult) -> str:
+    host = (parts.hostname or "").rstrip(".")
+    if not host or ":" in host:
+        return str(ipaddress.IPv6Address(host)) if host else ""
+    ascii_host = host if host.isascii() else host.encode("idna").decode("ascii")
+    if not _NAME.fullmatch(ascii_host):
+        raise ValueError(host)
+    return ascii_host
+
+
+def _network(entry: str) -> Network | None:
+    try:
+        return ipaddress.ip_network(entry, strict=False)
+    except ValueError:
+        return None
+
+
+def _unwrapped(address: Address) -> Address:
+    if isinstance(address, IPv4Address):
+        return address
+    inner = address.ipv4_mapped or address.sixtofour
+    if inner is None and address in _NAT64:
+        inner = IPv4Address(int(address) & 0xFFFF_FFFF)
+    return inner or address
+
+
+def _with_port(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

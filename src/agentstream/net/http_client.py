@@ -1,0 +1,286 @@
+"""HTTP out: httpx over connections that only ever go to addresses which the egress policy allowed.
+
+The URL keeps its name, so Host, SNI and the certificate check are those of the name; the connection
+itself goes to a checked address. No proxy of the environment, no cookie, no compression.
+"""
+
+import asyncio
+import ssl
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin
+
+import httpcore
+import httpx
+
+from agentstream.base.clock import Clock, SystemClock
+from agentstream.base.errors import BusyError, ConfigError, PeerError
+from agentstream.net.egress import HTTP_SCHEMES, Egress, Target, mask_url, parse_url
+
+USER_AGENT = "AgentStream"
+RESOLVER_REDIRECTS = 3  # AS-17
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_POOLS = 32  # one for each allow list in use; full: the one not used for longest is closed
+_AT_ONCE = 1_000
+
+
+class HttpError(PeerError):
+    """No usable answer came; the text says what happened, without credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """An answer, whatever its status; header names are in lower case."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    elapsed_ms: int
+
+    def header(self, name: str) -> str:
+        """Return the first header of this name, or an empty text."""
+        return next((value for key, value in self.headers if key == name.lower()), "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    allow: tuple[str, ...]
+    headers: tuple[tuple[str, str], ...]
+    timeout_ms: int
+    max_bytes: int
+
+
+class HttpClient:
+    """GET with limits. Make it and use it on one event loop; `close` it at the end."""
+
+    def __init__(
+        self,
+        egress: Egress,
+        *,
+        verify_tls: bool = True,
+        ca_file: str | None = None,
+        local_address: str | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._egress = egress
+        self._tls = _tls_context(verify_tls, ca_file)
+        self._local_address = local_address
+        self._clock = clock or SystemClock()
+        self._pools: OrderedDict[tuple[str, ...], _EgressTransport] = OrderedDict()
+        self._running = 0
+
+    async def get(
+        self,
+        url: str,
+        timeout_ms: int,
+        max_bytes: int,
+        *,
+        allow: tuple[str, ...] = (),
+        headers: tuple[tuple[str, str], ...] = (),
+        max_redirects: int = 0,
+    ) -> HttpAnswer:
+        """Ask a URL and read the whole answer within the time and the size.
+
+        With `max_redirects` 0 a redirect is an answer like any other; otherwise that many are
+        followed, to the same host only and never from TLS to plain. `allow` is the account's list.
+        Raises HttpError, EgressError or DnsError (each a PeerError), or BusyError.
+        """
+        ask = _Ask(allow, headers, timeout_ms, max_bytes)
+        if self._running >= _AT_ONCE:
+            raise BusyError("too many HTTP requests are running")
+        self._running += 1
+        began_ms = self._clock.now_ms()
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                response = await self._follow(parse_url(url, HTTP_SCHEMES), ask, max_redirects)
+        except TimeoutError as error:
+            raise HttpError(f"{mask_url(url)}: no answer in {timeout_ms} ms") from error
+        finally:
+            self._running -= 1
+        status, fields, body = response
+        return HttpAnswer(status, fields, body, self._clock.now_ms() - began_ms)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        while self._pools:
+            await self._pools.popitem()[1].aclose()
+
+    async def _follow(self, target: Target, ask: _Ask, redirects: int) -> "_Answered":
+        first = target
+        while True:
+            status, headers, body = await self._send(target, ask)
+            location = next((value for key, value in headers if key == "location"), "")
+            if status not in _REDIRECTS or not location or redirects == 0:
+                if status in _REDIRECTS and location and target is not first:
+                    raise HttpError(f"{first.url()}: too many redirects")
+                return status, headers, body
+            redirects -= 1
+            target = _redirected(target, location)
+
+    async def _send(self, target: Target, ask: _Ask) -> "_Answered":
+        transport = await self._transport(ask.allow)
+        seconds = ask.timeout_ms / 1000
+        request = httpx.Request(
+            "GET",
+            target.url(),
+            headers=_headers(target, ask.headers),
+            extensions={
+                "timeout": {"connect": seconds, "read": seconds, "write": seconds, "pool": seconds}
+            },
+        )
+        try:
+            response = await transport.handle_async_request(request)
+            try:
+                body = await _body(response, target, ask.max_bytes)
+            finally:
+                await response.aclose()
+        except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
+            why = str(error) or type(error).__name__
+            raise HttpError(f"{target.url()}: {why}") from error
+        fields = tuple((key.lower(), value) for key, value in response.headers.multi_items())
+        return response.status_code, fields, body
+
+    async def _transport(self, allow: tuple[str, ...]) -> "_EgressTransport":
+        # An open connection is used again only under the very list that let it be made.
+        transport = self._pools.get(allow)
+        if transport is None:
+            transport = _EgressTransport(self._egress, allow, self._tls, self._local_address)
+            self._pools[allow] = transport
+            if len(self._pools) > _POOLS:
+                await self._pools.popitem(last=False)[1].aclose()
+        self._pools.move_to_end(allow)
+        return transport
+
+
+_Answered = tuple[int, tuple[tuple[str, str], ...], bytes]
+
+
+class _EgressTransport(httpx.AsyncBaseTransport):
+    """Connections under one allow list, kept open for a while."""
+
+    def __init__(
+        self,
+        egress: Egress,
+        allow: tuple[str, ...],
+        tls: ssl.SSLContext,
+        local_address: str | None,
+    ) -> None:
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=tls,
+            max_connections=200,
+            max_keepalive_connections=20,
+            keepalive_expiry=15,
+            local_address=local_address,
+            network_backend=_EgressBackend(egress, allow),
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        answer = await self._pool.handle_async_request(
+            httpcore.Request(
+                method=request.method,
+                url=httpcore.URL(
+                    scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+                ),
+                headers=request.headers.raw,
+                content=request.stream,
+                extensions=request.extensions,
+            )
+        )
+        return httpx.Response(
+            answer.status, headers=answer.headers, stream=_Stream(answer), request=request
+        )
+
+    async def aclose(self) -> None:
+        await self._pool.aclose()
+
+
+class _Stream(httpx.AsyncByteStream):
+    def __init__(self, answer: httpcore.Response) -> None:
+        self._answer = answer
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._answer.aiter_stream():
+            yield part
+
+    async def aclose(self) -> None:
+        await self._answer.aclose()
+
+
+class _EgressBackend(httpcore.AsyncNetworkBackend):
+    """Opens connections to allowed addresses, one after the other until one answers."""
+
+    def __init__(self, egress: Egress, allow: tuple[str, ...]) -> None:
+        self._egress = egress
+        self._allow = allow
+        self._inner = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109  (httpcore's signature)
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        addresses = await self._egress.addresses(host, port, self._allow)
+        share = None if timeout is None else timeout / len(addresses)
+        failed: list[str] = []
+        for address in addresses:
+            try:
+                return await self._inner.connect_tcp(
+                    address, port, share, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failed.append(f"{address}: {str(error) or type(error).__name__}")
+        raise httpcore.ConnectError("; ".join(failed))
+
+
+def _tls_context(verify: bool, ca_file: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if ca_file:
+        try:
+            context.load_verify_locations(ca_file)
+        except OSError as error:
+            raise ConfigError(f"CA file {ca_file}: {error.strerror or error}") from error
+    return context
+
+
+def _headers(target: Target, extra: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+    headers = [
+        ("Host", target.host_header),
+        ("User-Agent", USER_AGENT),
+        ("Accept", "*/*"),
+        ("Accept-Encoding", "identity"),
+    ]
+    if target.authorization:
+        headers.append(("Authorization", target.authorization))
+    return headers + list(extra)
+
+
+def _redirected(target: Target, location: str) -> Target:
+    after = parse_url(urljoin(target.url(), location), HTTP_SCHEMES)
+    if after.host != target.host:
+        raise HttpError(f"{target.url()}: redirects to another host, {after.host}")
+    if target.secure and not after.secure:
+        raise HttpError(f"{target.url()}: redirects from https to http")
+    # Credentials belong to the origin that they were given for (RFC 9110 §15.4).
+    is_same = after.port == target.port and after.secure == target.secure
+    user, password = (target.user, target.password) if is_same else ("", "")
+    return Target(after.scheme, after.host, after.port, after.target, user, password)
+
+
+async def _body(response: httpx.Response, target: Target, max_bytes: int) -> bytes:
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        raise HttpError(f"{target.url()}: the answer is compressed, which was not asked for")
+    body = bytearray()
+    async for part in response.aiter_raw():
+        body += part
+        if len(body) > max_bytes:
+            raise HttpError(f"{target.url()}: the answer is larger than {max_bytes} bytes")
+    return bytes(body)
