@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 from agentstream.base.errors import ConfigError
 from agentstream.net.egress import Egress, EgressError, EgressPolicy
-from agentstream.net.http_client import RESOLVER_REDIRECTS, HttpClient, HttpError
+from agentstream.net.http_client import HttpClient, HttpError
 
 pytestmark = pytest.mark.integration
 Answer = Callable[[bytes], bytes]
@@ -103,24 +103,43 @@ async def http() -> AsyncIterator[HttpClient]:
 async def test_a_url_is_asked_by_its_name_at_the_checked_address(
     http: HttpClient, server: Server
 ) -> None:
-    answer = await http.get(f"http://bot.example:{server.port}/r/1?a=%41&b", 2_000, 1_000)
-    assert (answer.status, answer.body, answer.header("Content-Length")) == (200, b"hello", "5")
+    answer = await http.get(
+        f"http://bot.example:{server.port}/r/1?a=%41&b", timeout_ms=2_000, max_bytes=1_000
+    )
+    assert (answer.status, answer.body, answer.headers["content-length"]) == (200, b"hello", "5")
     assert answer.elapsed_ms >= 0
     [request] = server.seen
     assert request.startswith(b"GET /r/1?a=%41&b HTTP/1.1\r\n")
     assert f"Host: bot.example:{server.port}".encode() in request
 
 
+async def test_what_is_asked_joins_the_urls_own_query(http: HttpClient, server: Server) -> None:
+    url, more = (
+        f"http://bot.example:{server.port}/r",
+        (("CallFrom", "+91 80"), ("Direction", "incoming")),
+    )
+    await http.get(url, timeout_ms=2_000, max_bytes=100, query=more)
+    await http.get(url + "?a=%41", timeout_ms=2_000, max_bytes=100, query=more)
+    lines = [request.split(b" ")[1] for request in server.seen]
+    assert lines[0] == b"/r?CallFrom=%2B91+80&Direction=incoming"
+    assert lines[1] == b"/r?a=%41&CallFrom=%2B91+80&Direction=incoming"
+
+
+async def test_a_url_can_be_pinned_for_another_connection(http: HttpClient) -> None:
+    pinned = await http.pin("wss://bot.example:8443/ws")
+    assert (pinned.addresses, pinned.secure) == (("127.0.0.1:8443",), True)
+    assert pinned.elapsed_ms >= 0
+
+
 async def test_credentials_go_in_a_header_and_never_into_an_error(
     http: HttpClient, server: Server
 ) -> None:
     url = f"http://me:hunter2@bot.example:{server.port}/"
-    await http.get(url, 2_000, 1_000, headers=(("X-More", "1"),))
+    await http.get(url, timeout_ms=2_000, max_bytes=1_000)
     assert b"Authorization: Basic bWU6aHVudGVyMg==" in server.seen[0]
-    assert b"X-More: 1" in server.seen[0]
     assert b"hunter2" not in server.seen[0]
     with pytest.raises(HttpError) as caught:
-        await http.get(url, 2_000, 1)
+        await http.get(url, timeout_ms=2_000, max_bytes=1)
     assert "hunter2" not in str(caught.value)
 
 
@@ -129,12 +148,12 @@ async def test_a_connection_is_used_again_under_the_same_list_only(
 ) -> None:
     url = f"http://bot.example:{server.port}/"
     for allow in ((), (), ("bot.example",)):
-        await http.get(url, 2_000, 1_000, allow=allow)
+        await http.get(url, timeout_ms=2_000, max_bytes=1_000, allow=allow)
     assert server.connections == 2
 
 
 async def test_the_next_address_is_tried_when_one_refuses(http: HttpClient, server: Server) -> None:
-    answer = await http.get(f"http://two.example:{server.port}/", 2_000, 1_000)
+    answer = await http.get(f"http://two.example:{server.port}/", timeout_ms=2_000, max_bytes=1_000)
     assert answer.status == 200
 
 
@@ -142,7 +161,11 @@ async def test_a_redirect_is_an_answer_unless_following_was_asked_for(
     http: HttpClient, server: Server
 ) -> None:
     server.answer = lambda _: to("/elsewhere")
-    assert (await http.get(f"http://b.example:{server.port}/", 2_000, 100)).status == 302  # PT-3
+    assert (
+        await http.get(
+            f"http://b.example:{server.port}/", timeout_ms=2_000, max_bytes=100, max_redirects=0
+        )
+    ).status == 302  # PT-3
     assert len(server.seen) == 1
 
 
@@ -155,10 +178,10 @@ async def test_redirects_are_followed_on_the_same_host_three_times(
 
     server.answer = answer
     url = f"http://b.example:{server.port}"
-    found = await http.get(f"{url}/0", 2_000, 100, max_redirects=RESOLVER_REDIRECTS)  # AS-17
+    found = await http.get(f"{url}/0", timeout_ms=2_000, max_bytes=100)  # AS-17
     assert found.body == b"there"
     with pytest.raises(HttpError, match="too many redirects"):
-        await http.get(f"{url}/0", 2_000, 100, max_redirects=2)
+        await http.get(f"{url}/0", timeout_ms=2_000, max_bytes=100, max_redirects=2)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +192,9 @@ async def test_a_redirect_to_another_host_is_not_followed(
 ) -> None:
     server.answer = lambda _: to(location)
     with pytest.raises(HttpError, match="another host"):
-        await http.get(f"http://b.example:{server.port}/", 2_000, 100, max_redirects=3)
+        await http.get(
+            f"http://b.example:{server.port}/", timeout_ms=2_000, max_bytes=100, max_redirects=3
+        )
     assert len(server.seen) == 1
 
 
@@ -178,7 +203,9 @@ async def test_credentials_do_not_follow_to_another_port(
 ) -> None:
     other = await start(None)
     server.answer = lambda _: to(f"http://b.example:{other.port}/")
-    await http.get(f"http://u:p@b.example:{server.port}/", 2_000, 100, max_redirects=1)
+    await http.get(
+        f"http://u:p@b.example:{server.port}/", timeout_ms=2_000, max_bytes=100, max_redirects=1
+    )
     assert b"Authorization" in server.seen[0]
     assert b"Authorization" not in other.seen[0]
 
@@ -186,9 +213,18 @@ async def test_credentials_do_not_follow_to_another_port(
 async def test_a_large_answer_is_cut_off(http: HttpClient, server: Server) -> None:
     server.answer = lambda _: ok(b"x" * 1_001)
     with pytest.raises(HttpError, match="larger than 1000 bytes"):
-        await http.get(f"http://b.example:{server.port}/", 2_000, 1_000)
+        await http.get(f"http://b.example:{server.port}/", timeout_ms=2_000, max_bytes=1_000)
     server.answer = lambda _: ok(b"x" * 1_000)
-    assert len((await http.get(f"http://b.example:{server.port}/", 2_000, 1_000)).body) == 1_000
+    assert (
+        len(
+            (
+                await http.get(
+                    f"http://b.example:{server.port}/", timeout_ms=2_000, max_bytes=1_000
+                )
+            ).body
+        )
+        == 1_000
+    )
 
 
 async def test_an_answer_that_does_not_come_is_given_up_in_time(
@@ -196,7 +232,7 @@ async def test_an_answer_that_does_not_come_is_given_up_in_time(
 ) -> None:
     server.stall = True
     with pytest.raises(HttpError, match="no answer in 30 ms"):
-        await http.get(f"http://u:p@b.example:{server.port}/", 30, 1_000)
+        await http.get(f"http://u:p@b.example:{server.port}/", timeout_ms=30, max_bytes=1_000)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +243,7 @@ async def test_an_answer_that_is_no_http_is_the_far_ends_fault(
 ) -> None:
     server.answer = lambda _: nonsense
     with pytest.raises(HttpError, match=r"b\.example"):
-        await http.get(f"http://b.example:{server.port}/", 2_000, 1_000)
+        await http.get(f"http://b.example:{server.port}/", timeout_ms=2_000, max_bytes=1_000)
 
 
 async def test_an_answer_that_comes_compressed_unasked_is_refused(
@@ -215,20 +251,23 @@ async def test_an_answer_that_comes_compressed_unasked_is_refused(
 ) -> None:
     server.answer = lambda _: ok(b"zip", b"content-encoding: gzip\r\n")
     with pytest.raises(HttpError, match="compressed"):
-        await http.get(f"http://b.example:{server.port}/", 2_000, 1_000)
+        await http.get(f"http://b.example:{server.port}/", timeout_ms=2_000, max_bytes=1_000)
 
 
 async def test_nobody_listening_is_said_with_the_address(http: HttpClient) -> None:
     with pytest.raises(HttpError, match=r"127\.0\.0\.1"):
-        await http.get("http://b.example:1/", 2_000, 1_000)
+        await http.get("http://b.example:1/", timeout_ms=2_000, max_bytes=1_000)
 
 
 async def test_the_policy_is_asked_before_anything_is_sent(server: Server) -> None:
     client = HttpClient(Egress(EgressPolicy("closed"), Book()))
     with pytest.raises(EgressError, match="loopback"):
-        await client.get(f"http://b.example:{server.port}/", 2_000, 1_000)
+        await client.get(f"http://b.example:{server.port}/", timeout_ms=2_000, max_bytes=1_000)
     answer = await client.get(
-        f"http://b.example:{server.port}/", 2_000, 1_000, allow=("127.0.0.0/8",)
+        f"http://b.example:{server.port}/",
+        timeout_ms=2_000,
+        max_bytes=1_000,
+        allow=("127.0.0.0/8",),
     )
     assert answer.status == 200
     assert server.connections == 1
@@ -239,17 +278,21 @@ async def test_environment_proxies_are_not_used(
     http: HttpClient, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    assert (await http.get(f"http://b.example:{server.port}/", 2_000, 100)).status == 200
+    assert (
+        await http.get(f"http://b.example:{server.port}/", timeout_ms=2_000, max_bytes=100)
+    ).status == 200
 
 
 async def test_pools_have_a_bound(http: HttpClient, server: Server) -> None:
     url = f"http://b.example:{server.port}/"
     for number in range(40):
-        await http.get(url, 2_000, 100, allow=(f"n{number}.example",))
+        await http.get(url, timeout_ms=2_000, max_bytes=100, allow=(f"n{number}.example",))
     assert server.connections == 40
-    await http.get(url, 2_000, 100, allow=("n39.example",))
+    await http.get(url, timeout_ms=2_000, max_bytes=100, allow=("n39.example",))
     assert server.connections == 40
-    await http.get(url, 2_000, 100, allow=("n0.example",))  # was closed to make room
+    await http.get(
+        url, timeout_ms=2_000, max_bytes=100, allow=("n0.example",)
+    )  # was closed to make room
     assert server.connections == 41
 
 
@@ -294,15 +337,19 @@ async def test_a_certificate_is_checked_against_the_name_in_the_url(
     server = await start(tls)
     egress = Egress(EgressPolicy(), Book())
     trusting = HttpClient(egress, ca_file=ca_file)
-    answer = await trusting.get(f"https://bot.example:{server.port}/", 5_000, 100)  # AS-38
+    answer = await trusting.get(
+        f"https://bot.example:{server.port}/", timeout_ms=5_000, max_bytes=100
+    )  # AS-38
     assert answer.status == 200
     with pytest.raises(HttpError, match=r"(?i)certificate"):
-        await trusting.get(f"https://other.example:{server.port}/", 5_000, 100)
+        await trusting.get(f"https://other.example:{server.port}/", timeout_ms=5_000, max_bytes=100)
     await trusting.close()
     careful, careless = HttpClient(egress), HttpClient(egress, verify_tls=False)
     with pytest.raises(HttpError, match=r"(?i)certificate"):
-        await careful.get(f"https://bot.example:{server.port}/", 5_000, 100)
-    assert (await careless.get(f"https://x.example:{server.port}/", 5_000, 100)).status == 200
+        await careful.get(f"https://bot.example:{server.port}/", timeout_ms=5_000, max_bytes=100)
+    assert (
+        await careless.get(f"https://x.example:{server.port}/", timeout_ms=5_000, max_bytes=100)
+    ).status == 200
     await careful.close()
     await careless.close()
 
@@ -313,7 +360,9 @@ async def test_a_redirect_from_tls_to_plain_is_not_followed(start: Start, tmp_pa
     server.answer = lambda _: to("http://bot.example/")
     client = HttpClient(Egress(EgressPolicy(), Book()), ca_file=ca_file)
     with pytest.raises(HttpError, match="from https to http"):
-        await client.get(f"https://bot.example:{server.port}/", 5_000, 100, max_redirects=3)
+        await client.get(
+            f"https://bot.example:{server.port}/", timeout_ms=5_000, max_bytes=100, max_redirects=3
+        )
     await client.close()
 
 

@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Literal, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.errors import ConfigError, PeerError
 
 Address = IPv4Address | IPv6Address
@@ -126,6 +127,7 @@ class Pinned:
     port: int
     secure: bool
     target: Target
+    elapsed_ms: int = 0  # how long the look-up took
 
 
 class Lookup(Protocol):
@@ -138,11 +140,12 @@ class Lookup(Protocol):
 class Egress:
     """The policy with a resolver: asks both, answers with what to connect to."""
 
-    def __init__(self, policy: EgressPolicy, lookup: Lookup) -> None:
+    def __init__(self, policy: EgressPolicy, lookup: Lookup, clock: Clock | None = None) -> None:
         self._policy = policy
         self._rules = _Rules(policy.allow)
         self._denied = _Rules(policy.deny)
         self._lookup = lookup
+        self._clock = clock or SystemClock()
 
     async def resolve(
         self,
@@ -155,7 +158,7 @@ class Egress:
         Raises EgressError when it is no such URL or must not be reached, PeerError when its name
         has no address, BusyError when too many names are being looked up.
         """
-        target = parse_url(url, schemes)
+        target, began_ms = parse_url(url, schemes), self._clock.now_ms()
         addresses = await self.addresses(target.host, target.port, allow)
         return Pinned(
             tuple(_with_port(address, target.port) for address in addresses),
@@ -163,6 +166,7 @@ class Egress:
             target.port,
             target.secure,
             target,
+            self._clock.now_ms() - began_ms,
         )
 
     async def addresses(self, host: str, port: int, allow: tuple[str, ...] = ()) -> tuple[str, ...]:

@@ -7,17 +7,17 @@ itself goes to a checked address. No proxy of the environment, no cookie, no com
 import asyncio
 import ssl
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urlencode, urljoin
 
 import httpcore
 import httpx
 
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.errors import BusyError, ConfigError, PeerError
-from agentstream.net.egress import HTTP_SCHEMES, Egress, Target, mask_url, parse_url
+from agentstream.net.egress import HTTP_SCHEMES, Egress, Pinned, Target, mask_url, parse_url
 
 USER_AGENT = "AgentStream"
 RESOLVER_REDIRECTS = 3  # AS-17
@@ -32,22 +32,17 @@ class HttpError(PeerError):
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """An answer, whatever its status; header names are in lower case."""
+    """An answer, whatever its status. Header names are in lower case; the first counts."""
 
     status: int
-    headers: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str]
     body: bytes
     elapsed_ms: int
-
-    def header(self, name: str) -> str:
-        """Return the first header of this name, or an empty text."""
-        return next((value for key, value in self.headers if key == name.lower()), "")
 
 
 @dataclass(frozen=True, slots=True)
 class _Ask:
     allow: tuple[str, ...]
-    headers: tuple[tuple[str, str], ...]
     timeout_ms: int
     max_bytes: int
 
@@ -74,33 +69,37 @@ class HttpClient:
     async def get(
         self,
         url: str,
+        *,
         timeout_ms: int,
         max_bytes: int,
-        *,
+        query: tuple[tuple[str, str], ...] = (),
         allow: tuple[str, ...] = (),
-        headers: tuple[tuple[str, str], ...] = (),
-        max_redirects: int = 0,
+        max_redirects: int = RESOLVER_REDIRECTS,
     ) -> HttpAnswer:
-        """Ask a URL and read the whole answer within the time and the size.
+        """Ask a URL, `query` added to its own, and read the whole answer within time and size.
 
-        With `max_redirects` 0 a redirect is an answer like any other; otherwise that many are
-        followed, to the same host only and never from TLS to plain. `allow` is the account's list.
+        Redirects are followed to the same host only and never from TLS to plain; with
+        `max_redirects` 0 one is an answer like any other. `allow` is the account's own list.
         Raises HttpError, EgressError or DnsError (each a PeerError), or BusyError.
         """
-        ask = _Ask(allow, headers, timeout_ms, max_bytes)
+        ask = _Ask(allow, timeout_ms, max_bytes)
         if self._running >= _AT_ONCE:
             raise BusyError("too many HTTP requests are running")
         self._running += 1
         began_ms = self._clock.now_ms()
         try:
             async with asyncio.timeout(timeout_ms / 1000):
-                response = await self._follow(parse_url(url, HTTP_SCHEMES), ask, max_redirects)
+                target = _with_query(parse_url(url, HTTP_SCHEMES), query)
+                status, fields, body = await self._follow(target, ask, max_redirects)
         except TimeoutError as error:
             raise HttpError(f"{mask_url(url)}: no answer in {timeout_ms} ms") from error
         finally:
             self._running -= 1
-        status, fields, body = response
         return HttpAnswer(status, fields, body, self._clock.now_ms() - began_ms)
+
+    async def pin(self, url: str, *, allow: tuple[str, ...] = ()) -> Pinned:
+        """Return where a URL leads, for a connection that somebody else makes; see `Egress`."""
+        return await self._egress.resolve(url, allow)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -111,7 +110,7 @@ class HttpClient:
         first = target
         while True:
             status, headers, body = await self._send(target, ask)
-            location = next((value for key, value in headers if key == "location"), "")
+            location = headers.get("location", "")
             if status not in _REDIRECTS or not location or redirects == 0:
                 if status in _REDIRECTS and location and target is not first:
                     raise HttpError(f"{first.url()}: too many redirects")
@@ -125,7 +124,7 @@ class HttpClient:
         request = httpx.Request(
             "GET",
             target.url(),
-            headers=_headers(target, ask.headers),
+            headers=_headers(target),
             extensions={
                 "timeout": {"connect": seconds, "read": seconds, "write": seconds, "pool": seconds}
             },
@@ -139,7 +138,9 @@ class HttpClient:
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
             why = str(error) or type(error).__name__
             raise HttpError(f"{target.url()}: {why}") from error
-        fields = tuple((key.lower(), value) for key, value in response.headers.multi_items())
+        fields: dict[str, str] = {}
+        for key, value in response.headers.multi_items():
+            fields.setdefault(key.lower(), value)
         return response.status_code, fields, body
 
     async def _transport(self, allow: tuple[str, ...]) -> "_EgressTransport":
@@ -154,7 +155,7 @@ class HttpClient:
         return transport
 
 
-_Answered = tuple[int, tuple[tuple[str, str], ...], bytes]
+_Answered = tuple[int, Mapping[str, str], bytes]
 
 
 class _EgressTransport(httpx.AsyncBaseTransport):
@@ -251,7 +252,7 @@ def _tls_context(verify: bool, ca_file: str | None) -> ssl.SSLContext:
     return context
 
 
-def _headers(target: Target, extra: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+def _headers(target: Target) -> list[tuple[str, str]]:
     headers = [
         ("Host", target.host_header),
         ("User-Agent", USER_AGENT),
@@ -260,7 +261,14 @@ def _headers(target: Target, extra: tuple[tuple[str, str], ...]) -> list[tuple[s
     ]
     if target.authorization:
         headers.append(("Authorization", target.authorization))
-    return headers + list(extra)
+    return headers
+
+
+def _with_query(target: Target, query: tuple[tuple[str, str], ...]) -> Target:
+    if not query:
+        return target
+    joint = "&" if "?" in target.target else "?"
+    return replace(target, target=f"{target.target}{joint}{urlencode(query)}")
 
 
 def _redirected(target: Target, location: str) -> Target:
