@@ -1,0 +1,155 @@
+r"""The AgentStream wire: JSON objects in text frames, letter by letter as existing bots read them.
+
+    to the bot     connected  start  media*  dtmf*  mark*  stop
+    from the bot   media  mark  clear  (stop)
+
+Keys are snake case. Media, marks and sequence numbers are filled in by the audio path: what is
+written here are templates (see `agentstream.stream.messages`). User text goes through `json.dumps`,
+which escapes control characters, so nobody can smuggle in a placeholder.
+"""
+
+import json
+from typing import Final
+
+from agentstream.stream.messages import (
+    CHUNK,
+    MARK_NAME,
+    PAYLOAD,
+    PLAYED_MS,
+    SEQ,
+    TIMESTAMP_MS,
+    BotText,
+    Echoed,
+    Malformed,
+    StopAsked,
+    StopReason,
+    StreamOrder,
+    Unknown,
+)
+from agentstream.stream.numbers import show_number
+from agentstream.stream.profile import WireProfile
+
+# Events of ours that bots send back (AS-115), and `start`, which one connector sends (CL-9).
+_OURS: Final = {"connected", "start", "dtmf", "mark", "clear"}
+_NEEDS: Final = {"media": "media.payload, a text", "mark": "mark.name, a text"}
+
+
+def write_connected() -> str:
+    """Write the first message; it carries nothing else (AS-61, CX-17)."""
+    return '{"event":"connected"}'
+
+
+def write_start(
+    order: StreamOrder,
+    custom_parameters: tuple[tuple[str, str], ...],
+    rate_hz: int,
+    profile: WireProfile,
+) -> str:
+    """Write the second message (AS-65 to AS-71)."""
+    start: dict[str, object] = {
+        "stream_sid": order.stream_sid,
+        "call_sid": order.call_sid,
+        "account_sid": order.account_sid,
+        "from": show_number(order.from_number, profile.number_format, profile.country_code),
+        "to": show_number(order.to_number, profile.number_format, profile.country_code),
+    }
+    if custom_parameters or profile.always_send_custom_parameters:  # AS-28
+        start["custom_parameters"] = dict(custom_parameters)
+    start["media_format"] = _media_format(order, rate_hz, profile)
+    if profile.camel_keys == "full":
+        start |= _camel(start)
+    return _message("start", order, profile, ',"start":' + _json(start))
+
+
+def write_media_template(order: StreamOrder, profile: WireProfile) -> str:
+    """Write `media` (AS-75 to AS-79); `timestamp` is a text in every variant (CX-2)."""
+    body = (
+        f'{{"chunk":{_number(CHUNK, profile)},"timestamp":"{TIMESTAMP_MS}","payload":"{PAYLOAD}"}}'
+    )
+    return _message("media", order, profile, f',"media":{body}')
+
+
+def write_mark_template(order: StreamOrder, profile: WireProfile) -> str:
+    """Write the echo of a mark (AS-95)."""
+    played = f',"played_ms":"{PLAYED_MS}"' if profile.marks_carry_played_ms else ""
+    return _message("mark", order, profile, f',"mark":{{"name":"{MARK_NAME}"{played}}}')
+
+
+def write_dtmf(order: StreamOrder, profile: WireProfile, digit: str, duration_ms: int) -> str:
+    """Write one key press, always nested (AS-90, CX-20)."""
+    body = _json({"digit": digit, "duration": str(duration_ms)})
+    return _message("dtmf", order, profile, f',"dtmf":{body}')
+
+
+def write_stop(order: StreamOrder, profile: WireProfile, reason: StopReason) -> str:
+    """Write the last message (AS-98)."""
+    stop: dict[str, object] = {
+        "call_sid": order.call_sid,
+        "account_sid": order.account_sid,
+        "reason": reason,
+    }
+    if profile.camel_keys == "full":
+        stop |= _camel(stop)
+    return _message("stop", order, profile, f',"stop":{_json(stop)}')
+
+
+def read_text(text: str) -> BotText:
+    """Read what the audio path does not know itself; any text gives a value (AS-114 to AS-116)."""
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        return Malformed("not JSON")
+    if not isinstance(message, dict):
+        return Malformed("JSON, but not an object")
+    event = next((value for key, value in message.items() if key.lower() == "event"), None)
+    if not isinstance(event, str):
+        return Malformed('no text under "event"')
+    if event == "stop":
+        return StopAsked()
+    if event in _NEEDS and not _is_echo(event, message):
+        return Malformed(f'"{event}" without {_NEEDS[event]}')
+    if event in _OURS:
+        return Echoed(event)
+    return Unknown(event[:64])
+
+
+def _is_echo(event: str, message: dict[str, object]) -> bool:
+    body = message.get(event)
+    return event == "mark" and isinstance(body, dict) and isinstance(body.get("name"), str)
+
+
+def _message(event: str, order: StreamOrder, profile: WireProfile, rest: str) -> str:
+    """Write the head that all messages but the first share (AS-60), and the rest."""
+    sid, number = _json(order.stream_sid), _number(SEQ, profile)
+    camel = ""
+    if profile.camel_keys != "off":
+        camel = f',"sequenceNumber":{number},"streamSid":{sid}'
+    return f'{{"event":"{event}","sequence_number":{number},"stream_sid":{sid}{camel}{rest}}}'
+
+
+def _number(placeholder: str, profile: WireProfile) -> str:
+    return placeholder if profile.numbers_as == "number" else f'"{placeholder}"'
+
+
+def _media_format(order: StreamOrder, rate_hz: int, profile: WireProfile) -> dict[str, object]:
+    """Describe the audio, for information only (AS-71, CX-3)."""
+    is_pcm = order.encoding == "pcm16"
+    if profile.media_format_profile == "docs":
+        encoding, bit_rate = ("audio/x-raw", "16") if is_pcm else ("audio/x-mulaw", "8")
+    else:
+        encoding, bit_rate = "base64", f"{rate_hz * (16 if is_pcm else 8) // 1000}kbps"
+    return {"encoding": encoding, "sample_rate": str(rate_hz), "bit_rate": bit_rate}
+
+
+def _camel(values: dict[str, object]) -> dict[str, object]:
+    """Give the values that have a two-word key under its camel form (CX-5, CL-5)."""
+    return {_camel_key(key): value for key, value in values.items() if "_" in key}
+
+
+def _camel_key(key: str) -> str:
+    first, *others = key.split("_")
+    return first + "".join(other.title() for other in others)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))

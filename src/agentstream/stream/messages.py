@@ -1,0 +1,92 @@
+"""What the stream room says and hears, as frozen values that no dialect colours.
+
+Texts for the bot's socket are templates. A control character, which can never stand inside valid
+JSON, marks each place that only the audio path can fill in at the moment of sending; the native
+contract knows the same characters.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+SEQ: Final = "\x01"  # the message's sequence number
+CHUNK: Final = "\x02"  # the index of the media message, from 1
+TIMESTAMP_MS: Final = "\x03"  # milliseconds since the stream's start
+PAYLOAD: Final = "\x04"  # base64 of the samples
+MARK_NAME: Final = "\x05"  # the bot's mark name, JSON-escaped, without quotes
+PLAYED_MS: Final = "\x06"  # milliseconds of bot audio that the line has heard
+
+Encoding = Literal["pcm16", "mulaw"]
+StopReason = Literal["stopped", "callended"]  # AS-99
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOrder:
+    """One stream that a flow, an API call or a leg action asks for."""
+
+    stream_sid: str
+    call_sid: str
+    account_sid: str
+    url: str  # ws, wss, or http(s) of a resolver (AS-10, AS-13)
+    from_number: str  # the human (AS-70)
+    to_number: str
+    two_way: bool = True  # False: a unidirectional fork (AS-3)
+    encoding: Encoding = "pcm16"  # "mulaw" for leg actions (AS-144), always 8000 Hz
+
+
+@dataclass(frozen=True, slots=True)
+class SocketPlan:
+    """How to open the socket; the native `StreamPlan` less the addresses, which DNS gives."""
+
+    stream_sid: str
+    secure: bool
+    server_name: str
+    host_header: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    rate_hz: int
+    encoding: Encoding
+    frame_ms: int
+    two_way: bool
+    opening: tuple[str, ...]
+    media_template: str
+    mark_template: str
+    connect_timeout_ms: int
+    max_message_bytes: int
+    buffer_ms: int
+    marks_on_clear: Literal["echo", "drop"]
+    ping_interval_ms: int
+    pong_timeout_ms: int
+    verify_tls: bool
+    ca_file: str | None
+
+
+# What a bot's text that is no media, mark or clear turns out to be (AS-114 to AS-116).
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """The bot asks for a graceful end (AS-116)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Echoed:
+    """One of our own events comes back (AS-115); it means nothing."""
+
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """An event that this wire does not know (AS-106)."""
+
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """Not an event at all, or one that lacks what it needs; `why` is for the bot's developer."""
+
+    why: str
+
+
+BotText = StopAsked | Echoed | Unknown | Malformed

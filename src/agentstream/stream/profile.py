@@ -1,0 +1,105 @@
+"""A bot's settings: what the documents leave open or contradict, and which reading is sent.
+
+Defaults follow the newest documents, but `media_format` looks as it was captured on the wire.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, get_args, get_type_hints
+
+from agentstream.base.errors import ConfigError
+from agentstream.stream.numbers import NumberFormat
+
+FRAMES_MS: Final = (20, 40, 60, 100)  # AS-80
+FrameMs = Literal[20, 40, 60, 100]
+
+
+@dataclass(frozen=True, slots=True)
+class WireProfile:
+    """Settings of one bot, or of all. `from_mapping` reads them from a configuration."""
+
+    # What messages look like.
+    numbers_as: Literal["string", "number"] = "string"  # CX-1, CX-2
+    media_format_profile: Literal["docs", "field"] = "field"  # CX-3
+    camel_keys: Literal["off", "top", "full"] = "off"  # CX-5; "full" breaks Pipecat (AS-68)
+    number_format: NumberFormat = "e164"  # CX-9
+    country_code: str = "91"
+    always_send_custom_parameters: bool = False  # AS-28
+    marks_carry_played_ms: bool = False  # our extension: how much the line has heard
+    # Audio.
+    frame_ms: FrameMs = 100  # AS-80, CX-10
+    chunk_policy: Literal["lenient", "warn", "strict"] = "warn"  # AS-156
+    marks_on_clear: Literal["echo", "drop"] = "echo"  # AS-128
+    buffer_seconds: int = 600  # AS-125
+    max_message_bytes: int = 1_048_576  # AS-155
+    # Custom parameters.
+    max_pairs: int = 3  # AS-25
+    max_chars: int = 256  # AS-25
+    on_violation: Literal["truncate", "reject"] = "truncate"  # AS-27
+    # Address.
+    stream_url_https: Literal["reject", "rewrite", "resolve"] = "resolve"  # AS-13, AS-19
+    mask_stream_url: bool = True  # AS-37
+    require_wss: bool = False  # CX-18
+    verify_tls: bool = True  # AS-38
+    ca_file: str | None = None
+    user_agent: str = "AgentStream"
+    # Time and endings.
+    resolver_timeout_ms: int = 5_000  # AS-17
+    connect_timeout_ms: int = 10_000  # AS-45
+    connect_retries: int = 1  # AS-46, CX-19
+    max_seconds: int = 3_600  # AS-48
+    drain_on_close_ms: int = 2_000  # ST-33
+    close_reply_ms: int = 5_000  # AS-100
+    on_bot_stop: Literal["drain", "flush"] = "drain"  # AS-116
+    abnormal_close: Literal["failed", "completed"] = "failed"  # ST-32
+    ping_interval_ms: int = 20_000  # AS-118; 0: never
+    pong_timeout_ms: int = 60_000
+
+    @classmethod
+    def from_mapping(cls, settings: Mapping[str, object]) -> "WireProfile":
+        """Read settings by their names here; `preset` names the set that they change.
+
+        Raises ConfigError that names the setting and what it may be.
+        """
+        rest = dict(settings)
+        preset = rest.pop("preset", "default")
+        if not isinstance(preset, str) or preset not in PRESETS:
+            raise ConfigError(f"preset: {preset!r} is none of {', '.join(PRESETS)}")
+        hints = get_type_hints(cls)
+        unknown = sorted(set(rest) - set(hints))
+        if unknown:
+            raise ConfigError(f"{unknown[0]}: there is no such setting of a bot")
+        checked: dict[str, Any] = {
+            name: _check(name, value, hints[name]) for name, value in rest.items()
+        }
+        return replace(PRESETS[preset], **checked)
+
+
+PRESETS: Final[dict[str, WireProfile]] = {
+    "default": WireProfile(),
+    "docs": WireProfile(media_format_profile="docs"),
+    "field": WireProfile(number_format="national0"),
+}
+
+_LOWEST: Final = {"max_seconds": 1, "connect_timeout_ms": 1, "resolver_timeout_ms": 1}
+
+
+def _check(name: str, value: object, kind: Any) -> object:  # noqa: ANN401 - a type, as typing gives it
+    choices = get_args(kind)
+    if kind == str | None:
+        if value is None or isinstance(value, str):
+            return value
+        raise ConfigError(f"{name}: {value!r} is not a text")
+    if choices:
+        # `True == 1` in Python, hence the look at the type as well.
+        if any(value == choice and type(value) is type(choice) for choice in choices):
+            return value
+        raise ConfigError(f"{name}: {value!r} is none of {', '.join(map(str, choices))}")
+    if type(value) is not kind:
+        raise ConfigError(f"{name}: {value!r} is not {_A[kind]}")
+    if isinstance(value, int) and value < _LOWEST.get(name, 0):
+        raise ConfigError(f"{name}: {value} is less than {_LOWEST.get(name, 0)}")
+    return value
+
+
+_A: Final = {bool: "true or false", int: "a whole number", str: "a text"}

@@ -1,0 +1,54 @@
+"""Settings of a bot: section 11 of the dossier, one default each."""
+
+import pytest
+
+from agentstream.base.errors import ConfigError
+from agentstream.stream.profile import PRESETS, WireProfile
+
+
+def test_the_default_is_docs_for_all_but_the_media_format() -> None:
+    profile = WireProfile.from_mapping({})
+    assert profile == PRESETS["default"] == WireProfile()
+    assert profile.media_format_profile == "field"
+    assert (profile.numbers_as, profile.camel_keys, profile.number_format) == (
+        "string",
+        "off",
+        "e164",
+    )
+    assert (profile.frame_ms, profile.connect_retries, profile.max_seconds) == (100, 1, 3600)
+
+
+def test_a_preset_is_changed_by_settings() -> None:
+    profile = WireProfile.from_mapping(
+        {"preset": "field", "frame_ms": 20, "ca_file": "/etc/bots.pem", "verify_tls": False}
+    )
+    assert profile.number_format == "national0"
+    assert (profile.frame_ms, profile.ca_file, profile.verify_tls) == (20, "/etc/bots.pem", False)
+    assert WireProfile.from_mapping({"preset": "docs"}).media_format_profile == "docs"
+    assert WireProfile.from_mapping({"ca_file": None}).ca_file is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"preset": "other"}, "preset: 'other' is none of default, docs, field"),
+        ({"preset": []}, "preset: "),
+        ({"framems": 20}, "framems: there is no such setting"),
+        ({"frame_ms": 30}, "frame_ms: 30 is none of 20, 40, 60, 100"),
+        ({"frame_ms": 20.0}, "frame_ms: 20.0 is none of"),
+        ({"camel_keys": "yes"}, "camel_keys: 'yes' is none of off, top, full"),
+        ({"verify_tls": 1}, "verify_tls: 1 is not true or false"),
+        ({"max_seconds": "60"}, "max_seconds: '60' is not a whole number"),
+        ({"max_seconds": True}, "max_seconds: True is not a whole number"),
+        ({"max_seconds": 0}, "max_seconds: 0 is less than 1"),
+        ({"connect_retries": -1}, "connect_retries: -1 is less than 0"),
+        ({"user_agent": 5}, "user_agent: 5 is not a text"),
+        ({"ca_file": 5}, "ca_file: 5 is not a text"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_it_may_be(
+    settings: dict[str, object], text: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        WireProfile.from_mapping(settings)
+    assert str(caught.value).startswith(text)
