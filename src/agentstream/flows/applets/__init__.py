@@ -1,1 +1,12 @@
-"""One file per applet."""
+"""One file per applet. A new applet is registered with one line here."""
+
+from agentstream.flows.applet import Settings
+from agentstream.flows.applets.greeting import GreetingSettings
+from agentstream.flows.applets.hangup import HangupSettings
+from agentstream.flows.applets.voicebot import VoicebotSettings
+
+KINDS: tuple[type[Settings], ...] = (
+    GreetingSettings,
+    HangupSettings,
+    VoicebotSettings,
+)

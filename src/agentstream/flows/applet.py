@@ -1,0 +1,101 @@
+"""What every applet is: settings out of a document, and a machine that lives through one visit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agentstream.calls.causes import Cause, Party, explain
+from agentstream.calls.commands import Command, HangUp
+from agentstream.calls.events import Event
+from agentstream.flows.context import Context
+
+NEXT = "next"
+ON_FAILURE = "on_failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The applet is done and leaves by an exit.
+
+    When the exit leads nowhere the call is hung up, and `cause`, `party` and `reason` say why.
+    """
+
+    exit: str = NEXT
+    cause: Cause = Cause.NORMAL
+    party: Party = Party.FLOW
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRefused:
+    """The call could not do what the flow wanted."""
+
+    command: Command
+    text: str
+
+
+Step = Command | Leave
+AppletInput = Event | CommandRefused
+
+
+class Applet(Protocol):
+    """One visit to one applet; a machine. After a Leave nothing is asked of it any more."""
+
+    @property
+    def wake_at_ms(self) -> int | None:
+        """When to call `wake`, if nothing comes first."""
+
+    def enter(self, now_ms: int) -> list[Step]:
+        """Begin; return what is wanted of the call, a Leave at the latest at the end."""
+
+    def receive(self, happening: AppletInput, now_ms: int) -> list[Step]:
+        """Take a fact of the call; what does not concern the applet is ignored."""
+
+    def wake(self, now_ms: int) -> list[Step]:
+        """Let a timer that is due fire."""
+
+
+class Settings(BaseModel):
+    """The settings of one applet in a document; each kind of applet extends this."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    kind: ClassVar[str]  # the `type` in documents
+    # Time passes inside, so a loop of the flow through this applet does not spin.
+    takes_time: ClassVar[bool] = True
+    # The visit goes on when the call has gone, until the applet leaves by itself.
+    finishes_after_call: ClassVar[bool] = False
+    # The applet may be entered when the call has gone (PT-22).
+    starts_after_call: ClassVar[bool] = False
+
+    def exits(self) -> Mapping[str, str]:
+        """Return the exits that are wired: exit name to applet name."""
+        return {}
+
+    def applet(self, context: Context) -> Applet:
+        """Return a machine for one visit."""
+        raise NotImplementedError
+
+
+class Onward(Settings):
+    """The settings of an applet that something may follow."""
+
+    next: str | None = Field(
+        default=None, description="The applet that follows; without one the call is hung up."
+    )
+
+    def exits(self) -> Mapping[str, str]:
+        """Return the exits that are wired: exit name to applet name."""
+        return wired(next=self.next)
+
+
+def hang_up(cause: Cause, party: Party, reason: str) -> HangUp:
+    """Return the command that ends the call, its text with the reason in brackets."""
+    return HangUp(cause, party, f"{explain(cause, party)} ({reason})" if reason else "")
+
+
+def wired(**exits: str | None) -> dict[str, str]:
+    """Return the exits that lead somewhere."""
+    return {name: applet for name, applet in exits.items() if applet is not None}

@@ -1,0 +1,140 @@
+"""Voicebot: a stream both ways; the flow waits inside until it has ended (AS-3, ST-20).
+
+enter ──OpenStream──▶ waiting ──StreamFinished──▶ next          bot closed, time is up (AS-169)
+                         │                 └────▶ on_failure    connect failure, crash (AS-170)
+                         └──CallHungUp: the call ends the stream, StreamFinished follows
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar, Final, Literal
+
+from pydantic import Field, field_validator
+
+from agentstream.calls.causes import Cause, Party
+from agentstream.calls.commands import OpenStream, RecordingSpec, StreamSpec
+from agentstream.calls.events import StreamFinished
+from agentstream.calls.reports import StreamOutcome
+from agentstream.flows.applet import (
+    ON_FAILURE,
+    Applet,
+    AppletInput,
+    CommandRefused,
+    Leave,
+    Onward,
+    Step,
+    hang_up,
+    wired,
+)
+from agentstream.flows.context import Context
+from agentstream.flows.template import Template
+
+SCHEMES: Final = ("wss://", "ws://", "https://", "http://")
+OVERRIDES_LIMIT: Final = 32
+
+
+class VoicebotSettings(Onward):
+    """Let the caller and a bot talk over one WebSocket."""
+
+    kind: ClassVar[str] = "voicebot"
+    finishes_after_call: ClassVar[bool] = True
+
+    url: Template = Field(
+        min_length=6,
+        max_length=2048,
+        description=(
+            "The bot's ws(s) address with its credentials, `sample-rate` and custom parameters in"
+            " it; or the http(s) address of a resolver that answers with one."
+        ),
+    )
+    name: str = Field(default="", max_length=32, description="A label for people.")
+    record: bool = Field(default=False, description="Record the conversation.")
+    recording_channels: Literal["mono", "stereo"] = Field(
+        default="mono", description="One mixed channel, or the caller left and the bot right."
+    )
+    profile: Literal["", "docs", "field"] = Field(
+        default="", description="How exactly to speak to the bot; empty is the server's default."
+    )
+    settings: dict[str, str | int | float | bool] = Field(
+        default_factory=dict,
+        max_length=OVERRIDES_LIMIT,
+        description="Stream settings that differ from the profile, such as `frame_ms: 20`.",
+    )
+    on_failure: str | None = Field(
+        default=None,
+        description=(
+            "The applet that follows when the bot cannot be reached or breaks off; without one,"
+            " `on_stream_failure` decides."
+        ),
+    )
+    on_stream_failure: Literal["continue", "hangup"] = Field(
+        default="continue", description="What a failure without `on_failure` does (AS-170)."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, url: str) -> str:
+        if not url.startswith(SCHEMES):
+            raise ValueError("must begin with wss://, ws://, https:// or http://")
+        return url
+
+    def exits(self) -> Mapping[str, str]:
+        """Return the exits that are wired."""
+        return wired(next=self.next, on_failure=self.on_failure)
+
+    def applet(self, context: Context) -> Applet:
+        """Return a machine for one visit."""
+        return Voicebot(self, context)
+
+
+class Voicebot:
+    """One conversation with a bot."""
+
+    wake_at_ms: int | None = None  # the stream and the call have the time limits
+
+    def __init__(self, settings: VoicebotSettings, context: Context) -> None:
+        self._settings = settings
+        self._context = context
+        self._stream_sid = context.new_stream_sid()
+
+    def enter(self, now_ms: int) -> list[Step]:
+        """Ask for the stream."""
+        settings, context = self._settings, self._context
+        spec = StreamSpec(
+            url=context.url(settings.url, now_ms),
+            name=settings.name,
+            profile=settings.profile,
+            overrides=tuple((name, plain(value)) for name, value in settings.settings.items()),
+            parameters=context.parameters(now_ms),
+        )
+        recording_sid = context.new_recording_sid() if settings.record else None
+        recording = RecordingSpec(settings.recording_channels)
+        return [OpenStream(context.leg_sid, self._stream_sid, spec, recording_sid, recording)]
+
+    def receive(self, happening: AppletInput, now_ms: int) -> list[Step]:
+        """Leave when the stream has ended, or could not even be asked for."""
+        match happening:
+            case StreamFinished(stream_sid=self._stream_sid, outcome=outcome):
+                return [self._way_out(outcome)]
+            case CommandRefused(text=text):
+                return [self._way_out(StreamOutcome("failed", error=text))]
+            case _:
+                return []
+
+    def wake(self, now_ms: int) -> list[Step]:
+        """Have no timer."""
+        return []
+
+    def _way_out(self, outcome: StreamOutcome) -> Step:
+        by_bot = outcome.disconnected_by == "bot"
+        if outcome.status != "failed":
+            return Leave(party=Party.BOT if by_bot else Party.FLOW)
+        party = Party.BOT if by_bot else Party.SYSTEM
+        reason = outcome.error or outcome.detailed_status or "the stream failed"
+        if self._settings.on_failure is None and self._settings.on_stream_failure == "hangup":
+            return hang_up(Cause.STREAM_FAILED, party, reason)
+        return Leave(ON_FAILURE, Cause.STREAM_FAILED, party, reason)
+
+
+def plain(value: str | float | bool) -> str:
+    """Return a setting's value as text: true, false, or the number."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

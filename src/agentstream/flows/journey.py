@@ -1,0 +1,78 @@
+"""A call together with the flow that it follows, as one machine for the switch to drive.
+
+report, command ──▶ Call ──event──▶ Flow
+                     ▲ │              │
+                     │ └─▶ out        ├─AppletEntered, AppletLeft─▶ out
+                     └───command──────┘
+"""
+
+from collections import deque
+
+from agentstream.base.errors import CommandError
+from agentstream.base.machine import earliest
+from agentstream.calls.call import Call
+from agentstream.calls.commands import Command
+from agentstream.calls.effects import Effect
+from agentstream.calls.events import AppletEntered, AppletLeft, Event
+from agentstream.calls.reports import Report
+from agentstream.flows.applet import CommandRefused
+from agentstream.flows.engine import Flow, FlowOutput
+
+JourneyOutput = Event | Effect
+
+
+class Journey:
+    """A Machine[Report | Command, Event | Effect]; facts and work come out in their order.
+
+    `flow` None is a call that does what commands from outside say; make its Call with
+    `awaits_flow=False`.
+    """
+
+    def __init__(self, call: Call, flow: Flow | None) -> None:
+        self.call = call
+        self.flow = flow
+
+    @property
+    def wake_at_ms(self) -> int | None:
+        """When to call `wake`, if nothing comes first."""
+        return earliest(self.call.wake_at_ms, self.flow.wake_at_ms if self.flow else None)
+
+    def receive(self, happening: Report | Command, now_ms: int) -> list[JourneyOutput]:
+        """Take a report or a command; raises CommandError for an impossible command."""
+        return self._carry(deque(self.call.receive(happening, now_ms)), now_ms)
+
+    def wake(self, now_ms: int) -> list[JourneyOutput]:
+        """Let the timers that are due fire."""
+        outputs = self._carry(deque(self.call.wake(now_ms)), now_ms)
+        if self.flow is not None:
+            outputs += self._tell_call(self.flow.wake(now_ms), now_ms)
+        return outputs
+
+    def _carry(self, fresh: deque[JourneyOutput], now_ms: int) -> list[JourneyOutput]:
+        """Pass the call's events to the flow, and what it wants to the call, until both wait."""
+        outputs: list[JourneyOutput] = []
+        while fresh:
+            output = fresh.popleft()
+            outputs.append(output)
+            if self.flow is not None and isinstance(output, Event):
+                fresh.extend(self._commanded(self.flow.receive(output, now_ms), now_ms))
+        return outputs
+
+    def _tell_call(self, wanted: list[FlowOutput], now_ms: int) -> list[JourneyOutput]:
+        return self._carry(deque(self._commanded(wanted, now_ms)), now_ms)
+
+    def _commanded(self, wanted: list[FlowOutput], now_ms: int) -> list[JourneyOutput]:
+        """Give the flow's commands to the call; a refusal goes back to the flow."""
+        outputs: list[JourneyOutput] = []
+        todo = deque(wanted)
+        while todo:
+            step = todo.popleft()
+            if isinstance(step, AppletEntered | AppletLeft):
+                outputs.append(step)
+                continue
+            try:
+                outputs += self.call.receive(step, now_ms)
+            except CommandError as error:
+                assert self.flow is not None
+                todo.extend(self.flow.receive(CommandRefused(step, str(error)), now_ms))
+        return outputs

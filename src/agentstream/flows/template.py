@@ -1,0 +1,53 @@
+"""Texts and URLs with `{Name}` in them, filled in for each call (US-7)."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Final
+from urllib.parse import quote
+
+from pydantic import AfterValidator
+
+VARIABLES: Final = (
+    "CallSid",
+    "AccountSid",
+    "CallFrom",
+    "CallTo",
+    "From",
+    "To",
+    "Direction",
+    "CustomField",
+    "ForwardedFrom",
+    "Created",
+    "StartTime",
+    "CurrentTime",
+    "flow_id",
+    "digits",
+    "StreamSid",
+    "RecordingUrl",
+)
+HEADER_PREFIX: Final = "X-"  # {X-Customer}: the header of the INVITE; empty when it had none
+
+# Braces that do not hold a name, as in a JSON text, stay what they are.
+_NAME: Final = re.compile(r"\{([A-Za-z][A-Za-z0-9_-]*)\}")
+
+
+def render(template: str, variables: Mapping[str, str]) -> str:
+    """Return the text with every name filled in; an unset name becomes nothing."""
+    return _NAME.sub(lambda found: variables.get(found[1], ""), template)
+
+
+def render_url(template: str, variables: Mapping[str, str]) -> str:
+    """Return the URL with every name filled in and percent-encoded; the rest is not touched."""
+    return _NAME.sub(lambda found: quote(variables.get(found[1], ""), safe=""), template)
+
+
+def check_template(template: str) -> str:
+    """Return the template; raises ValueError naming a variable that no call has."""
+    for name in _NAME.findall(template):
+        if name not in VARIABLES and not name.startswith(HEADER_PREFIX):
+            known = ", ".join(VARIABLES)
+            raise ValueError(f"'{{{name}}}' is no variable; there are {known} and X-* headers")
+    return template
+
+
+Template = Annotated[str, AfterValidator(check_template)]
