@@ -1,0 +1,141 @@
+"""The feed: every fact of every call, told to whoever subscribed, in order."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from agentstream._media import LegStats, StreamStats
+from agentstream.base.ids import AccountSid, CallSid, StreamSid
+from agentstream.calls.events import Event
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class StreamConnected:
+    """The bot's socket is open; how long each phase took, in milliseconds."""
+
+    stream_sid: StreamSid
+    attempt: int
+    dns_ms: int
+    tcp_ms: int
+    tls_ms: int
+    upgrade_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamAttemptFailed:
+    """One attempt to reach the bot failed; `http_status` 0 when no HTTP answer came."""
+
+    stream_sid: StreamSid
+    attempt: int
+    phase: str
+    http_status: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class BotSpoke:
+    """The bot's audio began to reach the line."""
+
+    stream_sid: StreamSid
+
+
+@dataclass(frozen=True, slots=True)
+class MarkEchoed:
+    """The bot was told that a mark was reached (or, `cleared`, dropped unheard)."""
+
+    stream_sid: StreamSid
+    name: str
+    played_ms: int
+    cleared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlayoutCleared:
+    """The bot took back what was not yet heard."""
+
+    stream_sid: StreamSid
+    played_ms: int
+    dropped_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamWarned:
+    """Something that the bot's developer should know."""
+
+    stream_sid: StreamSid
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCounted:
+    """The counters of a stream that has ended."""
+
+    stream_sid: StreamSid
+    stats: StreamStats
+
+
+@dataclass(frozen=True, slots=True)
+class LegCounted:
+    """The counters of a leg that has ended, and its ids in signalling."""
+
+    leg_sid: str
+    sip_call_id: str
+    sip_status: int
+    q850: int
+    stats: LegStats
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLearnt:
+    """The far end's audio comes from another address than its SDP said."""
+
+    leg_sid: str
+    address: str
+
+
+Note = (
+    StreamConnected
+    | StreamAttemptFailed
+    | BotSpoke
+    | MarkEchoed
+    | PlayoutCleared
+    | StreamWarned
+    | StreamCounted
+    | LegCounted
+    | SourceLearnt
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing that happened in one call."""
+
+    call_sid: CallSid
+    account_sid: AccountSid
+    at_ms: int  # monotonic
+    at: datetime  # UTC
+    event: Event | Note
+
+
+class Feed:
+    """Tells facts to subscribers, on the loop, in the order in which they happened."""
+
+    def __init__(self) -> None:
+        self._subscribers: list[Callable[[Fact], None]] = []
+
+    def subscribe(self, receive: Callable[[Fact], None]) -> Callable[[], None]:
+        """Add a subscriber; it must return quickly. Returns how to leave."""
+        self._subscribers.append(receive)
+        return lambda: self._subscribers.remove(receive)
+
+    def publish(self, fact: Fact) -> None:
+        """Tell everyone. A subscriber that fails must not end the call, nor hide it from others."""
+        for receive in tuple(self._subscribers):
+            try:
+                receive(fact)
+            except Exception:
+                log.exception("a subscriber of the feed failed", call_sid=fact.call_sid)

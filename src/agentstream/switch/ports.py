@@ -1,0 +1,58 @@
+"""What the switch asks of the rooms below it, as shapes that a double can have."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+
+class WebAnswer(Protocol):
+    """An HTTP answer, whatever its status."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Names in lower case."""
+
+    @property
+    def body(self) -> bytes:
+        """The body, within the limit that was asked for."""
+
+
+class PinnedHost(Protocol):
+    """A host whose addresses were looked up and allowed."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """As "192.0.2.1:443" or "[2001:db8::1]:443"."""
+
+    @property
+    def elapsed_ms(self) -> int:
+        """How long the look-up took."""
+
+
+class Web(Protocol):
+    """The one door for every URL that a user gives us."""
+
+    async def get(
+        self,
+        url: str,
+        *,
+        query: tuple[tuple[str, str], ...],
+        timeout_ms: int,
+        max_bytes: int,
+        allow: tuple[str, ...],
+    ) -> WebAnswer:
+        """GET, the query added to the URL's own; raises an AgentStreamError with a reason."""
+
+    async def pin(self, url: str, *, allow: tuple[str, ...]) -> PinnedHost:
+        """Look up the host and apply the egress policy; raises an AgentStreamError."""
+
+
+class Speech(Protocol):
+    """Text to speech."""
+
+    async def render(self, text: str, language: str, voice: str) -> Path:
+        """Return a sound file; raises an AgentStreamError with a reason."""
