@@ -74,6 +74,21 @@ class WireProfile:
         }
         return replace(PRESETS[preset], **checked)
 
+    def overridden(self, preset: str, texts: Mapping[str, str]) -> "WireProfile":
+        """Return this profile, or the preset if one is named, changed by settings given as text.
+
+        Raises ConfigError as `from_mapping` does.
+        """
+        base = PRESETS.get(preset) if preset else self
+        if base is None:
+            raise ConfigError(f"preset: {preset!r} is none of {', '.join(PRESETS)}")
+        if not texts:
+            return base
+        hints = get_type_hints(WireProfile)
+        values = {name: _read(text, hints.get(name)) for name, text in texts.items()}
+        checked = WireProfile.from_mapping(values)
+        return replace(base, **{name: getattr(checked, name) for name in values})
+
 
 PRESETS: Final[dict[str, WireProfile]] = {
     "default": WireProfile(),
@@ -100,6 +115,16 @@ def _check(name: str, value: object, kind: Any) -> object:  # noqa: ANN401 - a t
     if isinstance(value, int) and value < _LOWEST.get(name, 0):
         raise ConfigError(f"{name}: {value} is less than {_LOWEST.get(name, 0)}")
     return value
+
+
+def _read(text: str, kind: Any) -> object:  # noqa: ANN401 - a type, as typing gives it
+    """Return what a text says if it can say it; else the text, for `_check` to refuse."""
+    wanted = {type(choice) for choice in get_args(kind)} or {kind}
+    if bool in wanted and text in ("true", "false"):
+        return text == "true"
+    if int in wanted and text.isascii() and text.isdecimal():
+        return int(text)
+    return text
 
 
 _A: Final = {bool: "true or false", int: "a whole number", str: "a text"}

@@ -1,0 +1,33 @@
+"""Reads from an invitation who calls whom, and what else the flow may want to know."""
+
+from agentstream.base.errors import PeerError
+from agentstream.sip.reports import Invited
+from agentstream.sip.uri import parse_uri
+from agentstream.store.phone import normalise
+
+VARIABLES_LIMIT = 32
+
+
+def called_number(invited: Invited, country_code: str) -> str:
+    """Return the dialled number: the user part of the Request-URI (SIP-20)."""
+    return _number(invited.request_uri, country_code)
+
+
+def caller_number(invited: Invited, country_code: str) -> str:
+    """Return the caller's number: the user part of From, or its host for a caller without one."""
+    return _number(invited.from_uri, country_code)
+
+
+def header_variables(invited: Invited) -> tuple[tuple[str, str], ...]:
+    """Return the X- headers of the INVITE, for templates (SIP-27)."""
+    named = [(name, value) for name, value in invited.headers if name.lower().startswith("x-")]
+    return tuple(named[:VARIABLES_LIMIT])
+
+
+def _number(uri: str, country_code: str) -> str:
+    try:
+        parsed = parse_uri(uri)
+    except PeerError:
+        return ""
+    user = parsed.user or parsed.host
+    return normalise(user, country_code)

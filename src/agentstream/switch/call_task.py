@@ -1,0 +1,274 @@
+"""One live call: its machines, its line, its streams, and the one task that touches them.
+
+    signalling ─┐                ┌─▶ line (answer, hang up)
+    audio path ─┼─▶ inbox ─▶ Call ◀─▶ Flow
+    commands   ─┘                └─▶ prompts, streams, recordings
+
+Everyone else posts, or asks and awaits. A happening is worked off completely, machine by machine,
+before the next one is taken.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from agentstream import _media
+from agentstream.base.errors import CommandError
+from agentstream.base.ids import StreamSid
+from agentstream.base.machine import earliest
+from agentstream.calls import commands, effects, events, reports
+from agentstream.calls.call import Call
+from agentstream.calls.causes import Cause, Party
+from agentstream.flows.applet import CommandRefused
+from agentstream.flows.engine import Flow, FlowOutput
+from agentstream.sip import reports as sip
+from agentstream.switch import feed
+from agentstream.switch.lines import FileLine, SipLine
+from agentstream.switch.perform import Performer
+from agentstream.switch.streams import ForStream
+from agentstream.switch.translate import leg_report
+
+log = structlog.get_logger()
+
+INBOX_LIMIT = 4096  # full: the call ends, loudly; one stuck call must not eat the house
+LINGER_MS = 10_000  # how long an ended call waits for its audio to close
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A command whose asker waits for the refusal, if any."""
+
+    command: commands.Command
+    answer: asyncio.Future[None]
+
+
+@dataclass(frozen=True, slots=True)
+class CallerLeaves:
+    """The caller of a file line hangs up."""
+
+
+Happening = (
+    sip.Report | _media.Event | reports.Report | commands.Command | Asked | ForStream | CallerLeaves
+)
+
+
+class CallTask:
+    """Runs one call to its end."""
+
+    def __init__(
+        self,
+        call: Call,
+        flow: Flow | None,
+        performer: Performer,
+        tell: Callable[[events.Event | feed.Note], None],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self.call = call
+        self._flow = flow
+        self._performer = performer
+        self._tell = tell
+        self._now_ms = now_ms
+        self._inbox: deque[Happening] = deque()
+        self._awake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_ms: int | None = None
+        self._is_overrun = False
+        self._last: events.CallEnded | None = None
+        self._linger_until_ms: int | None = None
+
+    def post(self, happening: Happening) -> None:
+        """Hand in what happened; it is worked off in order."""
+        if len(self._inbox) >= INBOX_LIMIT:
+            self._is_overrun = True
+        else:
+            self._inbox.append(happening)
+        self._awake.set()
+
+    async def ask(self, command: commands.Command) -> None:
+        """Want something of the call; raises CommandError when it cannot be done now."""
+        if self.call.has_ended:
+            raise CommandError("the call has ended")
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.post(Asked(command, answer))
+        await answer
+
+    async def run(self) -> None:
+        """Live until nothing of the call is left."""
+        try:
+            async with asyncio.TaskGroup() as jobs:
+                self._performer.begin(jobs, self.post)
+                await self._live()
+                self._performer.cancel_jobs()
+        finally:
+            self._performer.free()
+            self._refuse_askers()
+            if self._timer is not None:
+                self._timer.cancel()
+
+    async def _live(self) -> None:
+        while not self._is_over():
+            await self._awake.wait()
+            self._awake.clear()
+            if self._is_overrun:
+                self._end_overrun()
+            while self._inbox:
+                self._work_off(self._inbox.popleft())
+            self._wake()
+            self._set_timer()
+        if self._last is not None:
+            self._tell(self._last)
+
+    def _is_over(self) -> bool:
+        if self._last is None:
+            return False
+        now_ms = self._now_ms()
+        if self._linger_until_ms is None:
+            self._linger_until_ms = now_ms + LINGER_MS
+            self._set_timer()
+        return self._performer.is_quiet or now_ms >= self._linger_until_ms
+
+    # Working off
+
+    def _work_off(self, happening: Happening) -> None:
+        now_ms = self._now_ms()
+        match happening:
+            case Asked(command=command, answer=answer):
+                self._obey(command, answer, now_ms)
+            case ForStream(stream_sid=sid, happening=stream_input):
+                self._hear(self._performer.tell_stream(sid, stream_input, now_ms), now_ms)
+            case CallerLeaves():
+                if isinstance(self._performer.line, FileLine):
+                    self._hear(self._performer.line.caller_hangs_up(), now_ms)
+            case _:
+                self._hear(self._translate(happening, now_ms), now_ms)
+
+    def _translate(
+        self,
+        happening: sip.Report | _media.Event | reports.Report | commands.Command,
+        now_ms: int,
+    ) -> list[reports.Report | commands.Command]:
+        if isinstance(happening, reports.Report | commands.Command):
+            return [happening]
+        if isinstance(happening, sip.Report):
+            line = self._performer.line
+            return [*line.take(happening)] if isinstance(line, SipLine) else []
+        return [*self._take_event(happening, now_ms)]
+
+    def _take_event(self, event: _media.Event, now_ms: int) -> list[reports.Report]:
+        if isinstance(event, _media.LegClosed):
+            self._performer.leg_closed(event)
+            return []
+        if isinstance(event, _media.SourceChanged):
+            self._tell(feed.SourceLearnt(event.leg_sid, event.address))
+            return []
+        if hasattr(event, "stream_sid"):
+            sid = StreamSid(event.stream_sid)
+            return self._performer.stream_event(sid, event, now_ms)
+        report = leg_report(event)
+        return [] if report is None else [report]
+
+    def _obey(self, command: commands.Command, answer: asyncio.Future[None], now_ms: int) -> None:
+        try:
+            outputs = self.call.receive(command, now_ms)
+        except CommandError as error:
+            if not answer.done():
+                answer.set_exception(error)
+            return
+        if not answer.done():
+            answer.set_result(None)
+        self._follow(outputs, now_ms)
+
+    def _hear(
+        self,
+        happenings: list[reports.Report] | list[reports.Report | commands.Command],
+        now_ms: int,
+    ) -> None:
+        for happening in happenings:
+            self._follow(self.call.receive(happening, now_ms), now_ms)
+
+    def _follow(self, outputs: list[events.Event | effects.Effect], now_ms: int) -> None:
+        """Perform effects and tell events until nothing more follows."""
+        waiting = deque(outputs)
+        while waiting:
+            output = waiting.popleft()
+            if isinstance(output, events.CallEnded):
+                self._last = output  # told when the audio has closed: its counters come before
+            elif isinstance(output, events.Event):
+                self._tell(output)
+                if self._flow is not None:
+                    waiting.extend(self._flow_wants(self._flow.receive(output, now_ms), now_ms))
+            else:
+                for report in self._performer.perform(output, now_ms):
+                    waiting.extend(self.call.receive(report, now_ms))
+
+    def _flow_wants(
+        self, wishes: list[FlowOutput], now_ms: int
+    ) -> list[events.Event | effects.Effect]:
+        """Bring the flow's wishes before the call; a refusal goes back to the flow."""
+        assert self._flow is not None
+        outputs: list[events.Event | effects.Effect] = []
+        waiting = deque(wishes)
+        while waiting:
+            wish = waiting.popleft()
+            if isinstance(wish, events.AppletEntered | events.AppletLeft):
+                self._tell(wish)
+                continue
+            try:
+                outputs += self.call.receive(wish, now_ms)
+            except CommandError as error:
+                refused = CommandRefused(wish, str(error))
+                waiting.extend(self._flow.receive(refused, now_ms))
+        return outputs
+
+    # Time
+
+    def _wake(self) -> None:
+        now_ms = self._now_ms()
+        if _is_due(self.call.wake_at_ms, now_ms):
+            self._follow(self.call.wake(now_ms), now_ms)
+        if self._flow is not None and _is_due(self._flow.wake_at_ms, now_ms):
+            self._follow(self._flow_wants(self._flow.wake(now_ms), now_ms), now_ms)
+        if _is_due(self._performer.wake_at_ms, now_ms):
+            self._hear(self._performer.wake(now_ms), now_ms)
+
+    def _set_timer(self) -> None:
+        wake_ms = earliest(
+            self.call.wake_at_ms,
+            None if self._flow is None else self._flow.wake_at_ms,
+            self._performer.wake_at_ms,
+            self._linger_until_ms,
+        )
+        if wake_ms == self._timer_ms and self._timer is not None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timer_ms = wake_ms
+        if wake_ms is not None:
+            delay_s = max(0, wake_ms - self._now_ms()) / 1000
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._awake.set()
+
+    # Trouble
+
+    def _end_overrun(self) -> None:
+        self._is_overrun = False
+        self._inbox.clear()
+        log.error("inbox_full", call_sid=self.call.setup.call_sid, limit=INBOX_LIMIT)
+        text = f"more than {INBOX_LIMIT} happenings waited"
+        self._inbox.append(commands.HangUp(Cause.INTERNAL, Party.SYSTEM, text))
+
+    def _refuse_askers(self) -> None:
+        for happening in self._inbox:
+            if isinstance(happening, Asked) and not happening.answer.done():
+                happening.answer.set_exception(CommandError("the call has ended"))
+
+
+def _is_due(time_ms: int | None, now_ms: int) -> bool:
+    return time_ms is not None and time_ms <= now_ms

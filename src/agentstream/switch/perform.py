@@ -1,0 +1,308 @@
+"""Carries out what a call orders: on its line, its audio, its streams and its prompts."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from agentstream import _media
+from agentstream.base.errors import AgentStreamError, ConfigError
+from agentstream.base.ids import AccountSid, PromptId, StreamSid
+from agentstream.base.machine import earliest
+from agentstream.calls import commands, effects, reports
+from agentstream.calls.record import CallSetup
+from agentstream.media.plan import PromptPlan, RecordPlan
+from agentstream.stream import happenings as wire
+from agentstream.stream.bot_stream import BotStream
+from agentstream.stream.messages import StreamOrder
+from agentstream.stream.profile import WireProfile
+from agentstream.switch import feed
+from agentstream.switch.limits import StreamLimits
+from agentstream.switch.lines import FileLine, SipLine
+from agentstream.switch.ports import Speech, Web
+from agentstream.switch.streams import ForStream, Job, StreamDoors, StreamRun
+
+AUDIO_LIMIT = 5_242_880  # AP-11: bytes of a prompt fetched by URL
+AUDIO_TIMEOUT_MS = 10_000
+
+
+class Sounds(Protocol):
+    """Where fetched prompts are kept."""
+
+    async def keep(self, url: str, content_type: str, body: bytes) -> Path:
+        """Store a fetched sound and return its file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What every call of this house works with."""
+
+    web: Web
+    speech: Speech
+    sounds: Sounds
+    profile: WireProfile
+    stream_limits: StreamLimits
+    recordings: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """What of its account a call must know."""
+
+    sid: AccountSid
+    stream_limit: int
+    egress_allow: tuple[str, ...]
+
+
+Posted = ForStream | reports.Report
+
+
+class Performer:
+    """The hands of one call."""
+
+    def __init__(
+        self,
+        setup: CallSetup,
+        tenant: Tenant,
+        line: SipLine | FileLine,
+        means: Means,
+        note: Callable[[feed.Note], None],
+    ) -> None:
+        self.line = line
+        self._setup = setup
+        self._tenant = tenant
+        self._means = means
+        self._note = note
+        self._streams: dict[StreamSid, StreamRun] = {}
+        self._prompt_jobs: dict[PromptId, asyncio.Task[None]] = {}
+        self._jobs: asyncio.TaskGroup | None = None
+        self._running: set[asyncio.Task[None]] = set()
+        self._post: Callable[[Posted], None] = lambda _: None
+        self._is_released = False
+        self._is_closed = False
+
+    @property
+    def wake_at_ms(self) -> int | None:
+        """The earliest timer of the streams."""
+        return earliest(*(run.wake_at_ms for run in self._streams.values()))
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the audio path has closed what it was told to close."""
+        return self._is_closed or not self._is_released
+
+    def begin(self, jobs: asyncio.TaskGroup, post: Callable[[Posted], None]) -> None:
+        """Take the owner of background jobs, and where their results go."""
+        self._jobs = jobs
+        self._post = post
+
+    def cancel_jobs(self) -> None:
+        """End every background job."""
+        for job in self._running:
+            job.cancel()
+
+    def free(self) -> None:
+        """Free whatever a call that broke off would leave behind."""
+        for sid in tuple(self._streams):
+            self._forget_stream(sid)
+        if not self._is_released:
+            self._is_released = True
+            self.line.release()
+
+    # What the audio path and jobs bring back
+
+    def leg_closed(self, event: _media.LegClosed) -> None:
+        """Take the leg's last event: its counters, and its fault when it died of a bug."""
+        self._is_closed = True
+        facts = self.line.facts(event.stats)
+        self._note(
+            feed.LegCounted(
+                event.leg_sid, facts.sip_call_id, facts.sip_status, facts.q850, event.stats
+            )
+        )
+
+    def stream_event(
+        self, sid: StreamSid, event: _media.Event, now_ms: int
+    ) -> list[reports.Report]:
+        """Take what the audio path says of a stream."""
+        run = self._streams.get(sid)
+        if run is None:
+            return []
+        return self._after(run, run.take_event(event, now_ms))
+
+    def tell_stream(
+        self, sid: StreamSid, happening: wire.StreamInput, now_ms: int
+    ) -> list[reports.Report]:
+        """Give a stream's machine what happened to it."""
+        run = self._streams.get(sid)
+        return [] if run is None else self._after(run, run.receive(happening, now_ms))
+
+    def wake(self, now_ms: int) -> list[reports.Report]:
+        """Let the timers of streams fire."""
+        followed: list[reports.Report] = []
+        for run in tuple(self._streams.values()):
+            if run.wake_at_ms is not None and run.wake_at_ms <= now_ms:
+                followed += self._after(run, run.wake(now_ms))
+        return followed
+
+    def _after(self, run: StreamRun, followed: list[reports.Report]) -> list[reports.Report]:
+        if run.is_over:
+            self._forget_stream(run.stream_sid)
+        return followed
+
+    # Effects
+
+    def perform(self, effect: effects.Effect, now_ms: int) -> list[reports.Report]:
+        """Carry out one effect; returns what followed at once."""
+        match effect:
+            case effects.AnswerLeg():
+                return self.line.answer()
+            case effects.RejectLeg(cause=cause, text=text):
+                return self.line.reject(cause, text)
+            case effects.EndLeg(cause=cause, text=text):
+                return self.line.hang_up(cause, text)
+            case effects.ReleaseLeg():
+                self._is_released = True
+                self.line.release()
+            case effects.StartStream() | effects.TellStream() | effects.EndStream():
+                return self._stream_effect(effect, now_ms)
+            case effects.StopPrompt(prompt_id=prompt_id):
+                return self._stop_prompt(prompt_id)
+            case _:
+                self._sound_effect(effect)
+        return []
+
+    def _sound_effect(
+        self,
+        effect: effects.PlayPrompt | effects.RecordLeg | effects.EndRecording | effects.PressDigits,
+    ) -> None:
+        media = self.line.media
+        match effect:
+            case effects.PlayPrompt():
+                self._play(effect)
+            case effects.RecordLeg():
+                media.record(self._record_plan(effect))
+            case effects.EndRecording(recording_sid=recording_sid):
+                media.stop_recording(recording_sid)
+            case effects.PressDigits():
+                media.send_digits(effect.digits, effect.tone_ms, effect.gap_ms)
+
+    def _stream_effect(
+        self,
+        effect: effects.StartStream | effects.TellStream | effects.EndStream,
+        now_ms: int,
+    ) -> list[reports.Report]:
+        match effect:
+            case effects.StartStream():
+                return self._start_stream(effect, now_ms)
+            case effects.TellStream(stream_sid=sid, digit=digit, duration_ms=duration_ms):
+                return self.tell_stream(sid, wire.DigitPressed(digit, duration_ms), now_ms)
+            case effects.EndStream(stream_sid=sid, why="callended"):
+                return self.tell_stream(sid, wire.CallerGone(), now_ms)
+            case effects.EndStream(stream_sid=sid, why="shutdown"):
+                return self.tell_stream(sid, wire.ShutDown(), now_ms)
+            case effects.EndStream(stream_sid=sid):
+                return self.tell_stream(sid, wire.StopRequested("the flow moved on"), now_ms)
+
+    # Streams
+
+    def _start_stream(self, effect: effects.StartStream, now_ms: int) -> list[reports.Report]:
+        spec, sid = effect.spec, effect.stream_sid
+        order = StreamOrder(
+            stream_sid=sid,
+            call_sid=self._setup.call_sid,
+            account_sid=self._tenant.sid,
+            url=spec.url,
+            from_number=self._setup.from_number,
+            to_number=self._setup.to_number,
+            two_way=spec.two_way,
+        )
+        try:
+            profile = self._means.profile.overridden(spec.profile, dict(spec.overrides))
+        except ConfigError as error:
+            failed = reports.StreamOutcome("failed", error=f"the applet's settings: {error}")
+            return [reports.StreamEnded(sid, failed)]
+        machine = BotStream(order, profile)
+        doors = StreamDoors(
+            spawn=self._spawn,
+            post=self._post,
+            note=self._note,
+            web=self._means.web,
+            egress_allow=self._tenant.egress_allow,
+            resolver_query=spec.parameters,
+        )
+        run = StreamRun(sid, machine, self.line.media, doors)
+        self._streams[sid] = run
+        limits = self._means.stream_limits
+        has_room = limits.acquire(self._tenant.sid, sid, self._tenant.stream_limit)
+        return self._after(run, run.receive(wire.Begin(is_throttled=not has_room), now_ms))
+
+    def _forget_stream(self, sid: StreamSid) -> None:
+        self._streams.pop(sid, None)
+        self._means.stream_limits.release(self._tenant.sid, sid)
+
+    # Prompts and recordings
+
+    def _play(self, effect: effects.PlayPrompt) -> None:
+        prompt = effect.prompt
+        if isinstance(prompt, commands.AudioFile) and "://" not in prompt.source:
+            self._play_file(effect, Path(prompt.source))
+            return
+        job = self._spawn(self._fetch_and_play(effect))
+        self._prompt_jobs[effect.prompt_id] = job
+
+    def _play_file(self, effect: effects.PlayPrompt, path: Path) -> None:
+        self.line.media.play(
+            PromptPlan(effect.prompt_id, str(path), loops=effect.loops, max_ms=effect.max_ms)
+        )
+
+    async def _fetch_and_play(self, effect: effects.PlayPrompt) -> None:
+        try:
+            path = await self._sound_of(effect.prompt)
+        except AgentStreamError as error:
+            self._post(reports.PromptEnded(effect.prompt_id, completed=False, error=str(error)))
+        else:
+            self._play_file(effect, path)
+        finally:
+            self._prompt_jobs.pop(effect.prompt_id, None)
+
+    async def _sound_of(self, prompt: commands.Prompt) -> Path:
+        means = self._means
+        if isinstance(prompt, commands.Speech):
+            return await means.speech.render(prompt.text, prompt.language, prompt.voice)
+        answer = await means.web.get(
+            prompt.source,
+            query=(),
+            timeout_ms=AUDIO_TIMEOUT_MS,
+            max_bytes=AUDIO_LIMIT,
+            allow=self._tenant.egress_allow,
+        )
+        if answer.status != 200:
+            raise AgentStreamError(f"the sound's server answered {answer.status}")
+        content_type = answer.headers.get("content-type", "")
+        return await means.sounds.keep(prompt.source, content_type, answer.body)
+
+    def _stop_prompt(self, prompt_id: PromptId) -> list[reports.Report]:
+        job = self._prompt_jobs.pop(prompt_id, None)
+        if job is None:
+            self.line.media.stop_play()
+            return []
+        job.cancel()
+        return [reports.PromptEnded(prompt_id, completed=False)]
+
+    def _record_plan(self, effect: effects.RecordLeg) -> RecordPlan:
+        path = self._means.recordings / f"{effect.recording_sid}.wav"
+        return RecordPlan(
+            effect.recording_sid,
+            str(path),
+            channels=effect.spec.channels,
+            max_ms=effect.spec.max_ms,
+        )
+
+    def _spawn(self, job: Job) -> asyncio.Task[None]:
+        assert self._jobs is not None, "a call works only while it runs"
+        task = self._jobs.create_task(job)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task

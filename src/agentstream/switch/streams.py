@@ -1,0 +1,217 @@
+"""Runs one stream: its machine on one side, the resolver, DNS and the socket on the other."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from agentstream import _media
+from agentstream.base.errors import AgentStreamError
+from agentstream.base.ids import StreamSid
+from agentstream.calls import reports
+from agentstream.media.engine import MediaLeg
+from agentstream.media.plan import StreamPlan
+from agentstream.stream import happenings as wire
+from agentstream.stream.bot_stream import BotStream
+from agentstream.switch import feed
+from agentstream.switch.ports import Web
+
+RESOLVER_BODY_LIMIT = 65_536  # AS-17
+
+Job = Coroutine[Any, Any, None]
+
+
+@dataclass(frozen=True, slots=True)
+class ForStream:
+    """An input of a stream's machine that arrives later, through the call's inbox."""
+
+    stream_sid: StreamSid
+    happening: wire.StreamInput
+
+
+@dataclass(frozen=True, slots=True)
+class StreamDoors:
+    """What a stream run asks of its call."""
+
+    spawn: Callable[[Job], object]  # run this, owned by the call; cancelled with it
+    post: Callable[[ForStream], None]
+    note: Callable[[feed.Note], None]
+    web: Web
+    egress_allow: tuple[str, ...]
+    resolver_query: tuple[tuple[str, str], ...]  # AS-14
+
+
+class StreamRun:
+    """One stream of one leg. Methods return the reports that the call must hear."""
+
+    def __init__(
+        self, stream_sid: StreamSid, machine: BotStream, leg: MediaLeg, doors: StreamDoors
+    ) -> None:
+        self.stream_sid = stream_sid
+        self._machine = machine
+        self._leg = leg
+        self._doors = doors
+        self._attempt = 0
+        self._dns_ms = 0
+        self._is_dialled = False  # the audio path owes us StreamOpen or StreamFailed
+        self._is_aborted = False  # told to close before the socket was asked for
+        self._is_open = False
+        self._is_finished = False
+
+    @property
+    def wake_at_ms(self) -> int | None:
+        """When to call `wake`."""
+        return self._machine.wake_at_ms
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the result was told and no socket is left."""
+        return self._is_finished and not self._is_dialled and not self._is_open
+
+    def receive(self, happening: wire.StreamInput, now_ms: int) -> list[reports.Report]:
+        """Take one happening."""
+        return self._perform(self._machine.receive(happening, now_ms))
+
+    def wake(self, now_ms: int) -> list[reports.Report]:
+        """Let timers fire."""
+        return self._perform(self._machine.wake(now_ms))
+
+    def take_event(self, event: _media.Event, now_ms: int) -> list[reports.Report]:
+        """Take what the audio path says of this stream."""
+        match event:
+            case _media.StreamOpen():
+                self._is_dialled, self._is_open = False, True
+                self._doors.note(
+                    feed.StreamConnected(
+                        self.stream_sid,
+                        self._attempt,
+                        self._dns_ms,
+                        event.tcp_ms,
+                        event.tls_ms,
+                        event.upgrade_ms,
+                    )
+                )
+                happening: wire.StreamInput = wire.Opened(
+                    event.tcp_ms, event.tls_ms, event.upgrade_ms
+                )
+            case _media.StreamFailed():
+                self._is_dialled = False
+                self._note_failure(event.phase, event.http_status, event.detail)
+                happening = wire.OpenFailed(event.phase, event.http_status, event.detail)
+            case _media.BotMessage():
+                happening = wire.BotSaid(event.text)
+            case _media.StreamDrained():
+                happening = wire.Drained()
+            case _media.StreamClosed():
+                self._is_open = False
+                self._doors.note(feed.StreamCounted(self.stream_sid, event.stats))
+                happening = wire.Closed(
+                    event.code, event.reason, event.who, event.queued_ms, event.stats
+                )
+            case _:
+                self._note(event)
+                return []
+        return self.receive(happening, now_ms)
+
+    def _note(self, event: _media.Event) -> None:
+        match event:
+            case _media.BotAudioStarted():
+                self._doors.note(feed.BotSpoke(self.stream_sid))
+            case _media.MarkPlayed():
+                self._doors.note(
+                    feed.MarkEchoed(self.stream_sid, event.name, event.played_ms, event.cleared)
+                )
+            case _media.Cleared():
+                self._doors.note(
+                    feed.PlayoutCleared(self.stream_sid, event.played_ms, event.dropped_ms)
+                )
+            case _:
+                pass
+
+    def _note_failure(self, phase: str, http_status: int, detail: str) -> None:
+        self._doors.note(
+            feed.StreamAttemptFailed(self.stream_sid, self._attempt, phase, http_status, detail)
+        )
+
+    def _perform(self, outputs: list[wire.StreamOutput]) -> list[reports.Report]:
+        followed: list[reports.Report] = []
+        for output in outputs:
+            match output:
+                case wire.StreamStarted():
+                    followed.append(reports.StreamStarted(self.stream_sid))
+                case wire.StreamFinished(result=result):
+                    self._is_finished = True
+                    followed.append(reports.StreamEnded(self.stream_sid, outcome(result)))
+                case wire.Warn(text=text):
+                    self._doors.note(feed.StreamWarned(self.stream_sid, text))
+                case _:
+                    self._order(output)
+        return followed
+
+    def _order(self, output: wire.StreamOutput) -> None:
+        sid = self.stream_sid
+        match output:
+            case wire.Resolve(url=url, timeout_ms=timeout_ms):
+                self._doors.spawn(self._resolve(url, timeout_ms))
+            case wire.Connect():
+                self._attempt = output.attempt
+                self._doors.spawn(self._connect(output))
+            case wire.SendText(text=text):
+                self._leg.send_text(sid, text)
+            case wire.Drain():
+                self._leg.drain_stream(sid)
+            case wire.CloseSocket(code=code, reason=reason, last_text=last_text):
+                if self._is_dialled or self._is_open:
+                    self._leg.close_stream(sid, code, reason, last_text)
+                else:
+                    self._is_aborted = True
+            case wire.DropQueue():
+                self._leg.drop_stream(sid)
+            case _:
+                pass
+
+    async def _resolve(self, url: str, timeout_ms: int) -> None:
+        try:
+            answer = await self._doors.web.get(
+                url,
+                query=self._doors.resolver_query,
+                timeout_ms=timeout_ms,
+                max_bytes=RESOLVER_BODY_LIMIT,
+                allow=self._doors.egress_allow,
+            )
+        except AgentStreamError as error:
+            happening: wire.StreamInput = wire.ResolveFailed(str(error))
+        else:
+            content_type = answer.headers.get("content-type", "")
+            happening = wire.Resolved(answer.status, content_type, answer.body)
+        self._doors.post(ForStream(self.stream_sid, happening))
+
+    async def _connect(self, order: wire.Connect) -> None:
+        scheme = "wss" if order.plan.secure else "ws"
+        host = f"[{order.host}]" if ":" in order.host else order.host
+        try:
+            pinned = await self._doors.web.pin(
+                f"{scheme}://{host}:{order.port}/", allow=self._doors.egress_allow
+            )
+        except AgentStreamError as error:
+            self._note_failure("dns", 0, str(error))
+            failed = wire.OpenFailed("dns", 0, str(error))
+            self._doors.post(ForStream(self.stream_sid, failed))
+            return
+        if self._is_aborted:
+            return
+        self._dns_ms = pinned.elapsed_ms
+        self._is_dialled = True
+        plan = StreamPlan(addresses=pinned.addresses, **asdict(order.plan))
+        self._leg.open_stream(plan)
+
+
+def outcome(result: wire.StreamResult) -> reports.StreamOutcome:
+    """Say a stream's result in the call's words."""
+    return reports.StreamOutcome(
+        status=result.status,
+        disconnected_by=result.disconnected_by,
+        error=result.error,
+        detailed_status=result.detailed_status,
+        duration_s=result.duration_s,
+        url=result.url,
+    )
