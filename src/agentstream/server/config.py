@@ -1,0 +1,321 @@
+"""The configuration: one file, or the environment, or nothing at all.
+
+`agentstream.toml` (or .yaml) in the working folder, then AGENTSTREAM_* variables over it:
+AGENTSTREAM_SIP__PUBLIC_HOST is `public_host` of `[sip]`; a list may be written with commas. Every
+mistake is a ConfigError that names the field, where it was set and what it may be.
+"""
+
+import json
+from collections.abc import Mapping
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from agentstream.base.errors import ConfigError
+from agentstream.media.plan import Encoding, EnginePlan
+from agentstream.net.admission import AdmissionLimits
+from agentstream.net.egress import EgressPolicy, check_entry, mask_url
+from agentstream.store.sql_store import DATABASE_FILE
+from agentstream.stream.profile import WireProfile
+
+FILES = ("agentstream.toml", "agentstream.yaml", "agentstream.yml")
+_SECRET_NAMES = ("password", "secret", "token")
+
+
+def _split(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return [part for part in (piece.strip() for piece in value.split(",")) if part]
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Listener(_Section):
+    """One SIP listener, written "udp://0.0.0.0:5060"."""
+
+    transport: Literal["udp", "tcp", "tls"]
+    host: str
+    port: int = Field(ge=0, le=65_535)  # 0: any free port
+
+    @model_validator(mode="before")
+    @classmethod
+    def _parse(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            parts = urlsplit(value)
+            port = parts.port
+        except ValueError:
+            port, parts = None, urlsplit("")
+        if parts.scheme not in {"udp", "tcp", "tls"} or not parts.hostname or parts.path:
+            raise ValueError('write it as "udp://0.0.0.0:5060", with udp, tcp or tls')
+        default = 5061 if parts.scheme == "tls" else 5060
+        return {
+            "transport": parts.scheme,
+            "host": parts.hostname,
+            "port": default if port is None else port,
+        }
+
+    @model_serializer
+    def _text(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.transport}://{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return self._text()
+
+
+class SipConfig(_Section):
+    """Where carriers and phones reach us, and who may."""
+
+    listeners: Annotated[tuple[Listener, ...], BeforeValidator(_split)] = (
+        Listener(transport="udp", host="0.0.0.0", port=5060),  # noqa: S104  (phones come from outside)
+        Listener(transport="tcp", host="0.0.0.0", port=5060),  # noqa: S104  (as above)
+    )
+    public_host: str = ""  # our name or address for the far end; "": the one that faces it
+    tls_certificate: Path | None = None  # PEM, with the chain
+    tls_key: Path | None = None
+    tls_ca_file: Path | None = None  # extra certificates that we trust at the far end
+    allow: Texts = ()  # addresses and networks that may call; empty: every one
+    deny: Texts = ()
+    rate_per_s: int = Field(default=200, ge=0)  # messages from one address that is in no list
+    burst: int = Field(default=400, ge=1)
+    listed_rate_per_s: int = Field(default=0, ge=0)  # 0: no limit
+    max_transactions: int = Field(default=20_000, ge=1)
+    max_message_bytes: int = Field(default=65_535, ge=1_024, le=65_535)
+    max_connections: int = Field(default=4_096, ge=1)
+    socket_buffer_bytes: int = Field(default=8_388_608, ge=65_536)
+
+    @field_validator("allow", "deny")
+    @classmethod
+    def _are_networks(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_network(entry) for entry in entries)
+
+    @model_validator(mode="after")
+    def _has_what_tls_needs(self) -> Self:
+        if any(listener.transport == "tls" for listener in self.listeners) and not (
+            self.tls_certificate and self.tls_key
+        ):
+            raise ValueError("a tls listener needs tls_certificate and tls_key")
+        return self
+
+    def admission(self) -> AdmissionLimits:
+        """Return the rates as the listeners take them."""
+        return AdmissionLimits(
+            rate_per_s=self.rate_per_s,
+            burst=self.burst,
+            listed_rate_per_s=self.listed_rate_per_s,
+        )
+
+
+class RtpConfig(_Section):
+    """The audio's ports and how patient we are."""
+
+    host: str = "0.0.0.0"  # noqa: S104  (carriers come from outside)
+    public_host: str = ""  # in SDP; "": as in [sip]
+    port_low: int = Field(default=20_000, ge=1_024, le=65_534)
+    port_high: int = Field(default=23_999, ge=1_025, le=65_535)
+    workers: int = Field(default=0, ge=0, le=256)  # 0: one per core
+    port_rest_ms: int = Field(default=30_000, ge=0)
+    codecs: Annotated[tuple[Encoding, ...], BeforeValidator(_split)] = Field(
+        default=("PCMU", "PCMA", "G722"), min_length=1
+    )
+    jitter_max_ms: int = Field(default=200, ge=20, le=1_000)
+    first_packet_timeout_ms: int = Field(default=30_000, ge=0)  # SIP-45; 0: never
+    packet_timeout_ms: int = Field(default=60_000, ge=0)
+    inband_dtmf: bool = False
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.port_high <= self.port_low:
+            raise ValueError(f"port_high must be greater than port_low ({self.port_low})")
+        return self
+
+    @property
+    def pairs(self) -> int:
+        """How many legs the range has room for: an even port and the odd one after it each."""
+        low = self.port_low + self.port_low % 2
+        return max(0, (self.port_high + 1 - low) // 2)
+
+    def engine_plan(self) -> EnginePlan:
+        """Return the plan of the media engine."""
+        return EnginePlan(
+            rtp_host=self.host,
+            rtp_port_low=self.port_low,
+            rtp_port_high=self.port_high,
+            workers=self.workers,
+            port_rest_ms=self.port_rest_ms,
+        )
+
+
+class HttpConfig(_Section):
+    """The HTTP interface."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65_535)
+    live_subscribers: int = Field(default=64, ge=1)
+
+
+class LimitsConfig(_Section):
+    """How much may run at once, and for how long."""
+
+    calls: int = Field(default=2_000, ge=1)
+    streams_per_account: int = Field(default=100, ge=0)  # AS-50, for accounts made from now on
+    call_seconds: int = Field(default=14_400, ge=1, le=86_400)  # AS-49
+    drain_seconds: int = Field(default=300, ge=0)
+    unwritten_rows: int = Field(default=20_000, ge=100)
+
+
+class SpeechConfig(_Section):
+    """Text to speech for prompts."""
+
+    engine: Literal["espeak", "none"] = "espeak"
+    cache_mb: int = Field(default=256, ge=1)
+    timeout_ms: int = Field(default=10_000, ge=100)
+    waiting: int = Field(default=64, ge=1)  # texts waiting to be spoken
+
+
+class EgressConfig(_Section):
+    """What URLs that users give us may reach; see `net.egress`."""
+
+    mode: Literal["open", "closed"] = "open"
+    allow: Texts = ()
+    deny: Texts = ()
+    ports: Texts = ()  # "443", "8000-8999"; empty: as the mode says
+    verify_tls: bool = True  # AS-38
+    ca_file: Path | None = None
+    local_address: str = ""  # AS-36: the address that requests come from
+
+    @field_validator("allow", "deny")
+    @classmethod
+    def _are_entries(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in entries:
+            try:
+                check_entry(entry)
+            except ConfigError as error:
+                raise ValueError(str(error)) from error
+        return entries
+
+    @field_validator("ports")
+    @classmethod
+    def _are_ports(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in entries:
+            _port_range(entry)
+        return entries
+
+    def policy(self) -> EgressPolicy:
+        """Return the policy as `net.egress` takes it."""
+        ports = tuple(_port_range(entry) for entry in self.ports)
+        return EgressPolicy(self.mode, self.allow, self.deny, ports)
+
+
+class LogConfig(_Section):
+    """What is logged, and how."""
+
+    format: Literal["text", "json"] = "text"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    mask_numbers: bool = True
+
+
+class Config(_Section):
+    """Everything that an operator may set."""
+
+    data_dir: Path = Path("agentstream-data")
+    database_url: str = ""  # "": SQLite in `data_dir`
+    country_code: str = Field(default="", pattern=r"^\d{0,3}$")  # of numbers dialled with one 0
+    sip: SipConfig = SipConfig()
+    rtp: RtpConfig = RtpConfig()
+    http: HttpConfig = HttpConfig()
+    stream: Mapping[str, str | bool | int] = Field(default_factory=dict)  # of every bot
+    limits: LimitsConfig = LimitsConfig()
+    speech: SpeechConfig = SpeechConfig()
+    egress: EgressConfig = EgressConfig()
+    log: LogConfig = LogConfig()
+
+    @field_validator("stream")
+    @classmethod
+    def _is_a_profile(cls, settings: Mapping[str, object]) -> Mapping[str, object]:
+        try:
+            WireProfile.from_mapping(settings)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return settings
+
+    @model_validator(mode="after")
+    def _has_ports_for_its_calls(self) -> Self:
+        if self.limits.calls > self.rtp.pairs:
+            raise ValueError(
+                f"limits.calls is {self.limits.calls}, but rtp.port_low to rtp.port_high has "
+                f"room for {self.rtp.pairs} legs (two ports each)"
+            )
+        return self
+
+    def profile(self) -> WireProfile:
+        """Return the settings of every bot that has none of its own."""
+        return WireProfile.from_mapping(self.stream)
+
+    @property
+    def database_file(self) -> Path | None:
+        """The embedded database's file; None when another database is used."""
+        return None if self.database_url else self.data_dir / DATABASE_FILE
+
+    def shown(self) -> dict[str, Any]:
+        """Return every value as it may be shown: credentials and secrets masked."""
+        return _masked(self.model_dump(mode="json", exclude_none=True))
+
+
+def as_toml(values: Mapping[str, Any]) -> str:
+    """Write plain values as TOML (a JSON text, number or flat list is one in TOML as well)."""
+    lines = [f"{key} = {json.dumps(v)}" for key, v in values.items() if not isinstance(v, dict)]
+    for key, table in values.items():
+        if isinstance(table, dict):
+            lines += ["", f"[{key}]", *(f"{name} = {json.dumps(v)}" for name, v in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _masked(values: dict[str, Any]) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            shown[key] = _masked(value)
+        elif value and any(key.endswith(name) for name in _SECRET_NAMES):
+            shown[key] = "***"
+        else:
+            shown[key] = mask_url(value) if isinstance(value, str) else value
+    return shown
+
+
+def _network(entry: str) -> str:
+    try:
+        ip_network(entry, strict=False)
+    except ValueError:
+        raise ValueError(f"{entry!r} is no address or network, such as 192.0.2.0/24") from None
+    return entry
+
+
+def _port_range(entry: str) -> tuple[int, int]:
+    low, _, high = entry.partition("-")
+    try:
+        found = int(low), int(high or low)
+    except ValueError:
+        found = (0, 0)
+    if not 1 <= found[0] <= found[1] <= 65_535:
+        raise ValueError(f"{entry!r} is no port or range, such as 443 or 8000-8999")
+    return found

@@ -1,0 +1,179 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentstream.base.errors import ConfigError
+from agentstream.server.config import Config, Listener, as_toml
+from agentstream.server.config_sources import load_config
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write(text: str, name: str = "agentstream.toml") -> Path:
+    path = Path(name)
+    path.write_text(text)
+    return path
+
+
+def test_nothing_at_all_is_a_configuration() -> None:
+    config = load_config(environ={})
+    assert [str(listener) for listener in config.sip.listeners] == [
+        "udp://0.0.0.0:5060",
+        "tcp://0.0.0.0:5060",
+    ]
+    assert (config.rtp.port_low, config.rtp.port_high, config.rtp.pairs) == (20_000, 23_999, 2_000)
+    assert config.http.port == 8080
+    assert config.database_file == Path("agentstream-data/agentstream.db")
+    assert config.limits.streams_per_account == 100  # AS-50
+
+
+def test_the_file_in_the_working_folder_is_read_and_the_environment_goes_over_it() -> None:
+    write(
+        'data_dir = "/srv/a"\n[sip]\npublic_host = "a.example"\n'
+        "[http]\nport = 1\n[stream]\nframe_ms = 20\n"
+    )
+    environ = {
+        "AGENTSTREAM_SIP__PUBLIC_HOST": "b.example",
+        "AGENTSTREAM_SIP__LISTENERS": "udp://127.0.0.1:5070, tcp://[::1]:5070",
+        "AGENTSTREAM_SIP__ALLOW": "192.0.2.0/24,2001:db8::1",
+        "AGENTSTREAM_RTP__INBAND_DTMF": "true",
+        "AGENTSTREAM_STREAM__PRESET": "field",
+        "AGENTSTREAM_STREAM__MAX_SECONDS": "60",
+        "AGENTSTREAM_STREAM__VERIFY_TLS": "False",
+        "AGENTSTREAM_STREAM__COUNTRY_CODE": "44",
+        "AGENTSTREAM_COUNTRY_CODE": "91",
+    }
+    config = load_config(environ=environ)
+    assert (config.data_dir, config.http.port) == (Path("/srv/a"), 1)
+    assert config.sip.public_host == "b.example"
+    assert [str(each) for each in config.sip.listeners] == [
+        "udp://127.0.0.1:5070",
+        "tcp://[::1]:5070",
+    ]
+    assert config.sip.allow == ("192.0.2.0/24", "2001:db8::1")
+    assert config.rtp.inband_dtmf
+    assert (config.profile().frame_ms, config.profile().number_format) == (20, "national0")
+    assert config.country_code == "91"
+    assert (config.profile().max_seconds, config.profile().verify_tls) == (60, False)
+    assert config.profile().country_code == "44"
+
+
+def test_yaml_says_the_same() -> None:
+    path = write("sip:\n  listeners: ['udp://127.0.0.1:5070']\nlimits: {calls: 7}\n", "other.yaml")
+    config = load_config(path, environ={})
+    assert config.limits.calls == 7
+    assert load_config(environ={"AGENTSTREAM_CONFIG": "other.yaml"}) == config
+    assert load_config(write("", "empty.yaml"), environ={}) == Config()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "[http]\nport = 70000",
+            "agentstream.toml: http.port: input should be less than or equal to 65535, not 70000",
+        ),
+        (
+            "[rtp]\nport_low = 30000\nport_high = 20000",
+            "agentstream.toml: rtp: port_high must be greater",
+        ),
+        ("[limits]\ncalls = 9000", "room for 2000 legs"),
+        ('[sip]\nlisteners = ["5060"]', 'sip.listeners[0]: write it as "udp://0.0.0.0:5060"'),
+        ('[sip]\nlisteners = ["udp://h:x"]', 'sip.listeners[0]: write it as "udp://0.0.0.0:5060"'),
+        ('[sip]\nlisteners = ["tls://0.0.0.0"]', "sip: a tls listener needs tls_certificate"),
+        ('[sip]\nallow = ["here"]', "sip.allow: 'here' is no address or network"),
+        (
+            "[sip]\npublic_hots = 1",
+            "sip.public_hots: there is no such setting; did you mean public_host?",
+        ),
+        ("[spi]\nx = 1", "spi: there is no such setting; did you mean sip?"),
+        ('[egress]\nallow = ["a b"]', "egress.allow: 'a b' is no host name"),
+        ('[egress]\nports = ["9-1"]', "egress.ports: '9-1' is no port or range"),
+        (
+            '[rtp]\ncodecs = ["OPUS"]',
+            "rtp.codecs[0]: input should be 'PCMU', 'PCMA' or 'G722', not 'OPUS'",
+        ),
+        ("[stream]\nframe_ms = 30", "stream: frame_ms: 30 is none of 20, 40, 60, 100"),
+        ("[stream]\nframes = 30", "stream: frames: there is no such setting"),
+        ("country_code = '+91'", "country_code: string should match pattern"),
+        ("x = ", "agentstream.toml: Invalid value"),
+    ],
+)
+def test_a_mistake_names_the_field_and_what_it_may_be(text: str, says: str) -> None:
+    write(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(environ={})
+    assert says in str(caught.value)
+
+
+def test_a_mistake_in_the_environment_names_its_variable() -> None:
+    with pytest.raises(ConfigError, match=r"^AGENTSTREAM_HTTP__PORT: http\.port: .* not 'x'$"):
+        load_config(environ={"AGENTSTREAM_HTTP__PORT": "x"})
+    with pytest.raises(
+        ConfigError, match=r"AGENTSTREAM_SIP__PUBLIC_HOTS: .*did you mean public_host"
+    ):
+        load_config(environ={"AGENTSTREAM_SIP__PUBLIC_HOTS": "x"})
+    write("sip = 1")
+    with pytest.raises(ConfigError, match="sip is no section"):
+        load_config(environ={"AGENTSTREAM_SIP__PUBLIC_HOST": "x"})
+
+
+def test_every_mistake_has_its_line() -> None:
+    write("[http]\nport = 70000\n[rtp]\nport_low = 1")
+    with pytest.raises(ConfigError) as caught:
+        load_config(environ={})
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_variables_that_a_container_platform_makes_up_are_left_alone() -> None:
+    environ = {
+        "AGENTSTREAM_PORT": "tcp://10.0.0.1:8080",
+        "AGENTSTREAM_SERVICE_HOST": "10.0.0.1",
+        "AGENTSTREAM_SIP": "tcp://10.0.0.1:5060",
+    }
+    assert load_config(environ=environ) == Config()
+
+
+@pytest.mark.parametrize("name", ["none.toml", "."])
+def test_a_file_that_cannot_be_read_is_named(name: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        load_config(Path(name), environ={})
+
+
+def test_a_file_that_is_no_table_is_refused() -> None:
+    with pytest.raises(ConfigError, match="names and values"):
+        load_config(write("- 1", "x.yaml"), environ={})
+
+
+def test_what_is_shown_hides_credentials_and_can_be_read_again() -> None:
+    config = load_config(environ={"AGENTSTREAM_DATABASE_URL": "postgresql://me:hunter2@db/x"})
+    text = as_toml(config.shown())
+    assert "hunter2" not in text
+    assert "***@db/x" in text
+    assert Config.model_validate(tomllib.loads(text)).sip == config.sip
+    assert config.database_file is None
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_listener_or_a_mistake(text: str) -> None:
+    try:
+        listener = Listener.model_validate(text)
+    except ValueError:
+        return
+    assert Listener.model_validate(str(listener)) == listener
+
+
+def test_sections_become_what_their_rooms_take() -> None:
+    config = Config.model_validate(
+        {"egress": {"mode": "closed", "ports": ["443", "8000-8999"]}, "sip": {"rate_per_s": 5}}
+    )
+    assert config.egress.policy().ports == ((443, 443), (8000, 8999))
+    assert config.sip.admission().rate_per_s == 5
+    plan = config.rtp.engine_plan()
+    assert (plan.rtp_port_low, plan.rtp_port_high) == (20_000, 23_999)
