@@ -46,6 +46,11 @@ class Hop:
         """Whether no DNS is needed."""
         return is_address(self.host)
 
+    def as_flow(self) -> Flow:
+        """Return a settled hop as a flow that says nothing of our side."""
+        transport: TransportName = self.transport or "udp"
+        return Flow(transport, "", 0, self.host, self.port)
+
     def settled(self) -> "Hop":
         """Return the same hop with transport and port filled in by default (UDP, 5060 or 5061)."""
         transport: TransportName = self.transport or "udp"
@@ -68,6 +73,18 @@ def hop_of(uri: SipUri) -> Hop:
         # RFC 3263 §4.1: with an address or a port and no transport, it is UDP.
         transport = "udp"
     return Hop(transport, host, uri.port, uri.host.strip("[]") if transport == "tls" else "")
+
+
+def is_same_way(one: Flow | Hop, other: Flow | Hop) -> bool:
+    """Tell whether what fails one way fails the other: one connection, or one address."""
+    if isinstance(one, Hop):
+        one = one.as_flow()
+    if isinstance(other, Hop):
+        other = other.as_flow()
+    if one.id and other.id:
+        return one.id == other.id
+    mine = (one.transport, one.remote_host, one.remote_port)
+    return mine == (other.transport, other.remote_host, other.remote_port)
 
 
 def is_address(host: str) -> bool:

@@ -29,6 +29,45 @@ class Timers:
         return 0 if is_reliable else self.t4_ms
 
 
+class Alarms:
+    """The few named times of one sleeper; each rings once."""
+
+    __slots__ = ("_at_ms",)
+
+    def __init__(self) -> None:
+        self._at_ms: dict[str, int] = {}
+
+    @property
+    def wake_at_ms(self) -> int | None:
+        """The earliest of them."""
+        return min(self._at_ms.values()) if self._at_ms else None
+
+    def set(self, name: str, at_ms: int) -> None:
+        """Set or move one."""
+        self._at_ms[name] = at_ms
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._at_ms
+
+    def clear(self, *names: str) -> None:
+        """Clear these; harmless when they are not set."""
+        for name in names:
+            self._at_ms.pop(name, None)
+
+    def clear_all(self) -> None:
+        """Clear every one."""
+        self._at_ms.clear()
+
+    def take_due(self, now_ms: int) -> list[str]:
+        """Clear and return those whose time has come, earliest first."""
+        due = sorted(
+            (name for name, at_ms in self._at_ms.items() if at_ms <= now_ms),
+            key=self._at_ms.__getitem__,
+        )
+        self.clear(*due)
+        return due
+
+
 class Sleeper(Protocol):
     """Whoever wants to be woken. `alarm` belongs to the queue."""
 
