@@ -1,0 +1,179 @@
+"""A media engine without audio: a test feeds events and looks at what each leg was told.
+
+    media = FakeMedia()
+    ...                                     # the product opens a leg and a stream
+    leg = media.legs[0]
+    media.feed(_media.StreamOpen(leg.leg_sid, now_ms, plan.stream_sid, 1, 0, 1))
+    assert leg.texts == [...]
+
+Like the real engine it reports LegClosed after `close`, and PlayFinished after `stop_play`.
+"""
+
+import os
+from collections import deque
+from dataclasses import dataclass, field
+
+from agentstream import _media
+from agentstream.media.plan import (
+    FileLegPlan,
+    PromptPlan,
+    RecordPlan,
+    RemotePlan,
+    RtpLegPlan,
+    StreamPlan,
+)
+
+
+@dataclass
+class FakeLeg:
+    """What one leg was told, in order."""
+
+    engine: "FakeMedia"
+    leg_sid: str
+    rtp_port: int
+    remotes: list[RemotePlan] = field(default_factory=list)
+    streams: list[StreamPlan] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    closed_streams: list[tuple[str, int, str | None]] = field(default_factory=list)
+    dropped_streams: list[str] = field(default_factory=list)
+    drains: list[str] = field(default_factory=list)
+    prompts: list[PromptPlan] = field(default_factory=list)
+    recordings: list[RecordPlan] = field(default_factory=list)
+    stopped_recordings: list[str] = field(default_factory=list)
+    digits: list[str] = field(default_factory=list)
+    is_started: bool = False
+    is_closed: bool = False
+    _playing: PromptPlan | None = None
+
+    def connect(self, plan: RemotePlan) -> None:
+        """Note the far end."""
+        self.remotes.append(plan)
+
+    def start(self) -> None:
+        """Note the start."""
+        self.is_started = True
+
+    def open_stream(self, plan: StreamPlan) -> None:
+        """Note the stream; the test says whether it opens."""
+        self.streams.append(plan)
+
+    def send_text(self, stream_sid: str, text: str) -> None:
+        """Note the text."""
+        self.texts.append(text)
+
+    def drain_stream(self, stream_sid: str) -> None:
+        """Note the wish; the test feeds StreamDrained."""
+        self.drains.append(stream_sid)
+
+    def close_stream(self, stream_sid: str, code: int, reason: str, last_text: str | None) -> None:
+        """Note the goodbye; the test feeds StreamClosed."""
+        self.closed_streams.append((stream_sid, code, last_text))
+
+    def drop_stream(self, stream_sid: str) -> None:
+        """Note the order."""
+        self.dropped_streams.append(stream_sid)
+
+    def play(self, plan: PromptPlan) -> None:
+        """Note the prompt; the one before is replaced."""
+        self._finish(completed=False)
+        self.prompts.append(plan)
+        self._playing = plan
+
+    def finish_prompt(self) -> None:
+        """Let the prompt that plays come to its end."""
+        self._finish(completed=True)
+
+    def stop_play(self) -> None:
+        """Stop the prompt that plays."""
+        self._finish(completed=False)
+
+    def send_digits(self, digits: str, tone_ms: int = 100, gap_ms: int = 70) -> None:
+        """Note the keys."""
+        self.digits.append(digits)
+
+    def record(self, plan: RecordPlan) -> None:
+        """Note the recording."""
+        self.recordings.append(plan)
+
+    def stop_recording(self, recording_sid: str) -> None:
+        """Finish a recording at once."""
+        self.stopped_recordings.append(recording_sid)
+        for plan in self.recordings:
+            if plan.recording_sid == recording_sid:
+                self.engine.feed(
+                    _media.RecordingReady(
+                        self.leg_sid, self.engine.now_ms, recording_sid, plan.path, 1_000, "00"
+                    )
+                )
+
+    def close(self) -> None:
+        """End the leg."""
+        if not self.is_closed:
+            self.is_closed = True
+            self.engine.feed(
+                _media.LegClosed(self.leg_sid, self.engine.now_ms, _media.LegStats(), "")
+            )
+
+    def _finish(self, *, completed: bool) -> None:
+        plan, self._playing = self._playing, None
+        if plan is not None:
+            self.engine.feed(
+                _media.PlayFinished(self.leg_sid, self.engine.now_ms, plan.prompt_id, completed, "")
+            )
+
+
+class FakeMedia:
+    """Implements `MediaEngine`; one per test."""
+
+    def __init__(self, ports: int = 100) -> None:
+        self.legs: list[FakeLeg] = []
+        self.now_ms = 0
+        self._ports = ports
+        self._events: deque[_media.Event] = deque()
+        self._fd = os.eventfd(0, os.EFD_NONBLOCK)
+
+    @property
+    def fd(self) -> int:
+        """Readable while events wait."""
+        return self._fd
+
+    def feed(self, *happened: _media.Event) -> None:
+        """Let something happen."""
+        self._events.extend(happened)
+        os.eventfd_write(self._fd, 1)
+
+    def events(self, limit: int = 1024) -> list[_media.Event]:
+        """Take the events that wait."""
+        taken = [self._events.popleft() for _ in range(min(limit, len(self._events)))]
+        if not self._events and taken:
+            os.eventfd_read(self._fd)
+        return taken
+
+    def open_rtp_leg(self, plan: RtpLegPlan) -> FakeLeg:
+        """Open a leg; raises PortsExhausted when the test wants so."""
+        if self.free_ports() <= 0:
+            raise _media.PortsExhausted("no port is free")
+        return self._open(plan.leg_sid, 20_000 + 2 * len(self.legs))
+
+    def open_file_leg(self, plan: FileLegPlan) -> FakeLeg:
+        """Open a leg between files."""
+        return self._open(plan.leg_sid, 0)
+
+    def free_ports(self) -> int:
+        """Count the ports left."""
+        return self._ports - sum(not leg.is_closed for leg in self.legs)
+
+    def stats(self) -> _media.EngineStats:
+        """Return the counters; all zero."""
+        raise NotImplementedError("the fake engine counts nothing")
+
+    def close(self) -> None:
+        """Close every leg and the descriptor."""
+        for leg in self.legs:
+            leg.close()
+        os.close(self._fd)
+
+    def _open(self, leg_sid: str, port: int) -> FakeLeg:
+        leg = FakeLeg(self, leg_sid, port)
+        self.legs.append(leg)
+        return leg
