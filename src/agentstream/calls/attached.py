@@ -8,7 +8,7 @@ prompt      RUNNING ──StopPlaying────▶ ENDING                Promp
 
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Final, TypeVar
+from typing import Final, TypeVar, assert_never
 
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import LegSid, PromptId, RecordingSid, StreamSid
@@ -148,6 +148,8 @@ class Attached:
                 return self._record(leg_sid, recording_sid, spec)
             case StopRecording(recording_sid):
                 return self._stop_recording(found(self._recordings.get(recording_sid), "recording"))
+            case _:
+                assert_never(wish)
 
     def hear(self, word: Word, now_ms: int) -> list[Output] | None:
         """Take a report; None when it is about nothing that runs here."""
@@ -163,6 +165,8 @@ class Attached:
                 return self._stream_ended(stream_sid, outcome, now_ms)
             case RecordingReady() | RecordingFailed():
                 return self._recording_ended(word)
+            case _:
+                assert_never(word)
 
     def wake(self, now_ms: int) -> list[Output]:
         """Write off the streams that should have ended by now."""
@@ -295,17 +299,10 @@ class Attached:
         if recording is None:
             return None
         self._ledger.note_recording(recording.leg_sid, word)
-        duration_ms, url, error = 0, "", ""
-        match word:
-            case RecordingReady():
-                duration_ms, url = word.duration_ms, word.url
-            case RecordingFailed():
-                error = word.error
-        return [
-            RecordingFinished(
-                self._call_sid, recording.leg_sid, word.recording_sid, duration_ms, url, error
-            )
-        ]
+        call_sid, leg_sid, sid = self._call_sid, recording.leg_sid, word.recording_sid
+        if isinstance(word, RecordingFailed):
+            return [RecordingFinished(call_sid, leg_sid, sid, 0, "", word.error)]
+        return [RecordingFinished(call_sid, leg_sid, sid, word.duration_ms, word.url, "")]
 
 
 def found(one: Found | None, what: str) -> Found:

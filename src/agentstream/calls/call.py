@@ -12,7 +12,7 @@ server how it went (PT-22).
 """
 
 from enum import Enum
-from typing import Final
+from typing import Final, assert_never
 
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import LegSid
@@ -146,13 +146,13 @@ class Call:
                 return self._hang_up(cause, party, text, now_ms)
             case SendDigits():
                 return self._press(command)
-            case Play(leg_sid=leg_sid) | OpenStream(leg_sid=leg_sid):
-                self._talking_leg(leg_sid)
-            case StartRecording(leg_sid=leg_sid):
-                self._talking_leg(leg_sid)
+            case Play() | OpenStream() | StartRecording():
+                self._talking_leg(command.leg_sid)
+                return self._attached.order(command, now_ms)
             case StopPlaying() | CloseStream() | StopRecording():
-                pass
-        return self._attached.order(command, now_ms)
+                return self._attached.order(command, now_ms)
+            case _:
+                assert_never(command)
 
     def _release(self) -> list[Output]:
         if not self._awaits_flow:

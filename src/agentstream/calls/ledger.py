@@ -58,11 +58,12 @@ class Ledger:
 
     def note_recording(self, leg_sid: LegSid, finished: RecordingReady | RecordingFailed) -> None:
         """Write down a recording that is whole, or broke off."""
-        match finished:
-            case RecordingReady(recording_sid, duration_ms, path, url):
-                record = RecordingRecord(recording_sid, leg_sid, duration_ms, path, url, "")
-            case RecordingFailed(recording_sid, error):
-                record = RecordingRecord(recording_sid, leg_sid, 0, "", "", error)
+        sid = finished.recording_sid
+        if isinstance(finished, RecordingFailed):
+            record = RecordingRecord(sid, leg_sid, 0, "", "", finished.error)
+        else:
+            duration_ms, path, url = finished.duration_ms, finished.path, finished.url
+            record = RecordingRecord(sid, leg_sid, duration_ms, path, url, "")
         self._recordings.append(record)
 
     def close(self, legs: list[Leg], now_ms: int) -> CallRecord:

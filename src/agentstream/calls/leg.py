@@ -10,7 +10,7 @@ OFFERED ──Answer──▶ ANSWERING      DIALLING ──LegRang──▶ RIN
 """
 
 from enum import Enum
-from typing import Final
+from typing import Final, assert_never
 
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import LegSid
@@ -129,6 +129,8 @@ class Leg:
                 self._ended_ms = now_ms
                 is_early = cause is Cause.NORMAL and self.answered_ms is None
                 self._end_by(Cause.CANCELED if is_early else cause, party)
+            case _:
+                assert_never(happening)
         return []
 
     def record(self, zero_ms: int) -> LegRecord:

@@ -1,0 +1,28 @@
+"""Calls for tests: the same caller every time."""
+
+from datetime import UTC, datetime
+
+from agentstream.base.ids import AccountSid, CallSid, LegSid
+from agentstream.calls.record import CallSetup, Direction
+
+CALL = CallSid("51e0c0ffee0000000000000000000001")
+LEG = LegSid("1e600000000000000000000000000001")
+STARTED_AT = datetime(2027, 2, 16, 10, 26, 26, tzinfo=UTC)
+
+
+def make_setup(
+    direction: Direction = "inbound",
+    custom_field: str = "",
+    variables: tuple[tuple[str, str], ...] = (),
+) -> CallSetup:
+    """Return the set-up of a call from +919876500001 to +918040000002."""
+    return CallSetup(
+        call_sid=CALL,
+        account_sid=AccountSid("greenleaf1"),
+        direction=direction,
+        from_number="+919876500001",
+        to_number="+918040000002",
+        started_at=STARTED_AT,
+        custom_field=custom_field,
+        variables=variables,
+    )
