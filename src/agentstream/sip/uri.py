@@ -137,7 +137,7 @@ def parse_uri(text: str) -> SipUri:
 
 
 def check_request_uri(text: str) -> None:
-    """Refuse what cannot be a Request-URI (RFC 3261 §19.1.1: no headers), without making a value."""
+    """Refuse what cannot be a Request-URI (RFC 3261 §19.1.1: no headers)."""
     match = _SIP.fullmatch(text)
     if match is not None:
         _, _, _, host, port, params, headers = match.groups()

@@ -135,7 +135,7 @@ def _parse_headers(lines: list[str], limits: Limits) -> tuple[Headers, dict[str,
     for line in lines[1:]:
         name, colon, value = line.partition(":")
         known = known_as(name) or _unusual_name(name, colon)
-        value = value.strip(" \t")  # noqa: PLW2901 - the loop is the hottest of the room
+        value = value.strip(" \t")
         items.append((known, value))
         check = check_of(known)
         if check is not None:
@@ -241,6 +241,11 @@ class StreamParser:
         self._head_bytes = 0  # how far the buffer was searched for the end of the head
         self._whole_bytes = 0  # size of the message at the front, 0 while its head is not complete
         self._is_broken = False
+
+    @property
+    def has_partial(self) -> bool:
+        """Whether a message was begun and is not complete."""
+        return bool(self._buffer)
 
     def feed(self, data: bytes) -> list[bytes | KeepAlive | PeerError]:
         """Return what is complete, in order. After a PeerError the stream is beyond repair."""
