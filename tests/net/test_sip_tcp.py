@@ -15,6 +15,8 @@ from agentstream.net.sip_connection import StreamLimits
 from agentstream.net.sip_tcp import StreamOptions, StreamTransport, open_tcp
 from agentstream.net.tls import Certificate, ClientCheck, Tls, TlsServer, client_context
 from agentstream.sip.flow import Flow
+from agentstream.testing.manual_clock import ManualClock
+from agentstream.testing.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -62,7 +64,7 @@ async def opened(
         options=options,
     )
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(5):
             yield shell
     finally:
         await shell.transport.close()
@@ -137,11 +139,11 @@ async def test_a_quiet_connection_is_pinged_every_25_s_sip_7() -> None:
     ):
         writer.write(MESSAGE)
         await server.inbox.get()
-        server.transport.check(clock.time_ms + 24_999)
-        clock.time_ms += 25_000
-        server.transport.check(clock.time_ms)
+        server.transport.check(clock.now_ms() + 24_999)
+        clock.advance(25_000)
+        server.transport.check(clock.now_ms())
         assert await reader.readexactly(4) == b"\r\n\r\n"
-        server.transport.check(clock.time_ms)
+        server.transport.check(clock.now_ms())
         assert server.transport.connections == 1
 
 
@@ -160,9 +162,9 @@ async def test_a_connection_that_keeps_us_waiting_is_ended(said: bytes, after_ms
         await reader.readexactly(2)
         if said:
             await server.inbox.get()
-        server.transport.check(clock.time_ms + after_ms - 1)
+        server.transport.check(clock.now_ms() + after_ms - 1)
         assert server.transport.counters.timed_out == 0
-        server.transport.check(clock.time_ms + after_ms)
+        server.transport.check(clock.now_ms() + after_ms)
         assert server.transport.counters.timed_out == 1
         with contextlib.suppress(ConnectionResetError):
             await reader.read()
@@ -177,8 +179,7 @@ async def test_a_source_may_hold_only_so_many_connections_and_gets_room_back() -
             async with raw_client(server) as (second, _writer):
                 assert await second.read() == b""
                 assert server.transport.counters.refused == 1
-        while server.transport.connections:
-            await asyncio.sleep(0)
+        await until(lambda: not server.transport.connections)
         async with raw_client(server) as (_reader, writer):
             writer.write(MESSAGE)
             await server.inbox.get()
@@ -318,8 +319,7 @@ async def test_mutual_tls_proves_the_client_and_refuses_one_without_certificate(
             assert server.transport.peer_names(flow) == ("pbx.customer.example", "127.0.0.1")
         async with opened(tls=nameless) as client:
             client.transport.send(MESSAGE, client.flow_to(server))
-            while not server.transport.counters.failed:
-                await asyncio.sleep(0.01)
+            await until(lambda: server.transport.counters.failed)
         assert server.inbox.empty()
 
 
@@ -332,6 +332,5 @@ async def test_a_connection_that_never_shakes_hands_is_given_up(authority: Autho
     ):
         with contextlib.suppress(ConnectionResetError):
             assert await reader.read() == b""
-        while server.transport.connections:
-            await asyncio.sleep(0)
+        await until(lambda: not server.transport.connections)
         assert server.transport.counters.failed == 1

@@ -7,7 +7,7 @@ from typing import Protocol, cast
 from agentstream.base.clock import Clock
 from agentstream.base.errors import PeerError
 from agentstream.sip.flow import Flow, TransportName
-from agentstream.sip.wire import LIMITS, KeepAlive, Limits, StreamParser
+from agentstream.sip.wire import LIMITS, Limits, Ping, StreamParser
 
 PING = b"\r\n\r\n"
 PONG = b"\r\n"
@@ -151,9 +151,8 @@ class Connection(asyncio.Protocol):
                 self._counters.broken += 1
                 self.abort()
                 return
-            if isinstance(frame, KeepAlive):
-                if frame.is_ping:
-                    self.write(PONG)
+            if isinstance(frame, Ping):
+                self.write(PONG)
                 continue
             self._heard_message = True
             self._began_ms = now_ms

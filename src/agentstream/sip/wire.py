@@ -226,10 +226,11 @@ _CHECKS: dict[str, Callable[[str], object]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class KeepAlive:
-    """RFC 5626 §3.5.1: a ping (double CRLF, to be answered with one CRLF) or a pong (one CRLF)."""
+class Ping:
+    """RFC 5626 §3.5.1: a double CRLF between messages, to be answered with one CRLF.
 
-    is_ping: bool
+    The answer (a lone CRLF) says nothing but that bytes came; it is not reported.
+    """
 
 
 class StreamParser:
@@ -240,6 +241,7 @@ class StreamParser:
         self._buffer = bytearray()
         self._head_bytes = 0  # how far the buffer was searched for the end of the head
         self._whole_bytes = 0  # size of the message at the front, 0 while its head is not complete
+        self._after_break = False  # one CRLF was seen; another makes a ping
         self._is_broken = False
 
     @property
@@ -247,9 +249,9 @@ class StreamParser:
         """Whether a message was begun and is not complete."""
         return bool(self._buffer)
 
-    def feed(self, data: bytes) -> list[bytes | KeepAlive | PeerError]:
+    def feed(self, data: bytes) -> list[bytes | Ping | PeerError]:
         """Return what is complete, in order. After a PeerError the stream is beyond repair."""
-        frames: list[bytes | KeepAlive | PeerError] = []
+        frames: list[bytes | Ping | PeerError] = []
         if self._is_broken:
             return frames
         self._buffer += data
@@ -262,30 +264,33 @@ class StreamParser:
             frames.append(error)
         return frames
 
-    def _next(self) -> bytes | KeepAlive | None:
+    def _next(self) -> bytes | Ping | None:
         buffer = self._buffer
+        while not self._whole_bytes and buffer.startswith((b"\r", b"\n")):
+            before = len(buffer)
+            if (ping := self._line_break()) is not None:
+                return ping
+            if len(buffer) == before:
+                return None
         if not self._whole_bytes:
-            if buffer[:1] == b"\r" or buffer[:1] == b"\n":
-                return self._keep_alive()
             self._find_head()
         if not self._whole_bytes or len(buffer) < self._whole_bytes:
             return None
         frame = bytes(buffer[: self._whole_bytes])
         del buffer[: self._whole_bytes]
         self._whole_bytes = self._head_bytes = 0
+        self._after_break = False
         return frame
 
-    def _keep_alive(self) -> KeepAlive | None:
-        buffer = self._buffer
-        if buffer[:4] == b"\r\n\r\n":
-            del buffer[:4]
-            return KeepAlive(is_ping=True)
-        if b"\r\n\r\n".startswith(buffer[:4]) and len(buffer) != 2:
+    def _line_break(self) -> Ping | None:
+        """Take one CRLF from between messages."""
+        if len(self._buffer) < 2 and self._buffer == b"\r":
             return None
-        if buffer[:2] != b"\r\n":
+        if self._buffer[:2] != b"\r\n":
             raise PeerError("line break of the wrong kind between messages")
-        del buffer[:2]
-        return KeepAlive(is_ping=False)
+        del self._buffer[:2]
+        self._after_break = not self._after_break
+        return None if self._after_break else Ping()
 
     def _find_head(self) -> None:
         buffer = self._buffer
@@ -296,7 +301,7 @@ class StreamParser:
                 raise PeerError("message too large", 513)
             return
         # RFC 3261 §18.3: on a stream, Content-Length says where the message ends.
-        found = _LENGTH.findall(buffer, 0, end)
+        found = _LENGTH.findall(buffer, 0, end + 2)
         if len(found) != 1:
             raise PeerError("one Content-Length is needed on a stream")
         self._whole_bytes = end + 4 + int(found[0])
