@@ -1,1 +1,29 @@
-"""For people who write bots: a small SDK and the bot checker."""
+"""For people who write bots: a small SDK and the bot checker.
+
+async def talk(call: Call) -> None:
+    await call.play(greeting)
+    async for event in call:
+        match event:
+            case Audio(pcm):
+                await call.play(pcm)
+
+asyncio.run(serve(talk, "0.0.0.0", 5000))
+"""
+
+from agentstream.bot.call import Call
+from agentstream.bot.events import Audio, CallEnded, CallStarted, Digit, Event, MarkPlayed
+from agentstream.bot.server import BotServer, Talk, listen, serve
+
+__all__ = [
+    "Audio",
+    "BotServer",
+    "Call",
+    "CallEnded",
+    "CallStarted",
+    "Digit",
+    "Event",
+    "MarkPlayed",
+    "Talk",
+    "listen",
+    "serve",
+]

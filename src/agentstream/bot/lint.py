@@ -1,0 +1,156 @@
+"""What a bot's messages would break, here or on the hosted service; pure, fed one by one."""
+
+import json
+from base64 import b64decode
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+SMALL_BYTES: Final = 3_200  # AS-150
+LARGE_BYTES: Final = 100_000
+STEP_BYTES: Final = 320
+
+_KNOWN_EVENTS: Final = {"media", "mark", "clear", "stop", "connected", "dtmf"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to know. `about` is the dossier's id; "error": the bot will not be heard."""
+
+    severity: Literal["error", "warning", "note"]
+    about: str
+    text: str
+
+
+class Lint:
+    """Collects findings about the messages of one bot on a stream of PCM at `rate_hz`."""
+
+    def __init__(self, stream_sid: str, rate_hz: int) -> None:
+        self.media_count = 0
+        self.audio_bytes = 0
+        self.first_audio_ms: int | None = None
+        self._stream_sid = stream_sid
+        self._rate_hz = rate_hz
+        self._last_audio_ms = 0
+        self._small = self._large = self._misaligned = 0
+        self._ulaw_like = 0
+        self._findings: dict[str, Finding] = {}
+
+    @property
+    def audio_ms(self) -> int:
+        """How long the bot's audio lasts on the line."""
+        return self.audio_bytes * 1000 // (self._rate_hz * 2)
+
+    def hear(self, message: str | bytes, at_ms: int) -> None:
+        """Take one message of the bot, `at_ms` after the stream opened."""
+        if isinstance(message, bytes):
+            self._note("warning", "AS-5", "the bot sends binary frames; the wire is text")
+        try:
+            values = json.loads(message)
+        except (ValueError, RecursionError):
+            values = None
+        if not isinstance(values, dict):
+            self._note("error", "AS-115", "the bot sends texts that are no JSON objects")
+            return
+        self._keys(values)
+        event = values.get("event", values.get("Event"))
+        if event == "media":
+            self._media(values.get("media"), at_ms)
+        elif event == "mark":
+            mark = values.get("mark")
+            if not isinstance(mark, dict) or not isinstance(mark.get("name"), str):
+                self._note("error", "AS-111", "`mark` without a text under mark.name")
+        elif event not in _KNOWN_EVENTS:
+            self._note("warning", "AS-106", f"event {str(event)[:40]!r} means nothing here")
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return all that was found, worst first."""
+        self._sizes()
+        self._speed()
+        if self.media_count == 0:
+            self._note("warning", "US-5", "the bot sent no audio: does it wait for another event?")
+        order = ("error", "warning", "note")
+        return tuple(sorted(self._findings.values(), key=lambda f: order.index(f.severity)))
+
+    def _keys(self, values: dict[str, Any]) -> None:
+        if "event" not in values:
+            self._note(
+                "warning", "US-5", "no key `event` in small letters: the hosted service is strict"
+            )
+        if "streamSid" in values and "stream_sid" not in values:
+            self._note("warning", "US-5", "`streamSid` instead of `stream_sid`: not documented")
+        sid = values.get("stream_sid", values.get("streamSid"))
+        if sid is not None and sid != self._stream_sid:
+            self._note("warning", "AS-114", "the bot sends another stream_sid than it was given")
+
+    def _media(self, media: object, at_ms: int) -> None:
+        payload = media.get("payload") if isinstance(media, dict) else None
+        if not isinstance(payload, str):
+            self._note("error", "US-5", "`media` without a text under media.payload")
+            return
+        try:
+            pcm = b64decode(payload, validate=True)
+        except ValueError:
+            self._note("error", "AS-157", "media.payload is not standard base64")
+            return
+        self.media_count += 1
+        self.audio_bytes += len(pcm)
+        if self.first_audio_ms is None:
+            self.first_audio_ms = at_ms
+        self._last_audio_ms = at_ms
+        self._small += len(pcm) < SMALL_BYTES
+        self._large += len(pcm) > LARGE_BYTES
+        self._misaligned += len(pcm) % STEP_BYTES != 0
+        self._ulaw_like += is_ulaw_like(pcm)
+
+    def _sizes(self) -> None:
+        """AS-150, AS-156."""
+        for count, text in (
+            (self._small, f"are below {SMALL_BYTES} bytes; the hosted service may drop these"),
+            (self._large, f"are above {LARGE_BYTES} bytes; the hosted service may time out"),
+            (self._misaligned, f"are no multiple of {STEP_BYTES} bytes; others hear gaps there"),
+        ):
+            if count:
+                text = f"{count} of {self.media_count} payloads {text}"
+                self._note("note", "AS-156", text)
+        if self._ulaw_like * 2 > self.media_count:
+            text = (
+                "the audio looks like µ-law or A-law; this stream is 16-bit PCM, it would be noise"
+            )
+            self._note("error", "US-5", text)
+
+    def _speed(self) -> None:
+        """US-3: audio that comes steadily at twice or thrice real time has another sample rate."""
+        if self.first_audio_ms is None or self.media_count < 10:
+            return
+        span_ms = self._last_audio_ms - self.first_audio_ms
+        ratio = self.audio_ms / span_ms if span_ms >= 1000 else 0
+        if 1.6 <= ratio <= 3.4:
+            self._note(
+                "warning",
+                "US-3",
+                f"the audio comes {ratio:.1f} times as fast as {self._rate_hz} Hz plays: is it "
+                f"{self._rate_hz * round(ratio)} Hz? The line would be slow and deep",
+            )
+
+    def _note(self, severity: Literal["error", "warning", "note"], about: str, text: str) -> None:
+        if len(self._findings) < 32:
+            self._findings.setdefault(text, Finding(severity, about, text))
+
+
+def is_ulaw_like(data: bytes) -> bool:
+    """Tell whether bytes that should be 16-bit PCM look like µ-law or A-law.
+
+    With one byte per sample, even and odd bytes are spread alike. In PCM the odd bytes are the high
+    halves: they lie close to 0x00 and 0xFF, the low halves do not.
+    """
+    low, high = _spread(data[::2]), _spread(data[1::2])
+    is_alike = sum(map(min, low, high)) > 0.75 * sum(high)
+    is_loud = sum(high[4:12]) > 0.15 * sum(high)
+    return len(data) >= STEP_BYTES and is_alike and is_loud
+
+
+def _spread(data: bytes) -> list[int]:
+    """Count bytes by their upper half."""
+    counts = Counter(byte >> 4 for byte in data)
+    return [counts[nibble] for nibble in range(16)]

@@ -1,0 +1,80 @@
+"""What a bot reads of the wire."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentstream.base.errors import PeerError
+from agentstream.bot.call import rate_of
+from agentstream.bot.events import (
+    Audio,
+    CallEnded,
+    CallStarted,
+    Digit,
+    Event,
+    MarkPlayed,
+    read_event,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "event"),
+    [
+        ('{"event":"connected"}', None),
+        ('{"event":"silence"}', None),
+        ("[]", None),
+        (
+            '{"event":"media","media":{"chunk":"1","timestamp":"200","payload":"AQID"}}',
+            Audio(b"\1\2\3", 200),
+        ),
+        ('{"event":"media","media":{"timestamp":200,"payload":""}}', Audio(b"", 200)),
+        ('{"event":"dtmf","dtmf":{"digit":"#","duration":"80"}}', Digit("#", 80)),
+        ('{"event":"dtmf","dtmf":{"digit":5}}', Digit("5")),
+        ('{"event":"mark","mark":{"name":"a"}}', MarkPlayed("a")),
+        ('{"event":"stop","stop":{"reason":"callended"}}', CallEnded("callended")),
+        ('{"event":"stop"}', CallEnded("stopped")),
+        (
+            '{"event":"start","stream_sid":"s","start":{"call_sid":"c","account_sid":"a","from":"1",'
+            '"to":"2","custom_parameters":{"k":"v"}}}',
+            CallStarted("s", "c", "a", "1", "2", {"k": "v"}),
+        ),
+    ],
+)
+def test_messages_become_events(text: str, event: Event | None) -> None:
+    assert read_event(text) == event
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nonsense",
+        '{"event":"media","media":{"payload":"*"}}',
+        '{"event":"dtmf","dtmf":{"duration":"x"}}',
+    ],
+)
+def test_a_broken_message_is_the_far_ends_error(text: str) -> None:
+    with pytest.raises(PeerError):
+        read_event(text)
+
+
+@given(st.text() | st.binary())
+def test_any_message_is_an_event_nothing_or_a_peer_error(text: str | bytes) -> None:
+    with contextlib.suppress(PeerError):
+        read_event(text)
+
+
+@pytest.mark.parametrize(
+    ("path", "rate_hz"),
+    [
+        ("/", 8000),
+        ("/ws?sample-rate=16000", 16000),
+        ("/?sample_rate=24000&sample-rate=16000", 16000),
+        ("/?sample_rate=24000", 24000),
+        ("/?sample-rate=44100", 8000),
+    ],
+)
+def test_the_rate_is_that_of_the_request_as141_cx6(path: str, rate_hz: int) -> None:
+    assert rate_of(path) == rate_hz
