@@ -1,0 +1,143 @@
+"""A call as a person reads it: one line for each fact, with the milliseconds since it began."""
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from agentstream._media import LegStats, StreamStats
+from agentstream.calls import events
+from agentstream.switch import feed
+
+_WHO = {"call": "cyan", "flow": "blue", "bot": "magenta", "line": "green", "warn": "yellow"}
+
+
+def describe(event: events.Event | feed.Note) -> tuple[str, str] | None:
+    """Return who and what, or None for facts that only fill the table at the end."""
+    if isinstance(event, feed.Note):
+        return _describe_note(event)
+    match event:
+        case events.CallStarted(setup=setup):
+            return "call", f"{setup.from_number} calls {setup.to_number}"
+        case events.CallAnswered():
+            return "call", "answered"
+        case events.MediaBegan():
+            return "line", "the caller's first audio arrived"
+        case events.MediaStopped(silent_ms=silent_ms):
+            return "warn", f"no audio from the caller for {silent_ms / 1000:.0f} s"
+        case events.AppletEntered(applet=applet, type=kind):
+            return "flow", f"enters {applet} ({kind})"
+        case events.AppletLeft(applet=applet, exit=exit_name, to=to):
+            way = f"by {exit_name}" if exit_name else "because the call ended"
+            return "flow", f"leaves {applet} {way}" + (f" to {to}" if to else "")
+        case events.CallHungUp(text=text):
+            return "call", text
+        case events.CallEnded(record=record):
+            return "call", f"over: {record.status}, {record.talk_ms / 1000:.1f} s of talk"
+        case _:
+            return _describe_parts(event)
+
+
+def _describe_parts(event: events.Event) -> tuple[str, str] | None:
+    match event:
+        case events.DigitReceived(digit=digit, duration_ms=duration_ms):
+            return "line", f"key {digit} ({duration_ms} ms)"
+        case events.StreamRequested():
+            return "bot", "the bot is dialled"
+        case events.StreamFinished(outcome=outcome):
+            why = outcome.error or f"ended by {outcome.disconnected_by}"
+            return "bot", f"stream {outcome.status}: {why}"
+        case events.PromptFinished(completed=completed, error=error):
+            return "flow", error or ("prompt played" if completed else "prompt stopped")
+        case events.RecordingFinished(url=url, error=error):
+            return "flow", error or f"recorded {url}"
+        case _:
+            return None
+
+
+def _describe_note(note: feed.Note) -> tuple[str, str] | None:
+    match note:
+        case feed.StreamConnected():
+            phases = f"dns {note.dns_ms}, tcp {note.tcp_ms}, tls {note.tls_ms}"
+            return "bot", f"connected ({phases}, upgrade {note.upgrade_ms} ms)"
+        case feed.StreamAttemptFailed(attempt=attempt, phase=phase, detail=detail):
+            return "warn", f"attempt {attempt} to reach the bot failed ({phase}): {detail}"
+        case feed.BotSpoke():
+            return "bot", "the bot speaks"
+        case feed.MarkEchoed(name=name, cleared=cleared):
+            return "bot", f"mark {name} " + ("dropped by clear" if cleared else "reached")
+        case feed.PlayoutCleared(dropped_ms=dropped_ms):
+            return "bot", f"clear: {dropped_ms} ms of speech dropped unheard"
+        case feed.StreamWarned(text=text):
+            return "warn", text
+        case feed.SourceLearnt(address=address):
+            return "line", f"audio comes from {address}"
+        case _:
+            return None
+
+
+class Timeline:
+    """Prints facts as they come."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._zero_ms: int | None = None
+
+    def take(self, fact: feed.Fact) -> None:
+        """Print one fact of a call."""
+        said = describe(fact.event)
+        if self._zero_ms is None:
+            self._zero_ms = fact.at_ms
+        if said is not None:
+            self.say(fact.at_ms, *said)
+
+    def say(self, at_ms: int, who: str, what: str) -> None:
+        """Print a line of somebody else at a time of the same clock."""
+        since = at_ms - (self._zero_ms if self._zero_ms is not None else at_ms)
+        line = Text(f"{since:7d} ms  ", style="dim")
+        line.append(f"{who:<5} ", style=_WHO.get(who, "white"))
+        line.append(what)
+        self._console.print(line, soft_wrap=True)
+
+
+def leg_rows(stats: LegStats) -> list[tuple[str, str]]:
+    """Return what a table says of a leg."""
+    return [
+        ("codec", stats.codec),
+        ("packets received / sent", f"{stats.packets_received} / {stats.packets_sent}"),
+        ("lost / late / concealed", _loss(stats)),
+        ("jitter", f"{stats.jitter_ms:.1f} ms (max {stats.jitter_max_ms:.1f})"),
+        ("MOS (E-model)", f"{stats.mos:.2f}"),
+        ("frames sent more than 5 ms late", str(stats.frames_late_5ms)),
+    ]
+
+
+def _loss(stats: LegStats) -> str:
+    return f"{stats.packets_lost} / {stats.packets_late} / {stats.concealed_ms} ms"
+
+
+def stream_rows(stats: StreamStats) -> list[tuple[str, str]]:
+    """Return what a table says of a stream."""
+    first = f"{stats.first_audio_ms} ms" if stats.first_audio_ms >= 0 else "never"
+    return [
+        ("first bot audio after connect", first),
+        ("audio messages to / from the bot", f"{stats.media_sent} / {stats.media_received}"),
+        ("bot audio heard", f"{stats.played_ms / 1000:.1f} s"),
+        ("marks / clears / underruns", f"{stats.marks} / {stats.clears} / {stats.underruns}"),
+        ("line → bot, p50 / p99", _pair(stats.rtp_to_ws_p50_ms, stats.rtp_to_ws_p99_ms)),
+        ("bot → line, p50 / p99", _pair(stats.ws_to_rtp_p50_ms, stats.ws_to_rtp_p99_ms)),
+        ("clear → silence, longest", f"{stats.clear_to_silence_max_ms:.1f} ms"),
+    ]
+
+
+def _pair(low: float, high: float) -> str:
+    return f"{low:.1f} / {high:.1f} ms"
+
+
+def table(title: str, rows: list[tuple[str, str]]) -> Table:
+    """Return a table of names and values."""
+    made = Table(title=title, show_header=False, title_justify="left", min_width=60)
+    made.add_column(style="dim")
+    made.add_column(justify="right")
+    for row in rows:
+        made.add_row(*row)
+    return made
