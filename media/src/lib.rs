@@ -1,17 +1,23 @@
 //! The audio path of AgentStream, imported from Python as `agentstream._media`.
 
 pub mod audio;
+pub mod convert;
+pub mod engine;
+pub mod event;
+pub mod file_line;
+pub mod leg;
+pub mod mailbox;
+pub mod phase;
+pub mod plan;
 pub mod player;
+pub mod playout;
+#[cfg(feature = "extension-module")]
+mod python;
 pub mod recorder;
 pub mod rtp;
+pub mod rtp_line;
 pub mod stats;
+pub mod stream;
+pub mod sys;
 pub mod wavfile;
-
-#[cfg(feature = "extension-module")]
-use pyo3::prelude::*;
-
-#[cfg(feature = "extension-module")]
-#[pymodule]
-fn _media(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add("__version__", env!("CARGO_PKG_VERSION"))
-}
+pub mod worker;

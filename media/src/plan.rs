@@ -1,0 +1,99 @@
+//! The plans of `agentstream.media.plan`, read by attribute.
+
+/// A plan struct: made from a Python object of the same fields.
+macro_rules! plan {
+    ($(#[$note:meta])* $name:ident { $($field:ident: $kind:ty),* $(,)? }) => {
+        $(#[$note])*
+        #[cfg_attr(feature = "extension-module", derive(pyo3::FromPyObject))]
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct $name { $(pub $field: $kind),* }
+    };
+}
+
+plan!(
+    /// One media engine.
+    EnginePlan {
+        rtp_host: String,
+        rtp_port_low: u16,
+        rtp_port_high: u16,
+        workers: usize,
+        port_rest_ms: u64,
+        event_limit: usize,
+    }
+);
+plan!(
+    /// A leg whose far end speaks RTP.
+    RtpLegPlan {
+        leg_sid: String,
+        jitter_min_ms: u32,
+        jitter_max_ms: u32,
+        first_packet_timeout_ms: u64,
+        packet_timeout_ms: u64,
+        inband_dtmf: bool,
+    }
+);
+plan!(
+    /// A leg between two WAV files.
+    FileLegPlan {
+        leg_sid: String,
+        input_path: Option<String>,
+        output_path: Option<String>,
+        rate_hz: u32,
+        digits: Vec<(u64, String)>,
+    }
+);
+plan!(
+    /// One agreed payload type.
+    CodecPlan { payload_type: u8, encoding: String }
+);
+plan!(
+    /// The far end of an RTP leg.
+    RemotePlan {
+        address: String,
+        port: u16,
+        codecs: Vec<CodecPlan>,
+        rtcp_port: Option<u16>,
+        ptime_ms: u32,
+        dtmf_payload_type: Option<u8>,
+        dtmf_receive_payload_type: Option<u8>,
+        cn_payload_type: Option<u8>,
+        sends: bool,
+        receives: bool,
+    }
+);
+plan!(
+    /// One WebSocket to a bot.
+    StreamPlan {
+        stream_sid: String,
+        addresses: Vec<String>,
+        secure: bool,
+        server_name: String,
+        host_header: String,
+        target: String,
+        headers: Vec<(String, String)>,
+        rate_hz: u32,
+        encoding: String,
+        frame_ms: u32,
+        two_way: bool,
+        opening: Vec<String>,
+        media_template: String,
+        mark_template: String,
+        connect_timeout_ms: u64,
+        max_message_bytes: usize,
+        buffer_ms: u64,
+        marks_on_clear: String,
+        send_buffer_bytes: usize,
+        ping_interval_ms: u64,
+        pong_timeout_ms: u64,
+        verify_tls: bool,
+        ca_file: Option<String>,
+    }
+);
+plan!(
+    /// A sound file for the leg's ear.
+    PromptPlan { prompt_id: String, path: String, loops: u32, max_ms: u64 }
+);
+plan!(
+    /// A recording of one leg.
+    RecordPlan { recording_sid: String, path: String, channels: String, max_ms: u64 }
+);

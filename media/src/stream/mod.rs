@@ -1,0 +1,12 @@
+//! One bot's WebSocket: connecting, messages in and out.
+
+pub mod attempt;
+pub mod chunker;
+pub mod connector;
+pub mod envelope;
+pub mod exotel;
+pub mod link;
+pub mod template;
+pub mod tls;
+pub mod voice;
+pub mod wire;

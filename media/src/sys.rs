@@ -1,0 +1,299 @@
+//! The few system calls that the standard library does not offer. The only file with `unsafe`.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::mem;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::ptr;
+
+/// Datagrams that one call may fetch.
+const BATCH: usize = 8;
+/// More than any RTP packet on an Ethernet.
+const DATAGRAM_BYTES: usize = 2048;
+/// Room for one timestamp message.
+const CONTROL_BYTES: usize = 64;
+/// Seconds from 1900, where NTP begins, to 1970.
+const NTP_EPOCH_S: u64 = 2_208_988_800;
+
+/// CLOCK_MONOTONIC in microseconds.
+pub fn monotonic_us() -> u64 {
+    clock_us(libc::CLOCK_MONOTONIC)
+}
+
+/// CLOCK_REALTIME in microseconds since 1970.
+pub fn wall_us() -> u64 {
+    clock_us(libc::CLOCK_REALTIME)
+}
+
+/// `wall_us` as a 64-bit NTP time (RFC 3550 §4).
+pub fn ntp(wall_us: u64) -> u64 {
+    let seconds = wall_us / 1_000_000 + NTP_EPOCH_S;
+    let fraction = ((wall_us % 1_000_000) << 32) / 1_000_000;
+    (seconds << 32) | fraction
+}
+
+fn clock_us(clock: libc::clockid_t) -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is a valid, writable timespec; the clocks used here exist on every Linux.
+    unsafe { libc::clock_gettime(clock, &mut time) };
+    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
+}
+
+/// Sleeps until CLOCK_MONOTONIC reaches `at_us`; returns at once when that has passed.
+pub fn sleep_until_us(at_us: u64) {
+    let until = libc::timespec {
+        tv_sec: (at_us / 1_000_000) as libc::time_t,
+        tv_nsec: (at_us % 1_000_000 * 1000) as libc::c_long,
+    };
+    // SAFETY: `until` is a valid timespec and the remainder may be null with an absolute time.
+    unsafe {
+        libc::clock_nanosleep(
+            libc::CLOCK_MONOTONIC,
+            libc::TIMER_ABSTIME,
+            &until,
+            ptr::null_mut(),
+        )
+    };
+}
+
+/// Makes this thread's sleeps exact, and leaves all signals to the program's other threads.
+pub fn prepare_thread() {
+    // SAFETY: plain system calls on this thread; `set` is written by sigfillset before it is read.
+    unsafe {
+        libc::prctl(libc::PR_SET_TIMERSLACK, 1_000_u64);
+        let mut set: libc::sigset_t = mem::zeroed();
+        libc::sigfillset(&mut set);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &set, ptr::null_mut());
+    }
+}
+
+/// Lets the kernel note when each datagram of a socket arrived.
+pub fn keep_arrival_times(socket: &impl AsRawFd) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: the descriptor is open as long as `socket` is borrowed; `on` is a c_int of that size.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_TIMESTAMPNS,
+            (&raw const on).cast(),
+            mem::size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    check(result).map(|_| ())
+}
+
+/// A counter in the kernel that another program part can wait for.
+#[derive(Debug)]
+pub struct WakeFd(File);
+
+impl WakeFd {
+    /// A new eventfd, non-blocking.
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: no pointers; a non-negative result is a descriptor that nobody else owns.
+        let file = unsafe {
+            let fd = check(libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC))?;
+            File::from_raw_fd(fd)
+        };
+        Ok(Self(file))
+    }
+
+    /// Makes it readable.
+    pub fn raise(&self) {
+        // It can only fail when it is readable already.
+        let _ = (&self.0).write(&1_u64.to_ne_bytes());
+    }
+
+    /// Makes it unreadable.
+    pub fn lower(&self) {
+        let _ = (&self.0).read(&mut [0; 8]);
+    }
+
+    /// The descriptor to wait for.
+    pub fn fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+#[repr(C, align(8))]
+#[derive(Clone, Copy)]
+struct Control([u8; CONTROL_BYTES]);
+
+/// Buffers that `recvmmsg` fills; the headers point into the same boxed allocation for life.
+struct Buffers {
+    headers: [libc::mmsghdr; BATCH],
+    vectors: [libc::iovec; BATCH],
+    names: [libc::sockaddr_storage; BATCH],
+    controls: [Control; BATCH],
+    bytes: [[u8; DATAGRAM_BYTES]; BATCH],
+}
+
+/// Fetches waiting datagrams with one call.
+pub struct Batch {
+    buffers: Box<Buffers>,
+    filled: usize,
+}
+
+/// One datagram of a batch.
+pub struct Datagram<'a> {
+    pub bytes: &'a [u8],
+    pub from: SocketAddr,
+    /// CLOCK_REALTIME in microseconds when the kernel received it; 0 when it did not say.
+    pub arrival_wall_us: u64,
+}
+
+impl Batch {
+    /// Empty buffers.
+    pub fn new() -> Self {
+        // SAFETY: all members are plain C data or bytes, for which zero is a valid value.
+        let mut buffers: Box<Buffers> = Box::new(unsafe { mem::zeroed() });
+        let parts = &mut *buffers;
+        for index in 0..BATCH {
+            parts.vectors[index] = libc::iovec {
+                iov_base: parts.bytes[index].as_mut_ptr().cast(),
+                iov_len: DATAGRAM_BYTES,
+            };
+            let header = &mut parts.headers[index].msg_hdr;
+            header.msg_iov = &raw mut parts.vectors[index];
+            header.msg_iovlen = 1;
+            header.msg_name = (&raw mut parts.names[index]).cast();
+            header.msg_control = parts.controls[index].0.as_mut_ptr().cast();
+        }
+        Self { buffers, filled: 0 }
+    }
+
+    /// Fetches up to eight datagrams without waiting; returns how many.
+    pub fn fetch(&mut self, socket: &impl AsRawFd) -> usize {
+        for header in &mut self.buffers.headers {
+            header.msg_hdr.msg_namelen =
+                mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+            header.msg_hdr.msg_controllen = CONTROL_BYTES as _;
+        }
+        // SAFETY: every header points to buffers of the stated sizes inside `self.buffers`, which is
+        // boxed, so they do not move; the descriptor is open as long as `socket` is borrowed.
+        let count = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                self.buffers.headers.as_mut_ptr(),
+                BATCH as libc::c_uint,
+                libc::MSG_DONTWAIT,
+                ptr::null_mut(),
+            )
+        };
+        self.filled = usize::try_from(count).unwrap_or(0);
+        self.filled
+    }
+
+    /// The last fetch was full: more may wait.
+    pub fn is_full(&self) -> bool {
+        self.filled == BATCH
+    }
+
+    /// One datagram of the last fetch; `None` for an address family that we do not speak.
+    pub fn datagram(&self, index: usize) -> Option<Datagram<'_>> {
+        if index >= self.filled {
+            return None;
+        }
+        let header = &self.buffers.headers[index];
+        let length = (header.msg_len as usize).min(DATAGRAM_BYTES);
+        Some(Datagram {
+            bytes: &self.buffers.bytes[index][..length],
+            from: socket_address(&self.buffers.names[index])?,
+            arrival_wall_us: self.arrival(&header.msg_hdr),
+        })
+    }
+
+    fn arrival(&self, header: &libc::msghdr) -> u64 {
+        // SAFETY: the kernel has written well-formed control messages of msg_controllen bytes into the
+        // buffer that the header points to; CMSG_FIRSTHDR checks that one fits, and a message of this
+        // type carries a timespec, read without assuming its alignment.
+        unsafe {
+            let message = libc::CMSG_FIRSTHDR(header);
+            if message.is_null()
+                || (*message).cmsg_level != libc::SOL_SOCKET
+                || (*message).cmsg_type != libc::SCM_TIMESTAMPNS
+            {
+                return 0;
+            }
+            let time: libc::timespec = ptr::read_unaligned(libc::CMSG_DATA(message).cast());
+            time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
+        }
+    }
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The address that the kernel wrote; IPv4 inside IPv6 is given as IPv4.
+fn socket_address(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    let storage: *const libc::sockaddr_storage = name;
+    match libc::c_int::from(name.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the family says that the storage holds a sockaddr_in, which is smaller.
+            let v4 = unsafe { *storage.cast::<libc::sockaddr_in>() };
+            let ip = IpAddr::from(v4.sin_addr.s_addr.to_ne_bytes());
+            Some(SocketAddr::new(ip, u16::from_be(v4.sin_port)))
+        }
+        libc::AF_INET6 => {
+            // SAFETY: the family says that the storage holds a sockaddr_in6, which is smaller.
+            let v6 = unsafe { *storage.cast::<libc::sockaddr_in6>() };
+            let ip = IpAddr::V6(Ipv6Addr::from(v6.sin6_addr.s6_addr)).to_canonical();
+            Some(SocketAddr::new(ip, u16::from_be(v6.sin6_port)))
+        }
+        _ => None,
+    }
+}
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+
+    #[test]
+    fn datagrams_come_with_sender_and_arrival_time() {
+        let ears = UdpSocket::bind("127.0.0.1:0").unwrap();
+        keep_arrival_times(&ears).unwrap();
+        let mouth = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for size in 1..=9_u8 {
+            mouth
+                .send_to(&vec![size; size.into()], ears.local_addr().unwrap())
+                .unwrap();
+        }
+        let mut batch = Batch::new();
+        assert_eq!((batch.fetch(&ears), batch.is_full()), (8, true));
+        let datagram = batch.datagram(7).unwrap();
+        assert_eq!(datagram.bytes, [8; 8]);
+        assert_eq!(datagram.from, mouth.local_addr().unwrap());
+        assert!(wall_us().abs_diff(datagram.arrival_wall_us) < 5_000_000);
+        assert_eq!(batch.fetch(&ears), 1);
+        assert_eq!(batch.fetch(&ears), 0);
+        assert!(batch.datagram(0).is_none());
+    }
+
+    #[test]
+    fn a_sleep_ends_no_earlier_than_asked() {
+        let at_us = monotonic_us() + 2_000;
+        sleep_until_us(at_us);
+        assert!(monotonic_us() >= at_us);
+    }
+
+    #[test]
+    fn ntp_time_begins_in_1900() {
+        assert_eq!(ntp(500_000), (NTP_EPOCH_S << 32) | 0x8000_0000);
+    }
+}
