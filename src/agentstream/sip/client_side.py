@@ -1,7 +1,6 @@
 """Our requests: where each goes, challenges, failover, CANCEL, and who is told what came of it."""
 
 from collections.abc import Callable
-from typing import Protocol
 
 from agentstream.base.ids import Tokens
 from agentstream.sip.client_transaction import (
@@ -16,7 +15,7 @@ from agentstream.sip.core import Exchange
 from agentstream.sip.flow import Flow, Hop, is_same_way
 from agentstream.sip.message import Headers, Request, Response
 from agentstream.sip.settings import OurAddress, SipSettings
-from agentstream.sip.traffic import EndpointOutput, Resolve, Send
+from agentstream.sip.traffic import Put, Resolve, Send
 from agentstream.sip.transactions import Transactions
 from agentstream.sip.wire import encode
 
@@ -24,13 +23,6 @@ WAITING_LIMIT = 1_000  # requests that wait for DNS; beyond, one more fails at o
 
 
 _WITH_CONTACT = frozenset(("INVITE", "UPDATE"))
-
-
-class Out(Protocol):
-    """Where outputs are collected."""
-
-    def __call__(self, output: EndpointOutput) -> None:
-        """Take one output."""
 
 
 class ClientSide:
@@ -42,13 +34,13 @@ class ClientSide:
         tokens: Tokens,
         our_address: OurAddress,
         transactions: Transactions,
-        out: Out,
+        put: Put,
     ) -> None:
         self._settings = settings
         self._tokens = tokens
         self._our_address = our_address
         self._transactions = transactions
-        self._out = out
+        self._put = put
         # Named hops that are being looked up, and what to do with the numeric ones.
         self._waiting: dict[Hop, list[Callable[[tuple[Hop, ...], int], None]]] = {}
 
@@ -67,10 +59,10 @@ class ClientSide:
         def go(hops: tuple[Hop, ...], now_ms: int) -> None:
             del now_ms  # an ACK has no timers
             for hop in hops[:1]:
-                self._out(Send(encode(self._with_via(ack, hop, branch)), hop))
+                self._put(Send(encode(self._with_via(ack, hop, branch)), hop))
 
         if isinstance(to, Flow):
-            self._out(Send(encode(self._with_via(ack, to, branch)), to))
+            self._put(Send(encode(self._with_via(ack, to, branch)), to))
         else:
             self._with_hops(to, go, 0)
 
@@ -123,7 +115,7 @@ class ClientSide:
             then((), now_ms)
         else:
             self._waiting[to] = [then]
-            self._out(Resolve(to))
+            self._put(Resolve(to))
 
     def _try(self, exchange: Exchange, hops: tuple[Hop, ...], now_ms: int) -> None:
         if exchange.is_over:
@@ -153,7 +145,7 @@ class ClientSide:
     ) -> None:
         for output in outputs:
             if isinstance(output, Transmit):
-                self._out(Send(output.data, transaction.send_to))
+                self._put(Send(output.data, transaction.send_to))
         self._transactions.settle(transaction)
         for output in outputs:
             if isinstance(output, Passed):

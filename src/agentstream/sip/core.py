@@ -63,7 +63,7 @@ class Exchange:
         self.transaction_key: tuple[str, str] | None = None
 
 
-class Usage(Protocol):
+class Usage(Sleeper, Protocol):
     """A call, as the endpoint sees it."""
 
     ref: SipCallRef
@@ -79,9 +79,6 @@ class Usage(Protocol):
 
     def cancelled(self, cancel: Request, now_ms: int) -> None:
         """Take a CANCEL of the INVITE that made this call."""
-
-    def unacknowledged(self, transaction: ServerTransaction, now_ms: int) -> None:
-        """Nobody acknowledged our refusal."""
 
 
 class Core(Protocol):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from agentstream.base.errors import AgentStreamError, PeerError
 from agentstream.base.ids import Tokens
+from agentstream.sip.call_table import CallTable
 from agentstream.sip.client_side import ClientSide, contact
 from agentstream.sip.client_transaction import ClientTransaction
 from agentstream.sip.commands import (
@@ -24,20 +25,16 @@ from agentstream.sip.commands import (
     UpdateMedia,
 )
 from agentstream.sip.core import Exchange, Usage
-from agentstream.sip.flow import Flow, Hop, is_private
+from agentstream.sip.flow import Flow, Hop
 from agentstream.sip.invite import InviteUsage
 from agentstream.sip.invite_client import OutgoingCall
-from agentstream.sip.invite_server import IncomingCall, SessionTooSmallError
+from agentstream.sip.invite_server import IncomingCall
 from agentstream.sip.message import BadRequestError, Request, Response
 from agentstream.sip.reports import Ended, Report, SipCallRef
-from agentstream.sip.screen import Screen
+from agentstream.sip.server_side import ServerSide
 from agentstream.sip.server_transaction import (
-    Repeat,
     Say,
-    ServerOutput,
-    ServerState,
     ServerTransaction,
-    server_key,
 )
 from agentstream.sip.settings import OurAddress, SipSettings
 from agentstream.sip.timers import Sleeper, WakeQueue
@@ -76,10 +73,8 @@ class Endpoint:
         self._transactions = Transactions(settings, self._queue)
         self._outputs: list[EndpointOutput] = []
         self._client = ClientSide(settings, tokens, our_address, self._transactions, self._put)
-        self._screen = Screen(settings, bytes.fromhex(tokens.hex(32)))
-        self._calls: dict[SipCallRef, IncomingCall | OutgoingCall] = {}
-        self._usages: dict[tuple[str, str], InviteUsage] = {}  # Call-ID and our tag
-        self._retry_after_s: int | None = None  # draining
+        self._calls = CallTable()
+        self._server = ServerSide(self, self._transactions, self._calls, self.counters, self._put)
 
     # Machine
 
@@ -98,7 +93,7 @@ class Endpoint:
             case TransportFailed(to, text):
                 self._transport_failed(to, text, now_ms)
             case RefuseNewCalls(retry_after_s):
-                self._retry_after_s = retry_after_s
+                self._server.retry_after_s = retry_after_s
             case Place():
                 self._place(happening, now_ms)
             case _:
@@ -109,7 +104,7 @@ class Endpoint:
         """Let timers that are due fire; harmless when none is."""
         for sleeper in self._queue.due(now_ms):
             if isinstance(sleeper, ServerTransaction):
-                self._perform(sleeper, sleeper.wake(now_ms), now_ms)
+                self._server.perform(sleeper, sleeper.wake(now_ms))
             elif isinstance(sleeper, ClientTransaction):
                 self._client.woken(sleeper, now_ms)
             elif isinstance(sleeper, InviteUsage):
@@ -122,7 +117,7 @@ class Endpoint:
     def load(self) -> Load:
         """How much is held."""
         return Load(
-            len(self._usages), len(self._transactions), len(self._queue), self._client.waiting
+            len(self._calls), len(self._transactions), len(self._queue), self._client.waiting
         )
 
     def flow_of(self, ref: SipCallRef) -> Flow | None:
@@ -147,7 +142,7 @@ class Endpoint:
         outputs = transaction.receive(Say(response.status, data), now_ms)
         if response.status >= 200:
             transaction.to_tag = response.to_tag
-        self._perform(transaction, outputs, now_ms)
+        self._server.perform(transaction, outputs)
         return data
 
     def repeat(self, transaction: ServerTransaction, data: bytes) -> None:
@@ -181,150 +176,27 @@ class Endpoint:
 
     def close(self, usage: Usage) -> None:
         """Forget a call."""
-        assert isinstance(usage, InviteUsage)  # there is no other kind yet
         self._queue.forget(usage)
-        self._usages.pop((usage.call_id, usage.local_tag), None)
-        self._calls.pop(usage.ref, None)
+        self._calls.drop(usage.ref)
 
     def random_ms(self, below_ms: int) -> int:
         """Return a random time, in steps of 10 ms."""
         return int(self.tokens.hex(4), 16) % (below_ms // 10) * 10
 
-    # Messages
+    # Parts
 
     def _received(self, data: bytes, flow: Flow, now_ms: int) -> None:
         try:
             message = parse_datagram(data)
+            if isinstance(message, Request):
+                self._server.requested(message, flow, now_ms)
+            elif not self._client.heard(message, flow, now_ms):
+                self.counters["stray_responses"] += 1
         except BadRequestError as error:
             self.counters["bad_requests"] += 1
-            refusal = error.response()
-            if refusal is not None:
-                self._put(Send(encode(refusal), flow))
-            return
+            self._server.refuse_broken(error, flow)
         except PeerError:
             self.counters["junk"] += 1
-            return
-        try:
-            if isinstance(message, Response):
-                if not self._client.heard(message, flow, now_ms):
-                    self.counters["stray_responses"] += 1
-            else:
-                self._requested(message, flow, now_ms)
-        except PeerError as error:
-            self.counters["bad_messages"] += 1
-            if isinstance(message, Request) and message.method != "ACK":
-                self._refuse(self._screen.response(message, error.status, str(error)), flow)
-
-    def _requested(self, request: Request, flow: Flow, now_ms: int) -> None:
-        key = server_key(request)
-        known = self._transactions.server(key)
-        method = request.method
-        if known is not None and method not in ("CANCEL", "ACK"):
-            self._perform(known, known.receive(request, now_ms), now_ms)
-            return
-        if method == "ACK":
-            self._acknowledged(request, known, flow, now_ms)
-            return
-        via = request.top_via
-        request.replace_top_via(via.seen_from(flow.remote_host, flow.remote_port))
-        if method == "CANCEL":
-            self._cancelled(request, known, flow, now_ms)
-        elif request.to_tag:
-            self._inside(request, key, flow, now_ms)
-        else:
-            self._outside(request, key, flow, now_ms)
-
-    def _acknowledged(
-        self, ack: Request, known: ServerTransaction | None, flow: Flow, now_ms: int
-    ) -> None:
-        tag = ack.to_tag
-        if known is not None and known.state is not ServerState.ACCEPTED:
-            if not known.to_tag or known.to_tag == tag or known.key[0] != "rfc2543":
-                self._perform(known, known.receive(ack, now_ms), now_ms)
-            return
-        usage = self._usages.get((ack.call_id, tag))
-        if usage is not None:
-            usage.acknowledged(ack, flow, now_ms)
-        else:
-            self.counters["stray_acks"] += 1
-
-    def _cancelled(
-        self, cancel: Request, known: ServerTransaction | None, flow: Flow, now_ms: int
-    ) -> None:
-        if known is None:
-            self._refuse(self._screen.response(cancel, 481), flow)
-            return
-        # §9.2: the same tag as the answer to the INVITE; 200 whatever becomes of it.
-        usage = known.owner
-        if isinstance(usage, InviteUsage):
-            self._refuse(usage.response(cancel, 200), flow)
-            usage.cancelled(cancel, now_ms)
-        else:
-            self._refuse(self._screen.response(cancel, 200), flow)
-
-    def _inside(self, request: Request, key: tuple[str, ...], flow: Flow, now_ms: int) -> None:
-        usage = self._usages.get((request.call_id, request.to_tag))
-        if usage is None:
-            self.counters["unknown_dialogs"] += 1
-            self._refuse(self._screen.response(request, 481), flow)
-            return
-        refusal = self._screen.extension_refusal(request)
-        if refusal is not None:
-            self._refuse(refusal, flow)
-            return
-        transaction = self._transactions.open_server(request, key, flow, now_ms)
-        transaction.reply_to = reply_flow(request, flow)
-        usage.requested(transaction, request, flow, now_ms)
-
-    def _outside(self, request: Request, key: tuple[str, ...], flow: Flow, now_ms: int) -> None:
-        is_merged = self._transactions.is_merged(request, key)
-        refusal = self._screen.refusal(request, is_merged=is_merged)
-        if refusal is None:
-            refusal = self._too_much(request, flow) or self._screen.challenge(request, flow, now_ms)
-        if refusal is not None:
-            self.counters[f"refused_{refusal.status}"] += 1
-            self._refuse(refusal, flow)
-            return
-        self._invited(request, key, flow, now_ms)
-
-    def _too_much(self, request: Request, flow: Flow) -> Response | None:
-        if self._retry_after_s is not None:
-            return self._screen.busy(request, self._retry_after_s)
-        if len(self._calls) >= self.settings.calls or not self._transactions.has_room(
-            flow.remote_host
-        ):
-            return self._screen.busy(request, self.settings.retry_after_s)
-        return None
-
-    def _invited(self, request: Request, key: tuple[str, ...], flow: Flow, now_ms: int) -> None:
-        transaction = ServerTransaction(request, key, flow, self.settings.timers, now_ms)
-        ref = SipCallRef(self.tokens.hex(16))
-        try:
-            call = IncomingCall(ref, self, transaction, flow, self.tokens.hex(8))
-        except SessionTooSmallError as error:
-            refusal = self._screen.response(request, 422)
-            refusal.headers.add("Min-SE", str(error.min_se_s))
-            self._refuse(refusal, flow)
-            return
-        except PeerError as error:
-            refusal = self._screen.response(request, error.status)
-            if error.status == 415:
-                refusal.headers.add("Accept", "application/sdp")
-            else:
-                refusal.headers.add("Warning", f'399 agentstream "{error}"')
-            self._refuse(refusal, flow)
-            return
-        self._transactions.add_server(transaction)
-        transaction.reply_to = reply_flow(request, flow)
-        transaction.owner = call
-        self._keep(call)
-        self.counters["calls_in"] += 1
-        call.start(now_ms)
-
-    def _refuse(self, response: Response, flow: Flow) -> None:
-        self._put(Send(encode(response), reply_flow(response, flow)))
-
-    # Commands
 
     def _place(self, command: Place, now_ms: int) -> None:
         host = self._our_address("udp", "")[0]
@@ -333,7 +205,7 @@ class Endpoint:
         except AgentStreamError as error:
             self.report(Ended(command.ref, "local", 400, 0, str(error)))
             return
-        self._keep(call)
+        self._calls.keep(call)
         self.counters["calls_out"] += 1
         call.start(now_ms)
 
@@ -371,25 +243,6 @@ class Endpoint:
             case Reject():
                 call.reject(command, now_ms)
 
-    # Parts
-
-    def _keep(self, call: IncomingCall | OutgoingCall) -> None:
-        self._calls[call.ref] = call
-        self._usages[call.call_id, call.local_tag] = call
-
-    def _perform(
-        self, transaction: ServerTransaction, outputs: list[ServerOutput], now_ms: int
-    ) -> None:
-        owner = transaction.owner
-        for output in outputs:
-            if isinstance(output, Repeat):
-                self._put(Send(output.data, transaction.reply_to))
-        self._transactions.settle(transaction)
-        if isinstance(owner, InviteUsage) and any(
-            not isinstance(output, Repeat) for output in outputs
-        ):
-            owner.unacknowledged(transaction, now_ms)
-
     def _transport_failed(self, to: Flow | Hop, text: str, now_ms: int) -> None:
         self.counters["transport_failures"] += 1
         self._client.transport_failed(to, text, now_ms)
@@ -400,23 +253,3 @@ class Endpoint:
     def _take_outputs(self) -> list[EndpointOutput]:
         outputs, self._outputs = self._outputs, []
         return outputs
-
-
-def reply_flow(message: Request | Response, flow: Flow) -> Flow:
-    """Return where the responses of a request go (RFC 3261 §18.2.2, RFC 3581).
-
-    Over UDP without rport that is the sent-by port; but a private sent-by that cannot be what we
-    see means a NAT, and then the port that we see is the only one that works.
-    """
-    if flow.transport != "udp":
-        return flow
-    via = message.top_via
-    if via.rport is not None:
-        return flow
-    host = via.host.strip("[]")
-    if is_private(host) and not is_private(flow.remote_host):
-        return flow
-    port = via.port or 5060
-    if port == flow.remote_port:
-        return flow
-    return Flow("udp", flow.local_host, flow.local_port, flow.remote_host, port)

@@ -167,9 +167,6 @@ class InviteUsage:
     def cancelled(self, cancel: Request, now_ms: int) -> None:
         """Take a CANCEL; once an INVITE is answered it means nothing (§9.2)."""
 
-    def unacknowledged(self, transaction: ServerTransaction, now_ms: int) -> None:
-        """Nobody acknowledged our refusal; there is nothing to be done about that."""
-
     def may_be_modified(self, method: str) -> bool:
         """Tell whether the first offer is answered, so that the peer may make another."""
         del method

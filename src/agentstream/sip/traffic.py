@@ -1,5 +1,6 @@
 """What passes between the endpoint and the transports: the endpoint's inputs and outputs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from agentstream.sip.commands import CallCommand
@@ -55,3 +56,4 @@ class Resolve:
 
 EndpointInput = Received | Resolved | TransportFailed | RefuseNewCalls | CallCommand
 EndpointOutput = Send | Resolve | Report
+Put = Callable[[EndpointOutput], None]  # where outputs are collected

@@ -1,0 +1,206 @@
+"""Requests of peers: which transaction, which call, or which refusal (RFC 3261 §8.2, §12.2.2)."""
+
+from collections import Counter
+
+from agentstream.base.errors import PeerError
+from agentstream.base.ids import Tokens
+from agentstream.sip.call_table import CallTable
+from agentstream.sip.core import Core
+from agentstream.sip.flow import Flow, is_private
+from agentstream.sip.invite import InviteUsage
+from agentstream.sip.invite_server import IncomingCall, SessionTooSmallError
+from agentstream.sip.message import BadRequestError, Request, Response
+from agentstream.sip.reports import SipCallRef
+from agentstream.sip.screen import Screen
+from agentstream.sip.server_transaction import (
+    Branch,
+    Repeat,
+    ServerOutput,
+    ServerState,
+    ServerTransaction,
+    server_key,
+)
+from agentstream.sip.settings import SipSettings
+from agentstream.sip.traffic import Put, Send
+from agentstream.sip.transactions import Transactions
+from agentstream.sip.wire import encode
+
+
+class ServerSide:
+    """Owns nothing but the rules; transactions and calls are kept in their tables."""
+
+    def __init__(
+        self,
+        core: Core,
+        transactions: Transactions,
+        calls: CallTable,
+        counters: Counter[str],
+        put: Put,
+    ) -> None:
+        self._core = core
+        self._settings: SipSettings = core.settings
+        self._tokens: Tokens = core.tokens
+        self._transactions = transactions
+        self._calls = calls
+        self._counters = counters
+        self._put = put
+        self._screen = Screen(core.settings, bytes.fromhex(core.tokens.hex(32)))
+        self.retry_after_s: int | None = None  # draining
+
+    def requested(self, request: Request, flow: Flow, now_ms: int) -> None:
+        """Take a request; every one but ACK is answered."""
+        try:
+            self._requested(request, flow, now_ms)
+        except PeerError as error:
+            self._counters["bad_messages"] += 1
+            if request.method != "ACK":
+                self._refuse(self._screen.response(request, error.status, str(error)), flow)
+
+    def refuse_broken(self, error: BadRequestError, flow: Flow) -> None:
+        """Answer a request that could not be read, as far as it can be answered."""
+        try:
+            via = error.request.top_via
+            error.request.replace_top_via(via.seen_from(flow.remote_host, flow.remote_port))
+        except PeerError:
+            return
+        refusal = error.response(self._tokens.hex(8))
+        if refusal is not None:
+            self._refuse(refusal, flow)
+
+    def _requested(self, request: Request, flow: Flow, now_ms: int) -> None:
+        key = server_key(request)
+        known = self._transactions.server(key)
+        method = request.method
+        if known is not None and method not in ("CANCEL", "ACK"):
+            self.perform(known, known.receive(request, now_ms))
+            return
+        if method == "ACK":
+            self._acknowledged(request, known, flow, now_ms)
+            return
+        via = request.top_via
+        request.replace_top_via(via.seen_from(flow.remote_host, flow.remote_port))
+        if method == "CANCEL":
+            self._cancelled(request, known, flow, now_ms)
+        elif request.to_tag:
+            self._inside(request, key, flow, now_ms)
+        else:
+            self._outside(request, key, flow, now_ms)
+
+    def _acknowledged(
+        self, ack: Request, known: ServerTransaction | None, flow: Flow, now_ms: int
+    ) -> None:
+        tag = ack.to_tag
+        if known is not None and known.state is not ServerState.ACCEPTED:
+            if not known.to_tag or known.to_tag == tag or known.key[0] != "rfc2543":
+                self.perform(known, known.receive(ack, now_ms))
+            return
+        usage = self._calls.inside(ack.call_id, tag)
+        if usage is not None:
+            usage.acknowledged(ack, flow, now_ms)
+        else:
+            self._counters["stray_acks"] += 1
+
+    def _cancelled(
+        self, cancel: Request, known: ServerTransaction | None, flow: Flow, now_ms: int
+    ) -> None:
+        if known is None:
+            self._refuse(self._screen.response(cancel, 481), flow)
+            return
+        # §9.2: the same tag as the answer to the INVITE; 200 whatever becomes of it.
+        usage = known.owner
+        if isinstance(usage, InviteUsage):
+            self._refuse(usage.response(cancel, 200), flow)
+            usage.cancelled(cancel, now_ms)
+        else:
+            self._refuse(self._screen.response(cancel, 200), flow)
+
+    def _inside(self, request: Request, key: Branch, flow: Flow, now_ms: int) -> None:
+        usage = self._calls.inside(request.call_id, request.to_tag)
+        if usage is None:
+            self._counters["unknown_dialogs"] += 1
+            self._refuse(self._screen.response(request, 481), flow)
+            return
+        refusal = self._screen.extension_refusal(request)
+        if refusal is not None:
+            self._refuse(refusal, flow)
+            return
+        transaction = self._transactions.open_server(request, key, flow, now_ms)
+        transaction.reply_to = reply_flow(request, flow)
+        usage.requested(transaction, request, flow, now_ms)
+
+    def _outside(self, request: Request, key: Branch, flow: Flow, now_ms: int) -> None:
+        is_merged = self._transactions.is_merged(request, key)
+        refusal = self._screen.refusal(request, is_merged=is_merged)
+        if refusal is None:
+            refusal = self._too_much(request, flow) or self._screen.challenge(request, flow, now_ms)
+        if refusal is not None:
+            self._counters[f"refused_{refusal.status}"] += 1
+            self._refuse(refusal, flow)
+            return
+        self._invited(request, key, flow, now_ms)
+
+    def _too_much(self, request: Request, flow: Flow) -> Response | None:
+        if self.retry_after_s is not None:
+            return self._screen.busy(request, self.retry_after_s)
+        if len(self._calls) >= self._settings.calls or not self._transactions.has_room(
+            flow.remote_host
+        ):
+            return self._screen.busy(request, self._settings.retry_after_s)
+        return None
+
+    def _invited(self, request: Request, key: Branch, flow: Flow, now_ms: int) -> None:
+        transaction = ServerTransaction(request, key, flow, self._settings.timers, now_ms)
+        ref = SipCallRef(self._tokens.hex(16))
+        try:
+            call = IncomingCall(ref, self._core, transaction, flow, self._tokens.hex(8))
+        except SessionTooSmallError as error:
+            refusal = self._screen.response(request, 422)
+            refusal.headers.add("Min-SE", str(error.min_se_s))
+            self._refuse(refusal, flow)
+            return
+        except PeerError as error:
+            refusal = self._screen.response(request, error.status)
+            if error.status == 415:
+                refusal.headers.add("Accept", "application/sdp")
+            else:
+                refusal.headers.add("Warning", f'399 agentstream "{error}"')
+            self._refuse(refusal, flow)
+            return
+        self._transactions.add_server(transaction)
+        transaction.reply_to = reply_flow(request, flow)
+        transaction.owner = call
+        self._calls.keep(call)
+        self._counters["calls_in"] += 1
+        call.start(now_ms)
+
+    def _refuse(self, response: Response, flow: Flow) -> None:
+        self._put(Send(encode(response), reply_flow(response, flow)))
+
+    def perform(self, transaction: ServerTransaction, outputs: list[ServerOutput]) -> None:
+        """Carry out what a server transaction wants."""
+        for output in outputs:
+            if isinstance(output, Repeat):
+                self._put(Send(output.data, transaction.reply_to))
+            else:
+                self._counters["unacknowledged_refusals"] += 1
+        self._transactions.settle(transaction)
+
+
+def reply_flow(message: Request | Response, flow: Flow) -> Flow:
+    """Return where the responses of a request go (RFC 3261 §18.2.2, RFC 3581).
+
+    Over UDP without rport that is the sent-by port; but a private sent-by that cannot be what we
+    see means a NAT, and then the port that we see is the only one that works.
+    """
+    if flow.transport != "udp":
+        return flow
+    via = message.top_via
+    if via.rport is not None:
+        return flow
+    host = via.host.strip("[]")
+    if is_private(host) and not is_private(flow.remote_host):
+        return flow
+    port = via.port or 5060
+    if port == flow.remote_port:
+        return flow
+    return Flow("udp", flow.local_host, flow.local_port, flow.remote_host, port)
