@@ -1,0 +1,113 @@
+"""Measure the server against the kernel floor: `python -m benchmarks.run [--quick] [--only KEY]`.
+
+Prints a table and writes build/bench.json. Needs the native tools (`cargo build --release -p
+agentstream-bench`) and sipp. The exit code is 1 when a figure misses what it must be.
+"""
+
+import argparse
+import json
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import measures
+from benchmarks.figures import FIGURES, Value, missed, print_table
+from benchmarks.measures import QUICK, Outcome, Scale
+from benchmarks.server import Server
+from benchmarks.tools import ROOT
+from rich.console import Console
+
+BUILD = ROOT / "build"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One measurement, and the keys that it gives."""
+
+    title: str
+    keys: frozenset[str]
+    run: Callable[[Server, Scale], Outcome]
+
+
+STEPS = (
+    Step(
+        "latency",
+        frozenset({"rtp_to_ws_p99_ms", "ws_to_rtp_p99_ms", "clear_to_silence_p99_ms"}),
+        measures.latency,
+    ),
+    Step(
+        "many calls, 100 ms frames",
+        frozenset({"lost_packets", "late_5ms_share", "rss_mb_per_call"}),
+        measures.crowd_and_memory,
+    ),
+    Step(
+        "many calls, 20 ms frames",
+        frozenset({"lost_packets_20ms", "late_5ms_share_20ms"}),
+        lambda server, scale: measures.crowd(server, scale, 20),
+    ),
+    Step(
+        "CPU over the kernel floor, 100 ms frames",
+        frozenset({"cpu_ratio_100ms"}),
+        lambda server, scale: measures.cpu_ratio(server, scale, 100),
+    ),
+    Step(
+        "CPU over the kernel floor, 20 ms frames",
+        frozenset({"cpu_ratio_20ms"}),
+        lambda server, scale: measures.cpu_ratio(server, scale, 20),
+    ),
+    Step("set-ups", frozenset({"setups_per_s", "cpu_ms_per_setup"}), measures.setups),
+    Step("10 % packet loss", frozenset({"loss10_ok"}), lambda server, _: measures.lossy(server)),
+)
+
+
+def main() -> int:
+    """Run the steps that were asked for."""
+    options = _options()
+    console = Console()
+    scale = QUICK if options.quick else Scale()
+    wanted = set(options.only or [figure.key for figure in FIGURES])
+    values: dict[str, Value] = {}
+    details: dict[str, object] = {"quick": options.quick, "machine": platform.platform()}
+    for step in _chosen(wanted):
+        console.print(f"[bold]{step.title}[/] …")
+        # A fresh server each: what one measurement leaves behind is not another's.
+        with Server(BUILD / "bench") as server:
+            try:
+                outcome = step.run(server, scale)
+            except Exception:
+                console.print(server.log_tail(), markup=False)
+                raise
+        values |= outcome.figures
+        details |= outcome.details
+        _write(values, details)
+    title = "quick run: figures are not comparable" if options.quick else "AgentStream"
+    print_table(console, values, title)
+    console.print(f"written to {BUILD / 'bench.json'}")
+    return 1 if missed(values) else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure the server against the kernel floor.")
+    parser.add_argument("--quick", action="store_true", help="fewer calls, about ten seconds each")
+    keys = [figure.key for figure in FIGURES]
+    parser.add_argument(
+        "--only", action="append", choices=keys, metavar="KEY", help=", ".join(keys)
+    )
+    return parser.parse_args()
+
+
+def _chosen(wanted: set[str]) -> Iterator[Step]:
+    return (step for step in STEPS if step.keys & wanted)
+
+
+def _write(values: dict[str, Value], details: dict[str, object]) -> None:
+    BUILD.mkdir(exist_ok=True)
+    Path(BUILD / "bench.json").write_text(
+        json.dumps(values | {"details": details}, indent=2) + "\n"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
