@@ -6,6 +6,7 @@ pub mod formats;
 pub mod packet;
 pub mod ports;
 pub mod receiver;
+mod reception;
 pub mod rtcp;
 pub mod sender;
 pub mod source;

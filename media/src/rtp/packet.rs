@@ -82,3 +82,89 @@ impl<'a> Packet<'a> {
         datagram.extend_from_slice(self.payload);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(parts: &[&[u8]]) -> Option<(Packet<'static>, Vec<u8>)> {
+        let datagram = parts.concat();
+        Packet::parse(&datagram).map(|packet| {
+            (
+                Packet {
+                    payload: &[],
+                    ..packet
+                },
+                packet.payload.to_vec(),
+            )
+        })
+    }
+
+    const PLAIN: [u8; 12] = [0x80, 0x80 | 101, 0x12, 0x34, 1, 2, 3, 4, 5, 6, 7, 8];
+
+    #[test]
+    fn the_fields_lie_where_the_rfc_draws_them() {
+        let (packet, payload) = parse(&[&PLAIN, b"sound"]).unwrap();
+        let expected = Packet {
+            marker: true,
+            payload_type: 101,
+            sequence: 0x1234,
+            timestamp: 0x0102_0304,
+            ssrc: 0x0506_0708,
+            payload: &[],
+        };
+        assert_eq!((packet, payload.as_slice()), (expected, &b"sound"[..]));
+        assert_eq!(packet.header(), PLAIN);
+    }
+
+    #[test]
+    fn contributors_extension_and_padding_are_not_payload() {
+        let mut header = PLAIN;
+        header[0] = 0x80 | 0x20 | 0x10 | 2;
+        let extension = [0xbe, 0xde, 0, 1, 9, 9, 9, 9];
+        let (_, payload) = parse(&[&header, &[7; 8], &extension, b"sound", &[0, 0, 3]]).unwrap();
+        assert_eq!(payload, b"sound");
+    }
+
+    #[test]
+    fn what_does_not_add_up_is_no_packet() {
+        let with = |first: u8| [&[first], &PLAIN[1..]].concat();
+        assert_eq!(parse(&[&PLAIN[..11]]), None);
+        assert_eq!(parse(&[&with(0x40), b"version 1"]), None);
+        assert_eq!(parse(&[&with(0x8f), b"fifteen contributors, but"]), None);
+        assert_eq!(parse(&[&with(0x90), &[0, 0, 0]]), None);
+        assert_eq!(parse(&[&with(0x90), &[0, 0, 0xff, 0xff, 1]]), None);
+        assert_eq!(
+            parse(&[&with(0xa0), b"more padding than payload", &[200]]),
+            None
+        );
+        assert_eq!(parse(&[&with(0xa0), b"padding of none", &[0]]), None);
+        assert_eq!(parse(&[&with(0xa0)]), None);
+        assert_eq!(parse(&[&PLAIN, &[0; 1_489]]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_break_the_parser(mut bytes in prop::collection::vec(any::<u8>(), 0..1_600), is_rtp in any::<bool>()) {
+            if let Some(first) = bytes.first_mut().filter(|_| is_rtp) {
+                *first = 0x80 | *first & 0x3f;
+            }
+            if let Some(packet) = Packet::parse(&bytes) {
+                prop_assert!(packet.payload.len() + HEADER_BYTES <= bytes.len());
+            }
+        }
+
+        #[test]
+        fn what_is_written_is_read(
+            (marker, payload_type, sequence) in (any::<bool>(), 0..128_u8, any::<u16>()),
+            (timestamp, ssrc) in any::<(u32, u32)>(),
+            payload in prop::collection::vec(any::<u8>(), 0..500),
+        ) {
+            let packet = Packet { marker, payload_type, sequence, timestamp, ssrc, payload: &payload };
+            let mut datagram = Vec::new();
+            packet.write(&mut datagram);
+            prop_assert_eq!(Packet::parse(&datagram), Some(packet));
+        }
+    }
+}
