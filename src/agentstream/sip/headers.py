@@ -178,7 +178,7 @@ def parse_via_list(values: Iterable[str]) -> list[Via]:
 def parse_top_via(text: str) -> tuple[Via, str]:
     """Parse the first hop of one Via field; return it and the text of the rest ("" when alone)."""
     via, end = _via_at(text, 0)
-    return via, text[end:].strip()
+    return via, text[end:].strip() if end else ""
 
 
 def parse_name_addr(text: str) -> NameAddr:
