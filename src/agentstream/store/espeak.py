@@ -1,8 +1,9 @@
 """One text spoken by espeak-ng into one WAV file, in a process of its own.
 
 `python -m agentstream.store.espeak VOICE,VOICE FILE < text`. The library keeps its state in
-globals, is not thread-safe, and is C code that reads text from outside: in its own process it can be stopped
-in time, and a fault in it ends one prompt and no call. Exit code 3 and one line: it cannot speak.
+globals, is not thread-safe, and is C code that reads text from outside: in its own process it can
+be stopped in time, and a fault in it ends one prompt and no call. Exit code 3 and one line: it
+cannot speak.
 """
 
 import ctypes

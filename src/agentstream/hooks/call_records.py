@@ -1,0 +1,171 @@
+"""Call records: what a call, its streams and its recordings leave behind becomes rows.
+
+Notes about a call (counters, connect times, failed attempts) come while it lives; its last event is
+CallEnded, and then everything is written at once.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from agentstream.base.ids import CallSid, StreamSid
+from agentstream.calls import record as calls
+from agentstream.calls.events import CallEnded, CallStarted
+from agentstream.store.values import CallRecord, Recording, StreamRecord, Written
+from agentstream.switch import feed
+
+_CALLS_LIMIT = 10_000  # calls that broke off without their last event; the oldest goes
+
+
+@dataclass(slots=True)
+class _Notes:
+    leg: feed.LegCounted | None = None
+    connected: dict[StreamSid, feed.StreamConnected] = field(default_factory=dict)
+    failed: dict[StreamSid, feed.StreamAttemptFailed] = field(default_factory=dict)
+    counted: dict[StreamSid, feed.StreamCounted] = field(default_factory=dict)
+
+
+class CallRecords:
+    """Hears the feed and hands rows to `write` (a CallWriter's), which must return at once."""
+
+    def __init__(self, write: Callable[[Written], None]) -> None:
+        self._write = write
+        self._notes: OrderedDict[CallSid, _Notes] = OrderedDict()
+
+    def hear(self, fact: feed.Fact) -> None:
+        """Take one fact; subscribe this to the feed."""
+        match fact.event:
+            case CallStarted():
+                self._notes[fact.call_sid] = _Notes()
+                if len(self._notes) > _CALLS_LIMIT:
+                    self._notes.popitem(last=False)
+            case CallEnded(record=record):
+                known = self._notes.pop(fact.call_sid, None)
+                for row in rows_of(record, known or _Notes()):
+                    self._write(row)
+            case note:
+                notes = self._notes.get(fact.call_sid)
+                if notes is not None:
+                    _take(notes, note)
+
+
+def _take(notes: _Notes, note: object) -> None:
+    match note:
+        case feed.LegCounted() if notes.leg is None:  # the first leg stands for the call
+            notes.leg = note
+        case feed.StreamConnected(stream_sid=sid):
+            notes.connected[sid] = note
+        case feed.StreamAttemptFailed(stream_sid=sid):
+            notes.failed[sid] = note
+        case feed.StreamCounted(stream_sid=sid):
+            notes.counted[sid] = note
+        case _:
+            pass
+
+
+def rows_of(record: calls.CallRecord, notes: _Notes) -> list[Written]:
+    """Return the rows of an ended call: streams and recordings first, the call itself last."""
+    rows: list[Written] = [_stream_row(record, stream, notes) for stream in record.streams]
+    rows += [_recording_row(record, recording) for recording in record.recordings]
+    rows.append(_call_row(record, notes.leg))
+    return rows
+
+
+def _call_row(record: calls.CallRecord, leg: feed.LegCounted | None) -> CallRecord:
+    setup, stats = record.setup, leg.stats if leg is not None else None
+    return CallRecord(
+        sid=setup.call_sid,
+        account_sid=setup.account_sid,
+        direction=setup.direction,
+        from_number=setup.from_number,
+        to_number=setup.to_number,
+        status=record.status,
+        cause=record.cause.value,
+        ended_by=record.ended_by.value,
+        created_at=setup.started_at,
+        ended_at=record.ended_at,
+        answered_at=record.answered_at,
+        flow_sid=setup.flow_sid,
+        sip_call_id=leg.sip_call_id if leg else "",
+        sip_status=leg.sip_status if leg else 0,
+        q850=leg.q850 if leg else 0,
+        source=record.legs[0].remote if record.legs else "",
+        detail=record.text,
+        setup_ms=record.answered_ms,
+        duration_ms=record.talk_ms,
+        codec=stats.codec if stats else "",
+        mos=stats.mos if stats and stats.packets_received else None,
+        packets_received=stats.packets_received if stats else 0,
+        packets_sent=stats.packets_sent if stats else 0,
+        packets_lost=stats.packets_lost if stats else 0,
+        packets_late=stats.packets_late if stats else 0,
+        jitter_ms=stats.jitter_ms if stats else 0.0,
+        round_trip_ms=stats.round_trip_ms if stats else 0.0,
+        remote_loss=stats.remote_loss if stats else 0.0,
+        custom_field=setup.custom_field,
+    )
+
+
+def _stream_row(
+    record: calls.CallRecord, stream: calls.StreamRecord, notes: _Notes
+) -> StreamRecord:
+    sid, outcome, began = stream.stream_sid, stream.outcome, record.setup.started_at
+    connected, failed = notes.connected.get(sid), notes.failed.get(sid)
+    attempts = [note.attempt for note in (connected, failed) if note is not None]
+    counted = notes.counted.get(sid)
+    counters = {} if counted is None else counted.stats.as_dict()
+    known = {name: counters[name] for name in _COUNTERS if name in counters}
+    first_audio_ms = counters.get("first_audio_ms", -1)
+    return StreamRecord(
+        sid=sid,
+        call_sid=record.setup.call_sid,
+        account_sid=record.setup.account_sid,
+        bot_url=outcome.url,
+        status=outcome.status,
+        disconnected_by=outcome.disconnected_by,
+        started_at=began + timedelta(milliseconds=stream.requested_ms),
+        ended_at=began + timedelta(milliseconds=stream.ended_ms),
+        error=outcome.error,
+        detailed_status=outcome.detailed_status,
+        http_status=failed.http_status if failed and not connected else 0,
+        attempts=max(attempts, default=0),
+        duration_ms=0 if stream.opened_ms is None else stream.ended_ms - stream.opened_ms,
+        resolve_ms=connected.dns_ms if connected else None,
+        tcp_ms=connected.tcp_ms if connected else None,
+        tls_ms=connected.tls_ms if connected else None,
+        upgrade_ms=connected.upgrade_ms if connected else None,
+        first_audio_ms=int(first_audio_ms) if int(first_audio_ms) >= 0 else None,
+        **known,  # type: ignore[arg-type]  # the same names and kinds in both, a test compares them
+    )
+
+
+_COUNTERS = (
+    "media_sent",
+    "media_received",
+    "bytes_sent",
+    "bytes_received",
+    "played_ms",
+    "clears",
+    "marks",
+    "underruns",
+    "messages_ignored",
+    "media_dropped_in_ms",
+    "media_dropped_out",
+    "rtp_to_ws_p99_ms",
+    "ws_to_rtp_p99_ms",
+    "clear_to_silence_max_ms",
+)
+
+
+def _recording_row(record: calls.CallRecord, recording: calls.RecordingRecord) -> Recording:
+    return Recording(
+        sid=recording.recording_sid,
+        call_sid=record.setup.call_sid,
+        account_sid=record.setup.account_sid,
+        path=recording.path,
+        created_at=record.ended_at,
+        leg_sid=recording.leg_sid,
+        duration_ms=recording.duration_ms,
+        error=recording.error,
+    )

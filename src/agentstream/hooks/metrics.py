@@ -1,0 +1,200 @@
+"""Metrics for Prometheus: what calls did, from the feed; what is there now, read when asked for.
+
+Nothing here is done for each packet: the audio path counts by itself, and is read at a scrape.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from agentstream.calls.events import CallEnded, DigitReceived, StreamFinished
+from agentstream.switch import feed
+
+_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10)
+_AUDIO_PATH = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.1, 0.2, 0.5, 1)
+_TALK = (1, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600)
+_MOS = (1, 2, 2.5, 3, 3.5, 3.8, 4, 4.2, 4.4, 4.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The house at one moment; counters count from the start of the process."""
+
+    calls: int = 0
+    streams: int = 0
+    is_draining: bool = False
+    invites: Mapping[str, int] = field(default_factory=dict)  # by result: "admitted" or a cause
+    streams_throttled: int = 0  # AS-50
+    rtp_ports_free: int = 0
+    # The engine's counters by their names in `_media.EngineStats.as_dict()`.
+    engine: Mapping[str, int | float | str] = field(default_factory=dict)
+    rows_waiting: int = 0
+    rows_written: int = 0
+    rows_refused: int = 0
+    rows_lost: int = 0
+    watchers: int = 0
+    # Whatever the SIP endpoint counts, by name: messages dropped, transactions, retransmissions ...
+    sip: Mapping[str, int] = field(default_factory=dict)
+
+
+class Metrics:
+    """Subscribe `hear` to the feed; `render` is what a scrape gets."""
+
+    def __init__(self, read: Callable[[], Facts]) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_Now(read))
+        self._measures = _Measures(self._registry)
+
+    def hear(self, fact: feed.Fact) -> None:
+        """Take one fact."""
+        measures = self._measures
+        match fact.event:
+            case CallEnded():
+                measures.call_ended(fact.event)
+            case StreamFinished(outcome=outcome):
+                measures.streams.labels(outcome.status, outcome.disconnected_by).inc()
+            case feed.StreamConnected():
+                measures.connected(fact.event)
+            case feed.StreamAttemptFailed(phase=phase):
+                measures.failed_attempts.labels(phase).inc()
+            case feed.StreamCounted():
+                measures.stream_counted(fact.event)
+            case feed.LegCounted():
+                measures.leg_counted(fact.event)
+            case DigitReceived():
+                measures.digits.inc()
+            case _:
+                pass
+
+    def render(self) -> bytes:
+        """Return everything in Prometheus' text form."""
+        return generate_latest(self._registry)
+
+
+class _Measures:
+    """What is counted as it happens."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, labels: Iterable[str] = ()) -> Counter:
+            return Counter(f"agentstream_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(f"agentstream_{name}", text, buckets=buckets, registry=registry)
+
+        self.calls = counter("calls", "Calls that have ended", ("direction", "status", "cause"))
+        self.digits = counter("digits", "Keys that callers pressed")
+        self.streams = counter("streams", "Streams that ended", ("status", "disconnected_by"))
+        self.failed_attempts = counter(
+            "stream_failed_attempts", "Attempts to reach a bot that failed", ("phase",)
+        )
+        self.underruns = counter("stream_underruns", "Times that a bot's audio ran dry")
+        self.dropped = counter("stream_media_dropped", "Media messages that a bot did not read")
+        self.lost = counter("rtp_packets_lost", "RTP packets that never came, of ended legs")
+        self.answer = histogram("call_answer_seconds", "From the INVITE to the answer", _SECONDS)
+        self.talk = histogram("call_talk_seconds", "From the answer to the hang-up", _TALK)
+        self.connect = histogram(
+            "stream_connect_seconds", "From the look-up of the bot to its 101", _SECONDS
+        )
+        self.first_audio = histogram(
+            "stream_first_audio_seconds", "From the bot's 101 to its first sound", _SECONDS
+        )
+        self.clear = histogram(
+            "stream_clear_seconds", "From a clear to silence, the longest of a stream", _AUDIO_PATH
+        )
+        self.to_bot = histogram(
+            "stream_rtp_to_bot_seconds", "RTP in to WebSocket out, p99 of a stream", _AUDIO_PATH
+        )
+        self.from_bot = histogram(
+            "stream_bot_to_rtp_seconds", "WebSocket in to RTP out, p99 of a stream", _AUDIO_PATH
+        )
+        self.mos = histogram("leg_mos", "Estimated listening quality of a leg (G.107)", _MOS)
+
+    def call_ended(self, ended: CallEnded) -> None:
+        record = ended.record
+        self.calls.labels(record.setup.direction, record.status, record.cause.value).inc()
+        if record.answered_ms is not None:
+            self.answer.observe(record.answered_ms / 1000)
+            self.talk.observe(record.talk_ms / 1000)
+
+    def connected(self, note: feed.StreamConnected) -> None:
+        self.connect.observe((note.dns_ms + note.tcp_ms + note.tls_ms + note.upgrade_ms) / 1000)
+
+    def stream_counted(self, note: feed.StreamCounted) -> None:
+        stats = note.stats
+        self.underruns.inc(stats.underruns)
+        self.dropped.inc(stats.media_dropped_out)
+        if stats.first_audio_ms >= 0:
+            self.first_audio.observe(stats.first_audio_ms / 1000)
+        if stats.clears:
+            self.clear.observe(stats.clear_to_silence_max_ms / 1000)
+        if stats.media_sent:
+            self.to_bot.observe(stats.rtp_to_ws_p99_ms / 1000)
+        if stats.media_received:
+            self.from_bot.observe(stats.ws_to_rtp_p99_ms / 1000)
+
+    def leg_counted(self, note: feed.LegCounted) -> None:
+        self.lost.inc(note.stats.packets_lost)
+        if note.stats.packets_received:
+            self.mos.observe(note.stats.mos)
+
+
+class _Now(Collector):
+    """What is read at a scrape."""
+
+    def __init__(self, read: Callable[[], Facts]) -> None:
+        self._read = read
+
+    def describe(self) -> Iterable[Metric]:
+        return ()  # else the registry would read the house before it is built
+
+    def collect(self) -> Iterable[Metric]:
+        facts = self._read()
+        engine = {name: value for name, value in facts.engine.items() if not isinstance(value, str)}
+        yield _gauge("calls_active", "Live calls", facts.calls)
+        yield _gauge("streams_active", "Open streams", facts.streams)
+        yield _gauge("draining", "1 while no new call is taken", int(facts.is_draining))
+        yield _gauge("rtp_ports_free", "RTP ports that a new leg could have", facts.rtp_ports_free)
+        yield _gauge("live_watchers", "Who watches /v1/live", facts.watchers)
+        yield _counters("invites", "INVITEs by what became of them", "result", facts.invites)
+        yield _counters("sip", "What the SIP endpoint counts", "what", facts.sip)
+        packets = {"in": engine.get("packets_received", 0), "out": engine.get("packets_sent", 0)}
+        yield _counters("rtp_packets", "RTP packets", "direction", packets)
+        for name, theirs, text in _ENGINE_COUNTERS:
+            yield _counter(name, text, engine.get(theirs, 0))
+        yield _gauge("media_events_waiting", "Audio events", engine.get("events_waiting", 0))
+        yield _counter("streams_throttled", "Streams refused by limit", facts.streams_throttled)
+        yield _gauge("rows_waiting", "Rows not yet in the database", facts.rows_waiting)
+        yield _counter("rows_written", "Rows written", facts.rows_written)
+        yield _counter("rows_refused", "Rows refused, the queue was full", facts.rows_refused)
+        yield _counter("rows_lost", "Rows lost at a stop", facts.rows_lost)
+
+
+# Our name, the name in EngineStats, and what it is.
+_ENGINE_COUNTERS = (
+    ("rtp_packets_foreign", "packets_foreign", "RTP packets from strangers, never played"),
+    ("rtp_frames", "frames_sent", "Frames of audio sent"),
+    ("rtp_frames_late", "frames_late_5ms", "Frames sent more than 5 ms after their time"),
+    ("media_events_dropped", "events_dropped", "Audio events that Python was too slow for"),
+    ("media_commands_dropped", "commands_dropped", "Commands that the audio path had no room for"),
+    ("media_leg_faults", "leg_faults", "Legs that died of a bug"),
+)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"agentstream_{name}", text, value)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(f"agentstream_{name}", text, value)
+
+
+def _counters(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = CounterMetricFamily(f"agentstream_{name}", text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family

@@ -1,0 +1,52 @@
+"""The application over the memory store, and a client with the right key."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from agentstream.api.app import create_app
+from agentstream.api.doors import Doors
+from agentstream.api.live import LiveHub
+from agentstream.store.values import NewKey
+from agentstream.switch.feed import Feed
+from agentstream.testing.memory_store import MemoryStore
+
+
+@dataclass
+class Site:
+    """What a test of the HTTP interface needs."""
+
+    client: httpx.AsyncClient
+    store: MemoryStore
+    feed: Feed
+    hub: LiveHub
+    key: NewKey
+    streams: dict[str, int] = field(default_factory=dict)
+    why_not_ready: str = ""
+
+    @property
+    def auth(self) -> tuple[str, str]:
+        return self.key.key, self.key.token
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    store, feed = MemoryStore(), Feed()
+    account = await store.accounts.create("Green Leaf", sid="GreenLeaf1")
+    key = await store.accounts.create_key(account.sid)
+    hub = LiveHub(feed, watchers_limit=2)
+    doors = Doors(
+        accounts=store.accounts,
+        live=hub,
+        why_not_ready=lambda: made.why_not_ready,
+        metrics=lambda: b"agentstream_calls_active 0.0\n",
+        active_streams=lambda sid: made.streams.get(sid, 0),
+        operator_token="op-token",
+    )
+    transport = httpx.ASGITransport(create_app(doors), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://house") as client:
+        made = Site(client, store, feed, hub, key)
+        yield made
+    hub.close()

@@ -1,0 +1,57 @@
+from dataclasses import fields
+
+from agentstream import _media
+from agentstream.base.ids import CallSid
+from agentstream.calls.events import CallStarted
+from agentstream.hooks.call_records import _COUNTERS, CallRecords
+from agentstream.store.values import CallRecord, Recording, StreamRecord, Written
+from agentstream.testing.calls import make_setup
+from agentstream.testing.facts import ended_record, fact, whole_call
+from agentstream.testing.memory_store import MemoryCalls
+
+
+async def test_a_call_leaves_its_rows_when_it_ends() -> None:
+    rows: list[Written] = []
+    records = CallRecords(rows.append)
+    story = whole_call()
+    for each in story[:-1]:
+        records.hear(each)
+    assert rows == []
+    records.hear(story[-1])
+    stream, recording, call = rows
+    assert isinstance(stream, StreamRecord)
+    assert isinstance(recording, Recording)
+    assert isinstance(call, CallRecord)
+    assert (call.status, call.cause, call.ended_by) == ("completed", "normal", "caller")
+    assert (call.sip_call_id, call.q850, call.source) == ("a84b4c76@pc33", 16, "udp:192.0.2.1:5060")
+    assert (call.setup_ms, call.duration_ms, call.packets_lost, call.mos) == (120, 41_000, 3, 4.3)
+    assert (call.codec, call.custom_field) == ("PCMU", "order 7")
+    assert (stream.attempts, stream.resolve_ms, stream.upgrade_ms) == (2, 1, 4)
+    assert (stream.duration_ms, stream.media_sent, stream.first_audio_ms) == (40_000, 400, 210)
+    assert (recording.path, recording.duration_ms) == ("rec1.wav", 41_000)
+    assert await MemoryCalls().write(rows) == 3
+
+
+def test_a_call_without_counters_still_leaves_a_record() -> None:
+    rows: list[Written] = []
+    CallRecords(rows.append).hear(whole_call()[-1])
+    call = rows[-1]
+    assert isinstance(call, CallRecord)
+    assert (call.mos, call.codec) == (None, "")
+    stream = rows[0]
+    assert isinstance(stream, StreamRecord)
+    assert (stream.first_audio_ms, stream.attempts) == (None, 0)
+
+
+def test_calls_that_break_off_do_not_pile_up() -> None:
+    records = CallRecords(lambda _row: None)
+    setup = make_setup()
+    for number in range(10_050):
+        records.hear(fact(CallStarted(CallSid(str(number)), ended_record().legs[0].leg_sid, setup)))
+    assert len(records._notes) == 10_000
+
+
+def test_the_counters_have_the_same_names_in_both() -> None:
+    columns = {field.name for field in fields(StreamRecord)}
+    assert set(_COUNTERS) <= columns
+    assert set(_COUNTERS) <= set(_media.StreamStats().as_dict())

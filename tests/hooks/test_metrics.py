@@ -1,0 +1,68 @@
+import re
+
+from agentstream import _media
+from agentstream.calls.events import DigitReceived
+from agentstream.hooks.metrics import _ENGINE_COUNTERS, Facts, Metrics
+from agentstream.testing.calls import CALL, LEG
+from agentstream.testing.facts import fact, whole_call
+
+
+def value(text: str, name: str) -> float:
+    [line] = [line for line in text.splitlines() if line.startswith(name + " ")]
+    return float(line.split()[-1])
+
+
+def test_a_call_shows_in_every_measure_that_it_touches() -> None:
+    metrics = Metrics(Facts)
+    for each in whole_call():
+        metrics.hear(each)
+    metrics.hear(fact(DigitReceived(CALL, LEG, "5", 100)))
+    text = metrics.render().decode()
+    labels = '{cause="normal",direction="inbound",status="completed"}'
+    assert value(text, f"agentstream_calls_total{labels}") == 1
+    assert value(text, 'agentstream_streams_total{disconnected_by="bot",status="completed"}') == 1
+    assert value(text, 'agentstream_stream_failed_attempts_total{phase="tcp"}') == 1
+    assert value(text, "agentstream_stream_connect_seconds_sum") == 0.01
+    assert value(text, "agentstream_stream_first_audio_seconds_sum") == 0.21
+    assert value(text, "agentstream_stream_clear_seconds_count") == 1
+    assert value(text, "agentstream_call_answer_seconds_sum") == 0.12
+    assert value(text, "agentstream_call_talk_seconds_sum") == 41
+    assert value(text, "agentstream_rtp_packets_lost_total") == 3
+    assert value(text, "agentstream_leg_mos_count") == 1
+    assert value(text, "agentstream_digits_total") == 1
+
+
+def test_the_present_is_read_at_the_scrape() -> None:
+    now = [Facts()]
+    metrics = Metrics(lambda: now[0])
+    assert value(metrics.render().decode(), "agentstream_calls_active") == 0
+    now[0] = Facts(
+        calls=7,
+        streams=5,
+        is_draining=True,
+        invites={"admitted": 9, "overloaded": 2},
+        engine={"packets_received": 100, "packets_sent": 90, "frames_late_5ms": 1, "codec": ""},
+        sip={"dropped": 4},
+    )
+    text = metrics.render().decode()
+    assert value(text, "agentstream_calls_active") == 7
+    assert value(text, "agentstream_draining") == 1
+    assert value(text, 'agentstream_invites_total{result="overloaded"}') == 2
+    assert value(text, 'agentstream_rtp_packets_total{direction="in"}') == 100
+    assert value(text, 'agentstream_rtp_packets_total{direction="out"}') == 90
+    assert value(text, "agentstream_rtp_frames_late_total") == 1
+    assert value(text, 'agentstream_sip_total{what="dropped"}') == 4
+
+
+def test_every_name_is_ours_and_two_houses_do_not_meet() -> None:
+    first, second = Metrics(Facts), Metrics(Facts)
+    first.hear(whole_call()[-1])
+    names = set(re.findall(r"^# TYPE (\S+)", second.render().decode(), re.MULTILINE))
+    assert names
+    assert all(name.startswith("agentstream_") for name in names)
+    assert "agentstream_calls_total{" not in second.render().decode()
+
+
+def test_the_engines_counters_are_called_so_there() -> None:
+    known = {name for name in dir(_media.EngineStats) if not name.startswith("_")}
+    assert {theirs for _, theirs, _ in _ENGINE_COUNTERS} <= known
