@@ -186,7 +186,14 @@ def test_a_call_that_ends_before_its_first_leg_is_there_still_has_a_record() -> 
     script.take(CallHungUp)
     record = the_record(script)
     assert (record.status, record.legs, record.rang_ms) == ("failed", (), None)
-    script.feed(LegOffered(LEG))  # it comes too late, and must not hang
+    script.feed(LegOffered(LEG))
+    script.expect_nothing()
+
+
+def test_a_leg_that_is_offered_while_the_call_closes_is_refused_and_does_not_hang() -> None:
+    script = new_call(awaits_flow=True)
+    script.feed(HangUp(Cause.INTERNAL, Party.SYSTEM), LegOffered(LEG))
+    script.take(CallHungUp)
     script.expect(RejectLeg(LEG, Cause.BUSY), ReleaseLeg(LEG))
 
 

@@ -180,11 +180,11 @@ class Call:
     # What has happened; None: nothing that concerns this call
 
     def _hear(self, report: Report, now_ms: int) -> list[Output] | None:
-        if isinstance(report, LegOffered):
-            return self._offered(report, now_ms)
         if self.state is CallState.ENDED:
             return None
         match report:
+            case LegOffered():
+                return self._offered(report, now_ms)
             case LegRang() | LegAnswered() | LegEnded() | MediaFlowing():
                 return self._leg_told(report, now_ms)
             case MediaLost():

@@ -8,7 +8,7 @@ from agentstream.calls.causes import Cause, Party
 from agentstream.calls.events import Event, RecordingFinished, StreamFinished
 from agentstream.calls.record import CallSetup
 from agentstream.calls.reports import StreamOutcome
-from agentstream.flows.template import render, render_url
+from agentstream.flows.template import render, render_path, render_url
 
 INDIAN_TIME: Final = timezone(timedelta(hours=5, minutes=30))  # PT-10
 NO_TIME: Final = "1970-01-01 05:30:00"  # PT-10: EndTime, as long as the call lasts
@@ -67,6 +67,10 @@ class Context:
     def url(self, template: str, now_ms: int) -> str:
         """Return a URL with its variables filled in, percent-encoded."""
         return render_url(template, self._variables(now_ms))
+
+    def path(self, template: str, now_ms: int) -> str:
+        """Return a file's path with its variables filled in, harmless."""
+        return render_path(template, self._variables(now_ms))
 
     def parameters(self, now_ms: int) -> Parameters:
         """Return what the customer's server is told of the call (PT-10, by the rules of PT-11)."""

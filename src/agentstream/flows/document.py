@@ -209,5 +209,5 @@ def sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
             text = error["msg"].removeprefix("Value error, ")
             return f"{field}: {text}" if error["loc"] else text
         case _:
-            text = error["msg"].replace("Input should", "must", 1)
+            text = re.sub(r"^\w+ should", "must", error["msg"])
             return f"{field}: {text.replace('dictionary', 'mapping')}"

@@ -106,7 +106,9 @@ class Flow:
     def wake(self, now_ms: int) -> list[FlowOutput]:
         """Let the timers that are due fire: the flow's own limit, and the applet's."""
         if self._deadline_ms is not None and self._deadline_ms <= now_ms:
-            return [self._stop(Cause.TIME_LIMIT, Party.SYSTEM, "the flow's time limit")]
+            limit = "the flow's time limit"
+            left = [self._left("", "", limit)] if self._applet else []
+            return [*left, self._stop(Cause.TIME_LIMIT, Party.SYSTEM, limit)]
         applet = self._applet
         if applet is None or applet.wake_at_ms is None or applet.wake_at_ms > now_ms:
             return []
@@ -141,6 +143,9 @@ class Flow:
         outputs: list[FlowOutput] = []
         while steps:
             step = steps.pop(0)
+            if isinstance(step, HangUp):
+                outputs += [self._left("", "", ""), step]
+                continue
             if not isinstance(step, Leave):
                 outputs.append(step)
                 continue

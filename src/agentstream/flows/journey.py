@@ -39,40 +39,46 @@ class Journey:
 
     def receive(self, happening: Report | Command, now_ms: int) -> list[JourneyOutput]:
         """Take a report or a command; raises CommandError for an impossible command."""
-        return self._carry(deque(self.call.receive(happening, now_ms)), now_ms)
+        return self._carry(self.call.receive(happening, now_ms), now_ms)
 
     def wake(self, now_ms: int) -> list[JourneyOutput]:
         """Let the timers that are due fire."""
-        outputs = self._carry(deque(self.call.wake(now_ms)), now_ms)
+        outputs = self._carry(self.call.wake(now_ms), now_ms)
         if self.flow is not None:
-            outputs += self._tell_call(self.flow.wake(now_ms), now_ms)
+            fresh = self._bring(self.flow.wake(now_ms), outputs, now_ms)
+            outputs += self._carry(fresh, now_ms)
         return outputs
 
-    def _carry(self, fresh: deque[JourneyOutput], now_ms: int) -> list[JourneyOutput]:
+    def _carry(self, fresh: list[JourneyOutput], now_ms: int) -> list[JourneyOutput]:
         """Pass the call's events to the flow, and what it wants to the call, until both wait."""
         outputs: list[JourneyOutput] = []
-        while fresh:
-            output = fresh.popleft()
+        waiting = deque(fresh)
+        while waiting:
+            output = waiting.popleft()
             outputs.append(output)
             if self.flow is not None and isinstance(output, Event):
-                fresh.extend(self._commanded(self.flow.receive(output, now_ms), now_ms))
+                wanted = self.flow.receive(output, now_ms)
+                waiting.extend(self._bring(wanted, outputs, now_ms))
         return outputs
 
-    def _tell_call(self, wanted: list[FlowOutput], now_ms: int) -> list[JourneyOutput]:
-        return self._carry(deque(self._commanded(wanted, now_ms)), now_ms)
+    def _bring(
+        self, wanted: list[FlowOutput], facts: list[JourneyOutput], now_ms: int
+    ) -> list[JourneyOutput]:
+        """Bring the flow's commands before the call; return what the call makes of them.
 
-    def _commanded(self, wanted: list[FlowOutput], now_ms: int) -> list[JourneyOutput]:
-        """Give the flow's commands to the call; a refusal goes back to the flow."""
-        outputs: list[JourneyOutput] = []
+        What the flow tells is added to `facts` at once: it follows what the flow was told, while
+        the call may already have decided more. A refusal goes back to the flow.
+        """
+        fresh: list[JourneyOutput] = []
         todo = deque(wanted)
         while todo:
             step = todo.popleft()
             if isinstance(step, AppletEntered | AppletLeft):
-                outputs.append(step)
+                facts.append(step)
                 continue
             try:
-                outputs += self.call.receive(step, now_ms)
+                fresh += self.call.receive(step, now_ms)
             except CommandError as error:
                 assert self.flow is not None
                 todo.extend(self.flow.receive(CommandRefused(step, str(error)), now_ms))
-        return outputs
+        return fresh

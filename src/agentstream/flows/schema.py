@@ -1,5 +1,6 @@
 """The JSON Schema of flow documents, made from the code that reads them."""
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -26,6 +27,11 @@ def flow_schema(kinds: Iterable[type[Settings]] = KINDS) -> dict[str, Any]:
         **_untitled(schema),
         "$defs": dict(sorted(definitions.items())),
     }
+
+
+def flow_schema_text() -> str:
+    """Return the schema as it is published in docs/flow.schema.json."""
+    return json.dumps(flow_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _applet_schema(kind: type[Settings], definitions: dict[str, Any]) -> dict[str, Any]:

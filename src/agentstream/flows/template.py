@@ -27,6 +27,7 @@ VARIABLES: Final = (
 )
 HEADER_PREFIX: Final = "X-"  # {X-Customer}: the header of the INVITE; empty when it had none
 
+_UNSAFE_IN_PATH: Final = re.compile(r"[^A-Za-z0-9+_-]")
 # Braces that do not hold a name, as in a JSON text, stay what they are.
 _NAME: Final = re.compile(r"\{([A-Za-z][A-Za-z0-9_-]*)\}")
 
@@ -39,6 +40,11 @@ def render(template: str, variables: Mapping[str, str]) -> str:
 def render_url(template: str, variables: Mapping[str, str]) -> str:
     """Return the URL with every name filled in and percent-encoded; the rest is not touched."""
     return _NAME.sub(lambda found: quote(variables.get(found[1], ""), safe=""), template)
+
+
+def render_path(template: str, variables: Mapping[str, str]) -> str:
+    """Return the path with every name filled in; a caller's value cannot lead out of a folder."""
+    return _NAME.sub(lambda found: _UNSAFE_IN_PATH.sub("_", variables.get(found[1], "")), template)
 
 
 def check_template(template: str) -> str:

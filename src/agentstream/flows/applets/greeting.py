@@ -120,7 +120,7 @@ class Greeting:
             return Speech(text, settings.language, settings.voice)
         assert settings.audio is not None  # by _has_one_source
         is_url = settings.audio.startswith(("http://", "https://"))
-        fill = self._context.url if is_url else self._context.text
+        fill = self._context.url if is_url else self._context.path
         return AudioFile(fill(settings.audio, now_ms))
 
 

@@ -77,6 +77,14 @@ class VoicebotSettings(Onward):
             raise ValueError("must begin with wss://, ws://, https:// or http://")
         return url
 
+    @field_validator("settings", mode="before")
+    @classmethod
+    def _has_plain_values(cls, settings: object) -> object:
+        for name, value in settings.items() if isinstance(settings, dict) else ():
+            if not isinstance(value, str | int | float):
+                raise ValueError(f"'{name}' must be a text, a number, true or false")  # noqa: TRY004 - pydantic takes only ValueError
+        return settings
+
     def exits(self) -> Mapping[str, str]:
         """Return the exits that are wired."""
         return wired(next=self.next, on_failure=self.on_failure)

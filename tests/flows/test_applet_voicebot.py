@@ -1,0 +1,122 @@
+"""Voicebot: one script for each way through it (AS-3, AS-169, AS-170, ST-20, ST-30, ST-32)."""
+
+import pytest
+
+from agentstream.base.ids import CountedTokens, StreamSid
+from agentstream.calls.causes import Cause, Party
+from agentstream.calls.commands import HangUp, OpenStream
+from agentstream.calls.events import CallHungUp, StreamFinished, StreamOpened
+from agentstream.calls.reports import StreamOutcome
+from agentstream.flows.applet import AppletInput, CommandRefused, Leave, Step
+from agentstream.flows.applets.voicebot import Voicebot, VoicebotSettings, plain
+from agentstream.flows.context import Context
+from agentstream.testing.calls import CALL, LEG, make_setup
+from agentstream.testing.script import Script
+
+URL = "wss://bot.example/ws"
+REFUSED = "3009 failed to establish ws conn: refused"
+
+
+def meet(settings: VoicebotSettings) -> tuple[Script[AppletInput, Step], OpenStream]:
+    """Enter a voicebot; return it with what it asks for."""
+    context = Context(make_setup(custom_field="a b"), CountedTokens(), 0)
+    context.leg_sid = LEG
+    voicebot = Voicebot(settings, context)
+    [opened] = voicebot.enter(0)
+    assert isinstance(opened, OpenStream)
+    assert voicebot.wake_at_ms is None
+    assert voicebot.wake(5) == []
+    return Script(voicebot), opened
+
+
+def ended(opened: OpenStream, outcome: StreamOutcome) -> StreamFinished:
+    return StreamFinished(CALL, LEG, opened.stream_sid, outcome)
+
+
+def test_a_voicebot_asks_for_one_stream_both_ways_with_everything_in_it() -> None:
+    settings = VoicebotSettings(
+        url="wss://u:p@bot.example/ws?sample-rate=16000&c={CustomField}",
+        name="helper",
+        record=True,
+        recording_channels="stereo",
+        profile="field",
+        settings={"frame_ms": 20, "marks_on_clear": "drop", "mask_stream_url": False},
+    )
+    _, opened = meet(settings)
+    spec = opened.spec
+    assert spec.url == "wss://u:p@bot.example/ws?sample-rate=16000&c=a%20b"  # US-7
+    assert (spec.two_way, spec.name, spec.profile) == (True, "helper", "field")
+    assert spec.overrides == (
+        ("frame_ms", "20"),
+        ("marks_on_clear", "drop"),
+        ("mask_stream_url", "false"),
+    )
+    assert ("CustomField", "a b") in spec.parameters  # AS-14
+    assert opened.recording_sid is not None
+    assert opened.recording.channels == "stereo"  # AP-66
+
+
+def test_nothing_is_recorded_unless_it_is_wanted() -> None:
+    _, opened = meet(VoicebotSettings(url=URL))
+    assert opened.recording_sid is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "party"),
+    [
+        (StreamOutcome("completed", "bot"), Party.BOT),  # AS-169
+        (StreamOutcome("completed", "NA"), Party.FLOW),  # ST-31: its time is up
+        (StreamOutcome("cancelled", "user"), Party.FLOW),  # the caller went
+    ],
+)
+def test_the_flow_goes_on_when_the_stream_has_ended(outcome: StreamOutcome, party: Party) -> None:
+    script, opened = meet(VoicebotSettings(url=URL))
+    script.feed(StreamOpened(CALL, LEG, opened.stream_sid))
+    script.feed(CallHungUp(CALL, Cause.NORMAL, Party.CALLER, ""))
+    script.feed(StreamFinished(CALL, LEG, StreamSid("another"), outcome))
+    script.expect_nothing()
+    script.feed(ended(opened, outcome))
+    script.expect(Leave(party=party))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "party", "reason"),
+    [
+        (StreamOutcome("failed", "NA", REFUSED), Party.SYSTEM, REFUSED),
+        (StreamOutcome("failed", "bot", "1011 fault"), Party.BOT, "1011 fault"),  # ST-32
+        (
+            StreamOutcome("failed", detailed_status="Streaming_call_throttled"),
+            Party.SYSTEM,
+            "Streaming_call_throttled",
+        ),
+        (StreamOutcome("failed"), Party.SYSTEM, "the stream failed"),
+    ],
+)
+def test_a_failure_leaves_by_its_own_exit_and_says_why_as_170(
+    outcome: StreamOutcome, party: Party, reason: str
+) -> None:
+    settings = VoicebotSettings(url=URL, next="a", on_failure="b", on_stream_failure="hangup")
+    assert settings.exits() == {"next": "a", "on_failure": "b"}
+    script, opened = meet(settings)
+    script.feed(ended(opened, outcome))
+    script.expect(Leave("on_failure", Cause.STREAM_FAILED, party, reason))
+
+
+def test_a_failure_without_an_exit_may_be_set_to_hang_up_as_170() -> None:
+    settings = VoicebotSettings(url=URL, next="a", on_stream_failure="hangup")
+    script, opened = meet(settings)
+    script.feed(ended(opened, StreamOutcome("failed", "NA", REFUSED)))
+    hang_up = script.take(HangUp)
+    assert (hang_up.cause, hang_up.party) == (Cause.STREAM_FAILED, Party.SYSTEM)
+    assert REFUSED in hang_up.text
+
+
+def test_a_stream_that_the_call_refuses_is_a_failure() -> None:
+    script, opened = meet(VoicebotSettings(url=URL))
+    script.feed(CommandRefused(opened, "a bot already speaks to this leg"))
+    left = script.take(Leave)
+    assert (left.exit, left.reason) == ("on_failure", "a bot already speaks to this leg")
+
+
+def test_settings_are_passed_on_as_text() -> None:
+    assert [plain(value) for value in (True, 20, 0.5, "drop")] == ["true", "20", "0.5", "drop"]

@@ -1,0 +1,102 @@
+"""What a flow remembers and tells the customer's server."""
+
+from agentstream.base.ids import CountedTokens, RecordingSid, StreamSid
+from agentstream.calls.events import RecordingFinished, StreamFinished
+from agentstream.calls.reports import StreamOutcome
+from agentstream.flows.context import DIGITS_LIMIT, Context
+from agentstream.testing.calls import CALL, LEG, make_setup
+
+STREAM, RECORDING = StreamSid("9f27"), RecordingSid("r1")
+
+
+def make_context(custom_field: str = "") -> Context:
+    setup = make_setup(custom_field=custom_field, variables=(("X-Plan", "gold"),))
+    return Context(setup, CountedTokens(), now_ms=1000)
+
+
+def test_the_standard_parameters_have_the_names_and_times_of_pt_10() -> None:
+    assert make_context().parameters(now_ms=6000) == (
+        ("CallSid", CALL),
+        ("CallFrom", "+919876500001"),
+        ("CallTo", "+918040000002"),
+        ("From", "+919876500001"),
+        ("To", "+918040000002"),
+        ("Direction", "incoming"),
+        ("Created", "Tue, 16 Feb 2027 15:56:26"),
+        ("StartTime", "2027-02-16 15:56:26"),
+        ("EndTime", "1970-01-01 05:30:00"),
+        ("CurrentTime", "2027-02-16 15:56:31"),
+        ("CallType", "call-attempt"),
+        ("flow_id", ""),
+        ("DialCallDuration", "0"),
+        ("DialWhomNumber", ""),
+    )
+
+
+def test_conditional_parameters_are_left_out_until_there_is_something_pt_11() -> None:
+    context = make_context(custom_field="order 17")
+    context.type_ahead("1")
+    context.type_ahead("2")
+    context.note(RecordingFinished(CALL, LEG, RECORDING, 5, "/recordings/r1.wav", ""))
+    assert context.parameters(0)[-3:] == (
+        ("digits", '"12"'),  # AP-29
+        ("CustomField", "order 17"),
+        ("RecordingUrl", "/recordings/r1.wav"),
+    )
+
+
+def test_a_call_that_was_placed_has_the_other_direction() -> None:
+    context = Context(make_setup(direction="outbound"), CountedTokens(), 0)
+    assert ("Direction", "outbound-dial") in context.parameters(0)
+
+
+def test_a_recording_that_broke_off_has_no_address() -> None:
+    context = make_context()
+    context.note(RecordingFinished(CALL, LEG, RECORDING, 0, "/half.wav", "disk full"))
+    assert context.recording_url == ""
+
+
+def test_the_latest_stream_is_told_in_the_words_of_pt_20() -> None:
+    context = make_context()
+    assert context.stream_parameters() == ()
+    refused = StreamOutcome("failed", error="3009 x", detailed_status="Streaming_call_throttled")
+    context.note(StreamFinished(CALL, LEG, StreamSid("first"), refused))
+    assert context.stream_parameters()[-2:] == (
+        ("Stream[Error]", "3009 x"),
+        ("Stream[DetailedStatus]", "Streaming_call_throttled"),
+    )
+    talked = StreamOutcome(
+        "completed", "bot", duration_s=41, url="wss://b/", recording_url="/r.mp3"
+    )
+    context.note(StreamFinished(CALL, LEG, STREAM, talked))
+    assert context.stream_parameters() == (  # only the latest (PT-25)
+        ("Stream[StreamSID]", "9f27"),
+        ("Stream[Status]", "completed"),
+        ("Stream[Duration]", "41"),
+        ("Stream[StreamUrl]", "wss://b/"),
+        ("Stream[DisconnectedBy]", "bot"),
+        ("Stream[RecordingUrl]", "/r.mp3"),
+    )
+
+
+def test_templates_see_the_call_its_headers_and_the_bare_digits() -> None:
+    context = make_context()
+    context.type_ahead("7")
+    context.stream_sid = STREAM
+    text = "{AccountSid} {X-Plan} {digits} {StreamSid} {CurrentTime}"
+    assert context.text(text, 1000) == "greenleaf1 gold 7 9f27 2027-02-16 15:56:26"
+    assert context.url("ws://h/{From}", 0) == "ws://h/%2B919876500001"
+
+
+def test_only_so_many_keys_are_typed_ahead() -> None:
+    context = make_context()
+    for _ in range(DIGITS_LIMIT + 5):
+        context.type_ahead("1")
+    assert len(context.digits) == DIGITS_LIMIT
+
+
+def test_ids_have_32_hex_characters_as_69_and_are_all_different() -> None:
+    context = make_context()
+    ids = {context.new_stream_sid(), context.new_prompt_id(), context.new_recording_sid()}
+    assert len(ids) == 3
+    assert {len(one) for one in ids} == {32}
