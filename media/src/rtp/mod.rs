@@ -2,14 +2,21 @@
 //!
 //! Nothing here reads a clock; only `ports` touches sockets.
 
+mod dialer;
+mod events;
 pub mod formats;
+mod jitter;
 pub mod packet;
 pub mod ports;
+mod queue;
 pub mod receiver;
 mod reception;
 pub mod rtcp;
 pub mod sender;
 pub mod source;
+mod spread;
+mod timeline;
+mod voice;
 
 pub use formats::Formats;
 pub use packet::Packet;

@@ -30,13 +30,9 @@ pub struct PortPair {
 #[derive(Debug)]
 pub enum PortError {
     /// The range holds no even port with its odd neighbour.
-    Empty { first: u16, last: u16 },
+    Empty,
     /// This port could not be bound: another program has it, or the host is not ours.
-    Taken {
-        host: IpAddr,
-        port: u16,
-        reason: io::Error,
-    },
+    Taken { port: u16, reason: io::Error },
     /// The process may not open as many files as the range needs.
     FileLimit { needed: u64, allowed: u64 },
 }
@@ -44,14 +40,12 @@ pub enum PortError {
 impl fmt::Display for PortError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PortError::Empty { first, last } => {
-                write!(
-                    out,
-                    "the RTP range {first}-{last} holds no even port with the odd one above it"
-                )
-            }
-            PortError::Taken { host, port, reason } => {
-                write!(out, "RTP port {port} on {host} cannot be bound: {reason}")
+            PortError::Empty => write!(
+                out,
+                "the RTP range holds no even port with the odd one above it"
+            ),
+            PortError::Taken { port, reason } => {
+                write!(out, "RTP port {port} cannot be bound: {reason}")
             }
             PortError::FileLimit { needed, allowed } => write!(
                 out,
@@ -82,10 +76,7 @@ impl PortPool {
             .map(|port| port as u16);
         let pairs = evens.len();
         if pairs == 0 {
-            return Err(PortError::Empty {
-                first: *range.start(),
-                last: *range.end(),
-            });
+            return Err(PortError::Empty);
         }
         let needed = 2 * pairs as u64 + OTHER_FILES;
         let allowed = raise_file_limit();
@@ -139,7 +130,7 @@ impl PortPair {
         let open = |port: u16| {
             UdpSocket::bind((host, port))
                 .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
-                .map_err(|reason| PortError::Taken { host, port, reason })
+                .map_err(|reason| PortError::Taken { port, reason })
         };
         Ok(PortPair {
             rtp: open(port)?,
@@ -261,7 +252,7 @@ mod tests {
         ] {
             assert!(matches!(
                 PortPool::bind(HOST, range, 0),
-                Err(PortError::Empty { .. })
+                Err(PortError::Empty)
             ));
         }
         let text = PortError::FileLimit {

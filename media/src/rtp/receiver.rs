@@ -1,8 +1,13 @@
 //! What a leg hears: RTP datagrams in, 20 ms of sound out at every beat.
 
+use super::events::EventReader;
+use super::jitter::{Arrival, JitterBuffer, Step, FRAME_TICKS};
+use super::queue::{Entry, Kind};
+use super::voice::Voice;
 use super::{Formats, Packet};
-use crate::audio::codec::Decoder;
+use crate::audio::tones::{DigitHeard, ToneDetector};
 use crate::audio::Codec;
+use std::ops::Range;
 
 /// How the receiver behaves.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +31,7 @@ pub enum Verdict {
     Noise,
     /// Seen before.
     Duplicate,
-    /// Its turn has passed.
+    /// Its turn has passed, or it is so odd that it is believed only when the next one agrees.
     Late,
     /// A payload type that was not agreed.
     Unknown,
@@ -82,61 +87,96 @@ pub struct ReceiverStats {
 /// The receiving half of a leg.
 pub struct Receiver {
     formats: Formats,
-    decoder: Option<(Codec, Decoder)>,
-    pcm: Vec<i16>,
+    buffer: JitterBuffer,
+    voice: Voice,
+    events: EventReader,
+    /// Ticks of the stream during which a key was down.
+    muted: Range<i64>,
+    tones: Option<ToneDetector>,
+    heard: Vec<DigitHeard>,
     digits: Vec<Digit>,
-    stats: ReceiverStats,
+    config: ReceiverConfig,
+    packets: u64,
+    malformed: u64,
+    unknown: u64,
 }
 
 impl Receiver {
-    pub fn new(_config: ReceiverConfig) -> Self {
+    pub fn new(config: ReceiverConfig) -> Self {
         Receiver {
             formats: Formats::default(),
-            decoder: None,
-            pcm: Vec::new(),
+            buffer: JitterBuffer::new(config.jitter_min_ms, config.jitter_max_ms),
+            voice: Voice::new(),
+            events: EventReader::default(),
+            muted: 0..0,
+            tones: config.inband_dtmf.then(|| ToneDetector::new(8_000)),
+            heard: Vec::new(),
             digits: Vec::new(),
-            stats: ReceiverStats::default(),
+            config,
+            packets: 0,
+            malformed: 0,
+            unknown: 0,
         }
     }
 
-    /// What SDP agreed; may be called again in mid-call.
+    /// What SDP agreed; may be called again in mid-call. What waits is played as it was understood.
     pub fn set_formats(&mut self, formats: &Formats) {
         self.formats = formats.clone();
     }
 
     /// Takes in one datagram that arrived at `arrival_us` (monotonic).
-    pub fn packet(&mut self, _arrival_us: u64, datagram: &[u8]) -> Verdict {
+    pub fn packet(&mut self, arrival_us: u64, datagram: &[u8]) -> Verdict {
         let Some(packet) = Packet::parse(datagram) else {
-            self.stats.malformed += 1;
+            self.malformed += 1;
             return Verdict::Malformed;
         };
-        let Some(codec) = self.formats.codec(packet.payload_type) else {
-            self.stats.unknown += 1;
-            return Verdict::Unknown;
+        let kind = self.kind(&packet);
+        match kind {
+            // It explains a sequence number of a stream we know, but never begins one.
+            Kind::Other => self.unknown += 1,
+            _ => self.packets += 1,
+        }
+        let ready_ticks = self.voice.ready_ticks();
+        let verdict = match self.buffer.arrive(&packet, kind, arrival_us, ready_ticks) {
+            Arrival::Duplicate => Verdict::Duplicate,
+            Arrival::Late | Arrival::Suspect => Verdict::Late,
+            Arrival::Kept(timestamp) => self.keep(&packet, kind, timestamp, arrival_us),
+            Arrival::Restarted(timestamp) => {
+                self.events.finish(&mut self.digits);
+                self.muted = 0..0;
+                self.voice.forget();
+                self.keep(&packet, kind, timestamp, arrival_us)
+            }
         };
-        if self.decoder.as_ref().map(|(codec, _)| *codec) != Some(codec) {
-            self.decoder = Some((codec, Decoder::new(codec)));
+        self.retune();
+        if kind == Kind::Other {
+            Verdict::Unknown
+        } else {
+            verdict
         }
-        self.stats.packets += 1;
-        if let Some((_, decoder)) = &mut self.decoder {
-            decoder.decode(packet.payload, &mut self.pcm);
-        }
-        Verdict::Audio
     }
 
     /// Appends exactly 20 ms of sound at [`rate_hz`](Self::rate_hz) to `out`. Call it every 20 ms.
-    pub fn take(&mut self, _now_us: u64, out: &mut Vec<i16>) {
-        let frame = self.rate_hz() as usize / 50;
-        let ready = frame.min(self.pcm.len());
-        out.extend(self.pcm.drain(..ready));
-        out.resize(out.len() + frame - ready, 0);
+    pub fn take(&mut self, now_us: u64, out: &mut Vec<i16>) {
+        self.buffer.beat(now_us);
+        if self.events.expire(now_us, &mut self.digits) {
+            self.muted.end = self.muted.start;
+        }
+        self.buffer.skip_silence();
+        if self.buffer.inserts() {
+            self.voice.guess(FRAME_TICKS as usize);
+        }
+        self.make(now_us, FRAME_TICKS);
+        self.catch_up(now_us);
+        let start = out.len();
+        self.voice.take(out);
+        self.listen(&out[start..]);
+        self.retune();
     }
 
     /// The rate of the sound that the next `take` gives: 8000 or 16000.
     pub fn rate_hz(&self) -> u32 {
-        self.decoder
-            .as_ref()
-            .map_or(8_000, |(codec, _)| codec.rate_hz())
+        self.voice.rate_hz()
     }
 
     /// The digits whose tone has ended since last asked.
@@ -145,6 +185,133 @@ impl Receiver {
     }
 
     pub fn stats(&self) -> ReceiverStats {
-        self.stats
+        let counters = self.buffer.counters();
+        ReceiverStats {
+            packets: self.packets,
+            malformed: self.malformed,
+            unknown: self.unknown,
+            duplicates: counters.duplicates,
+            late: counters.late,
+            reordered: counters.reordered,
+            lost: counters.lost,
+            concealed_ms: counters.concealed_ticks / 8,
+            dropped_ms: counters.dropped_ticks / 8,
+            inserted_ms: counters.inserted_ticks / 8,
+            restarts: counters.restarts,
+            depth_ms: self.buffer.depth_ms(),
+        }
+    }
+
+    fn kind(&self, packet: &Packet<'_>) -> Kind {
+        let number = Some(packet.payload_type);
+        match self.formats.codec(packet.payload_type) {
+            Some(codec) if !packet.payload.is_empty() => Kind::Audio(codec),
+            None if number == self.formats.dtmf => Kind::Event,
+            None if number == self.formats.comfort_noise => Kind::Noise,
+            _ => Kind::Other,
+        }
+    }
+
+    fn keep(
+        &mut self,
+        packet: &Packet<'_>,
+        kind: Kind,
+        timestamp: i64,
+        arrival_us: u64,
+    ) -> Verdict {
+        match kind {
+            Kind::Audio(_) => Verdict::Audio,
+            Kind::Noise => Verdict::Noise,
+            Kind::Other => Verdict::Unknown,
+            Kind::Event => {
+                if self.events.packet(packet, arrival_us, &mut self.digits) {
+                    let until = self
+                        .events
+                        .ended_ticks()
+                        .map_or(i64::MAX, |ticks| timestamp + i64::from(ticks));
+                    self.muted = timestamp..until;
+                }
+                Verdict::Event
+            }
+        }
+    }
+
+    /// Makes sound until `ticks` of it are ready.
+    fn make(&mut self, now_us: u64, ticks: i64) {
+        while self.voice.ready_ticks() < ticks {
+            let need = ticks - self.voice.ready_ticks();
+            if self
+                .buffer
+                .due_codec()
+                .is_some_and(|codec| codec.rate_hz() != self.voice.rate_hz())
+            {
+                // This frame's rate was promised; the next one will have the packet's.
+                self.voice.conceal(need as usize);
+                return;
+            }
+            match self.buffer.step(now_us, need) {
+                Step::Play { entry, skip_ticks } => self.play(entry, skip_ticks),
+                Step::Missing(ticks) => self.voice.conceal(ticks),
+                Step::Silence(ticks) => self.voice.rest(ticks),
+                Step::Empty(ticks) => self.voice.guess(ticks),
+            }
+        }
+    }
+
+    fn play(&mut self, entry: Entry, skip_ticks: usize) {
+        match entry.kind {
+            Kind::Audio(codec) => {
+                let length = entry.payload.len() as i64;
+                let within = |tick: i64| (tick - entry.timestamp).clamp(0, length) as usize;
+                // AS-93: what RFC 4733 says is not heard as well.
+                let muted = within(self.muted.start)..within(self.muted.end);
+                self.voice.play(codec, &entry.payload, skip_ticks, muted);
+            }
+            Kind::Noise => self.voice.describe_noise(&entry.payload),
+            Kind::Event => self.voice.hush(),
+            Kind::Other => {}
+        }
+        self.buffer.recycle(entry);
+    }
+
+    /// Drops a frame when packets wait longer than they need to.
+    fn catch_up(&mut self, now_us: u64) {
+        if self.buffer.wants_drop()
+            && self.buffer.due_codec().map(Codec::rate_hz) == Some(self.rate_hz())
+        {
+            self.make(now_us, 2 * FRAME_TICKS);
+            if self.buffer.may_drop(self.voice.is_quiet()) {
+                self.voice.squeeze();
+                self.buffer.dropped();
+            }
+        }
+    }
+
+    fn listen(&mut self, pcm: &[i16]) {
+        if let Some(tones) = &mut self.tones {
+            tones.process(pcm, &mut self.heard);
+            self.digits.extend(self.heard.drain(..).map(|heard| Digit {
+                digit: heard.digit,
+                duration_ms: heard.duration_ms,
+                source: Source::Inband,
+            }));
+        }
+    }
+
+    /// Follows the codec of the packet whose turn is next; between two beats only.
+    fn retune(&mut self) {
+        let Some(codec) = self.buffer.due_codec() else {
+            return;
+        };
+        if codec.rate_hz() != self.voice.rate_hz() {
+            self.voice.tune(codec);
+            self.tones = self
+                .config
+                .inband_dtmf
+                .then(|| ToneDetector::new(codec.rate_hz()));
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

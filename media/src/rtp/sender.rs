@@ -1,8 +1,26 @@
-//! What a leg says: 20 ms of sound in, RTP packets out.
+//! What a leg says: 20 ms of sound in, RTP packets out; keys as telephone events among them.
+//!
+//! ```text
+//!  frames     │20 ms│20 ms│20 ms│20 ms│20 ms│…        every frame moves the timestamp by 160
+//!  ptime 10   ▪  ▪  ▪  ▪  ▪  ▪  ▪  ▪  ▪  ▪
+//!  ptime 30      ▪▪▪   ▪▪▪▪     ▪▪▪                   the remainder waits for the next frame
+//!  key '5'    M▫ ─── ▫ ─── ▫ ─── E▫▫▫ ── gap ── ▪     all ▫ of a key share one timestamp (RFC 4733 §2.5.1)
+//! ```
 
+use super::dialer::Dialer;
+use super::packet::HEADER_BYTES;
 use super::Packet;
 use crate::audio::codec::Encoder;
-use crate::audio::Codec;
+use crate::audio::{mixer, Codec};
+
+/// RTP ticks of one 20 ms frame; the clock is 8000 Hz for every codec here.
+pub(super) const FRAME_TICKS: u32 = 160;
+/// All three codecs make one byte per tick of the RTP clock.
+const BYTES_PER_MS: usize = 8;
+/// The longest packet: 60 ms.
+const PTIME_MS_LIMIT: u32 = 60;
+/// The final packet of an event is sent three times (RFC 4733 §2.5.1.4).
+const END_COPIES: usize = 3;
 
 /// What an RTCP sender report needs (RFC 3550 §6.4.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,7 +30,7 @@ pub struct Sent {
     pub packets: u32,
     /// Payload bytes sent; wraps as the RFC says.
     pub octets: u32,
-    /// RTP timestamp of the next sample.
+    /// RTP timestamp of the next frame's first sample.
     pub timestamp: u32,
 }
 
@@ -21,16 +39,23 @@ pub struct Sender {
     sent: Sent,
     sequence: u16,
     payload_type: u8,
+    dtmf_payload_type: Option<u8>,
+    packet_bytes: usize,
     codec: Codec,
     encoder: Encoder,
-    datagram: Vec<u8>,
+    dialer: Dialer,
+    /// Encoded and not yet sent; it ends at `sent.timestamp`.
     payload: Vec<u8>,
-    started: bool,
+    datagram: Vec<u8>,
+    tone: Vec<i16>,
+    /// The next packet begins a talk spurt.
+    is_beginning: bool,
 }
 
 impl Sender {
     /// The three start values should be random (RFC 3550 §5.1); they come in by the door.
     pub fn new(ssrc: u32, sequence: u16, timestamp: u32) -> Self {
+        let packet_bytes = 20 * BYTES_PER_MS;
         Sender {
             sent: Sent {
                 ssrc,
@@ -39,25 +64,37 @@ impl Sender {
             },
             sequence,
             payload_type: 0,
+            dtmf_payload_type: None,
+            packet_bytes,
             codec: Codec::Pcmu,
             encoder: Encoder::new(Codec::Pcmu),
-            datagram: Vec::with_capacity(1_500),
-            payload: Vec::with_capacity(1_500),
-            started: false,
+            dialer: Dialer::default(),
+            payload: Vec::with_capacity((PTIME_MS_LIMIT as usize + 20) * BYTES_PER_MS),
+            datagram: Vec::with_capacity(HEADER_BYTES + PTIME_MS_LIMIT as usize * BYTES_PER_MS),
+            tone: Vec::with_capacity(320),
+            is_beginning: true,
         }
     }
 
-    /// What SDP agreed. `ptime_ms` is 10, 20, 30, 40, 50 or 60; others are rounded into that.
+    /// What SDP agreed; may be called again in mid-call. `ptime_ms` is 10–60 in steps of 10, anything else is
+    /// rounded into that. Without a `dtmf_payload_type` keys are tones in the sound.
     pub fn set_formats(
         &mut self,
         codec: Codec,
         payload_type: u8,
-        _ptime_ms: u32,
-        _dtmf_payload_type: Option<u8>,
+        ptime_ms: u32,
+        dtmf_payload_type: Option<u8>,
     ) {
-        self.codec = codec;
+        if codec != self.codec {
+            self.codec = codec;
+            self.encoder = Encoder::new(codec);
+            // What another codec made cannot be in one packet with what this one makes.
+            self.payload.clear();
+        }
         self.payload_type = payload_type;
-        self.encoder = Encoder::new(codec);
+        self.dtmf_payload_type = dtmf_payload_type;
+        self.packet_bytes =
+            ((ptime_ms + 5) / 10).clamp(1, PTIME_MS_LIMIT / 10) as usize * 10 * BYTES_PER_MS;
     }
 
     /// The rate of the sound that `frame` takes: 8000 or 16000.
@@ -65,40 +102,119 @@ impl Sender {
         self.codec.rate_hz()
     }
 
-    /// Takes 20 ms of sound and gives the datagrams that are due (none, one or two) to `emit`.
+    /// Takes 20 ms of sound at [`rate_hz`](Self::rate_hz) and gives the datagrams that are due to `emit`: none to
+    /// two of sound; while a key is sent, its event packets instead.
     pub fn frame(&mut self, pcm20ms: &[i16], emit: &mut dyn FnMut(&[u8])) {
-        self.payload.clear();
-        self.datagram.clear();
-        self.encoder.encode(pcm20ms, &mut self.payload);
-        let packet = Packet {
-            marker: !self.started,
-            payload_type: self.payload_type,
-            sequence: self.sequence,
-            timestamp: self.sent.timestamp,
-            ssrc: self.sent.ssrc,
-            payload: &self.payload,
-        };
-        packet.write(&mut self.datagram);
-        self.started = true;
-        self.sequence = self.sequence.wrapping_add(1);
-        self.sent.timestamp = self.sent.timestamp.wrapping_add(160);
-        self.sent.packets = self.sent.packets.wrapping_add(1);
-        self.sent.octets = self.sent.octets.wrapping_add(self.payload.len() as u32);
-        emit(&self.datagram);
+        debug_assert_eq!(pcm20ms.len(), self.codec.samples(20));
+        match self.dtmf_payload_type {
+            Some(payload_type) if self.dialer.is_busy() => self.key(payload_type, emit),
+            None if self.dialer.is_busy() => self.tone(pcm20ms, emit),
+            _ => self.sound(pcm20ms, emit),
+        }
     }
 
-    /// Sends keys after those already waiting; returns how many were taken. Other letters are skipped.
-    pub fn queue_digits(&mut self, _digits: &str, _tone_ms: u32, _gap_ms: u32) -> usize {
-        0
+    /// Sends keys after those already waiting; returns how many were taken. `0`–`9`, `*`, `#`, `A`–`D` are keys,
+    /// `,` and `w` are pauses of half a second; others are skipped, and so is what exceeds 64 waiting keys.
+    /// `tone_ms` is rounded up to whole frames, 40–5000; `gap_ms` likewise, 40–5000.
+    pub fn queue_digits(&mut self, digits: &str, tone_ms: u32, gap_ms: u32) -> usize {
+        self.dialer.queue(digits, tone_ms, gap_ms)
     }
 
     /// Whether keys are waiting or sounding.
     pub fn is_sending_digits(&self) -> bool {
-        false
+        self.dialer.is_busy()
     }
 
     /// The counters for RTCP.
     pub fn sent(&self) -> Sent {
         self.sent
     }
+
+    fn sound(&mut self, pcm: &[i16], emit: &mut dyn FnMut(&[u8])) {
+        self.encoder.encode(pcm, &mut self.payload);
+        self.sent.timestamp = self.sent.timestamp.wrapping_add(FRAME_TICKS);
+        while self.payload.len() >= self.packet_bytes {
+            self.flush(self.packet_bytes, emit);
+        }
+    }
+
+    /// Sends the first `length` bytes of what is encoded.
+    fn flush(&mut self, length: usize, emit: &mut dyn FnMut(&[u8])) {
+        let packet = Packet {
+            marker: std::mem::take(&mut self.is_beginning),
+            payload_type: self.payload_type,
+            sequence: self.sequence,
+            timestamp: self.sent.timestamp.wrapping_sub(self.payload.len() as u32),
+            ssrc: self.sent.ssrc,
+            payload: &self.payload[..length],
+        };
+        self.datagram.clear();
+        packet.write(&mut self.datagram);
+        self.payload.drain(..length);
+        self.count(length);
+        emit(&self.datagram);
+    }
+
+    /// One frame of a key as telephone event, or of the gap after it.
+    fn key(&mut self, payload_type: u8, emit: &mut dyn FnMut(&[u8])) {
+        // Sound that waits for a whole packet goes out first, short as it is.
+        if !self.payload.is_empty() {
+            self.flush(self.payload.len(), emit);
+        }
+        if let Some(moment) = self.dialer.next_frame() {
+            if let Some(code) = moment.code() {
+                let copies = if moment.is_last { END_COPIES } else { 1 };
+                let begun = self.sent.timestamp.wrapping_sub(moment.before_ticks);
+                let payload = moment.event(code);
+                for copy in 0..copies {
+                    let marker = moment.before_ticks == 0 && copy == 0;
+                    self.event(payload_type, marker, begun, &payload, emit);
+                }
+            }
+        }
+        self.sent.timestamp = self.sent.timestamp.wrapping_add(FRAME_TICKS);
+        // RFC 3551 §4.1: sound after a pause begins a talk spurt.
+        self.is_beginning = true;
+    }
+
+    fn event(
+        &mut self,
+        payload_type: u8,
+        marker: bool,
+        timestamp: u32,
+        payload: &[u8],
+        emit: &mut dyn FnMut(&[u8]),
+    ) {
+        let packet = Packet {
+            marker,
+            payload_type,
+            sequence: self.sequence,
+            timestamp,
+            ssrc: self.sent.ssrc,
+            payload,
+        };
+        self.datagram.clear();
+        packet.write(&mut self.datagram);
+        self.count(payload.len());
+        emit(&self.datagram);
+    }
+
+    /// One frame of sound with a key's tone in it.
+    fn tone(&mut self, pcm: &[i16], emit: &mut dyn FnMut(&[u8])) {
+        let mut tone = std::mem::take(&mut self.tone);
+        tone.clear();
+        self.dialer.tone_frame(self.rate_hz(), &mut tone);
+        mixer::add_saturating(&mut tone, pcm);
+        self.sound(&tone, emit);
+        self.tone = tone;
+    }
+
+    fn count(&mut self, octets: usize) {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.sent.packets = self.sent.packets.wrapping_add(1);
+        self.sent.octets = self.sent.octets.wrapping_add(octets as u32);
+    }
 }
+
+#[cfg(test)]
+mod tests;

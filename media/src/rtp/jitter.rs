@@ -1,0 +1,445 @@
+//! The adaptive jitter buffer: when each packet is played, so that few come too late and none waits long.
+//!
+//! ```text
+//!   packets ──▶ ░░ sorted by sequence ░░ ──▶ the beat takes 20 ms
+//!                                  cursor ▲ timestamp of the next sample to be made
+//!
+//!   slack of a packet = the beat that will need it − its arrival;   negative: it came too late
+//!        late │··│
+//!   ──────────┼──▁▂▅█▅▃▂▁▁────────▶ slack of the last 256 packets
+//!             0  └ the 1st percentile is kept between 0 (+ the configured least delay) and 23 ms
+//! ```
+//! One number thus serves jitter, drift and a path that changes: below the band a frame is inserted, above it one is
+//! dropped. On a steady network the first packet waits for the next beat and so do all others: no extra delay.
+
+use super::queue::{Entry, Kind, Queue};
+use super::spread::{Beat, Spread, FRAME_US};
+use super::timeline::{Place, Timeline, TICK_US};
+use super::Packet;
+use crate::audio::Codec;
+
+/// Ticks of the RTP clock in one beat.
+pub(super) const FRAME_TICKS: i64 = 160;
+/// Fewer packets than this do not justify dropping sound.
+const SHRINK_AFTER: usize = 50;
+/// A drop must leave this much more slack than an insertion would ask for, or they would alternate.
+const HYSTERESIS_US: i64 = 3_000;
+/// Beats between two looks at the spread.
+const REVIEW_BEATS: u32 = 10;
+/// Beats between two drops of sound that is not quiet.
+const DROP_PAUSE_BEATS: u32 = 10;
+/// After so many ticks of silence or concealment a late packet begins a new talk spurt.
+const IDLE_TICKS: i64 = 800;
+/// So many packets in a row, all late: it is our clock that is wrong.
+const LATE_RUN_LIMIT: u32 = 5;
+/// Sound may wait this much longer than the configured most before the oldest is thrown away.
+const OVERFLOW_MS: i64 = 500;
+
+/// Nothing was heard yet.
+const UNHEARD: i64 = i64::MIN / 2;
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// It waits; its unwrapped timestamp.
+    Kept(i64),
+    /// It waits, and a stream began anew with it.
+    Restarted(i64),
+    Duplicate,
+    Late,
+    /// Not believed yet.
+    Suspect,
+}
+
+/// What to make next.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// This packet, without its first ticks.
+    Play { entry: Entry, skip_ticks: usize },
+    /// So many ticks whose packets are lost.
+    Missing(usize),
+    /// So many ticks for which nothing was sent.
+    Silence(usize),
+    /// So many ticks about which nothing is known yet.
+    Empty(usize),
+}
+
+/// Counters of the buffer; see `ReceiverStats`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counters {
+    pub(super) duplicates: u64,
+    pub(super) late: u64,
+    pub(super) reordered: u64,
+    pub(super) lost: u64,
+    pub(super) concealed_ticks: u64,
+    pub(super) dropped_ticks: u64,
+    pub(super) inserted_ticks: u64,
+    pub(super) restarts: u64,
+}
+
+pub(super) struct JitterBuffer {
+    least_us: i64,
+    most_us: i64,
+    timeline: Option<Timeline>,
+    entries: Queue,
+    spread: Spread,
+    beat: Beat,
+    /// Timestamp of the next sample to be made.
+    cursor: i64,
+    /// Timestamp after the last sample that was really heard.
+    heard_until: i64,
+    /// The packet heard last, and its ticks.
+    last_sequence: i64,
+    last_ticks: i64,
+    hold_until_us: u64,
+    late_run: u32,
+    /// Frames to insert (positive) or to drop (negative).
+    plan: i64,
+    counters: Counters,
+}
+
+impl JitterBuffer {
+    pub(super) fn new(least_ms: u32, most_ms: u32) -> Self {
+        JitterBuffer {
+            least_us: i64::from(least_ms) * 1_000,
+            most_us: i64::from(most_ms.max(least_ms)) * 1_000,
+            timeline: None,
+            entries: Queue::default(),
+            spread: Spread::new(),
+            beat: Beat::default(),
+            cursor: 0,
+            heard_until: UNHEARD,
+            last_sequence: -1,
+            last_ticks: FRAME_TICKS,
+            hold_until_us: 0,
+            late_run: 0,
+            plan: 0,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes a packet in. `ready_ticks` of sound are made already and wait for the next beat.
+    pub(super) fn arrive(
+        &mut self,
+        packet: &Packet<'_>,
+        kind: Kind,
+        arrival_us: u64,
+        ready_ticks: i64,
+    ) -> Arrival {
+        let is_clocked = matches!(kind, Kind::Audio(_) | Kind::Noise);
+        let Some(timeline) = &mut self.timeline else {
+            if kind == Kind::Other {
+                return Arrival::Suspect;
+            }
+            self.begin(packet, arrival_us);
+            self.insert(0, 0, kind, packet);
+            return Arrival::Restarted(0);
+        };
+        match timeline.place(packet, is_clocked, arrival_us) {
+            Place::Duplicate => {
+                self.counters.duplicates += 1;
+                Arrival::Duplicate
+            }
+            Place::Suspect => Arrival::Suspect,
+            Place::Anew if kind == Kind::Other => Arrival::Suspect,
+            Place::Anew => self.splice(packet, kind, arrival_us),
+            Place::Here {
+                sequence,
+                timestamp,
+            } => {
+                if let Kind::Audio(_) = kind {
+                    self.measure(timestamp, arrival_us, ready_ticks);
+                    let end = timestamp + packet.payload.len() as i64;
+                    if self.is_too_late(sequence, timestamp, end, ready_ticks) {
+                        return self.late(packet, kind, arrival_us, sequence);
+                    }
+                    self.late_run = 0;
+                }
+                self.insert(sequence, timestamp, kind, packet);
+                Arrival::Kept(timestamp)
+            }
+        }
+    }
+
+    /// The beat at `now_us`: every 20 ms, before the steps of its frame.
+    pub(super) fn beat(&mut self, now_us: u64) {
+        self.beat.strike(now_us);
+        if self.beat.count() % REVIEW_BEATS == 0 {
+            self.review();
+        }
+    }
+
+    /// What to make next, at most `need_ticks` when it is not a packet.
+    pub(super) fn step(&mut self, now_us: u64, need_ticks: i64) -> Step {
+        while let Some(front) = self
+            .entries
+            .front()
+            .filter(|_| now_us >= self.hold_until_us)
+        {
+            let gap = if front.kind == Kind::Other {
+                0
+            } else {
+                front.timestamp - self.cursor
+            };
+            if gap > 0 {
+                let is_lost = front.sequence > self.last_sequence + 1;
+                let ticks = gap.min(need_ticks);
+                self.cursor += ticks;
+                return if is_lost {
+                    Step::Missing(ticks as usize)
+                } else {
+                    Step::Silence(ticks as usize)
+                };
+            }
+            if let Some(step) = self.play_front() {
+                return step;
+            }
+        }
+        // While the first packet is held back, time stands still.
+        if now_us >= self.hold_until_us {
+            self.cursor += need_ticks;
+        }
+        Step::Empty(need_ticks as usize)
+    }
+
+    /// Gives back a payload's memory.
+    pub(super) fn recycle(&mut self, entry: Entry) {
+        self.entries.recycle(entry);
+    }
+
+    /// The codec of the next packet, if its turn has come.
+    pub(super) fn due_codec(&self) -> Option<Codec> {
+        let front = self
+            .entries
+            .front()
+            .filter(|front| front.timestamp <= self.cursor)?;
+        match front.kind {
+            Kind::Audio(codec) => Some(codec),
+            _ => None,
+        }
+    }
+
+    /// Whether a frame should be made up now, to wait longer for packets. The caller then must.
+    pub(super) fn inserts(&mut self) -> bool {
+        let inserts = self.plan > 0;
+        if inserts {
+            self.plan -= 1;
+            self.shift(FRAME_TICKS);
+            self.counters.inserted_ticks += FRAME_TICKS as u64;
+        }
+        inserts
+    }
+
+    /// Whether packets wait longer than they need to.
+    pub(super) fn wants_drop(&self) -> bool {
+        self.plan < 0
+    }
+
+    /// Whether a frame of sound may be dropped now: always when it is quiet, now and then when it is not.
+    pub(super) fn may_drop(&self, is_quiet: bool) -> bool {
+        let is_rested = self.beat.count() % DROP_PAUSE_BEATS == 0;
+        self.plan < 0 && (is_quiet || is_rested)
+    }
+
+    /// The caller dropped a frame of sound.
+    pub(super) fn dropped(&mut self) {
+        self.plan += 1;
+        self.shift(-FRAME_TICKS);
+        self.counters.dropped_ticks += FRAME_TICKS as u64;
+    }
+
+    /// Skips frames of silence that the plan wants dropped; nobody hears it.
+    pub(super) fn skip_silence(&mut self) {
+        let silence = match self.entries.front() {
+            Some(front) if front.sequence == self.last_sequence + 1 => {
+                front.timestamp - self.cursor
+            }
+            _ => 0,
+        };
+        let frames = (silence / FRAME_TICKS).min(-self.plan);
+        for _ in 0..frames.max(0) {
+            self.cursor += FRAME_TICKS;
+            self.dropped();
+        }
+    }
+
+    pub(super) fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// How long the middle packet waits.
+    pub(super) fn depth_ms(&self) -> u32 {
+        self.spread
+            .quantiles()
+            .map_or(0, |(_, median_us)| (median_us.max(0) / 1_000) as u32)
+    }
+
+    fn begin(&mut self, packet: &Packet<'_>, arrival_us: u64) {
+        self.timeline = Some(Timeline::begin(packet, arrival_us, 0, 0));
+        self.hold_until_us = arrival_us + self.least_us as u64;
+        self.cursor = 0;
+        self.heard_until = UNHEARD;
+        self.last_sequence = -1;
+    }
+
+    /// Another stream, or another clock: it goes on right after what is known of the old one.
+    fn splice(&mut self, packet: &Packet<'_>, kind: Kind, arrival_us: u64) -> Arrival {
+        let timestamp = self
+            .entries
+            .back()
+            .map_or(self.cursor, |last| last.end().max(self.cursor));
+        let Some(timeline) = &mut self.timeline else {
+            return Arrival::Suspect;
+        };
+        let sequence = timeline.splice(packet, arrival_us, timestamp);
+        if self.entries.is_empty() {
+            self.last_sequence = sequence - 1;
+            self.heard_until = self.cursor;
+        }
+        self.spread.clear();
+        self.plan = 0;
+        self.late_run = 0;
+        self.counters.restarts += 1;
+        self.insert(sequence, timestamp, kind, packet);
+        Arrival::Restarted(timestamp)
+    }
+
+    fn measure(&mut self, timestamp: i64, arrival_us: u64, ready_ticks: i64) {
+        let Some(next_us) = self.beat.next_us(arrival_us) else {
+            return self.forget_the_unheard();
+        };
+        let beats = (timestamp - (self.cursor - ready_ticks)).div_euclid(FRAME_TICKS);
+        let need_us = next_us as i64 + beats * FRAME_US;
+        self.spread.record(need_us - arrival_us as i64);
+    }
+
+    /// Nobody takes sound yet: keep only the newest, so that the first beat plays what is said then.
+    fn forget_the_unheard(&mut self) {
+        let keep = 1 + (self.least_us / FRAME_US) as usize;
+        while self.entries.len() >= keep {
+            self.discard_front();
+        }
+    }
+
+    fn is_too_late(&mut self, sequence: i64, timestamp: i64, end: i64, ready_ticks: i64) -> bool {
+        if sequence > self.last_sequence && end > self.cursor {
+            return false;
+        }
+        if self.heard_until == UNHEARD {
+            // The first packets came in the wrong order.
+            self.last_sequence = self.last_sequence.min(sequence - 1);
+        }
+        self.review();
+        let is_unheard = timestamp >= self.heard_until && sequence > self.last_sequence;
+        let is_idle = self.cursor - self.heard_until >= IDLE_TICKS;
+        if !is_unheard || !(is_idle || self.plan > 0) {
+            return true;
+        }
+        // All since was made up: go back to this packet. What was made up is the insertion.
+        let back_ticks = (self.cursor - ready_ticks - timestamp).max(0);
+        self.counters.inserted_ticks += if is_idle { 0 } else { back_ticks as u64 };
+        self.cursor = timestamp;
+        self.shift(back_ticks);
+        self.plan = 0;
+        false
+    }
+
+    fn late(&mut self, packet: &Packet<'_>, kind: Kind, arrival_us: u64, sequence: i64) -> Arrival {
+        self.counters.late += 1;
+        self.late_run += 1;
+        if self.late_run >= LATE_RUN_LIMIT {
+            return self.splice(packet, kind, arrival_us);
+        }
+        if sequence > self.last_sequence {
+            self.account(sequence, self.cursor);
+            self.counters.lost += 1;
+        }
+        Arrival::Late
+    }
+
+    fn insert(&mut self, sequence: i64, timestamp: i64, kind: Kind, packet: &Packet<'_>) {
+        let is_reordered = self.entries.insert(sequence, timestamp, kind, packet);
+        self.counters.reordered += u64::from(is_reordered);
+        let limit_ticks = (self.most_us / 1_000 + OVERFLOW_MS) * 8;
+        while self.entries.is_full()
+            || (self.entries.len() > 1 && self.waiting_ticks() > limit_ticks)
+        {
+            self.discard_front();
+        }
+    }
+
+    fn waiting_ticks(&self) -> i64 {
+        self.entries
+            .back()
+            .map_or(0, |last| last.end() - self.cursor)
+    }
+
+    fn discard_front(&mut self) {
+        let Some(front) = self.entries.pop_front() else {
+            return;
+        };
+        let ticks = (front.end() - self.cursor).max(0);
+        self.counters.dropped_ticks += ticks as u64;
+        self.cursor += ticks;
+        self.spread.shift(-ticks * TICK_US);
+        self.last_sequence = front.sequence;
+        self.recycle(front);
+    }
+
+    /// Takes the packet whose turn has come; `None` when nothing of it is left to play.
+    fn play_front(&mut self) -> Option<Step> {
+        let entry = self.entries.pop_front()?;
+        let ticks = entry.payload.len() as i64;
+        self.account(entry.sequence, entry.timestamp);
+        if let Kind::Audio(_) = entry.kind {
+            let skip = (self.cursor - entry.timestamp).max(0);
+            if skip >= ticks {
+                self.recycle(entry);
+                return None;
+            }
+            self.last_ticks = ticks;
+            self.cursor = entry.end();
+            self.heard_until = self.cursor;
+            return Some(Step::Play {
+                entry,
+                skip_ticks: skip as usize,
+            });
+        }
+        self.heard_until = self.heard_until.max(self.cursor);
+        Some(Step::Play {
+            entry,
+            skip_ticks: 0,
+        })
+    }
+
+    /// Books what is missing between the packet heard last and `sequence` at `timestamp`.
+    fn account(&mut self, sequence: i64, timestamp: i64) {
+        let missing = (sequence - self.last_sequence - 1).max(0);
+        let gap = (timestamp - self.heard_until).clamp(0, missing * self.last_ticks);
+        self.counters.lost += missing as u64;
+        self.counters.concealed_ticks += gap as u64;
+        self.last_sequence = self.last_sequence.max(sequence);
+    }
+
+    fn shift(&mut self, ticks: i64) {
+        self.spread.shift(ticks * TICK_US);
+    }
+
+    fn review(&mut self) {
+        let Some((low_us, median_us)) = self.spread.quantiles() else {
+            return;
+        };
+        let room = (self.most_us - median_us) / FRAME_US;
+        let spare_us = low_us - self.least_us - HYSTERESIS_US;
+        self.plan = if low_us < self.least_us {
+            let short = (self.least_us - low_us + FRAME_US - 1) / FRAME_US;
+            short.min(room).max(0)
+        } else if median_us > self.most_us {
+            -1
+        } else if self.spread.count() >= SHRINK_AFTER && spare_us >= FRAME_US {
+            -(spare_us / FRAME_US)
+        } else {
+            0
+        };
+    }
+}

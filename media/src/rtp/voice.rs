@@ -1,0 +1,163 @@
+//! Makes the sound of a leg piece by piece: decoded, concealed, comfort noise or silence.
+
+use super::jitter::FRAME_TICKS;
+use crate::audio::codec::{Codec, Decoder};
+use crate::audio::noise::ComfortNoise;
+use crate::audio::plc::Concealer;
+use std::ops::Range;
+
+/// Ticks per second of the RTP clock of every codec here.
+const CLOCK_HZ: u32 = 8_000;
+/// Mean magnitude below which a frame counts as quiet (about −48 dBov).
+const QUIET_LEVEL: i32 = 130;
+
+/// What is heard while nothing comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Filler {
+    /// Sound was lost, or its end was not said: go on with what was heard, and fade.
+    Speech,
+    /// The far end described its silence.
+    Noise,
+    /// Nothing was heard yet, or a key is pressed.
+    Silence,
+}
+
+pub(super) struct Voice {
+    codec: Option<Codec>,
+    decoder: Decoder,
+    rate_hz: u32,
+    concealer: Concealer,
+    noise: ComfortNoise,
+    filler: Filler,
+    /// Sound made and not yet taken.
+    pcm: Vec<i16>,
+}
+
+impl Voice {
+    pub(super) fn new() -> Self {
+        Voice {
+            codec: None,
+            decoder: Decoder::new(Codec::Pcmu),
+            rate_hz: CLOCK_HZ,
+            concealer: Concealer::new(CLOCK_HZ),
+            noise: ComfortNoise::new(1),
+            filler: Filler::Silence,
+            pcm: Vec::new(),
+        }
+    }
+
+    pub(super) fn rate_hz(&self) -> u32 {
+        self.rate_hz
+    }
+
+    /// Sound made and not yet taken, in ticks.
+    pub(super) fn ready_ticks(&self) -> i64 {
+        (self.pcm.len() / self.samples(1)) as i64
+    }
+
+    /// Gets ready for another rate; what was made at the old one is lost.
+    pub(super) fn tune(&mut self, codec: Codec) {
+        if self.rate_hz != codec.rate_hz() {
+            self.rate_hz = codec.rate_hz();
+            self.concealer = Concealer::new(self.rate_hz);
+            self.pcm.clear();
+        }
+    }
+
+    /// Another stream begins: the codec's memory is of the old one.
+    pub(super) fn forget(&mut self) {
+        self.codec = None;
+    }
+
+    /// Sound from a payload, without its first `skip` ticks; the `muted` ticks are silence.
+    pub(super) fn play(&mut self, codec: Codec, payload: &[u8], skip: usize, muted: Range<usize>) {
+        if self.codec != Some(codec) {
+            self.codec = Some(codec);
+            self.decoder = Decoder::new(codec);
+        }
+        let start = self.pcm.len();
+        self.decoder.decode(payload, &mut self.pcm);
+        let muted = start + self.samples(muted.start)..start + self.samples(muted.end);
+        self.pcm[muted].fill(0);
+        self.pcm.drain(start..start + self.samples(skip));
+        self.concealer.good(&mut self.pcm[start..]);
+        self.filler = Filler::Speech;
+    }
+
+    /// Sound for a lost packet.
+    pub(super) fn conceal(&mut self, ticks: usize) {
+        let from = self.lengthen(ticks);
+        self.concealer.lost(&mut self.pcm[from..]);
+    }
+
+    /// Nothing was sent for so long: silence, or noise when it was described.
+    pub(super) fn rest(&mut self, ticks: usize) {
+        let from = self.lengthen(ticks);
+        if self.filler == Filler::Noise {
+            self.noise.fill(&mut self.pcm[from..]);
+        }
+        self.concealer.good(&mut self.pcm[from..]);
+    }
+
+    /// Nothing is known: the best guess from what was heard last.
+    pub(super) fn guess(&mut self, ticks: usize) {
+        match self.filler {
+            Filler::Speech => self.conceal(ticks),
+            Filler::Noise | Filler::Silence => self.rest(ticks),
+        }
+    }
+
+    /// From now on silence sounds as this comfort-noise payload says.
+    pub(super) fn describe_noise(&mut self, payload: &[u8]) {
+        self.noise.describe(payload);
+        self.filler = Filler::Noise;
+    }
+
+    /// A key is pressed.
+    pub(super) fn hush(&mut self) {
+        self.filler = Filler::Silence;
+    }
+
+    /// Whether the next two frames are quiet.
+    pub(super) fn is_quiet(&self) -> bool {
+        let two = &self.pcm[..self.pcm.len().min(2 * self.frame())];
+        let sum: i32 = two.iter().map(|&sample| i32::from(sample).abs()).sum();
+        sum < QUIET_LEVEL * two.len() as i32
+    }
+
+    /// Makes one frame of the next two, the first fading into the second.
+    pub(super) fn squeeze(&mut self) {
+        let frame = self.frame();
+        let length = frame as i32;
+        for place in 0..frame {
+            let (first, second) = (
+                i32::from(self.pcm[place]),
+                i32::from(self.pcm[frame + place]),
+            );
+            let second_share = place as i32;
+            self.pcm[frame + place] =
+                ((first * (length - second_share) + second * second_share) / length) as i16;
+        }
+        self.pcm.drain(..frame);
+    }
+
+    /// Appends the next frame to `out`.
+    pub(super) fn take(&mut self, out: &mut Vec<i16>) {
+        let frame = self.frame();
+        out.extend(self.pcm.drain(..frame));
+    }
+
+    fn lengthen(&mut self, ticks: usize) -> usize {
+        let from = self.pcm.len();
+        self.pcm.resize(from + self.samples(ticks), 0);
+        from
+    }
+
+    fn frame(&self) -> usize {
+        self.samples(FRAME_TICKS as usize)
+    }
+
+    fn samples(&self, ticks: usize) -> usize {
+        ticks * (self.rate_hz / CLOCK_HZ) as usize
+    }
+}
