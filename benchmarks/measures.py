@@ -18,7 +18,7 @@ from benchmarks.server import (
 )
 from benchmarks.tools import Report, call, running
 
-FLOOR_PORT = 40_000
+FLOOR_PORT = 12_000
 SERVER = f"{HOST}:{SIP_PORT}"
 CALLS_PER_S = 50
 GRACE_S = 120  # beyond what a run should take

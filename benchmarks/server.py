@@ -1,5 +1,6 @@
 """The server under test: one `agentstream up` with its own configuration, seen through /proc."""
 
+import asyncio
 import os
 import resource
 import shutil
@@ -12,11 +13,14 @@ from pathlib import Path
 
 from benchmarks.tools import ROOT
 
+from agentstream.store.sql_store import open_store
+
 HOST = "127.0.0.1"
 SIP_PORT = 15_060
 HTTP_PORT = 18_080
 BOT_PORT = 19_000
-RTP_LOW, RTP_HIGH = 20_000, 27_999  # room for 4,000 calls
+RTP_LOW, RTP_HIGH = 24_000, 31_999  # room for 4,000 calls
+CALLS_LIMIT = 4000
 NUMBERS = {100: "+14155550110", 20: "+14155550120"}  # by the frame's milliseconds
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _START_PATIENCE_S = 30
@@ -38,8 +42,8 @@ port_rest_ms = 5000
 port = {HTTP_PORT}
 
 [limits]
-calls = 4000
-streams_per_account = 4000
+calls = {CALLS_LIMIT}
+streams_per_account = {CALLS_LIMIT}
 
 [log]
 level = "warning"
@@ -85,6 +89,8 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         (self.folder / "agentstream.toml").write_text(CONFIG)
+        (self.folder / "data").mkdir()
+        asyncio.run(_prepare(self.folder / "data"))
         _raise_file_limit()
         log = (self.folder / "server.log").open("wb")
         self.process = subprocess.Popen(
@@ -93,7 +99,6 @@ class Server:
         log.close()
         try:
             self._wait_until_it_listens()
-            self._give_numbers_flows()
         except BaseException:
             self.__exit__()
             raise
@@ -135,24 +140,19 @@ class Server:
                 return
         raise RuntimeError(f"the server did not start:\n{self.log_tail()}")
 
-    def _give_numbers_flows(self) -> None:
-        for frame_ms, number in NUMBERS.items():
-            file = self.folder / f"bench-{frame_ms}.yaml"
-            file.write_text(flow(frame_ms))
-            self._run("flows", "apply", file.name)
-            self._run("numbers", "assign", number, f"bench-{frame_ms}")
 
-    def _run(self, *words: str) -> None:
-        done = subprocess.run(
-            agentstream(*words),
-            cwd=self.folder,
-            env=_environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise RuntimeError(f"agentstream {' '.join(words)}:\n{done.stdout}{done.stderr}")
+async def _prepare(data: Path) -> None:
+    """Make an account whose numbers ring the flows, before the server opens the store."""
+    store = await open_store(data)
+    try:
+        account = await store.accounts.create("bench")
+        await store.accounts.change(account.sid, stream_limit=CALLS_LIMIT)
+        for frame_ms, number in NUMBERS.items():
+            name = f"bench-{frame_ms}"
+            made = await store.flows.apply(account.sid, name, flow(frame_ms), publish=True)
+            await store.numbers.assign(number, account.sid, made.sid)
+    finally:
+        await store.close()
 
 
 def dropped_datagrams(ports: range) -> int:
