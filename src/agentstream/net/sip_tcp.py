@@ -5,6 +5,7 @@ import socket
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from itertools import count
 
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.net.admission import Admission
@@ -17,6 +18,7 @@ from agentstream.sip.flow import Flow, TransportName
 SWEEP_S = 1.0
 CLOSE_S = 1.0
 BACKLOG = 1_024
+_numbers = count(1)  # of connections; no two listeners ever use the same
 _Peer = tuple[str, int, str]  # address, port, the name that its certificate proved
 
 
@@ -50,7 +52,6 @@ class StreamTransport:
         self._admission = options.admission
         self._limits = options.limits
         self._clock = options.clock
-        self._count = 0
         self._connections: dict[int, Connection] = {}
         self._by_peer: dict[_Peer, Connection] = {}
         self._waiting: dict[_Peer, list[tuple[bytes, Flow]]] = {}  # while its connection is made
@@ -91,6 +92,10 @@ class StreamTransport:
         else:
             self._waiting[peer] = [(data, flow)]
             self._own(self._connect(peer))
+
+    def has(self, flow: Flow) -> bool:
+        """Tell whether this flow's connection lives here."""
+        return flow.id in self._connections
 
     def peer_names(self, flow: Flow) -> tuple[str, ...]:
         """Return the names that the certificate of this flow's peer proves (mutual TLS)."""
@@ -212,8 +217,7 @@ class StreamTransport:
                 self._failed(flow, "the connection ended at once")
 
     def _new_connection(self, peer: _Peer | None) -> Connection:
-        self._count += 1
-        return Connection(self, self._count, peer, self._clock, self._limits, self.counters)
+        return Connection(self, next(_numbers), peer, self._clock, self._limits, self.counters)
 
     def _outbound_address(self, host: str) -> tuple[str, int] | None:
         """Return where to connect from: the listener's address, if it is one that reaches out."""
