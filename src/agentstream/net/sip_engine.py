@@ -2,20 +2,18 @@
 
 import asyncio
 import logging
-import socket
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Literal
 
 from agentstream.base.clock import Clock, SystemClock
-from agentstream.base.errors import ConfigError
+from agentstream.base.errors import AgentStreamError, PeerError
 from agentstream.base.ids import RandomTokens, Tokens
-from agentstream.net.admission import Admission, AdmissionLimits
+from agentstream.net.admission import AdmissionLimits
 from agentstream.net.driver import Driver
-from agentstream.net.sip_udp import open_udp
-from agentstream.net.transport import SipTransport
+from agentstream.net.sip_connection import StreamLimits
+from agentstream.net.sip_sockets import Listener, SipSockets, SocketSettings, TlsFiles
 from agentstream.sip.commands import (
     Answer,
     AnswerMedia,
@@ -28,7 +26,7 @@ from agentstream.sip.commands import (
     UpdateMedia,
 )
 from agentstream.sip.endpoint import Endpoint
-from agentstream.sip.flow import Flow, Hop, TransportName
+from agentstream.sip.flow import Flow, Hop
 from agentstream.sip.reports import Header, Report, SipCallRef
 from agentstream.sip.settings import SipSettings
 from agentstream.sip.signaling import Dial
@@ -45,17 +43,13 @@ from agentstream.sip.traffic import (
 
 log = logging.getLogger(__name__)
 
+__all__ = ["Listener", "SipConfig", "SipEngine", "TlsFiles"]
+
 Direction = Literal["in", "out"]
 Trace = Callable[[Direction, bytes, str], None]  # every message; the text is "udp:192.0.2.1:5060"
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """One address to listen on; `port` 0 lets the system choose."""
-
-    transport: TransportName
-    host: str
-    port: int
+Locate = Callable[[Hop], Awaitable[tuple[Hop, ...]]]  # numeric hops in order; none: nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +62,8 @@ class SipConfig:
     allow: tuple[str, ...] = ()  # networks whose messages are read; empty: all
     deny: tuple[str, ...] = ()
     admission: AdmissionLimits = field(default_factory=AdmissionLimits)
+    streams: StreamLimits = field(default_factory=StreamLimits)
+    tls: TlsFiles = field(default_factory=TlsFiles)
 
 
 class SipEngine:
@@ -79,6 +75,7 @@ class SipEngine:
         *,
         clock: Clock | None = None,
         tokens: Tokens | None = None,
+        locate: Locate | None = None,
         trace: Trace | None = None,
     ) -> None:
         self._config = config
@@ -86,9 +83,22 @@ class SipEngine:
         self._tokens = tokens or RandomTokens()
         self._trace = trace
         self._receive_report: Callable[[Report], None] = _drop
-        self._admission = Admission(config.allow, config.deny, config.admission)
-        self._transports: list[SipTransport] = []
-        self._local_hosts: dict[str, str] = {}
+        self._sockets = SipSockets(
+            SocketSettings(
+                config.listeners,
+                config.public_host,
+                config.allow,
+                config.deny,
+                config.admission,
+                config.streams,
+                config.tls,
+            ),
+            self._received,
+            self._send_failed,
+            self._clock,
+        )
+        self._locate = locate or _nowhere
+        self._lookups: set[asyncio.Task[None]] = set()
         self._errors: Counter[str] = Counter()
         self._is_stopping = False
         self._idle = asyncio.Event()  # stopping, and no call is left
@@ -105,12 +115,7 @@ class SipEngine:
 
     async def start(self) -> None:
         """Open the listeners; raises ConfigError naming the address that cannot be bound."""
-        try:
-            for listener in self._config.listeners:
-                self._transports.append(await self._open(listener))
-        except ConfigError:
-            await self._close_transports()
-            raise
+        await self._sockets.open()
 
     async def stop(self, timeout_ms: int) -> None:
         """Let open calls and transactions end within the time, then close everything."""
@@ -123,7 +128,10 @@ class SipEngine:
         except TimeoutError:
             log.warning("event=sip_stopped_with_calls calls=%d", self._endpoint.load.calls)
         self._driver.close()
-        await self._close_transports()
+        for task in self._lookups:
+            task.cancel()
+        await asyncio.gather(*self._lookups, return_exceptions=True)
+        await self._sockets.close()
 
     def refuse_new_calls(self, retry_after_s: int) -> None:
         """Drain: answer new calls 503 with Retry-After; live ones go on."""
@@ -132,7 +140,7 @@ class SipEngine:
     def local_host(self, ref: SipCallRef) -> str:
         """Return our address as this call's far end sees it, for SDP."""
         flow = self._endpoint.flow_of(ref)
-        return self._our_host(flow.remote_host if flow is not None else "")
+        return self._sockets.our_host(flow.remote_host if flow is not None else "")
 
     def place(self, dial: Dial) -> SipCallRef:
         """Send INVITE."""
@@ -184,7 +192,7 @@ class SipEngine:
     @property
     def counters(self) -> dict[str, int]:
         """Everything that was counted since the start, and what is held now."""
-        admission, load = self._admission.counters, self._endpoint.load
+        admission, load = self._sockets.admission.counters, self._endpoint.load
         return {
             **self._endpoint.counters,
             **self._errors,
@@ -199,24 +207,9 @@ class SipEngine:
     @property
     def addresses(self) -> list[tuple[str, str, int]]:
         """What is bound: transport, host, port."""
-        return [(t.transport, *t.local_address) for t in self._transports]
+        return self._sockets.addresses
 
     # Sockets
-
-    async def _open(self, listener: Listener) -> SipTransport:
-        return await open_udp(
-            listener.host,
-            listener.port,
-            self._received,
-            failed=self._send_failed,
-            admission=self._admission,
-            clock=self._clock,
-        )
-
-    async def _close_transports(self) -> None:
-        for transport in self._transports:
-            await transport.close()
-        self._transports.clear()
 
     def _received(self, data: bytes, flow: Flow) -> None:
         if self._trace is not None:
@@ -233,76 +226,45 @@ class SipEngine:
         if isinstance(output, Send):
             self._send(output)
         elif isinstance(output, Resolve):
-            self._driver.feed(Resolved(output.hop, ()))
+            task = asyncio.get_running_loop().create_task(self._look_up(output.hop))
+            self._lookups.add(task)
+            task.add_done_callback(self._lookups.discard)
         else:
             self._receive_report(output)
         if self._is_stopping and not self._endpoint.load.calls:
             self._idle.set()
 
     def _send(self, send: Send) -> None:
-        to = send.to
-        transport = self._transport_for(to)
-        if transport is None:
-            self._errors["no_listener"] += 1
-            self._driver.feed(TransportFailed(to, f"no listener for {to.transport}"))
-            return
-        flow, tls_name = (to.as_flow(), to.tls_name) if isinstance(to, Hop) else (to, "")
         if self._trace is not None:
-            self._trace("out", send.data, str(flow))
-        transport.send(send.data, flow, tls_name)
+            self._trace("out", send.data, str(send.to))
+        if not self._sockets.send(send.data, send.to):
+            self._errors["no_listener"] += 1
+            text = f"no listener for {send.to.transport}"
+            self._driver.feed(TransportFailed(send.to, text))
 
-    def _transport_for(self, to: Flow | Hop) -> SipTransport | None:
-        """Return the listener that a flow came by, or the first that can reach the hop."""
-        host = to.remote_host if isinstance(to, Flow) else to.host
-        for transport in self._transports:
-            if transport.transport != to.transport:
-                continue
-            local = transport.local_address
-            if isinstance(to, Flow):
-                if local == (to.local_host, to.local_port):
-                    return transport
-            elif (":" in local[0]) == (":" in host):
-                return transport
-        return None
+    async def _look_up(self, hop: Hop) -> None:
+        hops: tuple[Hop, ...] = ()
+        try:
+            async with asyncio.timeout(LOOK_UP_S):
+                hops = await self._locate(hop)
+        except (AgentStreamError, TimeoutError) as error:
+            self._errors["lookups_failed"] += 1
+            log.info("event=sip_lookup_failed hop=%s error=%s", hop, error)
+        self._driver.feed(Resolved(hop, hops))
 
     def _our_address(self, transport: str, host: str) -> tuple[str, int]:
-        port = 5061 if transport == "tls" else 5060
-        for opened in self._transports:
-            if opened.transport == transport:
-                port = opened.local_address[1]
-                break
-        return self._our_host(host), port
-
-    def _our_host(self, peer: str) -> str:
-        if self._config.public_host:
-            return self._config.public_host
-        known = self._local_hosts.get(peer)
-        if known is None:
-            if len(self._local_hosts) >= HOSTS_REMEMBERED:
-                self._local_hosts.clear()
-            known = self._local_hosts[peer] = local_host_towards(peer)
-        return known
+        return self._sockets.our_address(transport, host)
 
     def _failed(self, error: Exception) -> None:
         self._errors["bugs"] += 1
         log.error("event=sip_bug error=%r", error, exc_info=error)
 
 
-HOSTS_REMEMBERED = 65_536
+LOOK_UP_S = 10.0  # a name that takes longer leads nowhere
 
 
-def local_host_towards(peer: str) -> str:
-    """Return the address that the system would use to reach this one; nothing is sent."""
-    peer = peer or "192.0.2.1"
-    try:
-        version = ip_address(peer.partition("%")[0]).version
-        family = socket.AF_INET6 if version == 6 else socket.AF_INET
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((peer, 9))
-            host: str = probe.getsockname()[0]
-            return host
-    except (OSError, ValueError):
-        return "127.0.0.1"
+async def _nowhere(hop: Hop) -> tuple[Hop, ...]:
+    raise PeerError(f"there is no DNS to look up {hop.host}")
 
 
 def _drop(report: Report) -> None:

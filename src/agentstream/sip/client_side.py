@@ -68,7 +68,7 @@ class ClientSide:
 
     def cancel(self, exchange: Exchange, now_ms: int) -> None:
         """CANCEL, but never before a provisional response (RFC 3261 §9.1)."""
-        if exchange.is_cancelled or exchange.is_over:
+        if exchange.is_cancelled or exchange.is_over or exchange.request.method != "INVITE":
             return
         exchange.is_cancelled = True
         transaction = self._transaction_of(exchange)

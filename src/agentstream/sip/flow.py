@@ -82,7 +82,7 @@ def is_same_way(one: Flow | Hop, other: Flow | Hop) -> bool:
     if isinstance(other, Hop):
         other = other.as_flow()
     if one.id and other.id:
-        return one.id == other.id
+        return (one.transport, one.id) == (other.transport, other.id)
     mine = (one.transport, one.remote_host, one.remote_port)
     return mine == (other.transport, other.remote_host, other.remote_port)
 

@@ -17,6 +17,7 @@ from agentstream.sip.invite import InviteUsage
 from agentstream.sip.message import Headers, Request, Response
 from agentstream.sip.modify import ack_of_success
 from agentstream.sip.reports import Accepted, Progressed, SipCallRef
+from agentstream.sip.server_transaction import ServerTransaction
 from agentstream.sip.session_timer import agree_as_client, min_se_of, write_wish
 from agentstream.sip.settings import ACCEPT, ALLOW
 from agentstream.sip.signaling import Dial
@@ -110,6 +111,17 @@ class OutgoingCall(InviteUsage):
             self.over()
         else:
             super().unheard(exchange, status, text, now_ms)
+
+    def _bye_received(self, transaction: ServerTransaction, request: Request, now_ms: int) -> None:
+        if self.dialog is None:
+            # Its 2xx never reached us. Other forks may still answer; the last one ends the call.
+            self._early.pop(request.from_tag, None)
+            if self._early:
+                self.core.answer(transaction, self.response(request, 200), now_ms)
+                return
+        super()._bye_received(transaction, request, now_ms)
+        if self.dialog is None:
+            self.core.cancel(self._exchange, now_ms)
 
     def rang(self, name: str, now_ms: int) -> None:
         """Give up ringing."""

@@ -174,16 +174,21 @@ class Modify:
             self._send("INVITE", offer, now_ms)
 
     def rang(self, name: str, now_ms: int) -> None:
-        """Take an alarm of ours: "glare" is over, or the "product" has not answered."""
+        """Take an alarm: "glare" is over; the "product" or the peer ("ours") has not answered."""
         if name == "glare":
             self.go_on(now_ms)
+        elif name == "ours" and self._ours is not None:
+            self._usage.core.cancel(self._ours, now_ms)
         elif name == "product" and self._theirs is not None:
             self.refuse(RefuseMedia(self._usage.ref, 500), now_ms)
 
     def abandon(self, now_ms: int) -> None:
         """Give everything up, because the call ends (§15.1.2)."""
         theirs, self._theirs = self._theirs, None
+        ours, self._ours = self._ours, None
         self._waiting_offer = None
+        if ours is not None:
+            self._usage.core.cancel(ours, now_ms)
         if theirs is not None:
             self._usage.refuse(theirs.transaction, 487, now_ms)
 
@@ -198,8 +203,7 @@ class Modify:
         if exchange is not self._ours:  # its 2xx came again
             return
         self._ours = None
-        if usage.is_ended:
-            return
+        usage.alarms.clear("ours")
         if response.is_success:
             self._succeeded(exchange, response, flow, now_ms)
         elif response.status == 491:
@@ -252,6 +256,8 @@ class Modify:
                 refresher,
             )
         self._ours = usage.exchange(request, self)
+        # Once it has said 100, the peer may think without end; we do not wait so long.
+        usage.alarms.set("ours", now_ms + usage.core.settings.timers.transaction_ms)
         usage.core.begin(self._ours, now_ms)
 
     def _succeeded(self, exchange: Exchange, response: Response, flow: Flow, now_ms: int) -> None:
