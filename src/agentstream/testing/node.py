@@ -1,0 +1,150 @@
+"""A real node on loopback for tests: SIP, RTP, store and all, with one flow for every number."""
+
+import secrets
+import socket
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agentstream import _media
+from agentstream.base.errors import ConfigError
+from agentstream.calls.events import CallEnded, Event
+from agentstream.calls.record import CallRecord
+from agentstream.media.plan import EnginePlan
+from agentstream.net.sip_engine import Listener, SipConfig, SipEngine
+from agentstream.server import config as settings
+from agentstream.server.house import House
+from agentstream.switch.feed import Fact, Note
+from agentstream.testing.caller import ScriptedCaller
+from agentstream.testing.waiting import until
+
+HOST = "127.0.0.1"
+ANY_FLOW = """
+name: any
+start: talk
+applets:
+  talk: {type: voicebot, url: "%s", next: bye}
+  bye: {type: hangup}
+"""
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """Return a port that nobody uses now."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def media_range(pairs: int) -> tuple[int, int]:
+    """Return a port range that is probably free, outside of what the system hands out by itself."""
+    low = 10_000 + 2 * secrets.randbelow(7_000)
+    return low, low + 2 * pairs - 1
+
+
+@dataclass
+class Node:
+    """A running node and what happened in it."""
+
+    house: House
+    sip_port: int
+    facts: list[Fact] = field(default_factory=list)
+
+    @property
+    def events(self) -> list[Event | Note]:
+        """Return what happened, without times."""
+        return [fact.event for fact in self.facts]
+
+    def saw(self, name: str) -> list[Event | Note]:
+        """Return the facts of this kind."""
+        return [event for event in self.events if type(event).__name__ == name]
+
+    def target(self, user: str = "1000", transport: str = "udp") -> str:
+        """Return the SIP URI of a number here."""
+        return f"sip:{user}@{HOST}:{self.sip_port};transport={transport}"
+
+    async def flow(self, document: str) -> None:
+        """Let every number ring this flow from the next call on."""
+        store = self.house.parts.store
+        account = (await store.accounts.list())[0]
+        flow = await store.flows.apply(account.sid, "any", document, publish=True)
+        await store.numbers.assign("*", account.sid, flow.sid)
+        await self.house.parts.directory.refresh()
+
+    async def records(self, count: int = 1, timeout_ms: int = 10_000) -> list[CallRecord]:
+        """Wait until this many calls have ended; returns their records."""
+        await until(lambda: len(self.saw("CallEnded")) >= count, timeout_ms)
+        await until(lambda: self.house.parts.switchboard.live_calls == 0, timeout_ms)
+        return [event.record for event in self.events if isinstance(event, CallEnded)]
+
+
+@asynccontextmanager
+async def running_node(
+    data_dir: Path,
+    bot_url: str,
+    *,
+    pairs: int = 20,
+    transports: Iterable[str] = ("udp", "tcp"),
+    **sections: object,
+) -> AsyncIterator[Node]:
+    """Run a node whose every number rings a bot. `sections` replace parts of the configuration."""
+    sip_port = free_port(socket.SOCK_DGRAM)
+    listeners = ",".join(f"{transport}://{HOST}:{sip_port}" for transport in transports)
+    config = settings.Config.model_validate(
+        {
+            "data_dir": data_dir,
+            "sip": {"listeners": listeners},
+            "limits": {"calls": pairs},
+            "speech": {"engine": "espeak"},
+            **sections,
+        }
+    )
+    async with AsyncHouse(config, pairs) as house:
+        store = house.parts.store
+        await store.accounts.create("Green Leaf", "greenleaf1")
+        node = Node(house, sip_port)
+        house.parts.feed.subscribe(node.facts.append)
+        await node.flow(ANY_FLOW % bot_url)
+        yield node
+
+
+class AsyncHouse:
+    """A house on a port range that was free; tried a few times, as others may take it meanwhile."""
+
+    def __init__(self, config: settings.Config, pairs: int) -> None:
+        self._config = config
+        self._pairs = pairs
+        self._house: House | None = None
+
+    async def __aenter__(self) -> House:
+        for attempt in range(5):
+            low, high = media_range(self._pairs)
+            rtp = settings.RtpConfig(
+                host=HOST, port_low=low, port_high=high, workers=1, port_rest_ms=0
+            )
+            if "rtp" in self._config.model_fields_set:
+                rtp = self._config.rtp.model_copy(update={"port_low": low, "port_high": high})
+            house = House(self._config.model_copy(update={"rtp": rtp}))
+            try:
+                self._house = await house.__aenter__()
+            except ConfigError:
+                if attempt == 4:
+                    raise
+            else:
+                return self._house
+        raise AssertionError("unreachable")
+
+    async def __aexit__(self, *error: object) -> None:
+        assert self._house is not None
+        await self._house.__aexit__(None, None, None)
+
+
+@asynccontextmanager
+async def scripted_caller(pairs: int = 10, transport: str = "udp") -> AsyncIterator[ScriptedCaller]:
+    """Run a caller with SIP and RTP of its own on loopback."""
+    low, high = media_range(pairs)
+    media = _media.Engine(EnginePlan(HOST, low, high, workers=1, port_rest_ms=0))
+    listener = Listener("tcp" if transport == "tcp" else "udp", HOST, 0)
+    signaling = SipEngine(SipConfig(listeners=(listener,)))
+    async with ScriptedCaller(signaling, media, HOST) as caller:
+        yield caller
