@@ -243,7 +243,20 @@ macro_rules! events {
         #[cfg(feature = "extension-module")]
         pub(crate) fn add_classes(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
             use pyo3::types::PyModuleMethods;
-            $(module.add_class::<$name>()?;)*
+            use pyo3::types::PyAnyMethods;
+            // `Event` is their union, as the stub says: Python's `A | B`, for isinstance and hints.
+            let mut union: Option<pyo3::Bound<'_, pyo3::PyAny>> = None;
+            $({
+                module.add_class::<$name>()?;
+                let class = module.py().get_type::<$name>().into_any();
+                union = Some(match union {
+                    Some(others) => others.bitor(class)?,
+                    None => class,
+                });
+            })*
+            if let Some(union) = union {
+                pyo3::types::PyModuleMethods::add(module, "Event", union)?;
+            }
             module.add_class::<LegStats>()?;
             module.add_class::<StreamStats>()?;
             module.add_class::<EngineStats>()

@@ -84,7 +84,7 @@ async def running_node(
     bot_url: str,
     *,
     pairs: int = 20,
-    transports: Iterable[str] = ("udp", "tcp"),
+    transports: Iterable[str] = ("udp",),
     **sections: object,
 ) -> AsyncIterator[Node]:
     """Run a node whose every number rings a bot. `sections` replace parts of the configuration."""
