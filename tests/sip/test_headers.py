@@ -94,6 +94,7 @@ def test_lists_of_addresses_span_commas_and_fields() -> None:
         "sip:d@e",
     ]
     check_addresses(values[0])
+    check_vias("SIP/2.0/UDP a;x=1;y=2 , SIP/2.0/TCP b:5060")
     assert parse_name_addr_list([]) == []
 
 

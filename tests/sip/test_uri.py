@@ -107,6 +107,7 @@ def test_parameters_are_added_and_taken_away() -> None:
     assert (uri.transport, uri.is_loose_router) == ("tcp", True)
     assert str(uri.without("maddr", "lr", headers=True)) == "sip:a@b;transport=TCP;ob"
     assert parse_uri("sip:b").transport == ""
+    assert (parse_uri("sip:[::1]").address, parse_uri("sip:b").address) == ("::1", "b")
 
 
 @given(TEXT, st.none() | TEXT, st.dictionaries(ASCII_NAME, st.none() | TEXT), TEXT)

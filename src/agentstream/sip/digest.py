@@ -171,7 +171,7 @@ class DigestServer:
         issued_ms, count = int(match[1], 16), int(match[2], 16)
         if not hmac.compare_digest(self._nonce(realm, issued_ms, count), nonce):
             return False
-        if now_ms - issued_ms > self._nonce_lifetime_ms:
+        if not 0 <= now_ms - issued_ms <= self._nonce_lifetime_ms:
             return False
         if count not in self._seen and count <= self._forgotten:
             return False

@@ -305,6 +305,6 @@ def _bracketed(value: str) -> str:
 
 
 def _clean(name: str, value: str) -> tuple[str, str]:
-    if "\n" in value or "\r" in value or "\0" in value or not name or not name.isprintable():
+    if "\n" in value or "\r" in value or not name or not name.isprintable():
         raise CommandError("a header cannot hold a line break")
     return canonical(name), value

@@ -183,7 +183,8 @@ def _salvage(method: str, lines: list[str]) -> Request:
     for line in lines[1 : LIMITS.headers]:
         name, _, value = line.partition(":")
         known = canonical(name.strip(" \t"))
-        if known in _MANDATORY and not _CONTROL.search(value):
+        is_new = known == "Via" or all(known != other for other, _ in kept)
+        if known in _MANDATORY and is_new and not _CONTROL.search(value):
             kept.append((known, value.strip(" \t")))
     return Request(method, "", Headers.trusted(kept))
 
