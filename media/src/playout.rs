@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 
 /// Silences of up to this many frames inside an utterance count as underruns (20 ms each).
 const UTTERANCE_GAP_FRAMES: u32 = 20;
+/// Bots that keep real time send pieces of at most this.
+const PACED_MS: usize = 500;
 /// Bytes that were played are removed from the front once there are this many.
 const COMPACT_BYTES: usize = 16_384;
 /// An empty queue gives memory above this back.
@@ -69,6 +71,8 @@ pub struct Playout {
     speaking: bool,
     held: bool,
     ended: bool,
+    last_push_samples: usize,
+    frames_since_push: usize,
     underruns: u64,
 }
 
@@ -88,6 +92,8 @@ impl Playout {
             speaking: false,
             held: false,
             ended: false,
+            last_push_samples: 0,
+            frames_since_push: 0,
             underruns: 0,
         }
     }
@@ -135,6 +141,8 @@ impl Playout {
             self.bytes.truncate(before);
             return Ok((0, added));
         }
+        self.last_push_samples = added / self.encoding.sample_bytes();
+        self.frames_since_push = 0;
         Ok((added, 0))
     }
 
@@ -161,12 +169,14 @@ impl Playout {
     /// Takes one 20 ms frame, completed with silence at an utterance's end; `fired` gets the marks that
     /// it finished. `frame` is left empty when there is nothing to play.
     ///
-    /// Less than a frame waits one step for the rest, so that pieces sent back to back are never padded.
+    /// Less than a frame waits one step if the bot, as far as it keeps real time, is about to send more:
+    /// so a word is never padded in its middle, and the end of a burst is not torn from its body.
     pub fn take(&mut self, frame: &mut Vec<i16>, fired: &mut Vec<String>) -> Taken {
         frame.clear();
         let wanted = self.rate_hz as usize / 50;
         let have = self.whole_samples();
-        let wait = have > 0 && have < wanted && !self.held && !self.ended;
+        let wait = have > 0 && have < wanted && self.expects_more(wanted);
+        self.frames_since_push = self.frames_since_push.saturating_add(1);
         if have == 0 || wait {
             self.held = wait;
             self.silent_frames = self.silent_frames.saturating_add(1);
@@ -213,6 +223,12 @@ impl Playout {
         } else {
             samples / rate
         }
+    }
+
+    fn expects_more(&self, frame: usize) -> bool {
+        let keeps_time = self.last_push_samples <= self.rate_hz as usize * PACED_MS / 1000
+            && self.frames_since_push.saturating_mul(frame) <= self.last_push_samples + frame;
+        keeps_time && !self.held && !self.ended
     }
 
     fn decode(&mut self, samples: usize, frame: &mut Vec<i16>) {
@@ -298,6 +314,41 @@ mod tests {
         (0..bytes)
             .map(|index| (index * 7 + index / 251) as u8)
             .collect()
+    }
+
+    /// AS-151, AS-154: 4096 bytes every 256 ms wait once, and are never padded.
+    #[test]
+    fn a_bot_that_keeps_real_time_with_odd_pieces_is_heard_without_padding() {
+        let mut queue = pcm16();
+        let (mut heard, mut empty) = (Vec::new(), 0);
+        let sent = ramp(4096 * 20);
+        for step in 0..20 * 256 / 20 {
+            for piece in 0..20 {
+                if piece * 256 <= step * 20 && (step == 0 || piece * 256 > (step - 1) * 20) {
+                    push(&mut queue, &sent[piece * 4096..(piece + 1) * 4096]);
+                }
+            }
+            let (frame, _, taken) = take(&mut queue);
+            assert!(
+                taken.samples == 160 || taken.samples == 0,
+                "padded: {}",
+                taken.samples
+            );
+            empty += usize::from(taken.samples == 0);
+            heard.extend(frame.iter().flat_map(|s| s.to_le_bytes()));
+        }
+        assert_eq!(empty, 1);
+        assert_eq!(heard, sent[..heard.len()]);
+    }
+
+    #[test]
+    fn the_end_of_a_burst_is_not_torn_from_its_body() {
+        let mut queue = pcm16();
+        for _ in 0..10 {
+            push(&mut queue, &ramp(650));
+        }
+        let counts: Vec<usize> = (0..22).map(|_| take(&mut queue).2.samples).collect();
+        assert_eq!(counts[..21], [vec![160; 20], vec![50]].concat());
     }
 
     /// AS-154: what a bot sends back to back comes out joined and untouched.

@@ -55,7 +55,8 @@ pub struct Worker {
     seats: Vec<Option<Seat>>,
     free: Vec<usize>,
     by_id: HashMap<LegId, usize>,
-    wheel: Vec<Vec<usize>>,
+    /// Legs by the slot of their next beat, with the beat's time.
+    wheel: Vec<Vec<(usize, u64)>>,
     beaten_ms: u64,
     unread: Vec<usize>,
     ports: Arc<Mutex<PortPool>>,
@@ -200,7 +201,7 @@ impl Worker {
         });
         let due_ms = self.emptiest_slot(now_us / 1000);
         self.by_id.insert(leg.id, index);
-        self.wheel[(due_ms % SLOTS) as usize].push(index);
+        self.wheel[(due_ms % SLOTS) as usize].push((index, due_ms));
         self.seats[index] = Some(Seat {
             leg,
             due_ms,
@@ -227,25 +228,27 @@ impl Worker {
         while self.beaten_ms < now_ms {
             self.beaten_ms += 1;
             let slot = (self.beaten_ms % SLOTS) as usize;
-            let due = std::mem::take(&mut self.wheel[slot]);
-            for index in &due {
-                self.beat(*index, now_ms);
+            let mut due = std::mem::take(&mut self.wheel[slot]);
+            for (index, at_ms) in due.drain(..) {
+                if at_ms > now_ms {
+                    self.wheel[slot].push((index, at_ms)); // a later round's
+                } else {
+                    self.beat(index, at_ms, now_ms);
+                }
             }
             if self.wheel[slot].is_empty() {
-                let mut due = due;
-                due.clear();
                 self.wheel[slot] = due; // keeps its memory
             }
         }
     }
 
-    fn beat(&mut self, index: usize, now_ms: u64) {
+    fn beat(&mut self, index: usize, at_ms: u64, now_ms: u64) {
         let Some(seat) = self.seats[index].as_ref() else {
             return;
         };
         let due_ms = seat.due_ms;
-        if seat.wake_ms > now_ms {
-            return; // an entry of a leg that has moved
+        if seat.wake_ms != at_ms {
+            return; // left behind by a leg that is gone
         }
         let now_us = sys::monotonic_us();
         let mut shift_ms = 0;
@@ -268,7 +271,7 @@ impl Worker {
         } else {
             now_ms + CATCH_UP_MS
         };
-        self.wheel[(seat.wake_ms % SLOTS) as usize].push(index);
+        self.wheel[(seat.wake_ms % SLOTS) as usize].push((index, seat.wake_ms));
     }
 
     /// Does something with a leg; a panic ends that leg alone.

@@ -122,11 +122,38 @@ async def listen(socket: ServerConnection, bot: Bot) -> None:
         bot.heard.append(json.loads(text))
 
 
+def mulaw_noise(length: int, seed: int = 1) -> bytes:
+    """µ-law bytes that survive decoding and encoding: 0x7F is a second zero (G.711)."""
+    chance = random.Random(seed)
+    return bytes(
+        chance.choice([byte for byte in range(256) if byte != 0x7F]) for _ in range(length)
+    )
+
+
+def pcm_of(mulaw: bytes) -> bytes:
+    """The samples that G.711 gives these bytes; encoding them gives the bytes again."""
+    return b"".join(struct.pack("<h", _sample(byte)) for byte in mulaw)
+
+
+def _sample(byte: int) -> int:
+    bits = ~byte & 0xFF
+    size = ((((bits & 0x0F) << 3) + 0x84) << ((bits >> 4) & 7)) - 0x84
+    return -size if bits & 0x80 else size
+
+
+def media(pcm: bytes) -> str:
+    """A bot's media message."""
+    return json.dumps({"event": "media", "media": {"payload": base64.b64encode(pcm).decode()}})
+
+
 class Rig:
     """An engine and what stands around it."""
 
     echo = staticmethod(echo)
     listen = staticmethod(listen)
+    media = staticmethod(media)
+    mulaw_noise = staticmethod(mulaw_noise)
+    pcm_of = staticmethod(pcm_of)
 
     def __init__(self, engine: _media.Engine, stack: AsyncExitStack) -> None:
         self.engine = engine
@@ -156,6 +183,10 @@ class Rig:
         async with asyncio.timeout(PATIENCE_S):
             while not condition():  # noqa: ASYNC110 - many sources, none tells
                 await asyncio.sleep(0.005)
+
+    def at_end(self, deed: Callable[[], object]) -> None:
+        """Do something when the test is over."""
+        self._stack.callback(deed)
 
     def all(self, kind: type[T]) -> list[T]:
         return [event for event in self.events if isinstance(event, kind)]
@@ -214,19 +245,6 @@ class Rig:
         leg.open_stream(self.stream(bot.port, **settings))
         await self.until(_media.StreamOpen)
         return phone, leg, bot
-
-
-def mulaw_noise(length: int, seed: int = 1) -> bytes:
-    """µ-law bytes that survive decoding and encoding: 0x7F is a second zero (G.711)."""
-    chance = random.Random(seed)
-    return bytes(
-        chance.choice([byte for byte in range(256) if byte != 0x7F]) for _ in range(length)
-    )
-
-
-def media(pcm: bytes) -> str:
-    """A bot's media message."""
-    return json.dumps({"event": "media", "media": {"payload": base64.b64encode(pcm).decode()}})
 
 
 def make_engine(**settings: Any) -> _media.Engine:
