@@ -83,7 +83,7 @@ def test_templates_see_the_call_its_headers_and_the_bare_digits() -> None:
     context = make_context()
     context.type_ahead("7")
     context.stream_sid = STREAM
-    text = "{AccountSid} {X-Plan} {digits} {StreamSid} {CurrentTime}"
+    text = "{AccountSid} {x-PLAN} {digits} {StreamSid} {CurrentTime}"
     assert context.text(text, 1000) == "greenleaf1 gold 7 9f27 2027-02-16 15:56:26"
     assert context.url("ws://h/{From}", 0) == "ws://h/%2B919876500001"
 

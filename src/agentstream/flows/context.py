@@ -8,7 +8,7 @@ from agentstream.calls.causes import Cause, Party
 from agentstream.calls.events import Event, RecordingFinished, StreamFinished
 from agentstream.calls.record import CallSetup
 from agentstream.calls.reports import StreamOutcome
-from agentstream.flows.template import render, render_path, render_url
+from agentstream.flows.template import key, render, render_path, render_url
 
 INDIAN_TIME: Final = timezone(timedelta(hours=5, minutes=30))  # PT-10
 NO_TIME: Final = "1970-01-01 05:30:00"  # PT-10: EndTime, as long as the call lasts
@@ -121,7 +121,7 @@ class Context:
 
     def _variables(self, now_ms: int) -> dict[str, str]:
         return {
-            **dict(self.setup.variables),
+            **{key(name): value for name, value in self.setup.variables},
             **dict(self.parameters(now_ms)),
             "digits": self.digits,
             "AccountSid": self.setup.account_sid,
