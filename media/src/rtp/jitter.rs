@@ -26,8 +26,9 @@ const SHRINK_AFTER: usize = 50;
 const HYSTERESIS_US: i64 = 3_000;
 /// Beats between two looks at the spread.
 const REVIEW_BEATS: u32 = 10;
-/// Beats between two drops of sound that is not quiet.
+/// Beats between two drops of sound that is not quiet; and when packets wait longer than they ever may.
 const DROP_PAUSE_BEATS: u32 = 10;
+const URGENT_PAUSE_BEATS: u32 = 2;
 /// After so many ticks of silence or concealment a late packet begins a new talk spurt.
 const IDLE_TICKS: i64 = 800;
 /// So many packets in a row, all late: it is our clock that is wrong.
@@ -95,6 +96,8 @@ pub(super) struct JitterBuffer {
     late_run: u32,
     /// Frames to insert (positive) or to drop (negative).
     plan: i64,
+    /// Packets wait longer than the configured most.
+    is_too_deep: bool,
     counters: Counters,
 }
 
@@ -114,6 +117,7 @@ impl JitterBuffer {
             hold_until_us: 0,
             late_run: 0,
             plan: 0,
+            is_too_deep: false,
             counters: Counters::default(),
         }
     }
@@ -237,7 +241,12 @@ impl JitterBuffer {
 
     /// Whether a frame of sound may be dropped now: always when it is quiet, now and then when it is not.
     pub(super) fn may_drop(&self, is_quiet: bool) -> bool {
-        let is_rested = self.beat.count() % DROP_PAUSE_BEATS == 0;
+        let pause = if self.is_too_deep {
+            URGENT_PAUSE_BEATS
+        } else {
+            DROP_PAUSE_BEATS
+        };
+        let is_rested = self.beat.count() % pause == 0;
         self.plan < 0 && (is_quiet || is_rested)
     }
 
@@ -309,7 +318,12 @@ impl JitterBuffer {
             return self.forget_the_unheard();
         };
         let beats = (timestamp - (self.cursor - ready_ticks)).div_euclid(FRAME_TICKS);
-        let need_us = next_us as i64 + beats * FRAME_US;
+        // While the first packet is held back, the beats do not count.
+        let held = self
+            .hold_until_us
+            .saturating_sub(next_us)
+            .div_ceil(FRAME_US as u64) as i64;
+        let need_us = next_us as i64 + (held + beats) * FRAME_US;
         self.spread.record(need_us - arrival_us as i64);
     }
 
@@ -431,11 +445,13 @@ impl JitterBuffer {
         };
         let room = (self.most_us - median_us) / FRAME_US;
         let spare_us = low_us - self.least_us - HYSTERESIS_US;
-        self.plan = if low_us < self.least_us {
+        let over_us = median_us - self.most_us;
+        self.is_too_deep = over_us > 0;
+        self.plan = if self.is_too_deep {
+            -(over_us + FRAME_US - 1) / FRAME_US
+        } else if low_us < self.least_us {
             let short = (self.least_us - low_us + FRAME_US - 1) / FRAME_US;
             short.min(room).max(0)
-        } else if median_us > self.most_us {
-            -1
         } else if self.spread.count() >= SHRINK_AFTER && spare_us >= FRAME_US {
             -(spare_us / FRAME_US)
         } else {

@@ -16,7 +16,7 @@ pub struct ReceiverConfig {
     pub jitter_min_ms: u32,
     /// Most delay of the jitter buffer, up to 1000 ms.
     pub jitter_max_ms: u32,
-    /// Listen for DTMF tones in the audio too.
+    /// Listen for DTMF tones in the audio, until the far end sends its first telephone event.
     pub inband_dtmf: bool,
 }
 
@@ -93,6 +93,8 @@ pub struct Receiver {
     /// Ticks of the stream during which a key was down.
     muted: Range<i64>,
     tones: Option<ToneDetector>,
+    /// The far end sends keys as events: what sounds like one is its echo, or a leak.
+    has_events: bool,
     heard: Vec<DigitHeard>,
     digits: Vec<Digit>,
     config: ReceiverConfig,
@@ -110,6 +112,7 @@ impl Receiver {
             events: EventReader::default(),
             muted: 0..0,
             tones: config.inband_dtmf.then(|| ToneDetector::new(8_000)),
+            has_events: false,
             heard: Vec::new(),
             digits: Vec::new(),
             config,
@@ -225,6 +228,7 @@ impl Receiver {
             Kind::Other => Verdict::Unknown,
             Kind::Event => {
                 if self.events.packet(packet, arrival_us, &mut self.digits) {
+                    self.has_events = true;
                     let until = self
                         .events
                         .ended_ticks()
@@ -290,6 +294,9 @@ impl Receiver {
     fn listen(&mut self, pcm: &[i16]) {
         if let Some(tones) = &mut self.tones {
             tones.process(pcm, &mut self.heard);
+            if self.has_events {
+                self.heard.clear();
+            }
             self.digits.extend(self.heard.drain(..).map(|heard| Digit {
                 digit: heard.digit,
                 duration_ms: heard.duration_ms,
