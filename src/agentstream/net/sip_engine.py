@@ -43,7 +43,7 @@ from agentstream.sip.traffic import (
 
 log = logging.getLogger(__name__)
 
-__all__ = ["Listener", "SipConfig", "SipEngine", "TlsFiles"]
+__all__ = ["Listener", "SipConfig", "SipEngine", "TlsFiles", "Trace"]
 
 Direction = Literal["in", "out"]
 Trace = Callable[[Direction, bytes, str], None]  # every message; the text is "udp:192.0.2.1:5060"

@@ -1,5 +1,6 @@
 """A product of one thought: answer every call with the same SDP. For tests of SIP engines."""
 
+import asyncio
 from collections import Counter
 
 from agentstream.sip.reports import Accepted, Ended, Invited, MediaOffered, Report, SipCallRef
@@ -30,11 +31,13 @@ class Answering:
         self.reports: list[Report] = []  # the first `keep` of them
         self.counts: Counter[str] = Counter()
         self.refs: list[SipCallRef] = []
+        self._news = asyncio.Event()
         engine.on_report(self.receive)
 
     def receive(self, report: Report) -> None:
         """Take a report of the engine."""
         self.counts[type(report).__name__] += 1
+        self._news.set()
         if len(self.reports) < self._keep:
             self.reports.append(report)
         match report:
@@ -49,6 +52,13 @@ class Answering:
                 self._engine.answer_media(ref, self.sdp(ref, 2))
             case _:
                 pass
+
+    async def told(self, kind: str, times: int, timeout_ms: int = 20_000) -> None:
+        """Wait until so many reports of this kind have come."""
+        async with asyncio.timeout(timeout_ms / 1000):
+            while self.counts[kind] < times:
+                self._news.clear()
+                await self._news.wait()
 
     def sdp(self, ref: SipCallRef, version: int = 1) -> str:
         """Return the SDP that this product always says."""
