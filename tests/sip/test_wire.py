@@ -69,6 +69,8 @@ def test_leading_line_breaks_and_trailing_bytes_are_dropped() -> None:
         (b"X: \0", "control character", 400),
         (b"X: a\rb", "control character", 400),
         (b"X: a\nb: c", "control character", 400),
+        (b'Subject: "\\\r"', "control character", 400),
+        (b'Subject: "\\\n"', "control character", 400),
         (b"X: \x7f", "control character", 400),
         (b"X: " + b"y" * 9_000, "line too long", 513),
         (b"\r\n".join([b"X: y"] * 130), "too many headers", 513),

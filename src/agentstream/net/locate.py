@@ -1,0 +1,169 @@
+"""Where a SIP request goes: RFC 3263 (NAPTR, SRV, addresses), its order decided without a socket.
+
+transport and address known      nothing to ask
+port known                       addresses
+transport known                  SRV, else addresses and the default port
+only a name                      NAPTR, else SRV of each transport, else addresses, UDP, 5060
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from agentstream.net.dns import DnsError
+from agentstream.sip.flow import DEFAULT_PORTS, Hop, TransportName
+
+HOP_LIMIT = 16  # servers tried for one request; a larger zone file would only delay the failure
+PREFERENCE: tuple[TransportName, ...] = ("udp", "tcp", "tls")
+
+_SRV_PREFIX: dict[TransportName, str] = {
+    "udp": "_sip._udp.",
+    "tcp": "_sip._tcp.",
+    "tls": "_sips._tcp.",
+}
+# RFC 3263 §4.1: what a NAPTR record's service field promises.
+_SERVICES: dict[str, TransportName] = {"SIP+D2U": "udp", "SIP+D2T": "tcp", "SIPS+D2T": "tls"}
+
+Draw = Callable[[int], int]  # a whole number from 0 to the given one, both included
+
+
+@dataclass(frozen=True, slots=True)
+class Srv:
+    """One SRV record (RFC 2782). `target` "" says that the service is not there at all."""
+
+    priority: int
+    weight: int
+    port: int
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Naptr:
+    """One NAPTR record (RFC 3403)."""
+
+    order: int
+    preference: int
+    flags: str
+    service: str
+    replacement: str
+
+
+class SipDns(Protocol):
+    """Asks the questions. No such record is an empty answer; no answer at all is a DnsError."""
+
+    async def naptr(self, name: str) -> tuple[Naptr, ...]:
+        """Return the NAPTR records of a name."""
+
+    async def srv(self, name: str) -> tuple[Srv, ...]:
+        """Return the SRV records of a name."""
+
+    async def addresses(self, name: str) -> tuple[str, ...]:
+        """Return the addresses of a name, best first; raises DnsError when there is none."""
+
+
+class Locator:
+    """Turns a hop into the numeric hops to try, in order. `transports`: those that we can speak."""
+
+    def __init__(
+        self, dns: SipDns, draw: Draw, transports: Sequence[TransportName] = PREFERENCE
+    ) -> None:
+        self._dns = dns
+        self._draw = draw
+        self._transports = transports
+
+    async def __call__(self, hop: Hop) -> tuple[Hop, ...]:
+        """Return at least one hop. Raises DnsError when the name leads nowhere."""
+        if hop.is_numeric:
+            return (hop.settled(),)
+        if hop.port:
+            return await self._at_addresses(hop.host, hop.settled())
+        for transport, records in await self._services(hop):
+            servers = in_srv_order(records, self._draw)
+            if servers:
+                return await self._at_servers(hop, transport, servers)
+        return await self._at_addresses(hop.host, hop.settled())
+
+    async def _services(self, hop: Hop) -> list[tuple[TransportName, tuple[Srv, ...]]]:
+        """Return SRV answers, the best transport first; empty when the name has none."""
+        if hop.transport:
+            asked = [(hop.transport, _SRV_PREFIX[hop.transport] + hop.host)]
+        else:
+            asked = in_naptr_order(await self._naptr(hop.host), self._transports) or [
+                (transport, _SRV_PREFIX[transport] + hop.host) for transport in self._transports
+            ]
+        found = []
+        for transport, name in asked:
+            records = await self._srv(name)
+            if records:
+                found.append((transport, records))
+        if found and not any(record.target for _, records in found for record in records):
+            raise DnsError(f"{hop.host} says that it offers no SIP")
+        return found
+
+    async def _at_servers(
+        self, hop: Hop, transport: TransportName, servers: list[Srv]
+    ) -> tuple[Hop, ...]:
+        hops: list[Hop] = []
+        error: DnsError | None = None
+        for server in servers[:HOP_LIMIT]:
+            # RFC 5922 §4: the certificate is for the name that was asked for, not for the target.
+            name = (hop.tls_name or hop.host) if transport == "tls" else ""
+            try:
+                goal = Hop(transport, server.target, server.port, name)
+                hops += await self._at_addresses(server.target, goal)
+            except DnsError as failed:
+                error = failed
+        if not hops:
+            raise error or DnsError(f"{hop.host} has no server")
+        return tuple(dict.fromkeys(hops))[:HOP_LIMIT]
+
+    async def _at_addresses(self, name: str, hop: Hop) -> tuple[Hop, ...]:
+        transport: TransportName = hop.transport or "udp"
+        tls_name = (hop.tls_name or name) if transport == "tls" else ""
+        port = hop.port or DEFAULT_PORTS[transport]
+        addresses = await self._dns.addresses(name)
+        return tuple(Hop(transport, address, port, tls_name) for address in addresses[:HOP_LIMIT])
+
+    async def _naptr(self, name: str) -> tuple[Naptr, ...]:
+        try:
+            return await self._dns.naptr(name)
+        except DnsError:
+            return ()  # many resolvers do not pass NAPTR on; the name may still have addresses
+
+    async def _srv(self, name: str) -> tuple[Srv, ...]:
+        try:
+            return await self._dns.srv(name)
+        except DnsError:
+            return ()
+
+
+def in_naptr_order(
+    records: Iterable[Naptr], transports: Sequence[TransportName]
+) -> list[tuple[TransportName, str]]:
+    """Return the transports that we speak with their SRV names, best first (RFC 3263 §4.1)."""
+    found = []
+    for record in sorted(records, key=lambda one: (one.order, one.preference)):
+        transport = _SERVICES.get(record.service.upper())
+        if transport is None or transport not in transports:
+            continue
+        if record.flags.lower() == "s" and record.replacement:
+            found.append((transport, record.replacement))
+    return found
+
+
+def in_srv_order(records: Iterable[Srv], draw: Draw) -> list[Srv]:
+    """Return the servers by priority, weighted by chance inside one priority (RFC 2782)."""
+    waiting = [record for record in records if record.target]
+    ordered = []
+    # Those of weight 0 stand first, so that they are drawn only when the draw is 0.
+    waiting.sort(key=lambda one: (one.priority, one.weight > 0))
+    while waiting:
+        same = [one for one in waiting if one.priority == waiting[0].priority]
+        drawn = draw(sum(one.weight for one in same))
+        for record in same:
+            drawn -= record.weight
+            if drawn <= 0:
+                break
+        ordered.append(record)
+        waiting.remove(record)
+    return ordered
