@@ -5,6 +5,7 @@ Defaults follow the newest documents, but `media_format` looks as it was capture
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Final, Literal, get_args, get_type_hints
 
 from agentstream.base.errors import ConfigError
@@ -65,7 +66,7 @@ class WireProfile:
         preset = rest.pop("preset", "default")
         if not isinstance(preset, str) or preset not in PRESETS:
             raise ConfigError(f"preset: {preset!r} is none of {', '.join(PRESETS)}")
-        hints = get_type_hints(cls)
+        hints = _hints()
         unknown = sorted(set(rest) - set(hints))
         if unknown:
             raise ConfigError(f"{unknown[0]}: there is no such setting of a bot")
@@ -84,7 +85,7 @@ class WireProfile:
             raise ConfigError(f"preset: {preset!r} is none of {', '.join(PRESETS)}")
         if not texts:
             return base
-        hints = get_type_hints(WireProfile)
+        hints = _hints()
         values = {name: _read(text, hints.get(name)) for name, text in texts.items()}
         checked = WireProfile.from_mapping(values)
         return replace(base, **{name: getattr(checked, name) for name in values})
@@ -97,6 +98,11 @@ PRESETS: Final[dict[str, WireProfile]] = {
 }
 
 _LOWEST: Final = {"max_seconds": 1, "connect_timeout_ms": 1, "resolver_timeout_ms": 1}
+
+
+@cache  # every call asks, and working it out takes as long as reading an INVITE
+def _hints() -> Mapping[str, Any]:
+    return get_type_hints(WireProfile)
 
 
 def _check(name: str, value: object, kind: Any) -> object:  # noqa: ANN401 - a type, as typing gives it
