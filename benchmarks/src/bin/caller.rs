@@ -16,7 +16,7 @@ use agentstream_bench::control::{say, CpuMeter};
 use agentstream_bench::rtp::RtpBank;
 use agentstream_bench::samples::Samples;
 use agentstream_bench::sip::{Progress, SipCaller};
-use agentstream_bench::sys::raise_file_limit;
+use agentstream_bench::sys::{raise_file_limit, run_first};
 use serde_json::{json, Value};
 
 const HOST: &str = "127.0.0.1";
@@ -30,6 +30,7 @@ const FAREWELL_BEATS: u64 = 34_000;
 fn main() {
     let args = Args::read();
     raise_file_limit();
+    run_first();
     match args.get("mode", "calls".to_owned()).as_str() {
         "calls" => calls(&args),
         "setups" => setups(&args),
