@@ -38,6 +38,11 @@ def token_hash(secret: bytes, token: str) -> str:
     return hmac.new(secret, token.encode(), hashlib.sha256).hexdigest()
 
 
+def operator_token(secret: bytes) -> str:
+    """Return the token by which whoever can read this server's secret may ask for every account."""
+    return token_hash(secret, "operator of this server")
+
+
 def is_token(secret: bytes, token: str, hashed: str) -> bool:
     """Whether the token has this hash; takes the same time wherever the two differ."""
     return hmac.compare_digest(token_hash(secret, token), hashed)

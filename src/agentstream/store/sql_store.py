@@ -6,7 +6,7 @@ from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.ids import RandomTokens, Tokens
 from agentstream.store import revisions
 from agentstream.store.database import BUSY_TIMEOUT_MS, Database, open_database
-from agentstream.store.key_hash import load_secret
+from agentstream.store.key_hash import load_secret, operator_token
 from agentstream.store.sql_accounts import SqlAccounts
 from agentstream.store.sql_calls import SqlCalls
 from agentstream.store.sql_flows import SqlFlows
@@ -30,6 +30,7 @@ class SqlStore:
     ) -> None:
         clock, tokens = clock or SystemClock(), tokens or RandomTokens()
         self._database = database
+        self.operator_token = operator_token(secret)
         self.accounts = SqlAccounts(database, secret, clock, tokens)
         self.numbers = SqlNumbers(database, clock, country_code)
         self.flows = SqlFlows(database, clock, tokens)

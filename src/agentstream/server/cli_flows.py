@@ -1,0 +1,238 @@
+"""Commands on flows and numbers: what calls do, and which number rings which flow."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agentstream.base.errors import CommandError
+from agentstream.flows.document import DocumentError, FlowDocument, parse
+from agentstream.server.cli_common import (
+    AccountOption,
+    JsonOption,
+    chosen_account,
+    commands,
+    configuration,
+    examples,
+    opened,
+    print_json,
+    print_rows,
+    run,
+)
+from agentstream.store.sql_store import SqlStore
+from agentstream.store.values import Account, Flow
+
+flows = commands("What calls do: documents of applets, in versions.")
+numbers = commands("Which number rings which flow.")
+
+_NO_PHONE = "a number, or * for every other one"
+
+
+@flows.command(
+    "apply",
+    epilog=examples(
+        "agentstream flows apply support.yaml --publish",
+        "agentstream flows apply support.yaml --draft",
+        "cat support.json | agentstream flows apply -",
+    ),
+)
+def apply_flow(
+    context: typer.Context,
+    file: Annotated[str, typer.Argument(help="The document, YAML or JSON; - is standard input.")],
+    publish: Annotated[bool, typer.Option("--publish", help="Let calls enter it.")] = False,
+    draft: Annotated[
+        bool, typer.Option("--draft", help="Keep it from calls, even if the flow is published.")
+    ] = False,
+    account: AccountOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Check a flow document and keep it as the newest version of its flow.
+
+    An edit of a published flow takes effect on the next call, unless --draft is given.
+    """
+    if publish and draft:
+        raise CommandError("--publish and --draft exclude each other")
+    text = _text(file)
+    document = _checked(file, text)
+    wish = True if publish else False if draft else None
+
+    async def job() -> Flow:
+        async with opened(configuration(context)) as store:
+            owner = await chosen_account(store, account)
+            return await store.flows.apply(owner.sid, document.name, text, wish)
+
+    flow = run(job())
+    if as_json:
+        print_json(asdict(flow))
+        return
+    is_live = flow.published_version == flow.latest_version
+    state = "published" if is_live else "draft, calls do not enter it yet"
+    typer.echo(f"flow {flow.name}: version {flow.latest_version}, {state}")
+
+
+@flows.command("list", epilog=examples("agentstream flows list", "agentstream flows list --json"))
+def list_flows(
+    context: typer.Context, account: AccountOption = "", as_json: JsonOption = False
+) -> None:
+    """Show the flows and which of their versions calls enter."""
+
+    async def job() -> list[Flow]:
+        async with opened(configuration(context)) as store:
+            owner = await chosen_account(store, account) if account else None
+            return list(await store.flows.list(owner.sid if owner else None))
+
+    rows = [
+        {
+            "name": flow.name,
+            "published": flow.published_version,
+            "latest": flow.latest_version,
+            "account": flow.account_sid,
+            "sid": flow.sid,
+        }
+        for flow in run(job())
+    ]
+    empty = "no flow yet: agentstream flows apply FILE --publish"
+    print_rows(("name", "published", "latest", "account", "sid"), rows, as_json, empty)
+
+
+@flows.command(
+    "publish",
+    epilog=examples(
+        "agentstream flows publish support", "agentstream flows publish support --version 3"
+    ),
+)
+def publish_flow(
+    context: typer.Context,
+    flow: Annotated[str, typer.Argument(help="The flow's name or sid.")],
+    version: Annotated[
+        int | None, typer.Option(help="Which version; the latest if not given.")
+    ] = None,
+    account: AccountOption = "",
+) -> None:
+    """Let calls enter a version of a flow: the latest, or an older one again."""
+
+    async def job() -> Flow:
+        async with opened(configuration(context)) as store:
+            owner = await chosen_account(store, account)
+            found = await _flow(store, owner, flow)
+            kept = await store.flows.version(found.sid, version)
+            if kept is not None:
+                _checked(found.name, kept.document)
+            return await store.flows.publish(found.sid, version)
+
+    done = run(job())
+    typer.echo(f"flow {done.name}: version {done.published_version} is published")
+
+
+@flows.command("show", epilog=examples("agentstream flows show support > support.yaml"))
+def show_flow(
+    context: typer.Context,
+    flow: Annotated[str, typer.Argument(help="The flow's name or sid.")],
+    version: Annotated[
+        int | None, typer.Option(help="Which version; the latest if not given.")
+    ] = None,
+    account: AccountOption = "",
+) -> None:
+    """Print a flow's document as it was applied."""
+
+    async def job() -> str:
+        async with opened(configuration(context)) as store:
+            found = await _flow(store, await chosen_account(store, account), flow)
+            kept = await store.flows.version(found.sid, version)
+            if kept is None:
+                raise CommandError(f"flow {found.name} has no version {version}")
+            return kept.document
+
+    typer.echo(run(job()), nl=False)
+
+
+@numbers.command(
+    "assign",
+    epilog=examples(
+        "agentstream numbers assign +918040000002 support", "agentstream numbers assign '*' support"
+    ),
+)
+def assign_number(
+    context: typer.Context,
+    number: Annotated[str, typer.Argument(help=f"What is dialled: {_NO_PHONE}.")],
+    flow: Annotated[str, typer.Argument(help="The flow's name or sid.")],
+    account: AccountOption = "",
+) -> None:
+    """Let a number ring a flow, from the next call on."""
+
+    async def job() -> tuple[str, Flow]:
+        async with opened(configuration(context)) as store:
+            owner = await chosen_account(store, account)
+            found = await _flow(store, owner, flow)
+            kept = await store.numbers.assign(number, owner.sid, found.sid)
+            return kept.number, found
+
+    plain, found = run(job())
+    hint = "" if found.published_version else " (a draft: publish it, or the number is refused)"
+    typer.echo(f"{plain} rings flow {found.name}{hint}")
+
+
+@numbers.command("release", epilog=examples("agentstream numbers release +918040000002"))
+def release_number(
+    context: typer.Context, number: Annotated[str, typer.Argument(help="The number.")]
+) -> None:
+    """Forget a number; calls to it are refused."""
+
+    async def job() -> None:
+        async with opened(configuration(context)) as store:
+            await store.numbers.release(number)
+
+    run(job())
+    typer.echo(f"{number} rings nothing now")
+
+
+@numbers.command("list", epilog=examples("agentstream numbers list"))
+def list_numbers(
+    context: typer.Context, account: AccountOption = "", as_json: JsonOption = False
+) -> None:
+    """Show the numbers and the flows that they ring."""
+
+    async def job() -> list[dict[str, object]]:
+        async with opened(configuration(context)) as store:
+            owner = await chosen_account(store, account) if account else None
+            names = {flow.sid: flow for flow in await store.flows.list()}
+            return [
+                {
+                    "number": each.number,
+                    "flow": names[each.flow_sid].name if each.flow_sid in names else None,
+                    "account": each.account_sid,
+                    "flow_sid": each.flow_sid,
+                }
+                for each in await store.numbers.list(owner.sid if owner else None)
+            ]
+
+    empty = "no number yet: agentstream numbers assign NUMBER FLOW"
+    print_rows(("number", "flow", "account"), run(job()), as_json, empty)
+
+
+async def _flow(store: SqlStore, owner: Account, name: str) -> Flow:
+    flow = await store.flows.find(owner.sid, name)
+    if flow is None:
+        raise CommandError(f"account {owner.sid} has no flow {name}")
+    return flow
+
+
+def _text(file: str) -> str:
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise CommandError(f"{file}: {why}") from error
+
+
+def _checked(file: str, text: str) -> FlowDocument:
+    try:
+        document = parse(text)
+    except DocumentError as error:
+        lines = (f"{file}: {problem}" for problem in error.problems)
+        raise CommandError("\n".join(lines)) from error
+    for warning in document.warnings:
+        typer.echo(f"warning: {file}: {warning}", err=True)
+    return document

@@ -1,0 +1,99 @@
+"""The first run: an account, its key, and a flow that answers, so that a phone can call."""
+
+import socket
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from agentstream.server.config import Config, Listener
+from agentstream.store.protocols import Store
+from agentstream.store.values import NewKey
+
+ACCOUNT_SID = "main"
+NUMBER = "1000"
+FLOW = """\
+# Answers, speaks and hangs up. Put your bot in its place:
+#   talk: {type: voicebot, url: "wss://bots.example.net/ws?sample-rate=8000", next: bye}
+version: 1
+name: hello
+start: welcome
+applets:
+  welcome:
+    type: greeting
+    text: "Hello. This is AgentStream. Your server works. Now put your bot in my place. Goodbye."
+    next: bye
+  bye:
+    type: hangup
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRun:
+    """What was made."""
+
+    key: NewKey
+    number: str
+
+
+async def prepare(store: Store) -> FirstRun | None:
+    """Make what a first call needs, if there is no account yet; None when there is one."""
+    if await store.accounts.list():
+        return None
+    account = await store.accounts.create("Main", sid=ACCOUNT_SID)
+    flow = await store.flows.apply(account.sid, "hello", FLOW, publish=True)
+    number = await store.numbers.assign(NUMBER, account.sid, flow.sid)
+    return FirstRun(await store.accounts.create_key(account.sid, "first run"), number.number)
+
+
+def show(first: FirstRun, config: Config, console: Console) -> None:
+    """Print the credentials, once, and what to point where."""
+    key = Table.grid(padding=(0, 2))
+    key.add_row("Account sid", first.key.account_sid)
+    key.add_row("API key", first.key.key)
+    key.add_row("API token", first.key.token)
+    console.print(Panel(key, title="Your account: the token is shown only now", expand=False))
+    show_addresses(first.number, config, console)
+    console.print(
+        "Your own bot: write a flow (its first lines show how) and let the number ring it:\n"
+        "  agentstream flows apply flow.yaml --publish\n"
+        f"  agentstream numbers assign {first.number} NAME\n"
+        "Without a phone: agentstream call wss://bots.example.net/ws --text 'Hello'\n"
+        "Watch: agentstream calls tail     Anything wrong? agentstream check",
+        highlight=False,
+    )
+
+
+def show_addresses(number: str, config: Config, console: Console) -> None:
+    """Print where phones, trunks and programs reach this server."""
+    host = config.sip.public_host or _own_address()
+    grid = Table.grid(padding=(0, 2))
+    for listener in config.sip.listeners:
+        grid.add_row("SIP", _uri(number, _reachable(listener, host), listener))
+    grid.add_row("RTP", f"{host}, UDP ports {config.rtp.port_low} to {config.rtp.port_high}")
+    grid.add_row("HTTP", f"http://{_bracketed(config.http.host)}:{config.http.port}")
+    console.print(Panel(grid, title="Point a SIP phone or trunk here", expand=False))
+
+
+def _uri(number: str, host: str, listener: Listener) -> str:
+    transport = "" if listener.transport == "udp" else f";transport={listener.transport}"
+    return f"sip:{number}@{_bracketed(host)}:{listener.port}{transport}"
+
+
+def _reachable(listener: Listener, host: str) -> str:
+    return host if listener.host in {"0.0.0.0", "::"} else listener.host  # noqa: S104  (a comparison)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _own_address() -> str:
+    # Nothing is sent: a connected UDP socket only asks the routing table which address faces out.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"
