@@ -140,8 +140,8 @@ class Endpoint:
         """Answer a request; the bytes are what went out."""
         data = encode(response)
         outputs = transaction.receive(Say(response.status, data), now_ms)
-        if response.status >= 200:
-            transaction.to_tag = response.to_tag
+        if response.status >= 200 and transaction.key[0] == "rfc2543":
+            transaction.to_tag = response.to_tag  # its ACK must carry it
         self._server.perform(transaction, outputs)
         return data
 

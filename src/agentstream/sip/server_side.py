@@ -81,8 +81,8 @@ class ServerSide:
         request.replace_top_via(via.seen_from(flow.remote_host, flow.remote_port))
         if method == "CANCEL":
             self._cancelled(request, known, flow, now_ms)
-        elif request.to_tag:
-            self._inside(request, key, flow, now_ms)
+        elif to_tag := request.to_tag:
+            self._inside(request, to_tag, key, flow, now_ms)
         else:
             self._outside(request, key, flow, now_ms)
 
@@ -114,8 +114,8 @@ class ServerSide:
         else:
             self._refuse(self._screen.response(cancel, 200), flow)
 
-    def _inside(self, request: Request, key: Branch, flow: Flow, now_ms: int) -> None:
-        usage = self._calls.inside(request.call_id, request.to_tag)
+    def _inside(self, request: Request, to_tag: str, key: Branch, flow: Flow, now_ms: int) -> None:
+        usage = self._calls.inside(request.call_id, to_tag)
         if usage is None:
             self._counters["unknown_dialogs"] += 1
             self._refuse(self._screen.response(request, 481), flow)
@@ -124,7 +124,8 @@ class ServerSide:
         if refusal is not None:
             self._refuse(refusal, flow)
             return
-        transaction = self._transactions.open_server(request, key, flow, now_ms)
+        transaction = ServerTransaction(request, key, flow, self._settings.timers, now_ms)
+        self._transactions.add_server(transaction)
         transaction.reply_to = reply_flow(request, flow)
         usage.requested(transaction, request, flow, now_ms)
 
@@ -166,7 +167,7 @@ class ServerSide:
                 refusal.headers.add("Warning", f'399 agentstream "{error}"')
             self._refuse(refusal, flow)
             return
-        self._transactions.add_server(transaction)
+        self._transactions.add_server(transaction, is_new=True)
         transaction.reply_to = reply_flow(request, flow)
         transaction.owner = call
         self._calls.keep(call)
@@ -197,10 +198,10 @@ def reply_flow(message: Request | Response, flow: Flow) -> Flow:
     via = message.top_via
     if via.rport is not None:
         return flow
-    host = via.host.strip("[]")
-    if is_private(host) and not is_private(flow.remote_host):
-        return flow
     port = via.port or 5060
     if port == flow.remote_port:
+        return flow
+    host = via.host.strip("[]")
+    if host != flow.remote_host and is_private(host) and not is_private(flow.remote_host):
         return flow
     return Flow("udp", flow.local_host, flow.local_port, flow.remote_host, port)

@@ -1,7 +1,6 @@
 """Every open transaction of an endpoint: how each is found, and how many there may be."""
 
 from agentstream.sip.client_transaction import ClientTransaction
-from agentstream.sip.flow import Flow
 from agentstream.sip.message import Request, Response
 from agentstream.sip.server_transaction import Branch, ServerTransaction
 from agentstream.sip.settings import SipSettings
@@ -53,19 +52,11 @@ class Transactions:
         known = self._merging.get(_merge_key(request))
         return known is not None and known != key
 
-    def open_server(
-        self, request: Request, key: Branch, flow: Flow, now_ms: int
-    ) -> ServerTransaction:
-        """Keep a new request."""
-        transaction = ServerTransaction(request, key, flow, self._settings.timers, now_ms)
-        self.add_server(transaction)
-        return transaction
-
-    def add_server(self, transaction: ServerTransaction) -> None:
-        """Keep a transaction that was made outside, because it may have come to nothing."""
+    def add_server(self, transaction: ServerTransaction, *, is_new: bool = False) -> None:
+        """Keep the transaction of a request; `is_new`: it makes a call, and may be merged."""
         request, host = transaction.request, transaction.flow.remote_host
         self._servers[transaction.key] = transaction
-        if not request.to_tag:
+        if is_new:
             transaction.merge_key = _merge_key(request)
             self._merging[transaction.merge_key] = transaction.key
         self._per_source[host] = self._per_source.get(host, 0) + 1
