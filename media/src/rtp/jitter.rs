@@ -13,6 +13,7 @@
 //! dropped. On a steady network the first packet waits for the next beat and so do all others: no extra delay.
 
 use super::queue::{Entry, Kind, Queue};
+use super::report::{Arrival, Counters, Step};
 use super::spread::{Beat, Spread, FRAME_US};
 use super::timeline::{Place, Timeline, TICK_US};
 use super::Packet;
@@ -38,45 +39,6 @@ const OVERFLOW_MS: i64 = 500;
 
 /// Nothing was heard yet.
 const UNHEARD: i64 = i64::MIN / 2;
-
-/// What became of a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Arrival {
-    /// It waits; its unwrapped timestamp.
-    Kept(i64),
-    /// It waits, and a stream began anew with it.
-    Restarted(i64),
-    Duplicate,
-    Late,
-    /// Not believed yet.
-    Suspect,
-}
-
-/// What to make next.
-#[derive(Debug)]
-pub(super) enum Step {
-    /// This packet, without its first ticks.
-    Play { entry: Entry, skip_ticks: usize },
-    /// So many ticks whose packets are lost.
-    Missing(usize),
-    /// So many ticks for which nothing was sent.
-    Silence(usize),
-    /// So many ticks about which nothing is known yet.
-    Empty(usize),
-}
-
-/// Counters of the buffer; see `ReceiverStats`.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counters {
-    pub(super) duplicates: u64,
-    pub(super) late: u64,
-    pub(super) reordered: u64,
-    pub(super) lost: u64,
-    pub(super) concealed_ticks: u64,
-    pub(super) dropped_ticks: u64,
-    pub(super) inserted_ticks: u64,
-    pub(super) restarts: u64,
-}
 
 pub(super) struct JitterBuffer {
     least_us: i64,

@@ -11,6 +11,7 @@ pub mod ports;
 mod queue;
 pub mod receiver;
 mod reception;
+mod report;
 pub mod rtcp;
 pub mod sender;
 pub mod source;

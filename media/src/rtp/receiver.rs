@@ -1,8 +1,9 @@
 //! What a leg hears: RTP datagrams in, 20 ms of sound out at every beat.
 
 use super::events::EventReader;
-use super::jitter::{Arrival, JitterBuffer, Step, FRAME_TICKS};
+use super::jitter::{JitterBuffer, FRAME_TICKS};
 use super::queue::{Entry, Kind};
+use super::report::{Arrival, Step};
 use super::voice::Voice;
 use super::{Formats, Packet};
 use crate::audio::tones::{DigitHeard, ToneDetector};
