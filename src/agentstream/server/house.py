@@ -24,7 +24,6 @@ from agentstream.net.egress import Egress
 from agentstream.net.http_client import HttpClient
 from agentstream.net.sip_engine import Listener, SipConfig, SipEngine
 from agentstream.server.config import Config
-from agentstream.sip.signaling import SignalingEngine
 from agentstream.store.call_writer import CallWriter
 from agentstream.store.directory import Directory
 from agentstream.store.prompt_files import PromptFiles
@@ -46,7 +45,7 @@ class Parts:
     directory: Directory[FlowDocument]
     writer: CallWriter
     media: _media.Engine
-    signaling: SignalingEngine
+    signaling: SipEngine
     stream_limits: StreamLimits
     switchboard: Switchboard
     feed: Feed
@@ -56,9 +55,8 @@ class Parts:
 class House:
     """One running node, as an asynchronous context; `parts` are there inside it."""
 
-    def __init__(self, config: Config, signaling: SignalingEngine | None = None) -> None:
+    def __init__(self, config: Config) -> None:
         self.config = config
-        self._signaling = signaling
         self._clock: Clock = SystemClock()
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
@@ -115,7 +113,7 @@ class House:
         files = PromptFiles(config.data_dir / "prompts", config.speech.cache_mb * 1_048_576)
         speech = self._open_speech(files)
         web = self._open_web()
-        signaling = self._signaling or SipEngine(_sip_config(config), clock=self._clock)
+        signaling = SipEngine(_sip_config(config), clock=self._clock)
         stack.push_async_callback(signaling.stop, 2_000)
         feed, limits = Feed(), StreamLimits()
         means = Means(web, speech, files, config.profile(), limits, recordings)

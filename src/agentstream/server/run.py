@@ -1,0 +1,157 @@
+"""`agentstream up`: the node, its HTTP interface, and an orderly end.
+
+SIGTERM, Ctrl-C ─▶ not ready, 503 to new calls ─▶ live calls finish, or the deadline ─▶ the end
+a second signal ─▶ the deadline is now
+"""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from agentstream.api.app import create_app
+from agentstream.api.doors import Doors
+from agentstream.api.live import LiveHub
+from agentstream.base.errors import ConfigError
+from agentstream.hooks.call_records import CallRecords
+from agentstream.hooks.metrics import Facts, Metrics
+from agentstream.server.config import Config, HttpConfig
+from agentstream.server.house import House
+
+log = structlog.get_logger("server")
+
+
+def run(config: Config) -> None:
+    """Serve until told to stop; raises ConfigError for what the operator must change."""
+    uvloop.run(serve(config))
+
+
+async def serve(config: Config, *, started: asyncio.Event | None = None) -> None:
+    """Serve on the running loop; `started` is set once calls and requests are taken."""
+    stop, hurry = asyncio.Event(), asyncio.Event()
+    async with House(config) as house:
+        parts = house.parts
+        hub = LiveHub(parts.feed, config.http.live_subscribers)
+        metrics = Metrics(lambda: _facts(house, hub))
+        parts.feed.subscribe(metrics.hear)
+        parts.feed.subscribe(CallRecords(parts.writer.write).hear)
+        server = _http(create_app(_doors(house, hub, metrics)), config.http)
+        with _signals(stop, hurry):
+            serving = asyncio.create_task(server.serve(), name="http")
+            await server.ready(serving)
+            log.info("up", http=f"{config.http.host}:{config.http.port}")
+            if started is not None:
+                started.set()
+            await stop.wait()
+            await _drain(house, hurry, config.limits.drain_seconds)
+            hub.close()
+            server.should_exit = True
+            await serving
+    log.info("down")
+
+
+async def _drain(house: House, hurry: asyncio.Event, seconds: int) -> None:
+    switchboard = house.parts.switchboard
+    switchboard.start_drain()
+    log.info("draining", live_calls=switchboard.live_calls, deadline_s=seconds)
+    draining = asyncio.create_task(house.drain(seconds * 1_000), name="drain")
+    hurrying = asyncio.create_task(hurry.wait(), name="hurry")
+    await asyncio.wait([draining, hurrying], return_when=asyncio.FIRST_COMPLETED)
+    hurrying.cancel()
+    if not draining.done():
+        draining.cancel()
+        await house.drain(0)
+
+
+def _doors(house: House, hub: LiveHub, metrics: Metrics) -> Doors:
+    parts = house.parts
+    return Doors(
+        accounts=parts.store.accounts,
+        live=hub,
+        why_not_ready=lambda: _why_not_ready(house),
+        metrics=metrics.render,
+        active_streams=parts.stream_limits.count,
+        operator_token=parts.store.operator_token,
+    )
+
+
+def _why_not_ready(house: House) -> str:
+    parts = house.parts
+    if parts.switchboard.is_draining:
+        return "draining: live calls finish, no new call is taken"
+    if parts.media.free_ports() == 0:
+        return "every RTP port is in use"
+    return ""
+
+
+def _facts(house: House, hub: LiveHub) -> Facts:
+    parts = house.parts
+    board, rows = parts.switchboard, parts.writer.counts
+    return Facts(
+        calls=board.live_calls,
+        streams=parts.stream_limits.total,
+        is_draining=board.is_draining,
+        invites={"admitted": board.counts.admitted, **board.counts.refused},
+        streams_throttled=parts.stream_limits.refused,
+        rtp_ports_free=parts.media.free_ports(),
+        engine=parts.media.stats().as_dict(),
+        rows_waiting=parts.writer.waiting,
+        rows_written=rows.written,
+        rows_refused=rows.refused,
+        rows_lost=rows.lost,
+        watchers=hub.watchers,
+        sip=parts.signaling.counters,
+    )
+
+
+def _http(app: FastAPI, wanted: HttpConfig) -> "_Http":
+    return _Http(
+        uvicorn.Config(
+            app,
+            host=wanted.host,
+            port=wanted.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=5,
+            limit_concurrency=1_000,
+        )
+    )
+
+
+class _Http(uvicorn.Server):
+    """uvicorn on our loop; signals are ours, and a taken port is a ConfigError."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+    async def ready(self, serving: "asyncio.Task[None]") -> None:
+        """Wait until requests are taken."""
+        while not self.started:
+            if serving.done():
+                raise ConfigError(f"http: port {self.config.port} cannot be bound")
+            await asyncio.sleep(0.01)
+
+
+@contextmanager
+def _signals(stop: asyncio.Event, hurry: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+
+    def told() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
