@@ -261,6 +261,30 @@ def test_any_text_gives_a_value_or_a_peer_error(text: str, parse: Callable[[str]
         parse(text)
 
 
+VIA_PARTS = st.lists(
+    st.sampled_from(
+        [
+            ";branch=z9hG4bK1",
+            ";rport",
+            ";rport=5060",
+            ";received=192.0.2.1",
+            ";x",
+            ":5060",
+            ":99999",
+            " ",
+            ",",
+        ]
+    ),
+    max_size=5,
+)
+
+
+@given(VIA_PARTS)
+def test_a_hop_is_checked_as_it_is_parsed(parts: list[str]) -> None:
+    text = "SIP/2.0/UDP a.example" + "".join(parts)
+    assert is_refused(check_vias, text) == is_refused(lambda text: parse_via_list([text]), text)
+
+
 @given(NOISE)
 def test_the_checks_refuse_exactly_what_the_parsers_refuse(text: str) -> None:
     pairs: list[tuple[Callable[[str], object], Callable[[str], object]]] = [

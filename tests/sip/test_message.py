@@ -161,6 +161,7 @@ def test_a_response_echoes_what_rfc_3261_8_2_6_2_says() -> None:
         ("<sip:b@c>;tag=x", "<sip:b@c>;tag=x"),
         ("sip:b@c;y=1", "<sip:b@c>;y=1;tag=ours"),
         ('"B" <sip:b@c>', '"B" <sip:b@c>;tag=ours'),
+        ("<sip:b@c>;y=1", "<sip:b@c>;y=1;tag=ours"),
     ],
 )
 def test_a_tag_is_added_once_and_never_to_the_uri(to: str, answered: str) -> None:
@@ -179,9 +180,9 @@ def test_a_broken_request_is_answered_with_what_is_wrong() -> None:
 
 
 def test_a_broken_to_goes_back_as_it_came() -> None:
-    answer = BadRequestError("malformed address", 400, invite(to='"B <sip:b@c>')).response("ours")
+    answer = BadRequestError("malformed address", 400, invite(to='"B <sip:b@c>;x')).response("ours")
     assert answer is not None
-    assert answer.headers.get("To") == '"B <sip:b@c>'
+    assert answer.headers.get("To") == '"B <sip:b@c>;x'
 
 
 def test_a_broken_ack_and_a_request_without_cseq_are_not_answered() -> None:

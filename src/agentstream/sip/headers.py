@@ -23,6 +23,14 @@ _VIA = re.compile(
     r"([A-Za-z0-9\-._]+|\[[0-9A-Fa-f:.]+\])[ \t]*(?::[ \t]*([0-9]{1,5}))?"
     rf"({_PARAMS})[ \t]*(?:,|\Z)"
 )
+# What nearly every hop looks like: settled by the pattern alone, as no name can be there twice.
+_BRANCH = r";branch=[A-Za-z0-9\-._]+"
+_RECEIVED = r"(?:;received=[0-9.]+)?"
+_RPORT = r"(?:;rport(?:=[0-9]+)?)?"
+_USUAL_VIA = re.compile(
+    r"SIP/2\.0/[A-Z]+ [A-Za-z0-9\-.]+(?::[0-9]{1,4})?"
+    rf"(?:{_BRANCH}{_RECEIVED}{_RPORT}|{_RPORT}{_RECEIVED}{_BRANCH})"
+)
 # The display name is a quoted string, or words; inside its quotes "<" is a letter like others.
 _NAME_ADDR = re.compile(
     rf"[ \t]*(?:(?:({_QUOTED})[ \t]*|([A-Za-z0-9\-.!%*_+`'~ \t\x80-\U0010ffff]*+))"
@@ -204,6 +212,8 @@ def parse_name_addr_list(values: Iterable[str]) -> list[NameAddr]:
 
 def check_vias(text: str) -> None:
     """Refuse what `parse_via_list` would refuse, without making values."""
+    if _USUAL_VIA.fullmatch(text) is not None:
+        return
     end = 0
     while True:
         match = _VIA.match(text, end)

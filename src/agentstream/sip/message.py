@@ -270,7 +270,9 @@ def respond(
     if to_tag:
         for index, (name, value) in enumerate(items):
             if name == "To":
-                if not parse_name_addr(value).tag:
+                if value[-1:] == ">":  # no parameter follows the address
+                    items[index] = ("To", f"{value};tag={to_tag}")
+                elif not parse_name_addr(value).tag:
                     items[index] = ("To", f"{_bracketed(value)};tag={to_tag}")
                 break
     return Response(status, reason or REASONS.get(status, "Unknown"), Headers.trusted(items))

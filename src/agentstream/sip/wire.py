@@ -51,8 +51,13 @@ _LENGTH = re.compile(
 )
 _MANDATORY = frozenset(("Via", "From", "To", "Call-ID", "CSeq"))
 _ONCE = frozenset(
-    ("Call-ID", "CSeq", "From", "To", "Max-Forwards", "Content-Length", "Content-Type", "Expires")
+    (
+        *("Call-ID", "CSeq", "From", "To", "Max-Forwards", "Content-Length", "Content-Type"),
+        *("Date", "Event", "Expires", "Min-SE", "RAck", "Refer-To", "Replaces", "RSeq"),
+        "Session-Expires",
+    )
 )
+_SMALL = {str(number): number for number in range(256)}
 
 
 def parse_datagram(data: bytes, limits: Limits = LIMITS) -> Message:
@@ -135,7 +140,9 @@ def _parse_headers(lines: list[str], limits: Limits) -> tuple[Headers, dict[str,
     check_of = _CHECKS.get
     for line in lines[1:]:
         name, colon, value = line.partition(":")
-        known = known_as(name) or _unusual_name(name, colon)
+        known = known_as(name) or _unusual_name(name)
+        if not colon:
+            raise PeerError("malformed header line")
         value = value.strip(" \t")
         items.append((known, value))
         check = check_of(known)
@@ -144,7 +151,7 @@ def _parse_headers(lines: list[str], limits: Limits) -> tuple[Headers, dict[str,
     fields = dict(items)
     if not fields.keys() >= _MANDATORY:
         raise PeerError(f"{min(_MANDATORY - fields.keys())} missing")
-    if len(fields) != len(items):
+    if len(fields) != len(items) or fields["Via"].count(",") >= limits.vias:
         _check_repeats(items, limits)
     return Headers.trusted(items), fields
 
@@ -162,9 +169,9 @@ def _check_repeats(items: list[tuple[str, str]], limits: Limits) -> None:
         raise PeerError("too many Via hops", 513)
 
 
-def _unusual_name(name: str, colon: str) -> str:
+def _unusual_name(name: str) -> str:
     name = name.rstrip(" \t")
-    if not colon or _WORD.fullmatch(name) is None:
+    if _WORD.fullmatch(name) is None:
         raise PeerError("malformed header line")
     return canonical(name)
 
@@ -191,6 +198,8 @@ def _salvage(method: str, lines: list[str]) -> Request:
 
 
 def _number(text: str, name: str, above: int) -> int:
+    if text in _SMALL:
+        return _SMALL[text]
     match = _NUMBER.fullmatch(text)
     if match is None or int(match[1]) >= above:
         raise PeerError(f"malformed {name}")
