@@ -10,8 +10,9 @@ from structlog.testing import capture_logs
 
 from agentstream.base.ids import CallSid
 from agentstream.store.call_writer import CallWriter
+from agentstream.store.files import DATABASE_FILE
 from agentstream.store.protocols import Calls, StoreError
-from agentstream.store.sql_store import DATABASE_FILE, open_store
+from agentstream.store.sql_store import open_store
 from agentstream.testing.memory_store import MemoryCalls
 from agentstream.testing.records import a_call, a_recording, a_stream
 from agentstream.testing.waiting import until

@@ -17,8 +17,8 @@ from agentstream.base.errors import ConfigError
 from agentstream.base.ids import RandomTokens
 from agentstream.server.certificate import check_certificate
 from agentstream.server.config import Config
+from agentstream.store.files import SECRET_FILE
 from agentstream.store.key_hash import load_secret
-from agentstream.store.sql_store import SECRET_FILE
 
 Verdict = Literal["ok", "warning", "error"]
 _SPARE_FILES = 256  # for the database, logs, prompts and HTTP

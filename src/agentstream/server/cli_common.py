@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -16,8 +16,11 @@ from typer.core import TyperGroup
 from agentstream.base.errors import AgentStreamError, CommandError, ConfigError
 from agentstream.server.config import Config
 from agentstream.server.config_sources import load_config
-from agentstream.store.sql_store import SqlStore, open_store
+from agentstream.store.protocols import Store
 from agentstream.store.values import Account
+
+if TYPE_CHECKING:
+    from agentstream.store.sql_store import SqlStore
 
 T = TypeVar("T")
 _WIDE = 160  # columns of a table that goes into a pipe
@@ -71,8 +74,10 @@ def run(job: Coroutine[Any, Any, T]) -> T:
 
 
 @asynccontextmanager
-async def opened(config: Config) -> AsyncIterator[SqlStore]:
+async def opened(config: Config) -> "AsyncIterator[SqlStore]":
     """Open the store for one command."""
+    from agentstream.store.sql_store import open_store  # slow to import: not for --help
+
     store = await open_store(config.data_dir, config.database_url, country_code=config.country_code)
     try:
         yield store
@@ -80,7 +85,7 @@ async def opened(config: Config) -> AsyncIterator[SqlStore]:
         await store.close()
 
 
-async def chosen_account(store: SqlStore, sid: str) -> Account:
+async def chosen_account(store: Store, sid: str) -> Account:
     """Return the account that is meant: the named one, or the only one."""
     if sid:
         account = await store.accounts.find(sid)

@@ -21,7 +21,7 @@ from agentstream.server.cli_common import (
     print_rows,
     run,
 )
-from agentstream.store.sql_store import SqlStore
+from agentstream.store.protocols import Store
 from agentstream.store.values import Account, Flow
 
 flows = commands("What calls do: documents of applets, in versions.")
@@ -212,7 +212,7 @@ def list_numbers(
     print_rows(("number", "flow", "account"), run(job()), as_json, empty)
 
 
-async def _flow(store: SqlStore, owner: Account, name: str) -> Flow:
+async def _flow(store: Store, owner: Account, name: str) -> Flow:
     flow = await store.flows.find(owner.sid, name)
     if flow is None:
         raise CommandError(f"account {owner.sid} has no flow {name}")

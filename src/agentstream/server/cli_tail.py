@@ -6,9 +6,8 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import httpx
 import typer
 from rich.console import Console, Group
 from rich.live import Live
@@ -19,8 +18,11 @@ from agentstream.base.errors import CommandError
 from agentstream.base.ids import RandomTokens
 from agentstream.server.cli_common import configuration, console, examples
 from agentstream.server.config import Config
+from agentstream.store.files import SECRET_FILE
 from agentstream.store.key_hash import load_secret, operator_token
-from agentstream.store.sql_store import SECRET_FILE
+
+if TYPE_CHECKING:
+    import httpx
 
 _LATEST = 12  # lines of what happened last
 _ROWS = 500
@@ -128,6 +130,8 @@ def tail(
 
 def happenings(url: str, auth: tuple[str, str]) -> Iterator[Happening]:
     """Yield facts until the server stops; raises CommandError when it does not let us watch."""
+    import httpx  # slow to import: not for other commands
+
     timeout = httpx.Timeout(10, read=45)  # it says "still here" every 15 s
     try:
         with httpx.stream("GET", f"{url}/v1/live", auth=auth, timeout=timeout) as answer:
@@ -197,7 +201,7 @@ def _local_token(config: Config) -> str:
     return operator_token(load_secret(path, RandomTokens()))
 
 
-def _refusal(url: str, answer: httpx.Response) -> str:
+def _refusal(url: str, answer: "httpx.Response") -> str:
     answer.read()
     try:
         why = answer.json()["RestException"]["Message"]

@@ -26,7 +26,7 @@ from agentstream.base.errors import ConfigError
 from agentstream.media.plan import Encoding, EnginePlan
 from agentstream.net.admission import AdmissionLimits
 from agentstream.net.egress import EgressPolicy, check_entry, mask_url
-from agentstream.store.sql_store import DATABASE_FILE
+from agentstream.store.files import DATABASE_FILE
 from agentstream.stream.profile import WireProfile
 
 FILES = ("agentstream.toml", "agentstream.yaml", "agentstream.yml")

@@ -6,14 +6,12 @@ from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.ids import RandomTokens, Tokens
 from agentstream.store import revisions
 from agentstream.store.database import BUSY_TIMEOUT_MS, Database, open_database
+from agentstream.store.files import DATABASE_FILE, SECRET_FILE
 from agentstream.store.key_hash import load_secret, operator_token
 from agentstream.store.sql_accounts import SqlAccounts
 from agentstream.store.sql_calls import SqlCalls
 from agentstream.store.sql_flows import SqlFlows
 from agentstream.store.sql_numbers import SqlNumbers
-
-DATABASE_FILE = "agentstream.db"
-SECRET_FILE = "secret.key"  # noqa: S105  (a file's name)
 
 
 class SqlStore:
