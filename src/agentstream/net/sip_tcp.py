@@ -56,14 +56,15 @@ class StreamTransport:
         self._by_peer: dict[_Peer, Connection] = {}
         self._waiting: dict[_Peer, list[tuple[bytes, Flow]]] = {}  # while its connection is made
         self._per_source: dict[str, int] = {}
+        self._inbound = 0  # accepted, those that still shake hands included
+        self._outbound = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closed = False
 
     @property
     def connections(self) -> int:
         """How many connections are open or being made."""
-        outbound = sum(1 for known in self._connections.values() if known.peer is not None)
-        return sum(self._per_source.values()) + outbound + len(self._waiting)
+        return self._inbound + self._outbound + len(self._waiting)
 
     def start(self) -> None:
         """Begin to accept."""
@@ -131,6 +132,7 @@ class StreamTransport:
         self._connections[connection.number] = connection
         self._by_peer[flow.remote_host, flow.remote_port, ""] = connection
         if connection.peer is not None:
+            self._outbound += 1
             self._by_peer[connection.peer] = connection
 
     def arrived(self, frame: bytes, connection: Connection) -> None:
@@ -152,6 +154,8 @@ class StreamTransport:
                 del self._by_peer[peer]
         if connection.peer is None:
             self._leave(flow.remote_host)
+        else:
+            self._outbound -= 1
 
     async def _accept_all(self) -> None:
         loop = asyncio.get_running_loop()
@@ -163,6 +167,7 @@ class StreamTransport:
                 await asyncio.sleep(0.1)
                 continue
             if self._has_room(address[0]):
+                self._inbound += 1
                 self._per_source[address[0]] = self._per_source.get(address[0], 0) + 1
                 self._own(self._greet(accepted, address[0]))
             else:
@@ -229,6 +234,7 @@ class StreamTransport:
         return self.local_address[0], 0
 
     def _leave(self, source: str) -> None:
+        self._inbound -= 1
         count = self._per_source.get(source, 0) - 1
         if count > 0:
             self._per_source[source] = count
