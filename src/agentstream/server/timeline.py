@@ -48,8 +48,8 @@ def _describe_parts(event: events.Event) -> tuple[str, str] | None:
             return "bot", f"stream {outcome.status}: {why}"
         case events.PromptFinished(completed=completed, error=error):
             return "flow", error or ("prompt played" if completed else "prompt stopped")
-        case events.RecordingFinished(url=url, error=error):
-            return "flow", error or f"recorded {url}"
+        case events.RecordingFinished(duration_ms=duration_ms, error=error):
+            return "flow", error or f"{duration_ms / 1000:.1f} s were recorded"
         case _:
             return None
 

@@ -14,9 +14,9 @@ from agentstream.calls.record import CallRecord
 from agentstream.media.plan import EnginePlan
 from agentstream.net.sip_engine import Listener, SipConfig, SipEngine
 from agentstream.server import config as settings
+from agentstream.server.caller import ScriptedCaller
 from agentstream.server.house import House
 from agentstream.switch.feed import Fact, Note
-from agentstream.testing.caller import ScriptedCaller
 from agentstream.testing.waiting import until
 
 HOST = "127.0.0.1"
