@@ -441,3 +441,18 @@ def test_requests_inside_a_dialog_find_their_way(contact: str, flow: Flow, to: o
     script, invite = placed()
     script.say(answer_to(invite, 200, sdp=ANSWER, contact=contact), flow)
     assert script.sent[0][1].to == (flow if to == "flow" else to)
+
+
+def test_an_answer_that_cannot_be_understood_ends_the_call() -> None:
+    script, invite = placed()
+    script.say(answer_to(invite, 200, sdp=ANSWER, contact="<tel:+1>"))
+    ended = script.report(Ended)
+    assert (ended.by, ended.status) == ("network", 502)
+    script.expect_empty()
+
+
+def test_a_session_timer_that_cannot_be_understood_is_none() -> None:
+    script, invite = placed()
+    script.say(answer_to(invite, 200, sdp=ANSWER, headers=(("Session-Expires", "soon"),)))
+    script.request("ACK")
+    script.report(Accepted)

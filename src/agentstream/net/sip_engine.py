@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from agentstream.base.clock import Clock, SystemClock
-from agentstream.base.errors import AgentStreamError, PeerError
+from agentstream.base.errors import AgentStreamError
 from agentstream.base.ids import RandomTokens, Tokens
 from agentstream.net.admission import AdmissionLimits
+from agentstream.net.dns import Resolver
 from agentstream.net.driver import Driver
+from agentstream.net.locate import PREFERENCE, Locator
 from agentstream.net.sip_connection import StreamLimits
+from agentstream.net.sip_dns import SystemSipDns
 from agentstream.net.sip_sockets import Listener, SipSockets, SocketSettings, TlsFiles
 from agentstream.sip.commands import (
     Answer,
@@ -97,7 +100,8 @@ class SipEngine:
             self._send_failed,
             self._clock,
         )
-        self._locate = locate or _nowhere
+        self._resolver: Resolver | None = None  # ours, if no other way to locate was given
+        self._locate = locate
         self._lookups: set[asyncio.Task[None]] = set()
         self._errors: Counter[str] = Counter()
         self._is_stopping = False
@@ -116,6 +120,11 @@ class SipEngine:
     async def start(self) -> None:
         """Open the listeners; raises ConfigError naming the address that cannot be bound."""
         await self._sockets.open()
+        if self._locate is None:
+            self._resolver = Resolver(clock=self._clock)
+            spoken = {transport for transport, _, _ in self._sockets.addresses}
+            transports = [name for name in PREFERENCE if name in spoken]
+            self._locate = Locator(SystemSipDns(self._resolver), self._draw, transports)
 
     async def stop(self, timeout_ms: int) -> None:
         """Let open calls and transactions end within the time, then close everything."""
@@ -132,6 +141,8 @@ class SipEngine:
             task.cancel()
         await asyncio.gather(*self._lookups, return_exceptions=True)
         await self._sockets.close()
+        if self._resolver is not None:
+            self._resolver.close()
 
     def refuse_new_calls(self, retry_after_s: int) -> None:
         """Drain: answer new calls 503 with Retry-After; live ones go on."""
@@ -246,11 +257,15 @@ class SipEngine:
         hops: tuple[Hop, ...] = ()
         try:
             async with asyncio.timeout(LOOK_UP_S):
-                hops = await self._locate(hop)
+                if self._locate is not None:  # set by `start`
+                    hops = await self._locate(hop)
         except (AgentStreamError, TimeoutError) as error:
             self._errors["lookups_failed"] += 1
             log.info("event=sip_lookup_failed hop=%s error=%s", hop, error)
         self._driver.feed(Resolved(hop, hops))
+
+    def _draw(self, highest: int) -> int:
+        return int(self._tokens.hex(4), 16) % (highest + 1)
 
     def _our_address(self, transport: str, host: str) -> tuple[str, int]:
         return self._sockets.our_address(transport, host)
@@ -261,10 +276,6 @@ class SipEngine:
 
 
 LOOK_UP_S = 10.0  # a name that takes longer leads nowhere
-
-
-async def _nowhere(hop: Hop) -> tuple[Hop, ...]:
-    raise PeerError(f"there is no DNS to look up {hop.host}")
 
 
 def _drop(report: Report) -> None:

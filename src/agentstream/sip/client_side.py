@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from agentstream.base.errors import PeerError
 from agentstream.base.ids import Tokens
 from agentstream.sip.client_transaction import (
     ClientOutput,
@@ -174,7 +175,11 @@ class ClientSide:
             if response.status == 503 and self._try_next(exchange, now_ms):
                 return
         exchange.is_over = True
-        exchange.asker.heard(exchange, response, flow, now_ms)
+        try:
+            exchange.asker.heard(exchange, response, flow, now_ms)
+        except PeerError as error:
+            # What cannot be understood is no answer; whoever waits must not wait for ever.
+            exchange.asker.unheard(exchange, 502, f"malformed answer: {error}", now_ms)
 
     def _answer_challenge(self, exchange: Exchange, response: Response, now_ms: int) -> bool:
         if exchange.digest is None:

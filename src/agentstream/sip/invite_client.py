@@ -161,8 +161,8 @@ class OutgoingCall(InviteUsage):
             return
         early = self._early.get(tag)
         if early is not None:
+            early.dialog.confirm(response, flow)
             self.dialog = early.dialog
-            self.dialog.confirm(response, flow)
         else:
             self.dialog = Dialog.as_client(exchange.request, response, flow)
         self._early.clear()

@@ -10,7 +10,7 @@ from agentstream.sip.commands import Answer, HangUp, Reject, Ring
 from agentstream.sip.core import Core
 from agentstream.sip.dialog import Dialog
 from agentstream.sip.flow import Flow
-from agentstream.sip.headers import parse_options, parse_rack
+from agentstream.sip.headers import Reason, parse_options, parse_rack
 from agentstream.sip.invite import InviteUsage, describe
 from agentstream.sip.message import Request, Response
 from agentstream.sip.reliable import ReliableRinging, Ringing
@@ -193,6 +193,15 @@ class IncomingCall(InviteUsage):
             self.over()
         else:
             super().rang(name, now_ms)
+
+    def lost(self, status: int, text: str, now_ms: int, why: Reason | None = None) -> None:
+        """End a call whose peer has vanished; before the answer there is an INVITE to refuse."""
+        if self._is_answered or self.is_ended:
+            super().lost(status, text, now_ms, why)
+            return
+        self._refuse_invite(480, text, (), now_ms)
+        self.end("network", status, 0, text)
+        self.over()
 
     def over(self) -> None:
         """Have nothing more to do; the transaction ends by itself."""

@@ -8,9 +8,12 @@ agreed ---interval/2---> the refresher refreshes ---+
 from dataclasses import dataclass
 from typing import Literal
 
+from agentstream.base.errors import PeerError
 from agentstream.sip.headers import SessionExpires, parse_options, parse_session_expires
 from agentstream.sip.message import Request, Response
 from agentstream.sip.settings import SipSettings
+
+LONGEST_S = 86_400  # more than a day is as good as no session timer
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,10 @@ def agree_as_server(request: Request, settings: SipSettings) -> Agreement | TooS
 
 def agree_as_client(response: Response) -> Agreement | None:
     """Read what a 2xx to our INVITE or UPDATE says (§7.2); None: no session timer."""
-    said = _expires(response.headers.get("Session-Expires"))
+    try:
+        said = _expires(response.headers.get("Session-Expires"))
+    except PeerError:  # a call that is answered is not ended for that
+        said = None
     if said is None:
         return None
     seconds = max(said.seconds, 4)  # a nonsense interval must not make us send all the time
@@ -84,8 +90,11 @@ def write_wish(request: Request, interval_s: int, min_se_s: int, refresher: str 
 
 def min_se_of(response: Response) -> int:
     """Return the Min-SE of a 422, 0 when it has none."""
-    value = _expires(response.headers.get("Min-SE"))
-    return value.seconds if value else 0
+    try:
+        value = _expires(response.headers.get("Min-SE"))
+    except PeerError:
+        return 0
+    return min(value.seconds, LONGEST_S) if value else 0
 
 
 def _min_se(request: Request) -> int:

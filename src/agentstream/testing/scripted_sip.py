@@ -10,6 +10,7 @@ script.expect(180)
 from collections import deque
 from typing import TypeVar
 
+from agentstream.base.errors import PeerError
 from agentstream.base.ids import CountedTokens
 from agentstream.sip.commands import CallCommand
 from agentstream.sip.endpoint import Endpoint
@@ -127,7 +128,12 @@ class SipScript:
     def _take(self, outputs: list[EndpointOutput]) -> None:
         for output in outputs:
             if isinstance(output, Send):
-                message = parse_datagram(output.data)
+                try:
+                    message = parse_datagram(output.data)
+                except PeerError:
+                    if not output.data.startswith(b"SIP/2.0 4"):
+                        raise
+                    continue  # a refusal echoes what could not be read
                 self.sent.append((message, output))
                 word = str(message.status) if isinstance(message, Response) else message.method
                 self.sent_at_ms.append((self.now_ms, word))
@@ -143,7 +149,9 @@ def from_text(text: str) -> bytes:
     """Turn readable text into wire bytes; a blank line separates the body."""
     head, _, body = text.lstrip("\n").replace("\r\n", "\n").partition("\n\n")
     lines = [line.strip() for line in head.strip("\n").split("\n")]
-    return ("\r\n".join(lines) + "\r\n\r\n" + body.replace("\n", "\r\n")).encode()
+    return ("\r\n".join(lines) + "\r\n\r\n" + body.replace("\n", "\r\n")).encode(
+        "utf-8", "surrogateescape"
+    )
 
 
 def invite_text(
