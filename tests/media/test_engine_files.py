@@ -26,6 +26,10 @@ def read_wav(path: str) -> tuple[int, int, bytes]:
         return file.getnchannels(), file.getframerate(), file.readframes(file.getnframes())
 
 
+def digest(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
 async def test_a_prompt_is_heard_and_its_end_reported(rig: Any, tmp_path: Path) -> None:
     said = rig.mulaw_noise(1600)
     phone, leg = await rig.phone(), rig.leg()
@@ -66,7 +70,7 @@ async def test_a_recording_holds_both_sides(rig: Any, tmp_path: Path) -> None:
     leg.stop_recording("r1")
     ready = await rig.until(_media.RecordingReady)
     assert (ready.recording_sid, ready.path) == ("r1", path)
-    assert ready.sha256 == hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    assert ready.sha256 == digest(path)
     channels, rate_hz, pcm = read_wav(path)
     assert (channels, rate_hz) == (2, 8000)
     assert 360 <= ready.duration_ms == len(pcm) // 4 * 1000 // 8000 <= 480
