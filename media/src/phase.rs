@@ -55,31 +55,33 @@ impl PhaseLock {
         if self.waits_us.len() < wanted {
             return 0;
         }
-        let shift_us = self.shift_us();
+        let excess = self.excess_us();
         self.waits_us.clear();
+        let Some(excess) = excess else {
+            return 0;
+        };
         let was_settled = std::mem::replace(&mut self.settled, true);
-        match shift_us {
-            Some(shift) if was_settled => shift.signum(),
-            Some(shift) => (shift as f64 / 1000.0).round() as i64,
-            None => 0,
+        match excess {
+            TOO_SHORT_US..=TOO_LONG_US => 0,
+            excess if was_settled => -excess.signum(),
+            excess => (-excess as f64 / 1000.0).round() as i64,
         }
     }
 
-    /// The move that would bring the latest packets to the margin.
-    fn shift_us(&mut self) -> Option<i64> {
+    /// How much longer than the margin the latest packets wait; `None` when there is no clock to follow.
+    fn excess_us(&self) -> Option<i64> {
         // Relative to one packet, so that a cluster across the circle's seam stays together.
         let anchor = self.waits_us[0];
         let near = |wait: &i64| (wait - anchor + BEAT_US / 2).rem_euclid(BEAT_US) - BEAT_US / 2;
         let mut offsets: Vec<i64> = self.waits_us.iter().map(near).collect();
         offsets.sort_unstable();
-        // One packet in a window may be an accident.
-        let skip = usize::from(offsets.len() >= WINDOW);
+        // Two packets in a window may be accidents.
+        let skip = if offsets.len() >= WINDOW { 2 } else { 0 };
         let (low, high) = (offsets[skip], offsets[offsets.len() - 1 - skip]);
         if high - low > WIDEST_US {
             return None;
         }
-        let excess = (anchor + low + BEAT_US / 2).rem_euclid(BEAT_US) - BEAT_US / 2;
-        (!(TOO_SHORT_US..=TOO_LONG_US).contains(&excess)).then_some(-excess)
+        Some((anchor + low + BEAT_US / 2).rem_euclid(BEAT_US) - BEAT_US / 2)
     }
 }
 

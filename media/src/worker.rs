@@ -90,6 +90,7 @@ impl Worker {
     /// Serves until it is told to stop.
     pub fn run(mut self) {
         sys::prepare_thread();
+        sys::prefer_thread();
         let mut events = Events::with_capacity(1024);
         loop {
             self.sleep(&mut events);

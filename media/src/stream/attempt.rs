@@ -17,7 +17,7 @@ use super::wire::Wire;
 use crate::plan::StreamPlan;
 
 /// Bytes read at once from a bot; a 100 ms message at 8 kHz has about 2300.
-const READ_BYTES: usize = 8192;
+const READ_BYTES: usize = 4096;
 /// Headers that the upgrade itself sets.
 const OWN_HEADERS: [&str; 7] = [
     "host",
