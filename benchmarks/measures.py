@@ -211,7 +211,7 @@ def setups(server: Server, scale: Scale) -> Outcome:
         cpu_s = usage[1].cpu_s - usage[0].cpu_s
         failed = report["sip"]["failed"] + report["sip"]["hung_up_by_server"]
         if failed == 0 and done > 0:
-            outcome.figures["setups_per_s"] = done / scale.setups_s
+            outcome.figures["setups_per_s"] = report["sip"]["ended"] / scale.setups_s
             outcome.figures["cpu_ms_per_setup"] = cpu_s * 1000 / done
             return outcome
     return outcome
