@@ -66,6 +66,7 @@ def main() -> int:
     """Run the steps that were asked for."""
     options = _options()
     console = Console()
+    console.width = max(console.width, 116)  # the table as one row per figure, also in a log
     scale = QUICK if options.quick else Scale()
     wanted = set(options.only or [figure.key for figure in FIGURES])
     values: dict[str, Value] = {}

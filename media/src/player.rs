@@ -24,6 +24,8 @@ use crate::audio::resample::Resampler;
 pub const CACHE_BYTES: usize = 64 * 1024 * 1024;
 /// A longer file is refused: it would hold the loader and the memory.
 const LONGEST_S: usize = 600;
+/// What `Resampler` takes, and no sound file is outside of.
+const FILE_RATES_HZ: std::ops::RangeInclusive<u32> = 4000..=192_000;
 /// Requests that may wait; a file that is asked for beyond it is refused.
 const WAITING_LIMIT: usize = 1024;
 /// Two, so that one long file does not hold up all others.
@@ -295,7 +297,7 @@ fn decode_track(
     rate_hz: u32,
 ) -> Result<Vec<i16>, Undecodable> {
     let mut out = Vec::new();
-    let mut converter: Option<(u32, Resampler)> = None;
+    let mut converter: Option<Converter> = None;
     let (mut interleaved, mut mono) = (Vec::<f32>::new(), Vec::<i16>::new());
     // What was decoded before a broken end is played: a cut file is still a prompt.
     while let Ok(Some(packet)) = format.next_packet() {
@@ -306,26 +308,58 @@ fn decode_track(
             continue;
         };
         let file_rate_hz = audio.spec().rate();
+        if !FILE_RATES_HZ.contains(&file_rate_hz) {
+            return Err(Undecodable::NotAudio);
+        }
         audio.copy_to_vec_interleaved(&mut interleaved);
         mix_down(&interleaved, audio.num_planes(), &mut mono);
-        if file_rate_hz == rate_hz {
-            out.extend_from_slice(&mono);
-        } else {
-            let fits = converter
-                .as_ref()
-                .is_some_and(|(from_hz, _)| *from_hz == file_rate_hz);
-            if !fits {
-                converter = Some((file_rate_hz, Resampler::new(file_rate_hz, rate_hz)));
-            }
-            if let Some((_, resampler)) = &mut converter {
-                resampler.process(&mono, &mut out);
-            }
+        if converter
+            .as_ref()
+            .is_none_or(|converter| converter.from_hz != file_rate_hz)
+        {
+            converter.into_iter().for_each(|old| old.finish(&mut out));
+            converter = Some(Converter::new(file_rate_hz, rate_hz, out.len()));
+        }
+        if let Some(converter) = &mut converter {
+            converter.resampler.process(&mono, &mut out);
         }
         if out.len() > LONGEST_S * rate_hz as usize {
             return Err(Undecodable::TooLong);
         }
     }
+    converter.into_iter().for_each(|last| last.finish(&mut out));
     Ok(out)
+}
+
+/// A resampler whose delay is taken out again.
+struct Converter {
+    resampler: Resampler,
+    from_hz: u32,
+    /// Silence that pushes the last samples out, and as much of the output that came too early.
+    delay_in: usize,
+    delay_out: usize,
+    starts_at: usize,
+}
+
+impl Converter {
+    fn new(from_hz: u32, to_hz: u32, starts_at: usize) -> Converter {
+        // The resampler's group delay; none where it passes samples through.
+        let lower_hz = from_hz.min(to_hz) as usize;
+        let delay = |rate_hz: u32| 24 * rate_hz as usize * usize::from(from_hz != to_hz) / lower_hz;
+        Converter {
+            resampler: Resampler::new(from_hz, to_hz),
+            from_hz,
+            delay_in: delay(from_hz),
+            delay_out: delay(to_hz),
+            starts_at,
+        }
+    }
+
+    fn finish(mut self, out: &mut Vec<i16>) {
+        self.resampler.process(&vec![0; self.delay_in], out);
+        let early = self.delay_out.min(out.len() - self.starts_at);
+        out.drain(self.starts_at..self.starts_at + early);
+    }
 }
 
 fn mix_down(interleaved: &[f32], channels: usize, mono: &mut Vec<i16>) {

@@ -98,7 +98,7 @@ fn channels_are_averaged() {
 }
 
 #[test]
-fn another_rate_keeps_the_duration() {
+fn another_rate_keeps_the_duration_and_the_moment() {
     for (from_hz, to_hz) in [
         (44_100, 8000),
         (48_000, 16_000),
@@ -106,18 +106,30 @@ fn another_rate_keeps_the_duration() {
         (11_025, 8000),
         (22_050, 16_000),
     ] {
-        let pcm = decoded(
-            "a.wav",
-            &wav(1, 16, 1, from_hz, &vec![0; from_hz as usize * 2]),
-            to_hz,
-        )
-        .unwrap();
-        let difference = pcm.len().abs_diff(to_hz as usize);
+        let half = from_hz as usize / 2;
+        let step = [vec![0i16; half], vec![8000; from_hz as usize - half]].concat();
+        let data: Vec<u8> = step
+            .iter()
+            .flat_map(|sample| sample.to_le_bytes())
+            .collect();
+        let pcm = decoded("a.wav", &wav(1, 16, 1, from_hz, &data), to_hz).unwrap();
         assert!(
-            difference <= to_hz as usize / 100,
+            pcm.len().abs_diff(to_hz as usize) <= 2,
             "{from_hz} to {to_hz}: {}",
             pcm.len()
         );
+        let rise = pcm.iter().position(|sample| *sample > 4000).unwrap();
+        assert!(
+            rise.abs_diff(to_hz as usize / 2) <= 3,
+            "{from_hz} to {to_hz}: {rise}"
+        );
+    }
+}
+
+#[test]
+fn a_rate_that_no_sound_has_is_refused() {
+    for rate_hz in [1, 1_000_003, u32::MAX / 2] {
+        assert!(decoded("a.wav", &wav(1, 16, 1, rate_hz, &[0; 4000]), 8000).is_err());
     }
 }
 
