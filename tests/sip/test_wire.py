@@ -1,5 +1,7 @@
 """Bytes to messages and back; streams cut anywhere; limits."""
 
+import contextlib
+import time
 from pathlib import Path
 
 import pytest
@@ -49,7 +51,7 @@ def test_formatting_and_parsing_is_identity(text: str, body: bytes) -> None:
 
 
 def test_folded_lines_are_one_line() -> None:
-    message = parse_datagram(options(b"Subject: a \r\n\t b\r\n  c"))
+    message = parse_datagram(options(b"Subject: a\r\n\t b\r\n  c"))
     assert message.headers.get("s") == "a b c"
 
 
@@ -146,6 +148,44 @@ def test_a_response_needs_no_reason(line: bytes) -> None:
 def test_a_response_with_a_broken_status_line_is_refused(line: bytes) -> None:
     with pytest.raises(PeerError):
         parse_datagram(line + options()[23:])
+
+
+RUNS = [
+    b" ",
+    b"\t",
+    b"0",
+    b"a",
+    b"a ",
+    b";a",
+    b";a=b",
+    b"\\",
+    b'"',
+    b'\\"',
+    b"<",
+    b",",
+    b"%41",
+    b":",
+    b"/",
+]
+BEFORE = [
+    b"X: ", b"Subject:", b"Via: SIP/2.0/UDP c", b"Via: SIP/2.0/UDP c;a", b"CSeq: 1", b"To: a",
+    b"Contact: <sip:a>", b"Contact: <sip:a>;b=",b"Contact: ", b'Contact: "', b"Contact: <sip:",
+    b"Route: <sip:a>,", b"Date: ", b"Max-Forwards: ", b"Expires: ", b"Content-Length: ", b"l",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("before", BEFORE)
+def test_no_run_of_anything_takes_long(before: bytes) -> None:
+    for run in RUNS:
+        for size in (8_000, 50_000):
+            data = options(before + run * (size // len(run)) + b"!x", b"X: y\r\n z")
+            started = time.process_time()
+            with contextlib.suppress(PeerError):
+                parse_datagram(data)
+            with contextlib.suppress(PeerError):
+                parse_datagram(data.replace(b"sip:a@b", b"sip:" + run * (size // len(run)), 1))
+            StreamParser().feed(data)
+            assert time.process_time() - started < 0.05, run
 
 
 def test_salvage_keeps_one_of_each_and_all_hops() -> None:

@@ -16,12 +16,12 @@ _QUOTED = r'"(?:[^"\\]|\\[\s\S])*+"'
 # Wider than the grammar's token on purpose: what delimits is never part of it, so nothing is
 # ambiguous, and peers do write "/", "@" or a bare IPv6 address here.
 _VALUE = r"[^\s;,\"<>\\]+"
-_PARAMS = rf"(?:[ \t]*;[ \t]*{_WORD}(?:[ \t]*=[ \t]*(?:{_QUOTED}|{_VALUE}))?)*+"
-_PARAM = re.compile(rf"[ \t]*;[ \t]*({_WORD})(?:[ \t]*=[ \t]*({_QUOTED}|{_VALUE}))?")
+_PARAMS = rf"(?:[ \t]*+;[ \t]*+{_WORD}(?:[ \t]*+=[ \t]*+(?:{_QUOTED}|{_VALUE}))?)*+"
+_PARAM = re.compile(rf"[ \t]*+;[ \t]*+({_WORD})(?:[ \t]*+=[ \t]*+({_QUOTED}|{_VALUE}))?")
 _VIA = re.compile(
-    rf"[ \t]*SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*({_WORD})[ \t]+"
-    r"([A-Za-z0-9\-._]+|\[[0-9A-Fa-f:.]+\])[ \t]*(?::[ \t]*([0-9]{1,5}))?"
-    rf"({_PARAMS})[ \t]*(?:,|\Z)"
+    rf"[ \t]*+SIP[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+({_WORD})[ \t]++"
+    r"([A-Za-z0-9\-._]+|\[[0-9A-Fa-f:.]+\])[ \t]*+(?::[ \t]*+([0-9]{1,5}))?"
+    rf"({_PARAMS})[ \t]*+(?:,|\Z)"
 )
 # What nearly every hop looks like: settled by the pattern alone, as no name can be there twice.
 _BRANCH = r";branch=[A-Za-z0-9\-._]+"
@@ -33,13 +33,13 @@ _USUAL_VIA = re.compile(
 )
 # The display name is a quoted string, or words; inside its quotes "<" is a letter like others.
 _NAME_ADDR = re.compile(
-    rf"[ \t]*(?:(?:({_QUOTED})[ \t]*|([A-Za-z0-9\-.!%*_+`'~ \t\x80-\U0010ffff]*+))"
-    rf"<({_SCHEME}:[^\s<>\"]+)>|({_SCHEME}:[^\s<>\",;?]+))({_PARAMS})[ \t]*(?:,|\Z)"
+    rf"[ \t]*+(?:(?:({_QUOTED})[ \t]*+|([A-Za-z0-9\-.!%*_+`'~ \t\x80-\U0010ffff]*+))"
+    rf"<({_SCHEME}:[^\s<>\"]+)>|({_SCHEME}:[^\s<>\",;?]+))({_PARAMS})[ \t]*+(?:,|\Z)"
 )
-_CSEQ = re.compile(rf"0*([0-9]{{1,10}})[ \t]+({_WORD})")
-_RACK = re.compile(rf"0*([0-9]{{1,10}})[ \t]+0*([0-9]{{1,10}})[ \t]+({_WORD})")
-_REASON = re.compile(rf"[ \t]*({_WORD})({_PARAMS})[ \t]*(?:,|\Z)")
-_DELTA = re.compile(rf"0*([0-9]{{1,10}})({_PARAMS})[ \t]*")
+_CSEQ = re.compile(rf"0*([0-9]{{1,10}})[ \t]++({_WORD})")
+_RACK = re.compile(rf"0*([0-9]{{1,10}})[ \t]++0*([0-9]{{1,10}})[ \t]++({_WORD})")
+_REASON = re.compile(rf"[ \t]*+({_WORD})({_PARAMS})[ \t]*+(?:,|\Z)")
+_DELTA = re.compile(rf"0*([0-9]{{1,10}})({_PARAMS})[ \t]*+")
 _ITEM = re.compile(rf"(?:{_QUOTED}|<[^<>]*>|[^\",<])*+")
 _ESCAPE = re.compile(r"\\([\s\S])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")

@@ -41,13 +41,13 @@ LIMITS = Limits()
 _WORD = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 _REQUEST_LINE = re.compile(r"([A-Za-z0-9\-.!%*_+`'~]+) ([^\s<>\"]+) (SIP/[0-9]+\.[0-9]+)", re.I)
 _STATUS_LINE = re.compile(r"(SIP/[0-9]+\.[0-9]+) ([1-6][0-9]{2})(?: (.*))?", re.I)
-_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
+_FOLD = re.compile(r"\r\n[ \t]++")
 # A control character may only stand behind a backslash, in a quoted-pair; a line break not even
 # there (RFC 3261 §25.1).
 _CONTROL = re.compile(r"[\r\n]|(?<!\\)[\x00-\x08\x0b-\x1f\x7f]")
 _NUMBER = re.compile(r"0*([0-9]{1,10})")
 _LENGTH = re.compile(
-    rb"\r\n(?:content-length|l)[ \t]*:(?:[ \t]|\r\n[ \t])*0*([0-9]{1,10})[ \t]*(?=\r\n)", re.I
+    rb"\r\n(?:content-length|l)[ \t]*+:(?:[ \t]|\r\n[ \t])*+0*([0-9]{1,10})[ \t]*+(?=\r\n)", re.I
 )
 _MANDATORY = frozenset(("Via", "From", "To", "Call-ID", "CSeq"))
 _ONCE = frozenset(
