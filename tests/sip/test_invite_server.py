@@ -1,7 +1,10 @@
 """A call that comes in."""
 
 from agentstream.sip.commands import Answer, HangUp, Reject, Ring
+from agentstream.sip.flow import Hop
 from agentstream.sip.reports import Confirmed, Ended, Invited
+from agentstream.sip.settings import SipSettings
+from agentstream.sip.traffic import TransportFailed
 from agentstream.testing.scripted_sip import (
     ANSWER,
     OFFER,
@@ -186,3 +189,52 @@ def test_hanging_up_before_the_ack_waits_for_it_with_the_bye() -> None:
     assert script.endpoint.load.calls == 0
     script.expect_no_report()
     script.expect_empty()
+
+
+def test_a_call_that_the_product_forgets_is_refused_in_the_end() -> None:
+    script = SipScript(SipSettings(ring_limit_ms=150_000))
+    script.say(invite_text())
+    script.do(Ring(script.ref))
+    script.wait(150_000)
+    # RFC 3261 section 13.3.1.1: ringing is said again every minute.
+    assert [at for at, word in script.sent_at_ms if word == "180"] == [0, 60_000, 120_000]
+    script.report(Invited)
+    assert script.report(Ended).status == 480
+    script.expect_empty()
+
+
+def test_headers_of_the_product_cannot_break_a_line() -> None:
+    script = SipScript()
+    script.say(invite_text())
+    script.expect(100)
+    script.do(Answer(script.ref, ANSWER, (("X-A", "1\r\nX-B: 2"), ("bad name", "3"))))
+    ok = script.response(200)
+    assert ok.headers.get("X-A") == "1  X-B: 2"
+    assert ok.headers.get("X-B") is None
+
+
+def test_an_answer_whose_connection_is_gone_goes_by_a_new_one() -> None:
+    """RFC 3261 section 18.2.2."""
+    script = SipScript(flow=TCP)
+    script.say(invite_text().replace("SIP/2.0/UDP", "SIP/2.0/TCP"))
+    script.expect(100)
+    script.do(Answer(script.ref, ANSWER))
+    script.expect(200)
+    script.feed(TransportFailed(TCP, "closed"))
+    script.expect_nothing()  # the 2xx is the call's to repeat
+    script.wait(500)
+    assert script.sent.popleft()[1].to == Hop("tcp", "192.0.2.1", 5060)
+
+
+def test_a_bye_whose_connection_is_gone_goes_to_the_contact() -> None:
+    script = SipScript(flow=TCP)
+    script.say(invite_text().replace("SIP/2.0/UDP", "SIP/2.0/TCP"))
+    script.do(Answer(script.ref, ANSWER))
+    script.expect(100)
+    ok = script.response(200)
+    script.say(inside_text("ACK", ok, cseq=1))
+    script.do(HangUp(script.ref))
+    went = [script.sent.popleft()[1].to]
+    script.feed(TransportFailed(TCP, "closed"))
+    went.append(script.sent.popleft()[1].to)
+    assert went == [TCP, Hop("tcp", "192.0.2.1", 5060)]

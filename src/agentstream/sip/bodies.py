@@ -8,6 +8,8 @@ from agentstream.sip.message import Headers, Request, Response
 from agentstream.sip.reports import Header
 
 _BOUNDARY = re.compile(r';\s*boundary="?([^";]+)"?', re.I)
+_TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PASSED = frozenset(("Diversion", "P-Asserted-Identity", "Referred-By"))
 
 
@@ -37,6 +39,18 @@ def put_sdp(message: Request | Response, sdp: str | None) -> None:
     if sdp is not None:
         message.headers.add("Content-Type", "application/sdp")
         message.body = sdp.encode("utf-8", "surrogateescape")
+
+
+def put_headers(message: Request | Response, headers: tuple[Header, ...]) -> None:
+    """Add headers of the product; what would break a line is dropped, as the call must go on."""
+    for name, value in headers:
+        if _TOKEN.fullmatch(name):
+            message.headers.add(name, one_line(value))
+
+
+def one_line(text: str) -> str:
+    """Return the text with blanks for control characters."""
+    return _CONTROL.sub(" ", text)
 
 
 def q850_of(message: Request | Response) -> tuple[int, str]:

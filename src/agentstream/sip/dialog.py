@@ -92,6 +92,20 @@ class Dialog:
         text = parse_name_addr(self.routes[0]).uri if self.routes else self.target
         return destination(parse_uri(text), self.flow)
 
+    def other_hops(self) -> list[Hop]:
+        """Return where else our requests may go when the connection that they came by is gone."""
+        if (
+            self.flow is None
+            or self.flow.transport == "udp"
+            or not isinstance(self.next_hop(), Flow)
+        ):
+            return []
+        text = parse_name_addr(self.routes[0]).uri if self.routes else self.target
+        hop = hop_of(parse_uri(text))
+        if not hop.is_numeric or is_private(hop.host) != is_private(self.flow.remote_host):
+            return []
+        return [Hop(self.flow.transport, hop.host, hop.port, hop.tls_name).settled()]
+
     def refresh(self, message: Request | Response, flow: Flow) -> None:
         """Take over the Contact of a target refresh (§12.2.1.2, §12.2.2), when there is one."""
         self.flow = flow

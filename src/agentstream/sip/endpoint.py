@@ -246,6 +246,8 @@ class Endpoint:
     def _transport_failed(self, to: Flow | Hop, text: str, now_ms: int) -> None:
         self.counters["transport_failures"] += 1
         self._client.transport_failed(to, text, now_ms)
+        if isinstance(to, Flow):
+            self._server.transport_failed(to, now_ms)
 
     def _put(self, output: EndpointOutput) -> None:
         self._outputs.append(output)

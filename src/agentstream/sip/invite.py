@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agentstream.base.errors import PeerError
-from agentstream.sip.bodies import content_type, passed_headers, q850_of, reason, sdp_of
+from agentstream.sip.bodies import (
+    content_type,
+    one_line,
+    passed_headers,
+    put_headers,
+    q850_of,
+    reason,
+    sdp_of,
+)
 from agentstream.sip.commands import HangUp, SendInfo
 from agentstream.sip.core import Core, Exchange
 from agentstream.sip.dialog import Dialog
@@ -191,7 +199,7 @@ class InviteUsage:
         if self.dialog is None or self.is_ended:
             return
         request = self.dialog.request("INFO")
-        request.headers.add("Content-Type", command.content_type)
+        request.headers.add("Content-Type", one_line(command.content_type))
         request.body = command.body.encode("utf-8", "surrogateescape")
         self.send(request, now_ms)
 
@@ -281,8 +289,7 @@ class InviteUsage:
         assert self.dialog is not None  # there is no BYE without one
         bye = self.dialog.request("BYE")
         bye.headers.add("Reason", str(why) if why else reason(command.q850, command.text))
-        for name, value in command.headers:
-            bye.headers.add(name, value)
+        put_headers(bye, command.headers)
         self.send(bye, now_ms)
 
     def send(self, request: Request, now_ms: int) -> None:
@@ -294,7 +301,9 @@ class InviteUsage:
         dialog = self.dialog
         assert dialog is not None  # the caller has made the request with it
         request.headers.add("User-Agent", self.core.settings.user_agent)
-        return Exchange(request, dialog.next_hop(), asker, dialog.next_cseq, self.digest)
+        exchange = Exchange(request, dialog.next_hop(), asker, dialog.next_cseq, self.digest)
+        exchange.hops = dialog.other_hops()
+        return exchange
 
     def response(
         self, request: Request, status: int, text: str = "", *, with_route: bool = False

@@ -5,7 +5,7 @@ RINGING --answer--> 2xx repeated --ACK--> confirmed (invite.py)
 """
 
 from agentstream.base.errors import PeerError
-from agentstream.sip.bodies import passed_headers, put_sdp, q850_of, sdp_of
+from agentstream.sip.bodies import one_line, passed_headers, put_headers, put_sdp, q850_of, sdp_of
 from agentstream.sip.commands import Answer, HangUp, Reject, Ring
 from agentstream.sip.core import Core
 from agentstream.sip.dialog import Dialog
@@ -17,6 +17,8 @@ from agentstream.sip.reliable import ReliableRinging, Ringing
 from agentstream.sip.reports import Confirmed, Invited, MediaAnswered, SipCallRef
 from agentstream.sip.server_transaction import ServerTransaction
 from agentstream.sip.session_timer import TooSmall, agree_as_server, write_agreement
+
+STILL_RINGING_MS = 60_000  # RFC 3261 §13.3.1.1: or proxies give up
 
 
 class IncomingCall(InviteUsage):
@@ -45,9 +47,11 @@ class IncomingCall(InviteUsage):
         self._wants_reliable = "100rel" in parse_options(request.headers.all("Require"))
         self._ringing: ReliableRinging | None = None
         self._answer_after_prack: Answer | None = None
+        self._last_ringing = b""
 
     def start(self, now_ms: int) -> None:
         """Answer 100 and tell the product."""
+        self.alarms.set("unanswered", now_ms + self.core.settings.ring_limit_ms)
         request = self._transaction.request
         self.core.answer(self._transaction, self.response(request, 100), now_ms)
         caller = request.from_addr
@@ -65,6 +69,7 @@ class IncomingCall(InviteUsage):
                 headers=passed_headers(request.headers),
             )
         )
+        self.core.watch(self)
 
     def may_be_modified(self, method: str) -> bool:
         """Early, only by UPDATE and once our answer is settled; later, once we have answered."""
@@ -97,10 +102,9 @@ class IncomingCall(InviteUsage):
             self._answer_after_prack = command
             return
         self._is_answered = True
-        self.alarms.clear("prack", "give_up")
+        self.alarms.clear("prack", "give_up", "unanswered", "still")
         response = describe(self._response(200))
-        for name, value in command.headers:
-            response.headers.add(name, value)
+        put_headers(response, command.headers)
         if self._agreement is not None:
             write_agreement(response, self._agreement)
         if not self._is_sdp_settled:
@@ -183,7 +187,12 @@ class IncomingCall(InviteUsage):
     def rang(self, name: str, now_ms: int) -> None:
         """Repeat a reliable response, or give up on it: 5xx (RFC 3262 §3)."""
         known = self._ringing.outstanding if self._ringing else None
-        if name == "prack" and known is not None:
+        if name == "unanswered":
+            self.reject(Reject(self.ref, 480, "not answered"), now_ms)
+        elif name == "still":
+            self.core.repeat(self._transaction, self._last_ringing)
+            self.alarms.set("still", now_ms + STILL_RINGING_MS)
+        elif name == "prack" and known is not None:
             self.core.repeat(self._transaction, known.data)
             known.gap_ms *= 2
             self.alarms.set("prack", now_ms + known.gap_ms)
@@ -226,14 +235,18 @@ class IncomingCall(InviteUsage):
         if not self._is_sdp_settled:
             put_sdp(response, ringing.sdp)
             self.local_sdp = ringing.sdp or self.local_sdp
-        return self.core.answer(self._transaction, response, now_ms)
+        data = self.core.answer(self._transaction, response, now_ms)
+        if rseq is None:
+            self._last_ringing = data
+            self.alarms.set("still", now_ms + STILL_RINGING_MS)
+            self.core.watch(self)
+        return data
 
     def _refuse_invite(
         self, status: int, text: str, headers: tuple[tuple[str, str], ...], now_ms: int
     ) -> None:
-        response = self.response(self._transaction.request, status, text)
-        for name, value in headers:
-            response.headers.add(name, value)
+        response = self.response(self._transaction.request, status, one_line(text))
+        put_headers(response, headers)
         self.core.answer(self._transaction, response, now_ms)
 
     def _response(self, status: int) -> Response:

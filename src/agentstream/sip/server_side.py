@@ -6,7 +6,7 @@ from agentstream.base.errors import PeerError
 from agentstream.base.ids import Tokens
 from agentstream.sip.call_table import CallTable
 from agentstream.sip.core import Core
-from agentstream.sip.flow import Flow, is_private
+from agentstream.sip.flow import Flow, Hop, is_private
 from agentstream.sip.invite import InviteUsage
 from agentstream.sip.invite_server import IncomingCall, SessionTooSmallError
 from agentstream.sip.message import BadRequestError, Request, Response
@@ -176,6 +176,16 @@ class ServerSide:
 
     def _refuse(self, response: Response, flow: Flow) -> None:
         self._put(Send(encode(response), reply_flow(response, flow)))
+
+    def transport_failed(self, to: Flow, now_ms: int) -> None:
+        """Answer by a new connection what came by one that is gone (RFC 3261 §18.2.2)."""
+        if not to.id:
+            return
+        for transaction in self._transactions.servers():
+            if transaction.reply_to == to:
+                via = transaction.request.top_via
+                transaction.reply_to = Hop(to.transport, to.remote_host, via.port).settled()
+                self.perform(transaction, transaction.receive(transaction.request, now_ms))
 
     def perform(self, transaction: ServerTransaction, outputs: list[ServerOutput]) -> None:
         """Carry out what a server transaction wants."""

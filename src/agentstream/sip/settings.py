@@ -42,6 +42,7 @@ class SipSettings:
     transactions_per_source: int = 40_000
     calls: int = 10_000
     retry_after_s: int = 5  # what 503 says
+    ring_limit_ms: int = 300_000  # a call that the product neither answers nor refuses: 480
     forks: int = 16  # early dialogs of one call that we place
     session_expires_s: int = 0  # 0: never ask for a session timer, only honour the peer's (SIP-50)
     min_se_s: int = 90  # RFC 4028 §4: the least that may be

@@ -25,6 +25,10 @@ class Transactions:
         """Find the server transaction of a request, an ACK or a CANCEL."""
         return self._servers.get(key)
 
+    def servers(self) -> list[ServerTransaction]:
+        """Return all server transactions, for a transport that failed."""
+        return list(self._servers.values())
+
     def client(self, response: Response) -> ClientTransaction | None:
         """Find the client transaction that a response belongs to (RFC 3261 §17.1.3)."""
         return self._clients.get((response.top_via.branch, response.cseq.method))
