@@ -60,7 +60,7 @@ async def test_a_call_is_heard_from_its_start_to_its_end() -> None:
 
 async def test_play_mark_clear_and_stop_are_sent_in_order_and_cut_into_pieces() -> None:
     async def talk(call: Call) -> None:
-        await call.play(bytes(range(200)) * 20)
+        await call.play(bytes(range(200)) * 36)
         await call.mark("m")
         await call.clear()
         await call.stop()
@@ -73,8 +73,8 @@ async def test_play_mark_clear_and_stop_are_sent_in_order_and_cut_into_pieces() 
         await begin(socket)
         messages = [await receive(socket) for _ in range(5)]
     pieces = [b64decode(message["media"]["payload"]) for message in messages[:2]]
-    assert [len(piece) for piece in pieces] == [3200, 800]
-    assert b"".join(pieces) == bytes(range(200)) * 20
+    assert [len(piece) for piece in pieces] == [3200, 4000]
+    assert b"".join(pieces) == bytes(range(200)) * 36
     assert messages[2:] == [
         {"event": "mark", "mark": {"name": "m"}, "stream_sid": "s1"},
         {"event": "clear", "stream_sid": "s1"},

@@ -49,7 +49,7 @@ def session(profile: WireProfile, order: StreamOrder = ORDER) -> list[Message]:
         for placeholder, value in (
             (SEQ, str(sequence)),
             (CHUNK, str(chunk)),
-            (TIMESTAMP_MS, str((chunk - 1) * plan.frame_ms)),
+            (TIMESTAMP_MS, str(chunk * plan.frame_ms)),
             (PAYLOAD, base64.b64encode(PCM).decode()),
             (MARK_NAME, "m-17"),
         ):

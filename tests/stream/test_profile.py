@@ -52,3 +52,31 @@ def test_a_wrong_setting_is_named_with_what_it_may_be(
     with pytest.raises(ConfigError) as caught:
         WireProfile.from_mapping(settings)
     assert str(caught.value).startswith(text)
+
+
+def test_a_profile_is_overridden_by_texts_of_a_flow() -> None:
+    house = WireProfile(frame_ms=20, connect_retries=3)
+    assert house.overridden("", {}) is house
+    changed = house.overridden("", {"verify_tls": "false", "max_seconds": "60", "ca_file": "/x"})
+    assert (changed.frame_ms, changed.connect_retries) == (20, 3)
+    assert (changed.verify_tls, changed.max_seconds, changed.ca_file) == (False, 60, "/x")
+    assert house.overridden("docs", {"frame_ms": "60"}).frame_ms == 60
+    assert house.overridden("docs", {}) == PRESETS["docs"]
+
+
+@pytest.mark.parametrize(
+    ("preset", "texts", "text"),
+    [
+        ("other", {}, "preset: 'other' is none of"),
+        ("", {"frame_ms": "30"}, "frame_ms: 30 is none of"),
+        ("", {"frame_ms": "x"}, "frame_ms: 'x' is none of"),
+        ("", {"max_seconds": "9" * 5000}, "max_seconds: '999"),
+        ("", {"max_seconds": "٣"}, "max_seconds: '٣' is not a whole number"),
+        ("", {"verify_tls": "yes"}, "verify_tls: 'yes' is not true or false"),
+        ("", {"nothing": "1"}, "nothing: there is no such setting"),
+    ],
+)
+def test_a_wrong_text_of_a_flow_is_named(preset: str, texts: dict[str, str], text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        WireProfile().overridden(preset, texts)
+    assert str(caught.value).startswith(text)

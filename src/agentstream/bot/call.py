@@ -55,9 +55,11 @@ class Call:
         if len(pcm) % 2:
             raise CommandError("audio must be whole 16-bit samples, this has an odd byte")
         size = self.rate_hz * PIECE_MS // 1000 * 2
-        for at in range(0, len(pcm), size):
-            payload = b64encode(pcm[at : at + size]).decode("ascii")
+        while pcm:
+            end = size if len(pcm) >= 2 * size else len(pcm)  # no small rest: AS-150
+            payload = b64encode(pcm[:end]).decode("ascii")
             await self._send({"event": "media", "media": {"payload": payload}})
+            pcm = pcm[end:]
 
     async def mark(self, name: str) -> None:
         """Ask for MarkPlayed(name) once all that was played so far has been heard."""

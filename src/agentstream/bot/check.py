@@ -153,7 +153,7 @@ def _filled(template: str, plan: SocketPlan, chunk: int, sequence: int) -> str:
     for placeholder, value in (
         (SEQ, str(sequence)),
         (CHUNK, str(chunk)),
-        (TIMESTAMP_MS, str((chunk - 1) * plan.frame_ms)),
+        (TIMESTAMP_MS, str(chunk * plan.frame_ms)),
         (PAYLOAD, b64encode(silence).decode("ascii")),
     ):
         template = template.replace(placeholder, value)

@@ -132,13 +132,15 @@ class Mouth:
         self._engine = find_engine(voice, words_per_minute, pitch)
 
     def speak(self, text: str, rate_hz: int) -> bytes:
-        """Return a sentence as 16-bit mono samples at `rate_hz`."""
+        """Return a sentence as 16-bit mono samples at `rate_hz`, in whole frames of 20 ms."""
         return self._speak(text, rate_hz)
 
     def _render(self, text: str, rate_hz: int) -> bytes:
         with self._one_at_a_time:
             own_hz, pcm = self._engine(text)
-        return resample(pcm, own_hz, rate_hz)
+        spoken = resample(pcm, own_hz, rate_hz)
+        frame_bytes = rate_hz * FRAME_MS // 1000 * 2
+        return spoken + bytes(-len(spoken) % frame_bytes)  # AS-151
 
 
 def find_engine(voice: str, words_per_minute: int, pitch: int) -> Engine:

@@ -128,7 +128,7 @@ def _read(text: str, kind: Any) -> object:  # noqa: ANN401 - a type, as typing g
     wanted = {type(choice) for choice in get_args(kind)} or {kind}
     if bool in wanted and text in ("true", "false"):
         return text == "true"
-    if int in wanted and text.isascii() and text.isdecimal():
+    if int in wanted and text.isascii() and text.isdecimal() and len(text) <= 12:
         return int(text)
     return text
 
