@@ -125,6 +125,13 @@ def test_keys_are_shown_once_and_can_be_revoked(house: Ask) -> None:
     assert "shown only now" in house("keys", "create").stdout
 
 
+def test_a_new_account_may_have_as_many_streams_as_the_configuration_says(ask: Ask) -> None:
+    Path("agentstream.toml").write_text("[limits]\nstreams_per_account = 7\n")  # AS-50
+    ask("accounts", "create", "Small")
+    [row] = json.loads(ask("accounts", "list", "--json").stdout)
+    assert row["stream_limit"] == 7
+
+
 def test_several_accounts_must_be_told_apart(house: Ask) -> None:
     house("accounts", "create", "Other", "--sid", "other")
     result = house("flows", "apply", "support.yaml", code=1)
@@ -186,6 +193,7 @@ def test_the_first_start_makes_an_account_and_shows_its_key_once(
 
     monkeypatch.setattr(cli, "import_module", lambda _name: Server)
     monkeypatch.setattr("agentstream.server.logs.set_up_logs", lambda _config: None)
+    monkeypatch.setattr("agentstream.server.check.raise_file_limit", lambda _config: False)
     first = ask("up").stdout
     again = ask("up").stdout
     assert "API token" in first

@@ -76,15 +76,18 @@ def up(context: typer.Context) -> None:
 
     It stops on SIGTERM or Ctrl-C: new calls are refused, live ones finish or the deadline passes.
     """
+    from agentstream.server.check import raise_file_limit
     from agentstream.server.first_run import prepare, show, show_addresses
     from agentstream.server.logs import set_up_logs
 
     config = configuration(context)
     set_up_logs(config.log)
+    if not raise_file_limit(config):
+        typer.echo("warning: too few files may be open: agentstream check", err=True)
 
     async def first() -> Any:  # noqa: ANN401
         async with opened(config) as store:
-            return await prepare(store)
+            return await prepare(store, config.limits.streams_per_account)
 
     made = run(first())
     if made is None:

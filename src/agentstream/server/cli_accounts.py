@@ -41,8 +41,10 @@ def create_account(
     """Make an account and its first key; the token is shown only now."""
 
     async def job() -> dict[str, str]:
-        async with opened(configuration(context)) as store:
-            made = await store.accounts.create(name, sid)
+        config = configuration(context)
+        async with opened(config) as store:
+            limit = config.limits.streams_per_account
+            made = await store.accounts.create(name, sid, stream_limit=limit)
             key = await store.accounts.create_key(made.sid, "first")
             return {"account_sid": made.sid, "key": key.key, "token": key.token}
 

@@ -37,11 +37,11 @@ class FirstRun:
     number: str
 
 
-async def prepare(store: Store) -> FirstRun | None:
+async def prepare(store: Store, stream_limit: int) -> FirstRun | None:
     """Make what a first call needs, if there is no account yet; None when there is one."""
     if await store.accounts.list():
         return None
-    account = await store.accounts.create("Main", sid=ACCOUNT_SID)
+    account = await store.accounts.create("Main", sid=ACCOUNT_SID, stream_limit=stream_limit)
     flow = await store.flows.apply(account.sid, "hello", FLOW, publish=True)
     number = await store.numbers.assign(NUMBER, account.sid, flow.sid)
     return FirstRun(await store.accounts.create_key(account.sid, "first run"), number.number)

@@ -12,6 +12,7 @@ from typing import Protocol
 from agentstream.base.errors import AgentStreamError
 from agentstream.base.ids import AccountSid, CallSid, FlowSid
 from agentstream.store.values import (
+    DEFAULT_STREAM_LIMIT,
     Account,
     ApiKey,
     CallRecord,
@@ -33,7 +34,13 @@ class StoreError(AgentStreamError):
 class Accounts(Protocol):
     """Tenants and their API keys."""
 
-    async def create(self, name: str, sid: str = "", egress_allow: tuple[str, ...] = ()) -> Account:
+    async def create(
+        self,
+        name: str,
+        sid: str = "",
+        egress_allow: tuple[str, ...] = (),
+        stream_limit: int = DEFAULT_STREAM_LIMIT,
+    ) -> Account:
         """Make an account; `sid` is made up when it is empty."""
 
     async def find(self, sid: str) -> Account | None:

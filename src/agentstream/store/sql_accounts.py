@@ -29,13 +29,19 @@ class SqlAccounts:
         self._clock = clock
         self._tokens = tokens
 
-    async def create(self, name: str, sid: str = "", egress_allow: tuple[str, ...] = ()) -> Account:
+    async def create(
+        self,
+        name: str,
+        sid: str = "",
+        egress_allow: tuple[str, ...] = (),
+        stream_limit: int = DEFAULT_STREAM_LIMIT,
+    ) -> Account:
         """Make an account; `sid` is made up when it is empty."""
         account = Account(
             sid=AccountSid(check_account_sid(sid) if sid else self._tokens.hex(16)),
             name=name,
             created_at=self._clock.wall(),
-            stream_limit=DEFAULT_STREAM_LIMIT,
+            stream_limit=stream_limit,
             egress_allow=egress_allow,
         )
         row = {

@@ -12,6 +12,7 @@ from agentstream.store.sql_accounts import check_account_sid, no_account
 from agentstream.store.sql_flows import check_flow_name
 from agentstream.store.sql_numbers import check_number
 from agentstream.store.values import (
+    DEFAULT_STREAM_LIMIT,
     Account,
     ApiKey,
     CallRecord,
@@ -44,12 +45,18 @@ class MemoryAccounts:
         self._accounts: dict[str, Account] = {}
         self._keys: dict[str, tuple[ApiKey, str]] = {}
 
-    async def create(self, name: str, sid: str = "", egress_allow: tuple[str, ...] = ()) -> Account:
+    async def create(
+        self,
+        name: str,
+        sid: str = "",
+        egress_allow: tuple[str, ...] = (),
+        stream_limit: int = DEFAULT_STREAM_LIMIT,
+    ) -> Account:
         """Make an account; `sid` is made up when it is empty."""
         sid = check_account_sid(sid) if sid else self._tokens.hex(16)
         if sid.lower() in self._accounts:
             raise CommandError(f"account {sid} exists already")
-        account = Account(AccountSid(sid), name, self._clock.wall(), egress_allow=egress_allow)
+        account = Account(AccountSid(sid), name, self._clock.wall(), stream_limit, egress_allow)
         self._accounts[sid.lower()] = account
         self._revision.touch()
         return account
