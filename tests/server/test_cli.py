@@ -7,7 +7,6 @@ import pytest
 from typer.testing import CliRunner
 
 import agentstream
-from agentstream.server import cli, cli_common
 from agentstream.server.cli import app
 from agentstream.server.cli_common import run
 from agentstream.store.sql_store import open_store
@@ -186,12 +185,7 @@ def test_the_first_start_makes_an_account_and_shows_its_key_once(
 ) -> None:
     started: list[object] = []
 
-    class Server:
-        @staticmethod
-        async def run(config: object) -> None:
-            started.append(config)
-
-    monkeypatch.setattr(cli, "import_module", lambda _name: Server)
+    monkeypatch.setattr("agentstream.server.run.run", started.append)
     monkeypatch.setattr("agentstream.server.logs.set_up_logs", lambda _config: None)
     monkeypatch.setattr("agentstream.server.check.raise_file_limit", lambda _config: False)
     first = ask("up").stdout
@@ -214,13 +208,11 @@ def test_a_bot_can_be_called_by_name_only_with_one_voice(ask: Ask) -> None:
 
 
 def test_the_demo_is_loaded_when_asked_for(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Demo:
-        @staticmethod
-        def run(save: Path | None) -> int:
-            assert save == Path("x.wav")
-            return 3
+    def run_demo(save: Path | None) -> int:
+        assert save == Path("x.wav")
+        return 3
 
-    monkeypatch.setattr(cli, "import_module", lambda _name: Demo)
+    monkeypatch.setattr("agentstream.server.demo.run", run_demo)
     ask("demo", "--save", "x.wav", code=3)
 
 
@@ -243,16 +235,3 @@ def test_every_command_has_help_with_examples(ask: Ask, command: tuple[str, ...]
     text = ask(*command, "--help").stdout
     assert "Examples:\n" in text
     assert f"agentstream {' '.join(command)}" in text
-
-
-def test_an_interrupt_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(coroutine: Any) -> None:
-        coroutine.close()
-        raise KeyboardInterrupt
-
-    async def job() -> None: ...
-
-    monkeypatch.setattr(cli, "run", interrupted)
-    assert cli._finish(job()) == 130
-    assert cli._finish(7) == 7
-    assert cli_common.examples("x").startswith("\b\nExamples:")

@@ -1,8 +1,6 @@
 """The command line: `agentstream up`, and everything that an operator does beside it."""
 
-import inspect
 from dataclasses import asdict
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -79,6 +77,7 @@ def up(context: typer.Context) -> None:
     from agentstream.server.check import raise_file_limit
     from agentstream.server.first_run import prepare, show, show_addresses
     from agentstream.server.logs import set_up_logs
+    from agentstream.server.run import run as serve
 
     config = configuration(context)
     set_up_logs(config.log)
@@ -94,7 +93,7 @@ def up(context: typer.Context) -> None:
         show_addresses("NUMBER", config, console())
     else:
         show(made, config, console())
-    _finish(import_module("agentstream.server.run").run(config))
+    serve(config)
 
 
 @app.command(epilog=examples("agentstream demo"))
@@ -102,7 +101,9 @@ def demo(
     save: Annotated[Path | None, typer.Option(help="Where to keep the recording.")] = None,
 ) -> None:
     """Watch a real SIP call talk to a bot on this machine. Exit code 0: every step was seen."""
-    raise typer.Exit(_finish(import_module("agentstream.server.demo").run(save)) or 0)
+    from agentstream.server import demo as scene
+
+    raise typer.Exit(scene.run(save))
 
 
 @app.command(
@@ -207,12 +208,3 @@ async def _reach(url: str, config: Config) -> tuple[Any, str]:
     heard = "no audio" if first_ms is None else f"audio after {first_ms} ms"
     text = "; ".join([f"{report.url}: {phases}; heard {heard}", *said])
     return ("ok" if report.is_fine else "error"), text
-
-
-def _finish(result: Any) -> Any:  # noqa: ANN401  (a coroutine or a plain answer)
-    if not inspect.iscoroutine(result):
-        return result
-    try:
-        return run(result)
-    except KeyboardInterrupt:
-        return 130

@@ -70,8 +70,9 @@ def show_addresses(number: str, config: Config, console: Console) -> None:
     host = config.sip.public_host or _own_address()
     grid = Table.grid(padding=(0, 2))
     for listener in config.sip.listeners:
-        grid.add_row("SIP", _uri(number, _reachable(listener, host), listener))
-    grid.add_row("RTP", f"{host}, UDP ports {config.rtp.port_low} to {config.rtp.port_high}")
+        grid.add_row("SIP", _uri(number, _reachable(listener.host, host), listener))
+    rtp_host = config.rtp.public_host or _reachable(config.rtp.host, host)
+    grid.add_row("RTP", f"{rtp_host}, UDP ports {config.rtp.port_low} to {config.rtp.port_high}")
     grid.add_row("HTTP", f"http://{_bracketed(config.http.host)}:{config.http.port}")
     console.print(Panel(grid, title="Point a SIP phone or trunk here", expand=False))
 
@@ -81,8 +82,8 @@ def _uri(number: str, host: str, listener: Listener) -> str:
     return f"sip:{number}@{_bracketed(host)}:{listener.port}{transport}"
 
 
-def _reachable(listener: Listener, host: str) -> str:
-    return host if listener.host in {"0.0.0.0", "::"} else listener.host  # noqa: S104  (a comparison)
+def _reachable(bound: str, host: str) -> str:
+    return host if bound in {"0.0.0.0", "::"} else bound  # noqa: S104  (a comparison)
 
 
 def _bracketed(host: str) -> str:

@@ -18,6 +18,7 @@ from agentstream.api.app import create_app
 from agentstream.api.doors import Doors
 from agentstream.api.live import LiveHub
 from agentstream.base.errors import ConfigError
+from agentstream.hooks.call_log import log_fact
 from agentstream.hooks.call_records import CallRecords
 from agentstream.hooks.metrics import Facts, Metrics
 from agentstream.server.config import Config, HttpConfig
@@ -38,6 +39,7 @@ async def serve(config: Config, *, started: asyncio.Event | None = None) -> None
         parts = house.parts
         hub = LiveHub(parts.feed, config.http.live_subscribers)
         metrics = Metrics(lambda: _facts(house, hub))
+        parts.feed.subscribe(log_fact)
         parts.feed.subscribe(metrics.hear)
         parts.feed.subscribe(CallRecords(parts.writer.write).hear)
         server = _http(create_app(_doors(house, hub, metrics)), config.http)

@@ -1,0 +1,34 @@
+from structlog.testing import capture_logs
+
+from agentstream.calls.events import StreamFinished
+from agentstream.calls.reports import StreamOutcome
+from agentstream.hooks.call_log import log_fact
+from agentstream.switch.feed import StreamWarned
+from agentstream.testing.calls import CALL, LEG
+from agentstream.testing.facts import STREAM, fact, whole_call
+
+
+def test_an_ordinary_call_is_two_lines_and_its_trouble() -> None:
+    with capture_logs() as logs:
+        for each in whole_call():
+            log_fact(each)
+    told = [log["event"] for log in logs if log["log_level"] != "debug"]
+    assert told == ["call_started", "stream_attempt_failed", "call_ended"]
+    assert {log["call_sid"] for log in logs} == {CALL}
+    assert (logs[0]["caller"], logs[0]["called"]) == ("+919876500001", "+918040000002")
+    assert (logs[-1]["cause"], logs[-1]["ended_by"], logs[-1]["talk_ms"]) == (
+        "normal",
+        "caller",
+        41_000,
+    )
+
+
+def test_a_stream_that_failed_or_worries_is_a_warning() -> None:
+    outcome = StreamOutcome("failed", error="3009 failed", url="wss://bot.example.net/ws")
+    with capture_logs() as logs:
+        log_fact(fact(StreamFinished(CALL, LEG, STREAM, outcome)))
+        log_fact(fact(StreamWarned(STREAM, "400 payloads are below 3200 bytes")))
+    assert [(log["event"], log["log_level"]) for log in logs] == [
+        ("stream_failed", "warning"),
+        ("stream_warning", "warning"),
+    ]
