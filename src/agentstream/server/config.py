@@ -98,7 +98,7 @@ class SipConfig(_Section):
     rate_per_s: int = Field(default=200, ge=0)  # messages from one address that is in no list
     burst: int = Field(default=400, ge=1)
     listed_rate_per_s: int = Field(default=0, ge=0)  # 0: no limit
-    max_transactions: int = Field(default=20_000, ge=1)
+    max_transactions: int = Field(default=100_000, ge=1)  # 64 live for each call per second
     max_message_bytes: int = Field(default=65_535, ge=1_024, le=65_535)
     max_connections: int = Field(default=4_096, ge=1)
     socket_buffer_bytes: int = Field(default=8_388_608, ge=65_536)

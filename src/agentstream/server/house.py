@@ -22,8 +22,13 @@ from agentstream.media.negotiate import LocalMedia
 from agentstream.net.dns import Resolver
 from agentstream.net.egress import Egress
 from agentstream.net.http_client import HttpClient
-from agentstream.net.sip_engine import Listener, SipConfig, SipEngine
+from agentstream.net.sip_connection import StreamLimits as ConnectionLimits
+from agentstream.net.sip_engine import Listener, SipConfig, SipEngine, TlsFiles
+from agentstream.net.tls import Certificate
 from agentstream.server.config import Config
+from agentstream.server.config import SipConfig as SipSection
+from agentstream.sip.settings import SipSettings
+from agentstream.sip.wire import Limits as MessageLimits
 from agentstream.store.call_writer import CallWriter
 from agentstream.store.directory import Directory
 from agentstream.store.prompt_files import PromptFiles
@@ -183,7 +188,20 @@ def _sip_config(config: Config) -> SipConfig:
         allow=wanted.allow,
         deny=wanted.deny,
         admission=wanted.admission(),
+        settings=SipSettings(transactions=wanted.max_transactions),
+        streams=ConnectionLimits(
+            connections=wanted.max_connections,
+            message=MessageLimits(message_bytes=wanted.max_message_bytes),
+        ),
+        tls=_tls_files(wanted),
     )
+
+
+def _tls_files(wanted: SipSection) -> TlsFiles:
+    if wanted.tls_certificate is None or wanted.tls_key is None:
+        return TlsFiles()
+    certificate = Certificate(str(wanted.tls_certificate), str(wanted.tls_key))
+    return TlsFiles((certificate,), ca_file=str(wanted.tls_ca_file or ""))
 
 
 def _switch_limits(config: Config) -> SwitchLimits:
