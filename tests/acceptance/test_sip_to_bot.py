@@ -6,6 +6,7 @@ import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.acceptance
 
 
 @asynccontextmanager
-async def echo_bot(seen: list[dict[str, object]]) -> AsyncIterator[str]:
+async def echo_bot(seen: list[dict[str, Any]]) -> AsyncIterator[str]:
     """A bot that sends the caller's audio back."""
 
     async def talk(socket: ServerConnection) -> None:
@@ -43,7 +44,7 @@ def write_tone(path: Path, hertz: float = 440.0, seconds: float = 1.5) -> Path:
 
 
 async def test_a_caller_hears_the_echo_of_the_bot(tmp_path: Path) -> None:
-    seen: list[dict[str, object]] = []
+    seen: list[dict[str, Any]] = []
     heard = tmp_path / "heard.wav"
     async with (
         echo_bot(seen) as bot_url,
