@@ -79,6 +79,17 @@ def test_a_mistake_in_a_flow_names_the_applet_and_the_line(house: Ask) -> None:
     assert json.loads(house("flows", "list", "--json").stdout) == []
 
 
+def test_a_stream_setting_that_the_wire_does_not_have_is_refused(house: Ask) -> None:
+    Path("bad.yaml").write_text(
+        "name: bad\nstart: a\napplets:\n"
+        "  a: {type: voicebot, url: 'ws://b.example/', settings: {frame_ms: 30}}\n"
+    )
+    result = house("flows", "apply", "bad.yaml", code=1)
+    assert (
+        "applet 'a' (voicebot): settings: frame_ms: 30 is none of 20, 40, 60, 100" in result.stderr
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

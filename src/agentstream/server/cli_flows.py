@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from agentstream.base.errors import CommandError
+from agentstream.base.errors import CommandError, ConfigError
+from agentstream.flows.applets.voicebot import VoicebotSettings, plain
 from agentstream.flows.document import DocumentError, FlowDocument, parse
 from agentstream.server.cli_common import (
     AccountOption,
@@ -23,6 +24,7 @@ from agentstream.server.cli_common import (
 )
 from agentstream.store.protocols import Store
 from agentstream.store.values import Account, Flow
+from agentstream.stream.profile import WireProfile
 
 flows = commands("What calls do: documents of applets, in versions.")
 numbers = commands("Which number rings which flow.")
@@ -233,6 +235,18 @@ def _checked(file: str, text: str) -> FlowDocument:
     except DocumentError as error:
         lines = (f"{file}: {problem}" for problem in error.problems)
         raise CommandError("\n".join(lines)) from error
+    for name, applet in document.applets.items():
+        if isinstance(applet, VoicebotSettings):
+            _check_stream(f"{file}: applet '{name}' (voicebot)", applet)
     for warning in document.warnings:
         typer.echo(f"warning: {file}: {warning}", err=True)
     return document
+
+
+def _check_stream(place: str, applet: VoicebotSettings) -> None:
+    """Refuse stream settings that the bot's wire does not have; flows do not know the wire."""
+    texts = {name: plain(value) for name, value in applet.settings.items()}
+    try:
+        WireProfile().overridden(applet.profile, texts)
+    except ConfigError as error:
+        raise CommandError(f"{place}: settings: {error}") from error
