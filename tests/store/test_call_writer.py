@@ -1,7 +1,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from agentstream.store.call_writer import CallWriter
 from agentstream.store.files import DATABASE_FILE
 from agentstream.store.protocols import Calls, StoreError
 from agentstream.store.sql_store import open_store
+from agentstream.store.values import Written
 from agentstream.testing.memory_store import MemoryCalls
 from agentstream.testing.records import a_call, a_recording, a_stream
 from agentstream.testing.waiting import until
@@ -60,6 +61,37 @@ async def test_a_locked_database_delays_rows_and_loses_none() -> None:
             await writer.flush()
     assert (writer.counts.written, writer.counts.retries) == (2, 2)
     assert [log["event"] for log in logs] == ["rows_wait"]
+
+
+async def test_a_row_that_no_database_takes_does_not_keep_the_others() -> None:
+    class Picky(MemoryCalls):
+        async def write(self, rows: Sequence[Written]) -> int:
+            if any(row.sid == "odd" for row in rows):
+                raise OverflowError("too large")
+            return await super().write(rows)
+
+    calls = Picky()
+    with capture_logs() as logs:
+        async with running(calls) as writer:
+            for sid in ("c1", "odd", "c2"):
+                writer.write(a_call(sid))
+            await writer.flush()
+            writer.write(a_call("c3"))
+    assert sorted(calls.rows) == ["c1", "c2", "c3"]
+    assert (writer.counts.written, writer.counts.lost) == (3, 1)
+    assert [log["event"] for log in logs] == ["batch_broke_off", "row_lost"]
+
+
+@pytest.mark.integration
+async def test_a_number_too_large_for_its_column_loses_one_row_only(tmp_path: Path) -> None:
+    store = await open_store(tmp_path)
+    with capture_logs():
+        async with running(store.calls) as writer:
+            writer.write(a_stream("s1", "c1", bytes_sent=2**80))
+            writer.write(a_call("c1"))
+    assert (writer.counts.written, writer.counts.lost) == (1, 1)
+    assert await store.calls.find(CallSid("c1")) is not None
+    await store.close()
 
 
 async def test_a_full_queue_refuses_new_rows_loudly_and_keeps_the_old() -> None:

@@ -27,7 +27,7 @@ class WriterCounts:
 
     written: int = 0
     refused: int = 0  # the queue was full
-    lost: int = 0  # still unwritten when the time to stop was over
+    lost: int = 0  # no database takes them, or the time to stop was over
     retries: int = 0
     batches: int = 0
 
@@ -98,8 +98,27 @@ class CallWriter:
     async def _write_batch(self) -> None:
         size = min(len(self._queue), BATCH_LIMIT)
         batch = [self._queue[place] for place in range(size)]
+        try:
+            await self._write(batch)
+        except Exception as error:
+            # The top of a task: a row that no database takes must not keep the others waiting.
+            _log.exception("batch_broke_off", rows=size, error=type(error).__name__)
+            for row in batch:
+                await self._write_alone(row)
+        # The rows stay in the queue until they are written, so that its bound is a bound.
+        for _ in range(min(size, len(self._queue))):
+            self._queue.popleft()
+
+    async def _write_alone(self, row: Written) -> None:
+        try:
+            await self._write([row])
+        except Exception as error:
+            self.counts.lost += 1
+            _log.error("row_lost", sid=row.sid, error=str(error))
+
+    async def _write(self, batch: list[Written]) -> None:
         attempt = 0
-        while self._queue:
+        while self._queue:  # `stop` empties it when its time is over
             try:
                 self.counts.written += await self._calls.write(batch)
             except StoreError as error:
@@ -111,9 +130,6 @@ class CallWriter:
                 await asyncio.sleep(wait_ms / 1000)
             else:
                 self.counts.batches += 1
-                # The rows stay in the queue until they are written, so that its bound is a bound.
-                for _ in range(min(size, len(self._queue))):
-                    self._queue.popleft()
                 return
 
     async def _pause(self, pause_ms: int) -> None:

@@ -93,9 +93,11 @@ class Directory(Generic[FlowT]):
             await asyncio.sleep(poll_ms / 1000)
             try:
                 await self.refresh()
-            except StoreError as error:
+            except Exception as error:
+                # The top of a task: what was known before goes on serving calls, whatever this is.
                 if not self._is_stale:
-                    _log.warning("directory_stale", error=str(error))
+                    bug = None if isinstance(error, StoreError) else error
+                    _log.warning("directory_stale", error=str(error), exc_info=bug)
                 self._is_stale = True
             else:
                 self._is_stale = False
