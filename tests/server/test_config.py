@@ -177,3 +177,10 @@ def test_sections_become_what_their_rooms_take() -> None:
     assert config.sip.admission().rate_per_s == 5
     plan = config.rtp.engine_plan()
     assert (plan.rtp_port_low, plan.rtp_port_high) == (20_000, 23_999)
+
+
+def test_the_example_in_the_documentation_is_valid() -> None:
+    page = Path(__file__).parents[2] / "docs" / "howto" / "configure.md"
+    example = page.read_text().split("```toml\n")[1].split("```")[0]
+    config = Config.model_validate(tomllib.loads(example))
+    assert config.profile().frame_ms == 20
