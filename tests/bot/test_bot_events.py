@@ -60,6 +60,11 @@ def test_a_broken_message_is_the_far_ends_error(text: str) -> None:
         read_event(text)
 
 
+def test_a_message_that_is_too_deep_is_the_far_ends_error() -> None:
+    with pytest.raises(PeerError):
+        read_event("[" * 50_000)
+
+
 @given(st.text() | st.binary())
 def test_any_message_is_an_event_nothing_or_a_peer_error(text: str | bytes) -> None:
     with contextlib.suppress(PeerError):

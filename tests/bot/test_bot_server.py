@@ -10,7 +10,18 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from agentstream.base.errors import CommandError
-from agentstream.bot import Audio, Call, CallEnded, CallStarted, Digit, Event, MarkPlayed, listen
+from agentstream.bot import (
+    Audio,
+    BotServer,
+    Call,
+    CallEnded,
+    CallStarted,
+    Digit,
+    Event,
+    MarkPlayed,
+    listen,
+    serve,
+)
 
 START = json.dumps(
     {
@@ -45,6 +56,7 @@ async def test_a_call_is_heard_from_its_start_to_its_end() -> None:
         await socket.send('{"event":"media","media":{"timestamp":"0","payload":"AQI="}}')
         await socket.send('{"event":"dtmf","dtmf":{"digit":"5","duration":"100"}}')
         await socket.send('{"event":"mark","mark":{"name":"m"}}')
+        await socket.send('{"event":"something new"}')
         await socket.send('{"event":"stop","stop":{"reason":"callended"}}')
         async with asyncio.timeout(5):
             await socket.wait_closed()
@@ -130,3 +142,20 @@ async def test_credentials_are_asked_for_as35() -> None:
         async with connect(bot.url.replace("//", "//ana:p%40ss@")) as socket:
             await begin(socket)
             assert (await receive(socket))["mark"] == {"name": "hello"}
+
+
+async def test_serving_lasts_until_it_is_cancelled() -> None:
+    async def talk(call: Call) -> None:
+        raise AssertionError
+
+    serving = asyncio.create_task(serve(talk, "127.0.0.1", 0))
+    done, _ = await asyncio.wait({serving}, timeout=0.05)
+    assert not done
+    serving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+
+
+def test_a_bots_address_is_a_url() -> None:
+    assert BotServer("127.0.0.1", 5000).url == "ws://127.0.0.1:5000"
+    assert BotServer("::1", 5000).url == "ws://[::1]:5000"

@@ -20,7 +20,7 @@ from agentstream.bot import Audio, Call, listen
 from agentstream.bot.check import Report, check
 from agentstream.stream.profile import WireProfile
 
-QUICK = WireProfile(connect_timeout_ms=500, frame_ms=20)
+QUICK = WireProfile(connect_timeout_ms=5_000, frame_ms=20)
 
 
 async def echo(call: Call) -> None:
@@ -32,7 +32,7 @@ async def echo(call: Call) -> None:
 
 async def test_a_good_bot_is_fine_and_its_phases_are_timed() -> None:
     async with listen(echo, credentials=("ana", "pw")) as bot:
-        report = await check(bot.url.replace("//", "//ana:pw@"), QUICK, listen_ms=300)
+        report = await check(bot.url.replace("//", "//ana:pw@"), QUICK, listen_ms=800)
     assert report.is_fine
     assert report.url == bot.url.replace("//", "//***@")
     assert [phase.name for phase in report.phases] == ["dns", "tcp", "upgrade"]
@@ -108,14 +108,15 @@ async def answering(answer: bytes | None) -> AsyncIterator[int]:
         (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", 404, "HTTP 404 instead of 101"),
         (b"SSH-2.0-x\r\n\r\n", 0, "not a WebSocket answer"),
         (b"", 0, "not a WebSocket answer"),
-        (None, 0, "no answer within 500 ms"),
+        (None, 0, "no answer within 300 ms"),
     ],
 )
 async def test_a_server_that_does_not_upgrade_is_named_us1(
     answer: bytes | None, status: int, error: str
 ) -> None:
     async with answering(answer) as port:
-        report = await check(f"ws://127.0.0.1:{port}", QUICK, listen_ms=100)
+        profile = QUICK if answer is not None else replace(QUICK, connect_timeout_ms=300)
+        report = await check(f"ws://127.0.0.1:{port}", profile, listen_ms=100)
     assert (report.failed_phase, report.http_status) == ("upgrade", status)
     assert report.error.startswith(error)
     assert report.phases[-1].name == "upgrade"

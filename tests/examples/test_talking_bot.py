@@ -156,7 +156,7 @@ class Platform:
             await self.send("media", media={"payload": payload, "timestamp": "0", "chunk": "1"})
 
     async def until(self, is_it: Callable[[dict[str, Any]], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 message = json.loads(await self.socket.recv())
                 self.messages.append(message)
@@ -178,6 +178,7 @@ def is_mark(number: int) -> Callable[[dict[str, Any]], bool]:
 
 
 @pytest.mark.integration
+@pytest.mark.timeout(180)  # speech on a busy machine
 async def test_a_conversation_with_a_barge_in_a_key_and_a_farewell(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
