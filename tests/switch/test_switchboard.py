@@ -82,6 +82,12 @@ async def test_exhausted_ports_are_answered_503_with_retry_after(board: Board) -
     refused = board.signaling.take(sip.Reject)
     assert refused.status == 503
     assert ("Retry-After", "5") in refused.headers
+    record = await board.record()
+    assert (record.status, record.cause, record.ended_by) == (
+        "failed",
+        Cause.NO_PORTS,
+        Party.SYSTEM,
+    )
 
 
 async def test_a_delayed_offer_is_answered_by_the_ack(board: Board) -> None:

@@ -1,6 +1,8 @@
 """Reads from an invitation who calls whom, and what else the flow may want to know."""
 
 from agentstream.base.errors import PeerError
+from agentstream.calls.causes import Cause, Party, explain, status_word
+from agentstream.calls.record import CallRecord, CallSetup
 from agentstream.sip.reports import Invited
 from agentstream.sip.uri import parse_uri
 from agentstream.store.phone import normalise
@@ -22,6 +24,29 @@ def header_variables(invited: Invited) -> tuple[tuple[str, str], ...]:
     """Return the X- headers of the INVITE, for templates (SIP-27)."""
     named = [(name, value) for name, value in invited.headers if name.lower().startswith("x-")]
     return tuple(named[:VARIABLES_LIMIT])
+
+
+def refused_record(setup: CallSetup, cause: Cause, text: str) -> CallRecord:
+    """Return the record of a call that was refused before it could become one."""
+    return CallRecord(
+        setup=setup,
+        status=status_word(cause, was_answered=False),
+        cause=cause,
+        ended_by=Party.SYSTEM,
+        text=f"{explain(cause, Party.SYSTEM)} ({text})",
+        rang_ms=None,
+        answered_ms=None,
+        hung_up_ms=0,
+        ended_ms=0,
+        rang_at=None,
+        answered_at=None,
+        ended_at=setup.started_at,
+        duration_ms=0,
+        talk_ms=0,
+        billable_s=0,
+        digits=0,
+        stray_reports=0,
+    )
 
 
 def _number(uri: str, country_code: str) -> str:

@@ -27,7 +27,12 @@ from agentstream.sip import reports as sip
 from agentstream.sip.signaling import SignalingEngine
 from agentstream.store.directory import Directory, Route
 from agentstream.switch import feed
-from agentstream.switch.admit import called_number, caller_number, header_variables
+from agentstream.switch.admit import (
+    called_number,
+    caller_number,
+    header_variables,
+    refused_record,
+)
 from agentstream.switch.call_task import CallerLeaves, CallTask
 from agentstream.switch.lines import FileLine, SipLine
 from agentstream.switch.media_pump import MediaPump
@@ -176,30 +181,24 @@ class Switchboard:
     def _invited(self, invited: sip.Invited) -> None:
         called = called_number(invited, self._country_code)
         route = self._directory.find(called)
-        if self._is_draining:
-            self._refuse(invited, Cause.DRAINING, "the server is about to stop")
-        elif len(self._calls) >= self._limits.calls:
-            self._refuse(invited, Cause.OVERLOADED, f"{self._limits.calls} calls are live")
-        elif route is None:
+        if route is None:
             self._refuse(invited, Cause.NOT_FOUND, "no flow is assigned to this number")
+            return
+        caller = caller_number(invited, self._country_code)
+        setup = self._setup(route, caller, called, header_variables(invited))
+        if self._is_draining:
+            self._refuse(invited, Cause.DRAINING, "the server is about to stop", setup)
+        elif len(self._calls) >= self._limits.calls:
+            self._refuse(invited, Cause.OVERLOADED, f"{self._limits.calls} calls are live", setup)
         else:
-            self._admit(invited, route, called)
+            self._admit(invited, route, setup)
 
-    def _admit(self, invited: sip.Invited, route: Route[FlowDocument], called: str) -> None:
+    def _admit(self, invited: sip.Invited, route: Route[FlowDocument], setup: CallSetup) -> None:
         leg_sid = LegSid(self._tokens.hex())
-        limits = self._limits
         try:
-            leg = self._media.open_rtp_leg(
-                RtpLegPlan(
-                    leg_sid,
-                    jitter_max_ms=limits.jitter_max_ms,
-                    first_packet_timeout_ms=limits.first_packet_timeout_ms,
-                    packet_timeout_ms=limits.packet_timeout_ms,
-                    inband_dtmf=limits.inband_dtmf,
-                )
-            )
+            leg = self._media.open_rtp_leg(self._leg_plan(leg_sid))
         except _media.PortsExhausted:
-            self._refuse(invited, Cause.NO_PORTS, "no RTP port is free")
+            self._refuse(invited, Cause.NO_PORTS, "no RTP port is free", setup)
             return
         host = self._local.address or self._signaling.local_host(invited.ref)
         local = replace(self._local, address=host, port=leg.rtp_port)
@@ -208,23 +207,42 @@ class Switchboard:
             line = SipLine(leg_sid, invited, self._signaling, leg, local, session)
         except PeerError as error:
             leg.close()
-            self._refuse(invited, Cause.NO_COMMON_CODEC, str(error), error.status)
+            self._refuse(invited, Cause.NO_COMMON_CODEC, str(error), setup, error.status)
             return
-        caller = caller_number(invited, self._country_code)
-        setup = self._setup(route, caller, called, header_variables(invited))
         task, _ = self._begin(setup, route, line, remote=invited.source)
         self._by_ref[invited.ref] = task
 
-    def _refuse(self, invited: sip.Invited, cause: Cause, text: str, status: int = 0) -> None:
+    def _leg_plan(self, leg_sid: LegSid) -> RtpLegPlan:
+        limits = self._limits
+        return RtpLegPlan(
+            leg_sid,
+            jitter_max_ms=limits.jitter_max_ms,
+            first_packet_timeout_ms=limits.first_packet_timeout_ms,
+            packet_timeout_ms=limits.packet_timeout_ms,
+            inband_dtmf=limits.inband_dtmf,
+        )
+
+    def _refuse(
+        self,
+        invited: sip.Invited,
+        cause: Cause,
+        text: str,
+        setup: CallSetup | None = None,
+        status: int = 0,
+    ) -> None:
+        """Refuse an invitation; what an account's number missed leaves a call record."""
         self.counts.refused[cause.value] += 1
-        headers: tuple[sip.Header, ...] = ()
         status = status or sip_status(cause)
+        headers: tuple[sip.Header, ...] = ()
         if status == 503:
             headers = (("Retry-After", str(RETRY_AFTER_S)),)
         log.info(
             "invite_refused", status=status, cause=cause.value, text=text, source=invited.source
         )
         self._signaling.reject(invited.ref, status, "", headers)
+        if setup is not None:
+            record = refused_record(setup, cause, text)
+            self._tell(setup, events.CallEnded(setup.call_sid, record))
 
     # One call
 
@@ -252,11 +270,7 @@ class Switchboard:
         account = route.account
 
         def tell(event: events.Event | feed.Note) -> None:
-            self._feed.publish(
-                feed.Fact(
-                    setup.call_sid, account.sid, self._clock.now_ms(), self._clock.wall(), event
-                )
-            )
+            self._tell(setup, event)
 
         tenant = Tenant(account.sid, account.stream_limit, account.egress_allow)
         performer = Performer(setup, tenant, line, self._means, tell)
@@ -273,6 +287,10 @@ class Switchboard:
         self._tasks.add(running)
         running.add_done_callback(self._tasks.discard)
         return task, running
+
+    def _tell(self, setup: CallSetup, event: events.Event | feed.Note) -> None:
+        now_ms, wall = self._clock.now_ms(), self._clock.wall()
+        self._feed.publish(feed.Fact(setup.call_sid, setup.account_sid, now_ms, wall, event))
 
     async def _run(self, call_sid: CallSid, line: SipLine | FileLine, task: CallTask) -> None:
         try:
