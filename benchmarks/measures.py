@@ -9,16 +9,14 @@ from benchmarks.server import (
     BOT_PORT,
     HOST,
     NUMBERS,
-    RTP_HIGH,
-    RTP_LOW,
     SIP_PORT,
     Server,
     Usage,
     dropped_datagrams,
+    free_ports,
 )
 from benchmarks.tools import Report, call, running
 
-FLOOR_PORT = 12_000
 SERVER = f"{HOST}:{SIP_PORT}"
 CALLS_PER_S = 50
 GRACE_S = 120  # beyond what a run should take
@@ -102,8 +100,7 @@ def talk(server: Server, mode: str, frame_ms: int, calls: int, seconds: int) -> 
     """Set up `calls` calls with bots in `mode`, measure for `seconds`, hang up."""
     usage: list[Usage] = []
     reports: list[Report] = []
-    rtp_ports = range(RTP_LOW, RTP_HIGH + 1)
-    dropped_before = dropped_datagrams(rtp_ports)
+    dropped_before = dropped_datagrams(server.rtp_ports)
     with running("bot-sink", port=BOT_PORT, mode=mode, frame_ms=frame_ms) as bots:
 
         def on_steady() -> None:
@@ -124,21 +121,22 @@ def talk(server: Server, mode: str, frame_ms: int, calls: int, seconds: int) -> 
             rate=CALLS_PER_S,
             seconds=seconds,
         )
-    dropped = dropped_datagrams(rtp_ports) - dropped_before
+    dropped = dropped_datagrams(server.rtp_ports) - dropped_before
     return Talk(caller, reports[0], usage[0], usage[1], dropped)
 
 
 def floor_cpu_ms(calls: int, seconds: int) -> float:
     """Return the kernel floor: CPU milliseconds per second of call."""
     reports: list[Report] = []
-    with running("floor", calls=calls, port=FLOOR_PORT) as floor:
+    port = free_ports(2 * calls)[0]
+    with running("floor", calls=calls, port=port) as floor:
         call(
             seconds + GRACE_S,
             lambda: floor.tell("reset"),
             lambda: reports.append(floor.report()),
             mode="raw",
             calls=calls,
-            port=FLOOR_PORT,
+            port=port,
             seconds=seconds,
         )
     return float(reports[0]["cpu_s"]) * 1000 / calls / seconds

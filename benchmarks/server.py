@@ -16,34 +16,35 @@ from benchmarks.tools import ROOT
 from agentstream.store.sql_store import open_store
 
 HOST = "127.0.0.1"
-SIP_PORT = 15_060
-HTTP_PORT = 18_080
-BOT_PORT = 19_000
-RTP_LOW, RTP_HIGH = 24_000, 31_999  # room for 4,000 calls
-CALLS_LIMIT = 4000
+SIP_PORT = 9_060  # below the RTP ports
+HTTP_PORT = 9_080
+BOT_PORT = 9_090
+RTP_PORTS = 5000  # room for 2,500 calls
+CALLS_LIMIT = 2000
 NUMBERS = {100: "+14155550110", 20: "+14155550120"}  # by the frame's milliseconds
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _START_PATIENCE_S = 30
+_START_ATTEMPTS = 3
 
-CONFIG = f"""
+CONFIG = """
 data_dir = "data"
 
 [sip]
-listeners = ["udp://{HOST}:{SIP_PORT}"]
-allow = ["{HOST}"]
+listeners = ["udp://{host}:{sip_port}"]
+allow = ["{host}"]
 
 [rtp]
-host = "{HOST}"
-port_low = {RTP_LOW}
-port_high = {RTP_HIGH}
+host = "{host}"
+port_low = {rtp_low}
+port_high = {rtp_high}
 port_rest_ms = 5000
 
 [http]
-port = {HTTP_PORT}
+port = {http_port}
 
 [limits]
-calls = {CALLS_LIMIT}
-streams_per_account = {CALLS_LIMIT}
+calls = {calls}
+streams_per_account = {calls}
 
 [log]
 level = "warning"
@@ -84,24 +85,21 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.process: subprocess.Popen[bytes] | None = None
+        self.rtp_ports = range(0)
 
     def __enter__(self) -> "Server":
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
-        (self.folder / "agentstream.toml").write_text(CONFIG)
-        (self.folder / "data").mkdir()
-        asyncio.run(_prepare(self.folder / "data"))
         _raise_file_limit()
-        log = (self.folder / "server.log").open("wb")
-        self.process = subprocess.Popen(
-            agentstream("up"), cwd=self.folder, env=_environment(), stdout=log, stderr=log
-        )
-        log.close()
-        try:
-            self._wait_until_it_listens()
-        except BaseException:
-            self.__exit__()
-            raise
+        for attempt in range(_START_ATTEMPTS):
+            self._start()
+            try:
+                self._wait_until_it_listens()
+            except BaseException:
+                self.__exit__()
+                # Another program may take one of the ports between our look and the server's.
+                if "Address already in use" in self.log_tail() and attempt + 1 < _START_ATTEMPTS:
+                    continue
+                raise
+            break
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -120,6 +118,25 @@ class Server:
             at_s=time.monotonic(),
             rss_mb=pages * resource.getpagesize() / 1e6,
         )
+
+    def _start(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        (self.folder / "data").mkdir(parents=True)
+        asyncio.run(_prepare(self.folder / "data"))
+        self.rtp_ports = free_ports(RTP_PORTS)
+        settings = CONFIG.format(
+            host=HOST,
+            sip_port=SIP_PORT,
+            http_port=HTTP_PORT,
+            rtp_low=self.rtp_ports[0],
+            rtp_high=self.rtp_ports[-1],
+            calls=CALLS_LIMIT,
+        )
+        (self.folder / "agentstream.toml").write_text(settings)
+        with (self.folder / "server.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                agentstream("up"), cwd=self.folder, env=_environment(), stdout=log, stderr=log
+            )
 
     def log_tail(self) -> str:
         """Return the last lines that it wrote."""
@@ -153,6 +170,23 @@ async def _prepare(data: Path) -> None:
             await store.numbers.assign(number, account.sid, made.sid)
     finally:
         await store.close()
+
+
+def free_ports(count: int) -> range:
+    """Find `count` UDP ports in a row, from an even one, that nobody has."""
+    for low in range(10_000, 32_000, 1000):
+        if all(_is_free(port) for port in range(low, low + count)):
+            return range(low, low + count)
+    raise RuntimeError(f"no {count} UDP ports in a row are free")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
 
 
 def dropped_datagrams(ports: range) -> int:
