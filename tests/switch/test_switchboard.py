@@ -169,6 +169,7 @@ async def test_an_address_that_egress_forbids_fails_the_stream(board: Board) -> 
     board.signaling.invite(NUMBER, offer=OFFER)
     record = await board.record()
     assert "link-local" in record.streams[0].outcome.error
+    assert len(board.web.asked) == 1
 
 
 async def test_a_resolver_names_the_bot(board: Board) -> None:

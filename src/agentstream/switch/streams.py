@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from agentstream import _media
 from agentstream.base.errors import AgentStreamError
@@ -10,6 +10,7 @@ from agentstream.base.ids import StreamSid
 from agentstream.calls import reports
 from agentstream.media.engine import MediaLeg
 from agentstream.media.plan import StreamPlan
+from agentstream.net.egress import EgressError
 from agentstream.stream import happenings as wire
 from agentstream.stream.bot_stream import BotStream
 from agentstream.switch import feed
@@ -193,8 +194,10 @@ class StreamRun:
                 f"{scheme}://{host}:{order.port}/", allow=self._doors.egress_allow
             )
         except AgentStreamError as error:
-            self._note_failure("dns", 0, str(error))
-            failed = wire.OpenFailed("dns", 0, str(error))
+            # What our own rules forbid is not tried again; a name may be found the next time.
+            phase: Literal["egress", "dns"] = "egress" if isinstance(error, EgressError) else "dns"
+            self._note_failure(phase, 0, str(error))
+            failed = wire.OpenFailed(phase, 0, str(error))
             self._doors.post(ForStream(self.stream_sid, failed))
             return
         if self._is_aborted:

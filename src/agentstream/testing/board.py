@@ -13,6 +13,7 @@ from agentstream.calls.events import CallEnded, Event
 from agentstream.calls.record import CallRecord
 from agentstream.flows.document import FlowDocument, parse
 from agentstream.media.negotiate import LocalMedia
+from agentstream.net.egress import EgressError
 from agentstream.store.directory import Directory
 from agentstream.stream.profile import WireProfile
 from agentstream.switch.feed import Fact, Feed, Note
@@ -79,7 +80,7 @@ class FakeWeb:
         """Return one address."""
         self.asked.append(url)
         if self.refusal:
-            raise AgentStreamError(self.refusal)
+            raise EgressError(self.refusal)
         return Pinned()
 
 
