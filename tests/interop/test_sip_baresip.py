@@ -1,0 +1,183 @@
+"""baresip over TLS (and UDP, TCP), both directions, against the SIP engine alone."""
+
+import asyncio
+import json
+import shutil
+import socket
+import wave
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+
+from agentstream.net.sip_engine import Listener, SipConfig, SipEngine, TlsFiles
+from agentstream.net.tls import Certificate
+from agentstream.sip.flow import TransportName
+from agentstream.sip.signaling import Dial
+from agentstream.testing.answering import SDP, Answering
+
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.skipif(shutil.which("baresip") is None, reason="baresip is not installed"),
+]
+HOST = "127.0.0.1"
+CONFIG = """\
+poll_method epoll
+sip_listen {host}:{port}
+sip_certificate {folder}/cert.pem
+audio_source aufile,{folder}/say.wav
+audio_player aufile,{folder}/play.wav
+audio_alert aufile,{folder}/alert.wav
+net_interface {host}
+rtp_ports 42000-42100
+module_path /usr/lib/baresip/modules
+module g711.so
+module aufile.so
+module_tmp uuid.so
+module_tmp account.so
+module_app menu.so
+module_app ctrl_tcp.so
+ctrl_tcp_listen {host}:{control}
+"""
+TRANSPORTS: tuple[TransportName, ...] = ("udp", "tcp", "tls")
+
+
+class Phone:
+    """A running baresip, driven by netstrings of JSON."""
+
+    def __init__(self, port: int, folder: Path) -> None:
+        self.port = port
+        self.folder = folder
+        self.control = free_port(socket.SOCK_STREAM)
+        self._writer: asyncio.StreamWriter | None = None
+
+    def write_files(self, transport: TransportName, cert_pem: bytes) -> None:
+        (self.folder / "cert.pem").write_bytes(cert_pem)
+        text = CONFIG.format(host=HOST, port=self.port, folder=self.folder, control=self.control)
+        (self.folder / "config").write_text(text)
+        (self.folder / "contacts").write_text("")
+        with wave.open(str(self.folder / "say.wav"), "wb") as say:
+            say.setnchannels(1)
+            say.setsampwidth(2)
+            say.setframerate(8000)
+            say.writeframes(bytes(16_000))
+        account = f"<sip:bob@{HOST};transport={transport}>;regint=0;answermode=auto\n"
+        (self.folder / "accounts").write_text(account)
+
+    async def connect(self) -> None:
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    _, self._writer = await asyncio.open_connection(HOST, self.control)
+                except OSError:
+                    await asyncio.sleep(0.1)
+                else:
+                    return
+
+    def command(self, command: str, params: str = "") -> None:
+        assert self._writer is not None
+        text = json.dumps({"command": command, "params": params, "token": "t"}).encode()
+        self._writer.write(b"%d:%s," % (len(text), text))
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+@asynccontextmanager
+async def phone_and_engine(
+    transport: TransportName, folder: Path
+) -> AsyncIterator[tuple[Phone, SipEngine, Answering, int]]:
+    cert, key = certificate()
+    (folder / "ours.pem").write_bytes(cert + key)
+    ours = Certificate(str(folder / "ours.pem"), str(folder / "ours.pem"))
+    phone = Phone(free_port(socket.SOCK_DGRAM), folder)
+    phone.write_files(transport, key + cert)
+    engine = SipEngine(
+        SipConfig((Listener(transport, HOST, 0),), tls=TlsFiles((ours,), verify=False))
+    )
+    product = Answering(engine, rings=True)
+    await engine.start()
+    process = await asyncio.create_subprocess_exec(
+        "baresip",
+        *("-f", str(folder)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        await phone.connect()
+        yield phone, engine, product, engine.addresses[0][2]
+        assert "bugs" not in engine.counters
+    finally:
+        phone.close()
+        process.kill()
+        await process.wait()
+        await engine.stop(500)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_baresip_calls_us_and_hangs_up(transport: TransportName, tmp_path: Path) -> None:
+    async with phone_and_engine(transport, tmp_path) as (phone, engine, product, port):
+        phone.command("dial", f"sip:echo@{HOST}:{port}")  # the account says the transport
+        await product.told("Confirmed", 1)
+        phone.command("hangup")
+        await product.told("Ended", 1)
+        assert product.ended[0].by == "remote"
+        assert engine.counters["calls_now"] == 0
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_we_call_baresip_hold_it_and_hang_up(
+    transport: TransportName, tmp_path: Path
+) -> None:
+    async with phone_and_engine(transport, tmp_path) as (phone, engine, product, _):
+        port = phone.port + (transport == "tls")
+        target = f"sip:bob@{HOST}:{port};transport={transport}"
+        offer = SDP.format(host=HOST, version=1)
+        ref = engine.place(Dial(target, f"sip:ann@{HOST}", offer))
+        await product.told("Accepted", 1)
+        assert "PCMU" in (product.accepted[0].sdp or "")
+        held = SDP.format(host=HOST, version=2).replace("sendrecv", "sendonly")
+        engine.update_media(ref, held)
+        await product.told("MediaAnswered", 1)
+        engine.hang_up(ref)
+        await product.told("Ended", 1)
+        assert product.ended[0].by == "local"
+
+
+def certificate() -> tuple[bytes, bytes]:
+    """Return a self-signed certificate and its key, as PEM."""
+    key = rsa.generate_private_key(65_537, 2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )
+    return made.public_bytes(serialization.Encoding.PEM), secret
+
+
+def free_port(kind: socket.SocketKind) -> int:
+    """Return a port that is free now, and so is probably the next one."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
