@@ -22,6 +22,7 @@ class CallSetup:
     to_number: str
     started_at: datetime  # wall time, UTC, of the `now_ms` that the Call is made with
     flow_sid: FlowSid | None = None  # None: no flow; the call does what commands say
+    flow_version: int = 0  # 0: no flow
     trunk_sid: str = ""
     custom_field: str = ""
     forwarded_from: str = ""

@@ -72,9 +72,10 @@ class StreamWarned:
 
 @dataclass(frozen=True, slots=True)
 class StreamCounted:
-    """The counters of a stream that has ended."""
+    """The counters of a stream that has ended, and the close code of its socket."""
 
     stream_sid: StreamSid
+    close_code: int
     stats: StreamStats
 
 

@@ -104,7 +104,7 @@ class StreamRun:
                 happening = wire.Drained()
             case _media.StreamClosed():
                 self._is_open = False
-                self._doors.note(feed.StreamCounted(self.stream_sid, event.stats))
+                self._doors.note(feed.StreamCounted(self.stream_sid, event.code, event.stats))
                 happening = wire.Closed(
                     event.code, event.reason, event.who, event.queued_ms, event.stats
                 )

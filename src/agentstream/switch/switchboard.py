@@ -261,6 +261,7 @@ class Switchboard:
             to_number=called,
             started_at=self._clock.wall(),
             flow_sid=route.flow_sid,
+            flow_version=route.flow_version,
             variables=variables,
         )
 

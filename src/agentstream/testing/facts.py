@@ -113,7 +113,7 @@ def whole_call() -> list[feed.Fact]:
         (120, CallAnswered(CALL, LEG)),
         (140, feed.StreamAttemptFailed(STREAM, 1, "tcp", 0, "refused")),
         (180, feed.StreamConnected(STREAM, 2, 1, 2, 3, 4)),
-        (40_180, feed.StreamCounted(STREAM, counted)),
+        (40_180, feed.StreamCounted(STREAM, 1_000, counted)),
         (40_180, StreamFinished(CALL, LEG, STREAM, record.streams[0].outcome)),
         (41_200, feed.LegCounted(LEG, "a84b4c76@pc33", 0, 16, leg)),
         (41_200, CallEnded(CALL, record)),
