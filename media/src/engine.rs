@@ -10,9 +10,11 @@ use std::thread::JoinHandle;
 
 use mio::{Poll, Waker};
 
+use crate::command::Command;
+use crate::desk::{Counters, Desk};
 use crate::event::{EngineStats, Event, EventQueue};
 use crate::file_line::FileLine;
-use crate::leg::{Command, Counters, Desk, Leg, Line};
+use crate::leg::{Leg, Line};
 use crate::mailbox::Mailbox;
 use crate::plan::{EnginePlan, FileLegPlan, RtpLegPlan};
 use crate::player::{decode_file, PromptLoader, CACHE_BYTES};

@@ -5,153 +5,36 @@
 //!  line ◀─say── said ◀─ mix ◀─ streams' playouts, prompt
 //! ```
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+mod prompt;
+mod streams;
+mod tapes;
+
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
-use mio::{Registry, Token};
+use mio::Token;
 
-use crate::convert::Converter;
-use crate::event::{
-    EventQueue, LegClosed, LegStats, PlayFinished, RecordingFailed, RecordingReady,
-};
+use crate::command::Command;
+use crate::desk::Desk;
+use crate::event::{LegClosed, LegStats};
 use crate::file_line::FileLine;
-use crate::mailbox::Mailbox;
-use crate::plan::{PromptPlan, RecordPlan, RemotePlan, StreamPlan};
-use crate::player::{Playback, PromptLoader};
-use crate::recorder::{Channels, Ready, RecordSpec, Recorder, RecordingTap};
+use crate::recorder::Channels;
 use crate::rtp::ports::PortPair;
 use crate::rtp_line::RtpLine;
-use crate::stream::connector::{Connect, Connector, Outcome};
 use crate::stream::link::{Here, Link};
-use crate::sys::{self, Batch};
-use crate::worker::{LegId, Order};
+use crate::sys;
+use crate::worker::LegId;
 
-/// Streams of one leg at a time (ST-46 allows four; a few may still be closing).
-const STREAM_LIMIT: usize = 8;
-/// Recordings of one leg at a time.
-const RECORDING_LIMIT: usize = 8;
+use prompt::Prompt;
+use tapes::Recording;
+
 /// How long a leg's end waits for its recordings' files.
 const FILES_WAIT_US: u64 = 10_000_000;
-
-/// What everything on one thread shares.
-pub struct Desk {
-    pub events: Arc<EventQueue>,
-    pub orders: Arc<Mailbox<Order>>,
-    pub connector: Arc<Connector>,
-    pub prompts: Arc<PromptLoader>,
-    pub recorder: Arc<Recorder>,
-    pub counters: Arc<Counters>,
-    pub registry: Registry,
-    pub batch: Batch,
-    /// CLOCK_REALTIME minus CLOCK_MONOTONIC, as of this beat.
-    pub wall_offset_us: u64,
-}
-
-impl Desk {
-    /// The kernel's time of arrival on our clock; `now_us` when it gave none.
-    pub fn arrival_us(&self, wall_us: u64, now_us: u64) -> u64 {
-        match wall_us {
-            0 => now_us,
-            wall_us => wall_us.saturating_sub(self.wall_offset_us).min(now_us),
-        }
-    }
-
-    /// A moment of our clock as NTP time.
-    pub fn ntp(&self, at_us: u64) -> u64 {
-        sys::ntp(at_us + self.wall_offset_us)
-    }
-}
-
-/// Counters of one thread; others only read them.
-#[derive(Debug, Default)]
-pub struct Counters {
-    pub legs: AtomicU64,
-    pub streams: AtomicU64,
-    pub packets_received: AtomicU64,
-    pub packets_sent: AtomicU64,
-    pub packets_foreign: AtomicU64,
-    pub frames_sent: AtomicU64,
-    pub frames_late: AtomicU64,
-    pub faults: AtomicU64,
-}
 
 /// The two kinds of far end.
 pub enum Line {
     Rtp(Box<RtpLine>),
     File(Box<FileLine>),
-}
-
-/// What a leg is asked to do.
-#[derive(Debug)]
-pub enum Command {
-    Connect(RemotePlan),
-    Start,
-    OpenStream(Box<StreamPlan>),
-    SendText {
-        stream_sid: String,
-        text: String,
-    },
-    DrainStream {
-        stream_sid: String,
-    },
-    CloseStream {
-        stream_sid: String,
-        code: u16,
-        reason: String,
-        last_text: Option<String>,
-    },
-    DropStream {
-        stream_sid: String,
-    },
-    Play(PromptPlan),
-    StopPlay,
-    SendDigits {
-        digits: String,
-        tone_ms: u32,
-        gap_ms: u32,
-    },
-    Record(RecordPlan),
-    PauseRecording {
-        recording_sid: String,
-    },
-    ResumeRecording {
-        recording_sid: String,
-    },
-    StopRecording {
-        recording_sid: String,
-    },
-    Close,
-    StreamOutcome {
-        number: u64,
-        outcome: Outcome,
-    },
-    PromptLoaded {
-        number: u64,
-        outcome: Result<Arc<[i16]>, String>,
-    },
-    RecordingDone {
-        recording_sid: String,
-        path: String,
-        outcome: Result<Ready, String>,
-    },
-}
-
-struct Prompt {
-    number: u64,
-    plan: PromptPlan,
-    rate_hz: u32,
-    playback: Option<Playback>,
-    converter: Converter,
-    frame: Vec<i16>,
-}
-
-struct Recording {
-    sid: String,
-    rate_hz: u32,
-    tap: RecordingTap,
-    heard: Converter,
-    said: Converter,
 }
 
 struct Stream {
@@ -362,20 +245,9 @@ impl Leg {
                 Line::File(line) => line.send_digits(&digits, tone_ms, gap_ms),
             },
             Command::Record(plan) => self.record_to(plan, desk, here),
-            Command::PauseRecording { recording_sid } => {
-                if let Some(recording) = self.recording(&recording_sid) {
-                    recording.tap.pause();
-                }
-            }
-            Command::ResumeRecording { recording_sid } => {
-                if let Some(recording) = self.recording(&recording_sid) {
-                    recording.tap.resume();
-                }
-            }
-            Command::StopRecording { recording_sid } => {
-                self.recordings
-                    .retain(|recording| recording.sid != recording_sid);
-            }
+            Command::PauseRecording { recording_sid } => self.pause(&recording_sid, true),
+            Command::ResumeRecording { recording_sid } => self.pause(&recording_sid, false),
+            Command::StopRecording { recording_sid } => self.stop_recording(&recording_sid),
             Command::Close => {}
         }
     }
@@ -456,49 +328,6 @@ impl Leg {
         }
     }
 
-    fn say_prompt(&mut self, rate_hz: u32, here: Here<'_>) {
-        let Some(prompt) = &mut self.prompt else {
-            return;
-        };
-        let Some(playback) = &mut prompt.playback else {
-            return;
-        };
-        prompt.frame.resize(prompt.rate_hz as usize / 50, 0);
-        let ended = playback.take(&mut prompt.frame);
-        let pcm = prompt
-            .converter
-            .convert(prompt.rate_hz, rate_hz, &prompt.frame);
-        crate::audio::mixer::add_saturating(&mut self.said, pcm);
-        if ended {
-            self.finish_prompt(true, "", here);
-        }
-    }
-
-    fn record(&mut self) {
-        if let Line::File(line) = &self.line {
-            if !line.is_started() {
-                return;
-            }
-        }
-        let (heard_hz, said_hz) = (self.heard_hz(), self.said_hz());
-        // The rate may have changed in `hear`; the frame's own length tells it.
-        let heard_hz = if self.heard.is_empty() {
-            heard_hz
-        } else {
-            self.heard.len() as u32 * 50
-        };
-        for recording in &mut self.recordings {
-            let heard = recording
-                .heard
-                .convert(heard_hz, recording.rate_hz, &self.heard);
-            let said = recording
-                .said
-                .convert(said_hz, recording.rate_hz, &self.said);
-            recording.tap.push(heard, said);
-        }
-        self.recordings.retain(|recording| !recording.tap.is_done());
-    }
-
     fn heard_hz(&self) -> u32 {
         match &self.line {
             Line::Rtp(line) => line.heard_hz(),
@@ -513,222 +342,9 @@ impl Leg {
         }
     }
 
-    fn link(&mut self, stream_sid: &str) -> Option<&mut Link> {
-        let stream = self
-            .streams
-            .iter_mut()
-            .find(|stream| stream.link.sid() == stream_sid);
-        stream.map(|stream| &mut stream.link)
-    }
-
-    fn recording(&mut self, recording_sid: &str) -> Option<&mut Recording> {
-        self.recordings
-            .iter_mut()
-            .find(|recording| recording.sid == recording_sid)
-    }
-
     fn number(&mut self) -> u64 {
         self.next_number += 1;
         self.next_number
-    }
-
-    fn open_stream(&mut self, plan: StreamPlan, desk: &Desk) {
-        let number = self.number();
-        let plan = Arc::new(plan);
-        let cancelled = Arc::new(AtomicBool::new(false));
-        let (orders, leg) = (Arc::clone(&desk.orders), self.id);
-        let reply = move |outcome| {
-            orders.post_always(Order::Leg(leg, Command::StreamOutcome { number, outcome }));
-        };
-        self.streams.push(Stream {
-            number,
-            link: Link::new(Arc::clone(&plan), Arc::clone(&cancelled)),
-        });
-        if self.streams.len() > STREAM_LIMIT {
-            let failure = crate::stream::connector::Failure {
-                phase: "tcp",
-                http_status: 0,
-                detail: format!("the leg has {STREAM_LIMIT} streams already"),
-            };
-            return reply(Err(failure));
-        }
-        desk.connector.connect(Connect {
-            plan,
-            cancelled,
-            reply: Box::new(reply),
-        });
-    }
-
-    fn stream_outcome(
-        &mut self,
-        number: u64,
-        outcome: Outcome,
-        desk: &Desk,
-        token: impl Fn(u64) -> Token,
-        here: Here<'_>,
-    ) {
-        let Some(stream) = self
-            .streams
-            .iter_mut()
-            .find(|stream| stream.number == number)
-        else {
-            return;
-        };
-        match outcome {
-            Ok(connected) => {
-                if stream
-                    .link
-                    .connected(connected, &desk.registry, token(number), here)
-                {
-                    // The first messages may have come together with the upgrade's answer.
-                    self.unread |= stream.link.read(here);
-                }
-            }
-            Err(failure) => stream.link.failed(&failure, here),
-        }
-    }
-
-    fn play(&mut self, plan: PromptPlan, desk: &Desk, here: Here<'_>) {
-        self.finish_prompt(false, "", here);
-        let number = self.number();
-        let (orders, leg) = (Arc::clone(&desk.orders), self.id);
-        let rate_hz = self.said_hz();
-        let path = PathBuf::from(&plan.path);
-        self.prompt = Some(Prompt {
-            number,
-            plan,
-            rate_hz,
-            playback: None,
-            converter: Converter::new(),
-            frame: Vec::new(),
-        });
-        let reply = move |outcome| {
-            orders.post_always(Order::Leg(leg, Command::PromptLoaded { number, outcome }));
-        };
-        desk.prompts.load(&path, rate_hz, Box::new(reply));
-    }
-
-    fn prompt_loaded(&mut self, number: u64, outcome: Result<Arc<[i16]>, String>, here: Here<'_>) {
-        let Some(prompt) = self
-            .prompt
-            .as_mut()
-            .filter(|prompt| prompt.number == number)
-        else {
-            return;
-        };
-        match outcome {
-            Ok(pcm) => {
-                let plan = &prompt.plan;
-                prompt.playback = Some(Playback::new(pcm, prompt.rate_hz, plan.loops, plan.max_ms));
-            }
-            Err(error) => self.finish_prompt(false, &error, here),
-        }
-    }
-
-    fn finish_prompt(&mut self, completed: bool, error: &str, here: Here<'_>) {
-        if let Some(prompt) = self.prompt.take() {
-            here.events.push(PlayFinished {
-                leg_sid: here.leg_sid.to_owned(),
-                at_ms: here.at_ms(),
-                prompt_id: prompt.plan.prompt_id,
-                completed,
-                error: error.to_owned(),
-            });
-        }
-    }
-
-    fn record_to(&mut self, plan: RecordPlan, desk: &Desk, here: Here<'_>) {
-        if self.recordings.len() >= RECORDING_LIMIT {
-            here.events.push(RecordingFailed {
-                leg_sid: here.leg_sid.to_owned(),
-                at_ms: here.at_ms(),
-                recording_sid: plan.recording_sid,
-                path: plan.path,
-                error: format!("the leg has {RECORDING_LIMIT} recordings already"),
-            });
-            return;
-        }
-        let rate_hz = self.heard_hz().max(self.said_hz());
-        let channels = if plan.channels == "stereo" {
-            Channels::Stereo
-        } else {
-            Channels::Mono
-        };
-        let tap = self.open_file(
-            &plan.recording_sid,
-            &plan.path,
-            channels,
-            plan.max_ms,
-            rate_hz,
-            desk,
-        );
-        self.files_open += 1;
-        self.recordings.push(Recording {
-            sid: plan.recording_sid,
-            rate_hz,
-            tap,
-            heard: Converter::new(),
-            said: Converter::new(),
-        });
-    }
-
-    fn open_file(
-        &self,
-        sid: &str,
-        path: &str,
-        channels: Channels,
-        max_ms: u64,
-        rate_hz: u32,
-        desk: &Desk,
-    ) -> RecordingTap {
-        let (orders, leg) = (Arc::clone(&desk.orders), self.id);
-        let (recording_sid, text) = (sid.to_owned(), path.to_owned());
-        let on_done = move |outcome| {
-            let done = Command::RecordingDone {
-                recording_sid,
-                path: text,
-                outcome,
-            };
-            orders.post_always(Order::Leg(leg, done));
-        };
-        let spec = RecordSpec {
-            path: PathBuf::from(path),
-            channels,
-            max_ms,
-        };
-        desk.recorder.open(spec, rate_hz, Box::new(on_done))
-    }
-
-    fn recording_done(
-        &mut self,
-        recording_sid: String,
-        path: String,
-        outcome: Result<Ready, String>,
-        here: Here<'_>,
-    ) {
-        self.files_open = self.files_open.saturating_sub(1);
-        self.recordings
-            .retain(|recording| recording.sid != recording_sid);
-        let leg_sid = here.leg_sid.to_owned();
-        match outcome {
-            // A file leg's own output is nobody's recording.
-            Ok(_) if recording_sid.is_empty() => {}
-            Ok(ready) => here.events.push(RecordingReady {
-                leg_sid,
-                at_ms: here.at_ms(),
-                recording_sid,
-                path,
-                duration_ms: ready.duration_ms,
-                sha256: ready.sha256,
-            }),
-            Err(error) => here.events.push(RecordingFailed {
-                leg_sid,
-                at_ms: here.at_ms(),
-                recording_sid,
-                path,
-                error,
-            }),
-        }
     }
 
     fn close(&mut self, desk: &Desk, here: Here<'_>) {

@@ -1,7 +1,9 @@
 //! The audio path of AgentStream, imported from Python as `agentstream._media`.
 
 pub mod audio;
+pub mod command;
 pub mod convert;
+pub mod desk;
 pub mod engine;
 pub mod event;
 pub mod file_line;

@@ -3,9 +3,9 @@
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
+use crate::command::Command;
 use crate::engine::{Engine, LegHandle, Refused};
 use crate::event::{EngineStats, Event};
-use crate::leg::Command;
 use crate::plan::{
     EnginePlan, FileLegPlan, PromptPlan, RecordPlan, RemotePlan, RtpLegPlan, StreamPlan,
 };

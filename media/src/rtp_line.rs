@@ -1,11 +1,13 @@
 //! A leg's line when the far end speaks RTP: one beat fetches what came and sends what is said.
 
+mod reports;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
 
 use crate::audio::Codec;
+use crate::desk::Desk;
 use crate::event::{Digit, LegStats, MediaStarted, RtpTimeout, SourceChanged};
-use crate::leg::Desk;
 use crate::phase::PhaseLock;
 use crate::plan::{RemotePlan, RtpLegPlan};
 use crate::rtp::ports::PortPair;
@@ -16,12 +18,9 @@ use crate::rtp::source::{Origin, SourceLock};
 use crate::rtp::{Formats, Packet};
 use crate::stats::mos;
 use crate::stream::link::Here;
-use crate::sys;
 
 /// Batches fetched per beat at most; the rest waits for the next one.
 const BATCHES: usize = 4;
-/// A separate RTCP socket is looked at this often.
-const RTCP_LOOK_US: u64 = 1_000_000;
 /// A frame sent later than this after its time is counted.
 const LATE_US: u64 = 5_000;
 
@@ -222,17 +221,6 @@ impl RtpLine {
         self.sender.queue_digits(digits, tone_ms, gap_ms);
     }
 
-    /// The far end is told that the leg is over.
-    pub fn farewell(&mut self, desk: &Desk) {
-        if let Some(to) = self.rtcp_destination() {
-            let bye = self
-                .rtcp
-                .build_bye(desk.ntp(sys::monotonic_us()), &self.sender.sent());
-            self.send_rtcp(&bye, to);
-        }
-        self.remote = None;
-    }
-
     /// The ports, once nothing more will be sent.
     pub fn into_ports(self) -> PortPair {
         self.ports
@@ -316,48 +304,6 @@ impl RtpLine {
         self.receiver.packet(arrival_us, bytes) == Verdict::Audio
     }
 
-    fn report(&mut self, bytes: &[u8], from: SocketAddr, wall_us: u64) {
-        if self.source.allows_rtcp(from) {
-            let _ = self.rtcp.on_report(bytes, sys::ntp(wall_us));
-        }
-    }
-
-    fn rtcp(&mut self, desk: &mut Desk, here: Here<'_>) {
-        if here.now_us < self.next_look_us || self.remote.is_none() {
-            return;
-        }
-        self.next_look_us = here.now_us + RTCP_LOOK_US;
-        for index in 0..desk.batch.fetch(&self.ports.rtcp) {
-            if let Some(datagram) = desk.batch.datagram(index) {
-                self.report(datagram.bytes, datagram.from, datagram.arrival_wall_us);
-            }
-        }
-        let jitter_ms = f64::from(self.rtcp.quality().jitter_ms);
-        self.figures.jitter_max_ms = self.figures.jitter_max_ms.max(jitter_ms);
-        if here.now_us >= self.next_rtcp_us {
-            self.next_rtcp_us = here.now_us + self.rtcp.next_interval_ms() * 1000;
-            if let Some(to) = self.rtcp_destination() {
-                let report = self.rtcp.build(desk.ntp(here.now_us), &self.sender.sent());
-                self.send_rtcp(&report, to);
-            }
-        }
-    }
-
-    fn send_rtcp(&mut self, report: &[u8], to: SocketAddr) {
-        let shares_port = self
-            .remote
-            .as_ref()
-            .is_some_and(|remote| remote.plan.rtcp_port.is_none());
-        let socket = if shares_port {
-            &self.ports.rtp
-        } else {
-            &self.ports.rtcp
-        };
-        if !report.is_empty() && socket.send_to(report, to).is_err() {
-            self.figures.send_errors += 1;
-        }
-    }
-
     fn destination(&self) -> Option<SocketAddr> {
         let to = self.source.destination()?;
         Some(match to.ip() {
@@ -366,14 +312,6 @@ impl RtpLine {
             }
             _ => to,
         })
-    }
-
-    fn rtcp_destination(&self) -> Option<SocketAddr> {
-        let mut to = self.destination()?;
-        if let Some(port) = self.remote.as_ref()?.plan.rtcp_port {
-            to.set_port(port);
-        }
-        Some(to)
     }
 
     fn watch_silence(&mut self, here: Here<'_>) {

@@ -12,8 +12,10 @@ use std::time::Duration;
 
 use mio::{Events, Poll, Token};
 
+use crate::command::Command;
+use crate::desk::Desk;
 use crate::event::LegClosed;
-use crate::leg::{Command, Desk, Leg};
+use crate::leg::Leg;
 use crate::rtp::ports::{PortPair, PortPool};
 use crate::sys;
 
@@ -360,3 +362,6 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
         .or_else(|| panic.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "a panic without a text".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

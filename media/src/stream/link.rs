@@ -7,29 +7,28 @@
 //!     Gone              (what is queued plays on until it is dropped or heard)
 //! ```
 
-use std::io::{ErrorKind, Read};
+mod ending;
+mod talk;
+
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 use mio::{Interest, Registry, Token};
-use tungstenite::error::CapacityError;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::CloseFrame;
-use tungstenite::{Bytes, Error, Message};
+use tungstenite::{Error, Message};
 
 use super::connector::{Connected, Failure, Socket};
-use super::template::{escape_json, Filling, Template};
-use super::voice::{Asked, Voice};
-use crate::event::{
-    BotAudioStarted, BotMessage, Cleared, EventQueue, MarkPlayed, StreamClosed, StreamDrained,
-    StreamFailed, StreamOpen,
-};
+use super::template::{Filling, Template};
+use super::voice::Voice;
+use crate::event::{BotAudioStarted, EventQueue, StreamFailed, StreamOpen};
 use crate::plan::StreamPlan;
+
+use ending::{cut, swallow};
 
 /// How long a close reply is waited for (AS-100).
 const CLOSE_WAIT_US: u64 = 5_000_000;
-/// How long the rest of a broken stream is swallowed, so that the bot can read why we closed.
-const LINGER_US: u64 = 1_000_000;
 /// What one bot may make us read at a time; others wait meanwhile.
 const READ_MESSAGES: usize = 64;
 const READ_BYTES: usize = 262_144;
@@ -354,225 +353,6 @@ impl Link {
             State::Connecting { .. } | State::Gone => None,
         }
     }
-
-    fn handle(&mut self, message: Message, here: Here<'_>) {
-        match message {
-            Message::Text(text) => self.handle_text(text.as_str(), here),
-            // AS-5: JSON in a binary frame is meant as text.
-            Message::Binary(bytes) => match std::str::from_utf8(&bytes) {
-                Ok(text) => self.handle_text(text, here),
-                Err(_) => self.voice.ignore(),
-            },
-            Message::Close(frame) => self.closed_by_bot(frame, here),
-            Message::Ping(_) => {
-                // The pong is queued by now; it goes out at once (AS-118).
-                if let Some(Err(error)) = self.socket().map(Socket::flush) {
-                    self.broken(&error, here);
-                }
-            }
-            Message::Pong(_) | Message::Frame(_) => {}
-        }
-    }
-
-    fn handle_text(&mut self, text: &str, here: Here<'_>) {
-        if !self.is_open() {
-            return; // our goodbye was said
-        }
-        match self.voice.read(text, here.now_us) {
-            Asked::Nothing => {}
-            Asked::Mark(name) => self.echo_mark(name, false, here),
-            Asked::Cleared { dropped_ms, marks } => {
-                here.events.push(Cleared {
-                    leg_sid: here.leg_sid.to_owned(),
-                    at_ms: here.at_ms(),
-                    stream_sid: self.plan.stream_sid.clone(),
-                    played_ms: self.voice.played_ms(),
-                    dropped_ms,
-                });
-                if self.plan.marks_on_clear == "echo" {
-                    for name in marks {
-                        self.echo_mark(name, true, here);
-                    }
-                }
-            }
-            Asked::Message => here.events.push(BotMessage {
-                leg_sid: here.leg_sid.to_owned(),
-                at_ms: here.at_ms(),
-                stream_sid: self.plan.stream_sid.clone(),
-                text: text.to_owned(),
-            }),
-        }
-    }
-
-    fn echo_mark(&mut self, name: String, cleared: bool, here: Here<'_>) {
-        if !self.is_open() {
-            return;
-        }
-        let played_ms = self.voice.played_ms();
-        if !self.templates.mark.is_empty() {
-            let filling = Filling {
-                timestamp_ms: self.voice.heard_ms(),
-                mark_name: &escape_json(&name),
-                played_ms,
-                ..Filling::default()
-            };
-            let text = self.templates.mark.write(&mut self.seq, &filling);
-            self.write(Message::text(text), here);
-        }
-        here.events.push(MarkPlayed {
-            leg_sid: here.leg_sid.to_owned(),
-            at_ms: here.at_ms(),
-            stream_sid: self.plan.stream_sid.clone(),
-            name,
-            played_ms,
-            cleared,
-        });
-    }
-
-    /// Sends the complete chunk; false when the bot does not read what it was sent before.
-    fn send_media(&mut self, here: Here<'_>) -> bool {
-        let State::Open(socket) = &mut self.state else {
-            return false;
-        };
-        if socket.get_ref().queued_bytes() > self.plan.send_buffer_bytes {
-            return false;
-        }
-        let filling = Filling {
-            timestamp_ms: self.voice.heard_ms(),
-            chunk: self.voice.next_chunk_number(),
-            payload: self.voice.chunk(),
-            played_ms: self.voice.played_ms(),
-            ..Filling::default()
-        };
-        let text = self.templates.media.write(&mut self.seq, &filling);
-        self.write(Message::text(text), here);
-        true
-    }
-
-    fn write(&mut self, message: Message, here: Here<'_>) {
-        if let State::Open(socket) = &mut self.state {
-            if let Err(error) = socket.write(message) {
-                self.broken(&error, here);
-            }
-        }
-    }
-
-    fn report_drained(&mut self, here: Here<'_>) {
-        if self.drain_asked && self.voice.is_silent() {
-            self.drain_asked = false;
-            here.events.push(StreamDrained {
-                leg_sid: here.leg_sid.to_owned(),
-                at_ms: here.at_ms(),
-                stream_sid: self.plan.stream_sid.clone(),
-            });
-        }
-    }
-
-    fn keep_time(&mut self, here: Here<'_>) {
-        match &self.state {
-            State::Open(_) => self.ping(here),
-            State::Closing { until_us, .. } if *until_us <= here.now_us => self.abandon(here),
-            State::Lingering { until_us, .. } if *until_us <= here.now_us => {
-                self.state = State::Gone;
-            }
-            _ => {}
-        }
-    }
-
-    fn ping(&mut self, here: Here<'_>) {
-        if self.plan.ping_interval_ms == 0 {
-            return;
-        }
-        if let Some(pinged_us) = self.pinged_us {
-            if self.last_read_us > pinged_us {
-                self.pinged_us = None;
-            } else if here.now_us - pinged_us > self.plan.pong_timeout_ms * 1000 {
-                let reason = format!("no pong within {} ms", self.plan.pong_timeout_ms);
-                return self.gone(1006, &reason, "network", here);
-            }
-        }
-        if here.now_us >= self.ping_us {
-            self.ping_us = here.now_us + self.plan.ping_interval_ms * 1000;
-            self.pinged_us.get_or_insert(here.now_us);
-            self.write(Message::Ping(Bytes::new()), here);
-        }
-    }
-
-    fn closed_by_bot(&mut self, frame: Option<CloseFrame>, here: Here<'_>) {
-        if let State::Closing { code, reason, .. } = &self.state {
-            let (code, reason) = (*code, reason.clone());
-            return self.gone(code, &reason, "us", here);
-        }
-        if let Some(socket) = self.socket() {
-            let _ = socket.flush(); // the reply
-        }
-        let (code, reason) = match &frame {
-            Some(frame) => (frame.code.into(), frame.reason.to_string()),
-            None => (1005, String::new()),
-        };
-        self.gone(code, &reason, "bot", here);
-    }
-
-    /// The conversation cannot go on: by the network's fault, or because the bot broke the rules.
-    fn broken(&mut self, error: &Error, here: Here<'_>) {
-        if let State::Closing { code, reason, .. } = &self.state {
-            let (code, reason) = (*code, reason.clone());
-            return self.gone(code, &reason, "us", here);
-        }
-        let (code, reason) = match error {
-            Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => (
-                1009,
-                format!("a message of {size} bytes; {max_size} are allowed"),
-            ),
-            Error::Utf8(_) => (1007, "a text that is not UTF-8".to_owned()),
-            Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => (
-                1006,
-                "the connection ended without a close frame".to_owned(),
-            ),
-            Error::Protocol(rule) => (1002, rule.to_string()),
-            Error::Io(error) => (1006, error.to_string()),
-            other => (1006, other.to_string()),
-        };
-        if code == 1006 {
-            return self.gone(code, &reason, "network", here);
-        }
-        let state = std::mem::replace(&mut self.state, State::Gone);
-        self.told(code, &reason, "us", here);
-        if let State::Open(mut socket) = state {
-            let frame = CloseFrame {
-                code: CloseCode::from(code),
-                reason: cut(&reason, 123).into(),
-            };
-            let _ = socket.close(Some(frame));
-            socket.get_mut().finish();
-            self.state = State::Lingering {
-                socket,
-                until_us: here.now_us + LINGER_US,
-            };
-        }
-    }
-
-    fn gone(&mut self, code: u16, reason: &str, who: &str, here: Here<'_>) {
-        if let Some(socket) = self.socket() {
-            socket.get_mut().finish();
-        }
-        self.state = State::Gone;
-        self.told(code, reason, who, here);
-    }
-
-    fn told(&mut self, code: u16, reason: &str, who: &str, here: Here<'_>) {
-        self.voice.end();
-        here.events.push(StreamClosed {
-            leg_sid: here.leg_sid.to_owned(),
-            at_ms: here.at_ms(),
-            stream_sid: self.plan.stream_sid.clone(),
-            code,
-            reason: reason.to_owned(),
-            who: who.to_owned(),
-            queued_ms: self.voice.queued_ms(),
-            stats: self.voice.figures(),
-        });
-    }
 }
 
 fn failure_of(phase: &'static str, detail: String) -> Failure {
@@ -581,26 +361,4 @@ fn failure_of(phase: &'static str, detail: String) -> Failure {
         http_status: 0,
         detail,
     }
-}
-
-/// Reads and forgets; true at the end.
-fn swallow(socket: &mut Socket) -> bool {
-    let mut bytes = [0; 4096];
-    for _ in 0..READ_MESSAGES {
-        match socket.get_mut().read(&mut bytes) {
-            Ok(0) => return true,
-            Ok(_) => {}
-            Err(error) => return error.kind() != ErrorKind::WouldBlock,
-        }
-    }
-    false
-}
-
-/// At most `limit` bytes of `text`, whole letters.
-fn cut(text: &str, limit: usize) -> &str {
-    let mut end = limit.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }

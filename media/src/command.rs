@@ -1,0 +1,62 @@
+//! What a leg is asked to do, by Python and by threads that finished something for it.
+
+use std::sync::Arc;
+
+use crate::plan::{PromptPlan, RecordPlan, RemotePlan, StreamPlan};
+use crate::recorder::Ready;
+use crate::stream::connector::Outcome;
+
+/// What a leg is asked to do.
+#[derive(Debug)]
+pub enum Command {
+    Connect(RemotePlan),
+    Start,
+    OpenStream(Box<StreamPlan>),
+    SendText {
+        stream_sid: String,
+        text: String,
+    },
+    DrainStream {
+        stream_sid: String,
+    },
+    CloseStream {
+        stream_sid: String,
+        code: u16,
+        reason: String,
+        last_text: Option<String>,
+    },
+    DropStream {
+        stream_sid: String,
+    },
+    Play(PromptPlan),
+    StopPlay,
+    SendDigits {
+        digits: String,
+        tone_ms: u32,
+        gap_ms: u32,
+    },
+    Record(RecordPlan),
+    PauseRecording {
+        recording_sid: String,
+    },
+    ResumeRecording {
+        recording_sid: String,
+    },
+    StopRecording {
+        recording_sid: String,
+    },
+    Close,
+    StreamOutcome {
+        number: u64,
+        outcome: Outcome,
+    },
+    PromptLoaded {
+        number: u64,
+        outcome: Result<Arc<[i16]>, String>,
+    },
+    RecordingDone {
+        recording_sid: String,
+        path: String,
+        outcome: Result<Ready, String>,
+    },
+}

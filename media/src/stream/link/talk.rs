@@ -1,0 +1,123 @@
+//! What passes over an open socket: the bot's messages in, sound and marks out.
+
+use tungstenite::Message;
+
+use super::{Here, Link, Socket, State};
+use crate::event::{BotMessage, Cleared, MarkPlayed, StreamDrained};
+use crate::stream::template::{escape_json, Filling};
+use crate::stream::voice::Asked;
+
+impl Link {
+    pub(super) fn handle(&mut self, message: Message, here: Here<'_>) {
+        match message {
+            Message::Text(text) => self.handle_text(text.as_str(), here),
+            // AS-5: JSON in a binary frame is meant as text.
+            Message::Binary(bytes) => match std::str::from_utf8(&bytes) {
+                Ok(text) => self.handle_text(text, here),
+                Err(_) => self.voice.ignore(),
+            },
+            Message::Close(frame) => self.closed_by_bot(frame, here),
+            Message::Ping(_) => {
+                // The pong is queued by now; it goes out at once (AS-118).
+                if let Some(Err(error)) = self.socket().map(Socket::flush) {
+                    self.broken(&error, here);
+                }
+            }
+            Message::Pong(_) | Message::Frame(_) => {}
+        }
+    }
+
+    pub(super) fn handle_text(&mut self, text: &str, here: Here<'_>) {
+        if !self.is_open() {
+            return; // our goodbye was said
+        }
+        match self.voice.read(text, here.now_us) {
+            Asked::Nothing => {}
+            Asked::Mark(name) => self.echo_mark(name, false, here),
+            Asked::Cleared { dropped_ms, marks } => {
+                here.events.push(Cleared {
+                    leg_sid: here.leg_sid.to_owned(),
+                    at_ms: here.at_ms(),
+                    stream_sid: self.plan.stream_sid.clone(),
+                    played_ms: self.voice.played_ms(),
+                    dropped_ms,
+                });
+                if self.plan.marks_on_clear == "echo" {
+                    for name in marks {
+                        self.echo_mark(name, true, here);
+                    }
+                }
+            }
+            Asked::Message => here.events.push(BotMessage {
+                leg_sid: here.leg_sid.to_owned(),
+                at_ms: here.at_ms(),
+                stream_sid: self.plan.stream_sid.clone(),
+                text: text.to_owned(),
+            }),
+        }
+    }
+
+    pub(super) fn echo_mark(&mut self, name: String, cleared: bool, here: Here<'_>) {
+        if !self.is_open() {
+            return;
+        }
+        let played_ms = self.voice.played_ms();
+        if !self.templates.mark.is_empty() {
+            let filling = Filling {
+                timestamp_ms: self.voice.heard_ms(),
+                mark_name: &escape_json(&name),
+                played_ms,
+                ..Filling::default()
+            };
+            let text = self.templates.mark.write(&mut self.seq, &filling);
+            self.write(Message::text(text), here);
+        }
+        here.events.push(MarkPlayed {
+            leg_sid: here.leg_sid.to_owned(),
+            at_ms: here.at_ms(),
+            stream_sid: self.plan.stream_sid.clone(),
+            name,
+            played_ms,
+            cleared,
+        });
+    }
+
+    /// Sends the complete chunk; false when the bot does not read what it was sent before.
+    pub(super) fn send_media(&mut self, here: Here<'_>) -> bool {
+        let State::Open(socket) = &mut self.state else {
+            return false;
+        };
+        if socket.get_ref().queued_bytes() > self.plan.send_buffer_bytes {
+            return false;
+        }
+        let filling = Filling {
+            timestamp_ms: self.voice.heard_ms(),
+            chunk: self.voice.next_chunk_number(),
+            payload: self.voice.chunk(),
+            played_ms: self.voice.played_ms(),
+            ..Filling::default()
+        };
+        let text = self.templates.media.write(&mut self.seq, &filling);
+        self.write(Message::text(text), here);
+        true
+    }
+
+    pub(super) fn write(&mut self, message: Message, here: Here<'_>) {
+        if let State::Open(socket) = &mut self.state {
+            if let Err(error) = socket.write(message) {
+                self.broken(&error, here);
+            }
+        }
+    }
+
+    pub(super) fn report_drained(&mut self, here: Here<'_>) {
+        if self.drain_asked && self.voice.is_silent() {
+            self.drain_asked = false;
+            here.events.push(StreamDrained {
+                leg_sid: here.leg_sid.to_owned(),
+                at_ms: here.at_ms(),
+                stream_sid: self.plan.stream_sid.clone(),
+            });
+        }
+    }
+}
