@@ -8,6 +8,7 @@ from agentstream.sip.commands import (
     HangUp,
     Place,
     RefuseMedia,
+    Ring,
     SendInfo,
     UpdateMedia,
 )
@@ -458,3 +459,116 @@ def test_without_a_word_of_the_peer_there_is_no_session_timer() -> None:
     assert ok.headers.get("Session-Expires") is None
     script.wait(10_000_000)
     assert script.endpoint.load.calls == 1
+
+
+def test_a_re_invite_with_too_short_a_session_timer_gets_422() -> None:
+    script, ok = talking()
+    short = "Supported: timer\nSession-Expires: 30"
+    script.say(inside_text("INVITE", ok, cseq=2, sdp=HOLD, headers=short))
+    assert script.response(422).headers.get("Min-SE") == "90"
+    script.expect_no_report()
+
+
+def test_our_refresh_that_is_too_short_is_tried_with_more() -> None:
+    script, _ = talking(headers="Supported: timer\nSession-Expires: 180;refresher=uas")
+    script.wait(90_000)
+    script.say(answer_to(script.request("INVITE"), 422, headers=(("Min-SE", "400"),)))
+    script.request("ACK")
+    script.wait(0)
+    assert script.request("INVITE").headers.get("Session-Expires") == "400;refresher=uac"
+
+
+def test_an_answer_without_sdp_is_a_refusal_of_our_offer() -> None:
+    script, _ = calling()
+    script.do(UpdateMedia(script.ref, HOLD))
+    script.say(answer_to(script.request("INVITE"), 200))
+    script.request("ACK")
+    assert script.report(MediaRefused).status == 488
+
+
+def test_a_peer_that_never_answers_our_re_invite_has_lost_the_call() -> None:
+    script, _ = calling()
+    script.do(UpdateMedia(script.ref, HOLD))
+    script.wait(32_000)
+    assert script.report(Ended) == Ended(script.ref, "network", 408, 0, "no answer")
+    script.expect_empty()
+
+
+def test_a_peer_that_only_says_100_to_our_re_invite_is_sent_a_cancel() -> None:
+    script, _ = calling()
+    script.do(UpdateMedia(script.ref, HOLD))
+    ours = script.request("INVITE")
+    script.say(answer_to(ours, 100))
+    script.wait(32_000)
+    cancel = script.request("CANCEL")
+    assert cancel.cseq.number == ours.cseq.number
+    script.say(answer_to(cancel, 200))
+    script.say(answer_to(ours, 487))
+    script.request("ACK")
+    assert script.report(MediaRefused).status == 487
+    assert script.endpoint.load.calls == 1
+
+
+def test_an_info_that_the_peer_answers_481_ends_the_call() -> None:
+    script, _ = calling()
+    script.do(SendInfo(script.ref, "application/dtmf", "1"))
+    script.say(answer_to(script.request("INFO"), 481))
+    assert script.report(Ended).status == 481
+    script.request("BYE")
+
+
+def test_hanging_up_twice_sends_one_bye() -> None:
+    script, _ = calling()
+    script.do(HangUp(script.ref))
+    script.do(HangUp(script.ref))
+    script.request("BYE")
+    script.expect_nothing()
+    script.report(Ended)
+    script.expect_no_report()
+    script.expect_empty()  # though nobody answers the BYE
+
+
+def test_without_an_ack_a_call_that_was_hung_up_is_sent_its_bye_in_the_end() -> None:
+    script = SipScript()
+    script.say(invite_text())
+    script.do(Answer(script.ref, ANSWER))
+    script.do(HangUp(script.ref))
+    script.wait(32_000)
+    assert [word for _, word in script.sent_at_ms][-1] == "BYE"
+    script.report(Invited)
+    assert script.report(Ended).by == "local"
+    script.expect_no_report()
+    script.expect_empty()
+
+
+def test_an_offer_in_a_prack_is_answered_in_its_200() -> None:
+    """RFC 3262 section 5."""
+    script = SipScript()
+    script.say(invite_text(headers="Require: 100rel"))
+    script.expect(100)
+    script.report(Invited)
+    script.do(Ring(script.ref, 183, ANSWER))
+    progress = script.response(183)
+    rack = f"RAck: {progress.headers.get('RSeq')} 1 INVITE"
+    script.say(inside_text("PRACK", progress, cseq=2, headers=rack, sdp=HOLD))
+    assert script.report(MediaOffered).offer == HOLD
+    script.do(AnswerMedia(script.ref, ANSWER))
+    assert script.response(200).body.decode() == ANSWER
+
+
+def test_an_early_update_is_taken_once_our_answer_is_settled() -> None:
+    script = SipScript()
+    script.say(invite_text(headers="Require: 100rel"))
+    script.expect(100)
+    script.report(Invited)
+    script.do(Ring(script.ref, 183, ANSWER))
+    progress = script.response(183)
+    script.say(inside_text("UPDATE", progress, cseq=2, sdp=HOLD))
+    script.expect(500)
+    rack = f"RAck: {progress.headers.get('RSeq')} 1 INVITE"
+    script.say(inside_text("PRACK", progress, cseq=3, headers=rack))
+    script.expect(200)
+    script.say(inside_text("UPDATE", progress, cseq=4, sdp=HOLD))
+    assert script.report(MediaOffered).offer == HOLD
+    script.do(AnswerMedia(script.ref, ANSWER))
+    script.expect(200)

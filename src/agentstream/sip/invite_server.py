@@ -72,8 +72,8 @@ class IncomingCall(InviteUsage):
         self.core.watch(self)
 
     def may_be_modified(self, method: str) -> bool:
-        """Early, only by UPDATE and once our answer is settled; later, once we have answered."""
-        return self._is_answered or (method == "UPDATE" and self._is_sdp_settled)
+        """Early, not by INVITE and once our answer is settled; later, once we have answered."""
+        return self._is_answered or (method != "INVITE" and self._is_sdp_settled)
 
     # What the product wants
 
