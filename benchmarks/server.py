@@ -23,7 +23,7 @@ RTP_PORTS = 5000  # room for 2,500 calls
 CALLS_LIMIT = 2000
 NUMBERS = {100: "+14155550110", 20: "+14155550120"}  # by the frame's milliseconds
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-_START_PATIENCE_S = 30
+_START_PATIENCE_S = 60
 _START_ATTEMPTS = 3
 
 CONFIG = """
