@@ -5,6 +5,7 @@ a second signal ─▶ the deadline is now
 """
 
 import asyncio
+import gc
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,6 +47,10 @@ async def serve(config: Config, *, started: asyncio.Event | None = None) -> None
         with _signals(stop, hurry):
             serving = asyncio.create_task(server.serve(), name="http")
             await server.ready(serving)
+            # What was built so far stays: later collections need not look at it, which takes the
+            # long pauses (a tenth of a second) out of a busy node's signalling.
+            gc.collect()
+            gc.freeze()
             log.info("up", http=f"{config.http.host}:{config.http.port}")
             if started is not None:
                 started.set()

@@ -1,7 +1,7 @@
 """Runs one stream: its machine on one side, the resolver, DNS and the socket on the other."""
 
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from agentstream import _media
@@ -204,7 +204,9 @@ class StreamRun:
             return
         self._dns_ms = pinned.elapsed_ms
         self._is_dialled = True
-        plan = StreamPlan(addresses=pinned.addresses, **asdict(order.plan))
+        # Not asdict: it copies every value in depth, and all of them are frozen.
+        settings = {field.name: getattr(order.plan, field.name) for field in fields(order.plan)}
+        plan = StreamPlan(addresses=pinned.addresses, **settings)
         self._leg.open_stream(plan)
 
 
