@@ -196,3 +196,22 @@ async def test_every_message_is_traced(tls: TlsFiles) -> None:
         await told.told("Accepted", 1)
     assert seen[0] == ("in", b"INVITE")
     assert ("out", b"SIP/2.0") in seen
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_two_engines_talk_over_ipv6(transport: TransportName) -> None:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    ours = SipConfig((Listener(transport, "::1", 0),))
+    async with two_engines(ours, ours) as (caller, told, callee, heard):
+        target = f"sip:+1@[::1]:{callee.addresses[0][2]};transport={transport}"
+        ref = caller.place(Dial(target, "sip:ann@sip.test", OFFER))
+        await heard.told("Confirmed", 1)
+        assert callee.local_host(heard.refs[0]) == "::1"
+        caller.hang_up(ref)
+        await heard.told("Ended", 1)
+        assert heard.ended[0].by == "remote"
+        assert told.counts["Accepted"] == 1
