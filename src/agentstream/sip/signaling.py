@@ -73,13 +73,19 @@ class SignalingEngine(Protocol):
     def hang_up(
         self, ref: SipCallRef, q850: int = 16, text: str = "", headers: tuple[Header, ...] = ()
     ) -> None:
-        """End the call in whatever state it is: CANCEL, BYE, 603, or nothing left to do."""
+        """End the call in whatever state it is: CANCEL, BYE, 603, or nothing left to do.
+
+        `Ended` (by "local") follows at once; its status is 487 for a CANCEL, 603 for a refusal.
+        """
 
     def update_media(self, ref: SipCallRef, offer: str) -> None:
         """Send a re-INVITE with our offer (hold, resume, codec change)."""
 
     def answer_media(self, ref: SipCallRef, sdp: str) -> None:
-        """Answer a MediaOffered: the answer, or our offer when they sent none."""
+        """Answer a MediaOffered: the answer, or our offer when they sent none.
+
+        It also answers an `Accepted` whose `Dial.offer` was None: the answer goes out in the ACK.
+        """
 
     def refuse_media(self, ref: SipCallRef, status: int = 488) -> None:
         """Refuse a MediaOffered; the call goes on as it was."""
