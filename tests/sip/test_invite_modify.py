@@ -6,62 +6,32 @@ from agentstream.sip.commands import (
     Answer,
     AnswerMedia,
     HangUp,
-    Place,
     RefuseMedia,
-    Ring,
     SendInfo,
     UpdateMedia,
 )
-from agentstream.sip.message import Request, Response
+from agentstream.sip.message import Request
 from agentstream.sip.reports import (
-    Accepted,
-    Confirmed,
     Ended,
     InfoReceived,
     Invited,
     MediaAnswered,
     MediaOffered,
     MediaRefused,
-    SipCallRef,
 )
-from agentstream.sip.settings import SipSettings
-from agentstream.sip.signaling import Credentials, Dial
+from agentstream.sip.signaling import Credentials
 from agentstream.testing.scripted_sip import (
     ANSWER,
     OFFER,
     SipScript,
     answer_to,
+    calling,
     inside_text,
     invite_text,
+    talking,
 )
 
 HOLD = OFFER + "a=sendonly\r\n"
-
-
-def talking(headers: str = "", settings: SipSettings | None = None) -> tuple[SipScript, Response]:
-    """A call that came in and was answered and acknowledged; the next CSeq of the caller is 2."""
-    script = SipScript(settings)
-    script.say(invite_text(headers=headers))
-    script.do(Answer(script.ref, ANSWER))
-    script.expect(100)
-    ok = script.response(200)
-    script.say(inside_text("ACK", ok, cseq=1))
-    script.report(Invited)
-    script.report(Confirmed)
-    return script, ok
-
-
-def calling(settings: SipSettings | None = None, **options: object) -> tuple[SipScript, Request]:
-    """A call that we placed and that was answered; our INVITE was 1."""
-    script = SipScript(settings)
-    ref = SipCallRef("out")
-    script.refs.append(ref)
-    script.do(Place(ref, Dial("sip:bob@192.0.2.1", "sip:a@b.example", OFFER, **options)))  # type: ignore[arg-type]
-    invite = script.request("INVITE")
-    script.say(answer_to(invite, 200, sdp=ANSWER))
-    script.request("ACK")
-    script.report(Accepted)
-    return script, invite
 
 
 def callee_says(
@@ -367,117 +337,6 @@ def test_a_request_with_the_wrong_tag_of_the_peer_is_not_in_the_dialog() -> None
     assert script.endpoint.load.calls == 1
 
 
-# RFC 4028
-
-
-def test_the_peer_refreshes_when_it_asks_for_a_session_timer() -> None:
-    """SIP-50: refresher is the peer where possible."""
-    script = SipScript()
-    script.say(invite_text(headers="Supported: timer\nSession-Expires: 180"))
-    script.do(Answer(script.ref, ANSWER))
-    script.expect(100)
-    ok = script.response(200)
-    assert ok.headers.get("Session-Expires") == "180;refresher=uac"
-    assert ok.headers.get("Require") == "timer"
-    script.say(inside_text("ACK", ok, cseq=1))
-    script.wait(100_000)
-    script.say(inside_text("UPDATE", ok, cseq=2, headers="Supported: timer\nSession-Expires: 180"))
-    refreshed = script.response(200)
-    assert refreshed.headers.get("Session-Expires") == "180;refresher=uac"
-    script.wait(100_000)
-    script.expect_nothing()
-
-
-def test_a_session_that_nobody_refreshes_ends_with_a_bye_that_says_why() -> None:
-    script, _ = talking(headers="Supported: timer\nSession-Expires: 180")
-    script.wait(147_999)
-    script.expect_nothing()
-    script.wait(1)
-    bye = script.request("BYE")
-    assert bye.headers.get("Reason") == 'SIP;cause=408;text="Session expired"'
-    ended = script.report(Ended)
-    assert (ended.by, ended.status, ended.text) == ("network", 408, "Session expired")
-    script.expect_empty()
-
-
-@pytest.mark.parametrize(("allow", "method"), [("INVITE, UPDATE", "UPDATE"), ("INVITE", "INVITE")])
-def test_we_refresh_when_we_must_by_update_only_if_the_peer_allows_it(
-    allow: str, method: str
-) -> None:
-    """SIP-50, PN-1."""
-    script, _ = talking(
-        headers=f"Supported: timer\nSession-Expires: 180;refresher=uas\nAllow: {allow}"
-    )
-    script.wait(90_000)
-    refresh = script.request(method)
-    assert refresh.headers.get("Session-Expires") == "180;refresher=uac"
-    assert refresh.body.decode() == ("" if method == "UPDATE" else ANSWER)
-    agreed = (("Session-Expires", "180;refresher=uac"),)
-    script.say(answer_to(refresh, 200, sdp=OFFER if method == "INVITE" else None, headers=agreed))
-    if method == "INVITE":
-        script.request("ACK")
-    script.expect_no_report()
-    script.wait(90_000)
-    assert script.request(method).cseq.number == 2
-
-
-def test_a_peer_without_session_timers_behind_a_proxy_with_them_is_refreshed_by_us() -> None:
-    script, _ = talking(headers="Session-Expires: 180")
-    script.wait(90_000)
-    assert script.request("INVITE").headers.get("Session-Expires") == "180;refresher=uac"
-
-
-def test_a_session_timer_that_is_too_short_gets_422() -> None:
-    script = SipScript()
-    script.say(invite_text(headers="Supported: timer\nSession-Expires: 60"))
-    assert script.response(422).headers.get("Min-SE") == "90"
-    script.expect_no_report()
-    script.expect_empty()
-
-
-def test_when_we_call_the_refresher_is_who_the_answer_says() -> None:
-    script = SipScript(SipSettings(session_expires_s=200))
-    ref = SipCallRef("out")
-    script.do(Place(ref, Dial("sip:bob@192.0.2.1", "sip:a@b.example", OFFER)))
-    invite = script.request("INVITE")
-    assert invite.headers.get("Session-Expires") == "200"
-    script.say(
-        answer_to(
-            invite,
-            200,
-            sdp=ANSWER,
-            headers=(("Session-Expires", "200;refresher=uac"), ("Allow", "UPDATE")),
-        )
-    )
-    script.request("ACK")
-    script.wait(100_000)
-    assert script.request("UPDATE").headers.get("Session-Expires") == "200;refresher=uac"
-
-
-def test_without_a_word_of_the_peer_there_is_no_session_timer() -> None:
-    script, ok = talking()
-    assert ok.headers.get("Session-Expires") is None
-    script.wait(10_000_000)
-    assert script.endpoint.load.calls == 1
-
-
-def test_a_re_invite_with_too_short_a_session_timer_gets_422() -> None:
-    script, ok = talking()
-    short = "Supported: timer\nSession-Expires: 30"
-    script.say(inside_text("INVITE", ok, cseq=2, sdp=HOLD, headers=short))
-    assert script.response(422).headers.get("Min-SE") == "90"
-    script.expect_no_report()
-
-
-def test_our_refresh_that_is_too_short_is_tried_with_more() -> None:
-    script, _ = talking(headers="Supported: timer\nSession-Expires: 180;refresher=uas")
-    script.wait(90_000)
-    script.say(answer_to(script.request("INVITE"), 422, headers=(("Min-SE", "400"),)))
-    script.request("ACK")
-    script.wait(0)
-    assert script.request("INVITE").headers.get("Session-Expires") == "400;refresher=uac"
-
-
 def test_an_answer_without_sdp_is_a_refusal_of_our_offer() -> None:
     script, _ = calling()
     script.do(UpdateMedia(script.ref, HOLD))
@@ -539,36 +398,3 @@ def test_without_an_ack_a_call_that_was_hung_up_is_sent_its_bye_in_the_end() -> 
     assert script.report(Ended).by == "local"
     script.expect_no_report()
     script.expect_empty()
-
-
-def test_an_offer_in_a_prack_is_answered_in_its_200() -> None:
-    """RFC 3262 section 5."""
-    script = SipScript()
-    script.say(invite_text(headers="Require: 100rel"))
-    script.expect(100)
-    script.report(Invited)
-    script.do(Ring(script.ref, 183, ANSWER))
-    progress = script.response(183)
-    rack = f"RAck: {progress.headers.get('RSeq')} 1 INVITE"
-    script.say(inside_text("PRACK", progress, cseq=2, headers=rack, sdp=HOLD))
-    assert script.report(MediaOffered).offer == HOLD
-    script.do(AnswerMedia(script.ref, ANSWER))
-    assert script.response(200).body.decode() == ANSWER
-
-
-def test_an_early_update_is_taken_once_our_answer_is_settled() -> None:
-    script = SipScript()
-    script.say(invite_text(headers="Require: 100rel"))
-    script.expect(100)
-    script.report(Invited)
-    script.do(Ring(script.ref, 183, ANSWER))
-    progress = script.response(183)
-    script.say(inside_text("UPDATE", progress, cseq=2, sdp=HOLD))
-    script.expect(500)
-    rack = f"RAck: {progress.headers.get('RSeq')} 1 INVITE"
-    script.say(inside_text("PRACK", progress, cseq=3, headers=rack))
-    script.expect(200)
-    script.say(inside_text("UPDATE", progress, cseq=4, sdp=HOLD))
-    assert script.report(MediaOffered).offer == HOLD
-    script.do(AnswerMedia(script.ref, ANSWER))
-    script.expect(200)

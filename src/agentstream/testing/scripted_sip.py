@@ -12,12 +12,13 @@ from typing import TypeVar
 
 from agentstream.base.errors import PeerError
 from agentstream.base.ids import CountedTokens
-from agentstream.sip.commands import CallCommand
+from agentstream.sip.commands import Answer, CallCommand, Place
 from agentstream.sip.endpoint import Endpoint
 from agentstream.sip.flow import Flow
 from agentstream.sip.message import Headers, Request, Response, respond
-from agentstream.sip.reports import Invited, Report, SipCallRef
+from agentstream.sip.reports import Accepted, Confirmed, Invited, Report, SipCallRef
 from agentstream.sip.settings import SipSettings
+from agentstream.sip.signaling import Dial
 from agentstream.sip.traffic import EndpointInput, EndpointOutput, Received, Resolve, Send
 from agentstream.sip.wire import encode, parse_datagram
 
@@ -31,6 +32,8 @@ OFFER = (
     "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
     "m=audio 4000 RTP/AVP 0\r\n"
 )
+REF = SipCallRef("call-1")  # the call that `placed` places
+TARGET = "sip:+14155550100@192.0.2.1"
 ANSWER = OFFER.replace("192.0.2.1", "192.0.2.10").replace("4000", "5000")
 
 
@@ -223,3 +226,39 @@ def answer_to(
     if sdp is not None:
         items.add("Content-Type", "application/sdp")
     return Response(status, response.reason, items, (sdp or "").encode())
+
+
+def talking(headers: str = "", settings: SipSettings | None = None) -> tuple[SipScript, Response]:
+    """Return a call that came in and is acknowledged; the caller's next CSeq is 2."""
+    script = SipScript(settings)
+    script.say(invite_text(headers=headers))
+    script.do(Answer(script.ref, ANSWER))
+    script.expect(100)
+    ok = script.response(200)
+    script.say(inside_text("ACK", ok, cseq=1))
+    script.report(Invited)
+    script.report(Confirmed)
+    return script, ok
+
+
+def calling(settings: SipSettings | None = None, **options: object) -> tuple[SipScript, Request]:
+    """Return a call that we placed and that was answered; our INVITE was 1."""
+    script = SipScript(settings)
+    ref = SipCallRef("out")
+    script.refs.append(ref)
+    script.do(Place(ref, Dial("sip:bob@192.0.2.1", "sip:a@b.example", OFFER, **options)))  # type: ignore[arg-type]
+    invite = script.request("INVITE")
+    script.say(answer_to(invite, 200, sdp=ANSWER))
+    script.request("ACK")
+    script.report(Accepted)
+    return script, invite
+
+
+def placed(
+    target: str = TARGET, settings: SipSettings | None = None, **options: object
+) -> tuple[SipScript, Request]:
+    """Return a call that we have just placed, and its INVITE."""
+    script = SipScript(settings)
+    dial = Dial(target, "sip:+918000000042@agentstream.example", OFFER, **options)  # type: ignore[arg-type]
+    script.do(Place(REF, dial))
+    return script, script.request("INVITE")

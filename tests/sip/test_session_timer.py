@@ -1,0 +1,133 @@
+"""Session timers (RFC 4028) of calls in both directions."""
+
+import pytest
+
+from agentstream.sip.commands import (
+    Answer,
+    Place,
+)
+from agentstream.sip.reports import (
+    Ended,
+    SipCallRef,
+)
+from agentstream.sip.settings import SipSettings
+from agentstream.sip.signaling import Dial
+from agentstream.testing.scripted_sip import (
+    ANSWER,
+    OFFER,
+    SipScript,
+    answer_to,
+    inside_text,
+    invite_text,
+    talking,
+)
+
+HOLD = OFFER + "a=sendonly\r\n"
+
+
+def test_the_peer_refreshes_when_it_asks_for_a_session_timer() -> None:
+    """SIP-50: refresher is the peer where possible."""
+    script = SipScript()
+    script.say(invite_text(headers="Supported: timer\nSession-Expires: 180"))
+    script.do(Answer(script.ref, ANSWER))
+    script.expect(100)
+    ok = script.response(200)
+    assert ok.headers.get("Session-Expires") == "180;refresher=uac"
+    assert ok.headers.get("Require") == "timer"
+    script.say(inside_text("ACK", ok, cseq=1))
+    script.wait(100_000)
+    script.say(inside_text("UPDATE", ok, cseq=2, headers="Supported: timer\nSession-Expires: 180"))
+    refreshed = script.response(200)
+    assert refreshed.headers.get("Session-Expires") == "180;refresher=uac"
+    script.wait(100_000)
+    script.expect_nothing()
+
+
+def test_a_session_that_nobody_refreshes_ends_with_a_bye_that_says_why() -> None:
+    script, _ = talking(headers="Supported: timer\nSession-Expires: 180")
+    script.wait(147_999)
+    script.expect_nothing()
+    script.wait(1)
+    bye = script.request("BYE")
+    assert bye.headers.get("Reason") == 'SIP;cause=408;text="Session expired"'
+    ended = script.report(Ended)
+    assert (ended.by, ended.status, ended.text) == ("network", 408, "Session expired")
+    script.expect_empty()
+
+
+@pytest.mark.parametrize(("allow", "method"), [("INVITE, UPDATE", "UPDATE"), ("INVITE", "INVITE")])
+def test_we_refresh_when_we_must_by_update_only_if_the_peer_allows_it(
+    allow: str, method: str
+) -> None:
+    """SIP-50, PN-1."""
+    script, _ = talking(
+        headers=f"Supported: timer\nSession-Expires: 180;refresher=uas\nAllow: {allow}"
+    )
+    script.wait(90_000)
+    refresh = script.request(method)
+    assert refresh.headers.get("Session-Expires") == "180;refresher=uac"
+    assert refresh.body.decode() == ("" if method == "UPDATE" else ANSWER)
+    agreed = (("Session-Expires", "180;refresher=uac"),)
+    script.say(answer_to(refresh, 200, sdp=OFFER if method == "INVITE" else None, headers=agreed))
+    if method == "INVITE":
+        script.request("ACK")
+    script.expect_no_report()
+    script.wait(90_000)
+    assert script.request(method).cseq.number == 2
+
+
+def test_a_peer_without_session_timers_behind_a_proxy_with_them_is_refreshed_by_us() -> None:
+    script, _ = talking(headers="Session-Expires: 180")
+    script.wait(90_000)
+    assert script.request("INVITE").headers.get("Session-Expires") == "180;refresher=uac"
+
+
+def test_a_session_timer_that_is_too_short_gets_422() -> None:
+    script = SipScript()
+    script.say(invite_text(headers="Supported: timer\nSession-Expires: 60"))
+    assert script.response(422).headers.get("Min-SE") == "90"
+    script.expect_no_report()
+    script.expect_empty()
+
+
+def test_when_we_call_the_refresher_is_who_the_answer_says() -> None:
+    script = SipScript(SipSettings(session_expires_s=200))
+    ref = SipCallRef("out")
+    script.do(Place(ref, Dial("sip:bob@192.0.2.1", "sip:a@b.example", OFFER)))
+    invite = script.request("INVITE")
+    assert invite.headers.get("Session-Expires") == "200"
+    script.say(
+        answer_to(
+            invite,
+            200,
+            sdp=ANSWER,
+            headers=(("Session-Expires", "200;refresher=uac"), ("Allow", "UPDATE")),
+        )
+    )
+    script.request("ACK")
+    script.wait(100_000)
+    assert script.request("UPDATE").headers.get("Session-Expires") == "200;refresher=uac"
+
+
+def test_without_a_word_of_the_peer_there_is_no_session_timer() -> None:
+    script, ok = talking()
+    assert ok.headers.get("Session-Expires") is None
+    script.wait(10_000_000)
+    assert script.endpoint.load.calls == 1
+
+
+def test_a_re_invite_with_too_short_a_session_timer_gets_422() -> None:
+    script, ok = talking()
+    short = "Supported: timer\nSession-Expires: 30"
+    script.say(inside_text("INVITE", ok, cseq=2, sdp=HOLD, headers=short))
+    assert script.response(422).headers.get("Min-SE") == "90"
+    script.expect_no_report()
+
+
+def test_our_refresh_that_is_too_short_is_tried_with_more() -> None:
+    script, _ = talking(headers="Supported: timer\nSession-Expires: 180;refresher=uas")
+    script.wait(90_000)
+    script.say(answer_to(script.request("INVITE"), 422, headers=(("Min-SE", "400"),)))
+    script.request("ACK")
+    script.wait(0)
+    assert script.request("INVITE").headers.get("Session-Expires") == "400;refresher=uac"
