@@ -24,7 +24,7 @@ CALLS_LIMIT = 2000
 NUMBERS = {100: "+14155550110", 20: "+14155550120"}  # by the frame's milliseconds
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _START_PATIENCE_S = 60
-_START_ATTEMPTS = 3
+_START_ATTEMPTS = 6
 
 CONFIG = """
 data_dir = "data"
