@@ -45,7 +45,7 @@ struct Stream {
 /// One party of a call, as far as its sound goes.
 pub struct Leg {
     pub id: LegId,
-    sid: String,
+    sid: Arc<str>,
     line: Line,
     streams: Vec<Stream>,
     prompt: Option<Prompt>,
@@ -63,7 +63,7 @@ impl Leg {
     pub fn new(id: LegId, sid: String, line: Line) -> Self {
         Self {
             id,
-            sid,
+            sid: sid.into(),
             line,
             streams: Vec::new(),
             prompt: None,
@@ -91,7 +91,7 @@ impl Leg {
     /// One beat. Returns by how many milliseconds to move the next one.
     pub fn beat(&mut self, desk: &mut Desk, due_us: u64, now_us: u64) -> i64 {
         let events = Arc::clone(&desk.events);
-        let sid = std::mem::take(&mut self.sid);
+        let sid = Arc::clone(&self.sid);
         let here = Here {
             events: &events,
             leg_sid: &sid,
@@ -110,7 +110,6 @@ impl Leg {
             stream.link.was_said(here);
         }
         self.streams.retain(|stream| !stream.link.is_over());
-        self.sid = sid;
         match &mut self.line {
             Line::Rtp(line) => line.phase.advise_ms(),
             Line::File(_) => 0,
@@ -176,7 +175,7 @@ impl Leg {
         now_us: u64,
     ) {
         let events = Arc::clone(&desk.events);
-        let sid = self.sid.clone();
+        let sid = Arc::clone(&self.sid);
         let here = Here {
             events: &events,
             leg_sid: &sid,
@@ -260,10 +259,10 @@ impl Leg {
         })
     }
 
-    /// Ends without waiting for anybody; `fault` is a panic's text.
-    pub fn end(mut self, desk: &mut Desk, fault: &str, now_us: u64) -> Option<PortPair> {
+    /// Ends without waiting for anybody: its last event, and its ports.
+    pub fn end(mut self, desk: &mut Desk, now_us: u64) -> (LegClosed, Option<PortPair>) {
         let events = Arc::clone(&desk.events);
-        let sid = std::mem::take(&mut self.sid);
+        let sid = Arc::clone(&self.sid);
         let here = Here {
             events: &events,
             leg_sid: &sid,
@@ -279,24 +278,18 @@ impl Leg {
             Line::Rtp(line) => (line.figures(), Some(line.into_ports())),
             Line::File(line) => (line.figures(), None),
         };
-        desk.counters
-            .packets_foreign
-            .fetch_add(stats.packets_foreign, Ordering::Relaxed);
-        events.push(LegClosed {
-            leg_sid: sid.clone(),
-            at_ms: here.at_ms(),
-            stats,
-            fault: fault.to_owned(),
-        });
-        ports
+        let foreign = &desk.counters.packets_foreign;
+        foreign.fetch_add(stats.packets_foreign, Ordering::Relaxed);
+        (closed(&sid, now_us, stats, ""), ports)
     }
 
-    /// The last resort when a leg's own code fails again while it is ended: give back what it holds.
-    pub fn salvage(self) -> (String, LegStats, Option<PortPair>) {
-        match self.line {
-            Line::Rtp(line) => (self.sid, LegStats::default(), Some(line.into_ports())),
-            Line::File(_) => (self.sid, LegStats::default(), None),
-        }
+    /// The end of a leg whose own code failed: none of it is run again.
+    pub fn salvage(self, fault: &str, now_us: u64) -> (LegClosed, Option<PortPair>) {
+        let ports = match self.line {
+            Line::Rtp(line) => Some(line.into_ports()),
+            Line::File(_) => None,
+        };
+        (closed(&self.sid, now_us, LegStats::default(), fault), ports)
     }
 
     fn hear(&mut self, desk: &mut Desk, due_us: u64, here: Here<'_>) {
@@ -360,5 +353,14 @@ impl Leg {
             Line::Rtp(line) => line.farewell(desk),
             Line::File(line) => line.farewell(),
         }
+    }
+}
+
+fn closed(leg_sid: &str, now_us: u64, stats: LegStats, fault: &str) -> LegClosed {
+    LegClosed {
+        leg_sid: leg_sid.to_owned(),
+        at_ms: now_us / 1000,
+        stats,
+        fault: fault.to_owned(),
     }
 }

@@ -14,7 +14,6 @@ use mio::{Events, Poll, Token};
 
 use crate::command::Command;
 use crate::desk::Desk;
-use crate::event::LegClosed;
 use crate::leg::Leg;
 use crate::rtp::ports::{PortPair, PortPool};
 use crate::sys;
@@ -306,23 +305,17 @@ impl Worker {
         counters
             .streams
             .fetch_sub(seat.leg.open_streams() as u64, Ordering::Relaxed);
-        let ports = if fault.is_empty() {
+        let (closed, ports) = if fault.is_empty() {
             let (leg, desk) = (seat.leg, &mut self.desk);
-            catch_unwind(AssertUnwindSafe(|| leg.end(desk, fault, now_us))).unwrap_or(None)
+            leg.end(desk, now_us)
         } else {
-            // Its own code failed once; none of it is run again.
-            let (leg_sid, stats, ports) = seat.leg.salvage();
-            self.desk.events.push(LegClosed {
-                leg_sid,
-                at_ms: now_us / 1000,
-                stats,
-                fault: fault.to_owned(),
-            });
-            ports
+            seat.leg.salvage(fault, now_us)
         };
+        // Whoever hears of the end may ask for a leg at once: the ports are back before.
         if let Some(ports) = ports {
             self.give_back(ports, now_us / 1000);
         }
+        self.desk.events.push(closed);
     }
 
     fn give_back(&self, ports: PortPair, now_ms: u64) {

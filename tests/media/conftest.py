@@ -6,7 +6,7 @@ import json
 import random
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -103,6 +103,7 @@ class Bot:
         return [message for message in self.heard if message["event"] == event]
 
 
+RawTalk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Talk = Callable[[ServerConnection, Bot], Awaitable[None]]
 
 
@@ -184,9 +185,29 @@ class Rig:
             while not condition():  # noqa: ASYNC110 - many sources, none tells
                 await asyncio.sleep(0.005)
 
-    def at_end(self, deed: Callable[[], object]) -> None:
-        """Do something when the test is over."""
-        self._stack.callback(deed)
+    async def raw_bot(self, talk: RawTalk) -> int:
+        """A TCP server that is no WebSocket server, or one that forgets the rules; its port."""
+        tasks: set[asyncio.Task[None]] = set()
+
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            tasks.add(task)
+            with suppress(asyncio.CancelledError, ConnectionError):
+                await talk(reader, writer)
+            writer.transport.abort()
+
+        server = await asyncio.start_server(handle, "127.0.0.1", 0)
+
+        async def stop() -> None:
+            server.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(0)  # the transports' last callbacks
+
+        self._stack.push_async_callback(stop)
+        return int(server.sockets[0].getsockname()[1])
 
     def all(self, kind: type[T]) -> list[T]:
         return [event for event in self.events if isinstance(event, kind)]

@@ -18,13 +18,6 @@ async def listen_to(socket: Socket, bot: Any) -> None:
         bot.heard.append(json.loads(text))
 
 
-async def raw_server(rig: Any, talk: Any) -> int:
-    """A TCP server that is no WebSocket server."""
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    rig.at_end(server.close)
-    return int(server.sockets[0].getsockname()[1])
-
-
 async def test_nobody_listens(rig: Any) -> None:
     with sockets.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -63,7 +56,7 @@ async def test_an_answer_that_is_not_http_fails_the_upgrade(rig: Any) -> None:
         writer.write(b"220 mail.example ESMTP\r\n\r\n")
         writer.close()
 
-    rig.leg().open_stream(rig.stream(await raw_server(rig, talk)))
+    rig.leg().open_stream(rig.stream(await rig.raw_bot(talk)))
     failed = await rig.until(_media.StreamFailed)
     assert (failed.phase, failed.http_status) == ("upgrade", 0)
     assert failed.detail == "the bot's answer is not HTTP"
@@ -77,7 +70,7 @@ async def test_a_bot_that_stalls_is_given_up_at_the_deadline(rig: Any) -> None:
         await held.wait()
         writer.close()
 
-    port = await raw_server(rig, talk)
+    port = await rig.raw_bot(talk)
     leg = rig.leg()
     leg.open_stream(rig.stream(port, connect_timeout_ms=150))
     failed = await rig.until(_media.StreamFailed)
@@ -98,7 +91,7 @@ async def test_a_stream_can_be_aborted_while_it_connects(rig: Any) -> None:
         writer.close()
 
     leg = rig.leg()
-    leg.open_stream(rig.stream(await raw_server(rig, talk)))
+    leg.open_stream(rig.stream(await rig.raw_bot(talk)))
     leg.close_stream("s1", 1000, "", "never sent")
     failed = await rig.until(_media.StreamFailed)
     assert failed.phase == "aborted"
@@ -202,7 +195,7 @@ async def test_a_bot_that_never_reads_loses_media_and_then_the_stream(rig: Any) 
 
     held = asyncio.Event()
     leg = rig.leg()
-    plan = rig.stream(await raw_server(rig, talk), send_buffer_bytes=1000, rate_hz=24_000)
+    plan = rig.stream(await rig.raw_bot(talk), send_buffer_bytes=1000, rate_hz=24_000)
     leg.open_stream(plan)
     await rig.until(_media.StreamOpen)
     flood = json.dumps({"event": "x", "filler": "x" * 1_000_000})
@@ -223,7 +216,7 @@ async def test_a_bot_without_pongs_is_given_up(rig: Any) -> None:
         writer.transport.abort()
 
     held = asyncio.Event()
-    port = await raw_server(rig, talk)
+    port = await rig.raw_bot(talk)
     rig.leg().open_stream(rig.stream(port, ping_interval_ms=50, pong_timeout_ms=200))
     closed = await rig.until(_media.StreamClosed)
     assert (closed.code, closed.who) == (1006, "network")
@@ -263,7 +256,7 @@ async def test_a_close_without_a_code_is_1005(rig: Any) -> None:
         await reader.read()
         writer.close()
 
-    rig.leg().open_stream(rig.stream(await raw_server(rig, talk)))
+    rig.leg().open_stream(rig.stream(await rig.raw_bot(talk)))
     closed = await rig.until(_media.StreamClosed)
     assert (closed.code, closed.who) == (1005, "bot")
 
@@ -278,7 +271,7 @@ async def test_a_close_reply_that_never_comes_does_not_hold_the_leg(rig: Any) ->
         writer.close()
 
     leg = rig.leg()
-    leg.open_stream(rig.stream(await raw_server(rig, talk)))
+    leg.open_stream(rig.stream(await rig.raw_bot(talk)))
     await rig.until(_media.StreamOpen)
     leg.close_stream("s1", 1000, "done", '{"event":"stop"}')
     await asyncio.sleep(0.05)
@@ -296,7 +289,7 @@ async def test_a_frame_that_breaks_the_rules_closes_with_1002(rig: Any) -> None:
         await reader.read()
         writer.close()
 
-    rig.leg().open_stream(rig.stream(await raw_server(rig, talk)))
+    rig.leg().open_stream(rig.stream(await rig.raw_bot(talk)))
     closed = await rig.until(_media.StreamClosed)
     assert (closed.code, closed.who) == (1002, "us")
 
