@@ -40,12 +40,13 @@ from agentstream.calls.events import (
     CallHungUp,
     CallStarted,
     DigitReceived,
+    Event,
     MediaBegan,
     MediaStopped,
 )
 from agentstream.calls.ledger import Ledger
 from agentstream.calls.leg import Leg
-from agentstream.calls.record import CallLimits, CallSetup
+from agentstream.calls.record import CallLimits, CallRecord, CallSetup
 from agentstream.calls.reports import (
     DigitPressed,
     LegAnswered,
@@ -94,6 +95,7 @@ class Call:
         self.setup = setup
         self.state = CallState.NEW
         self.ledger = Ledger(setup, now_ms)
+        self.record: CallRecord | None = None  # once the call has ended
         self._limits = limits
         self._legs: dict[LegSid, Leg] = {}
         self._unreleased: set[LegSid] = set()
@@ -128,6 +130,19 @@ class Call:
         if self._deadline_ms is not None and self._deadline_ms <= now_ms:
             outputs += self._expire(now_ms)
         return outputs + self._settle(now_ms)
+
+    def break_off(self, now_ms: int) -> list[Event]:
+        """End now, waiting for nothing: whoever runs the call cannot go on. Returns what to tell.
+
+        For a call that has ended that is its end once more: it may have been lost on the way.
+        """
+        if self.record is not None:
+            return [CallEnded(self.setup.call_sid, self.record)]
+        outputs: list[Output] = []
+        if not self._is_closing:
+            outputs += self._hang_up(Cause.INTERNAL, Party.SYSTEM, "", now_ms)
+        outputs += self._attached.write_off(now_ms) + self._end(now_ms)
+        return [output for output in outputs if isinstance(output, Event)]
 
     # What is wanted
 
@@ -283,8 +298,8 @@ class Call:
 
     def _end(self, now_ms: int) -> list[Output]:
         self._deadline_ms = None
-        record = self.ledger.close(list(self._legs.values()), now_ms)
-        return self._move(CallEnded(self.setup.call_sid, record))
+        self.record = self.ledger.close(list(self._legs.values()), now_ms)
+        return self._move(CallEnded(self.setup.call_sid, self.record))
 
     def _move(self, event: CallStarted | CallAnswered | CallHungUp | CallEnded) -> list[Output]:
         self.state = MOVES[self.state, type(event)]

@@ -77,6 +77,7 @@ class CallTask:
         self._timer_ms: int | None = None
         self._is_overrun = False
         self._last: events.CallEnded | None = None
+        self._is_told = False
         self._linger_until_ms: int | None = None
 
     def post(self, happening: Happening) -> None:
@@ -96,17 +97,24 @@ class CallTask:
         await answer
 
     async def run(self) -> None:
-        """Live until nothing of the call is left."""
+        """Live until nothing of the call is left; its end is told whatever happens."""
         try:
             async with asyncio.TaskGroup() as jobs:
                 self._performer.begin(jobs, self.post)
                 await self._live()
                 self._performer.cancel_jobs()
+        except BaseException as error:
+            # The top of a task: a bug of ours, or being cancelled, ends its own call only.
+            if self._is_told:
+                raise
+            self._break_off(error)
+            if not isinstance(error, Exception):
+                raise
         finally:
-            self._performer.free()
             self._refuse_askers()
             if self._timer is not None:
                 self._timer.cancel()
+            self._performer.free()
 
     async def _live(self) -> None:
         while not self._is_over():
@@ -119,7 +127,11 @@ class CallTask:
             self._wake()
             self._set_timer()
         if self._last is not None:
-            self._tell(self._last)
+            self._tell_end(self._last)
+
+    def _tell_end(self, ended: events.CallEnded) -> None:
+        self._is_told = True
+        self._tell(ended)
 
     def _is_over(self) -> bool:
         if self._last is None:
@@ -263,6 +275,20 @@ class CallTask:
         log.error("inbox_full", call_sid=self.call.setup.call_sid, limit=INBOX_LIMIT)
         text = f"more than {INBOX_LIMIT} happenings waited"
         self._inbox.append(commands.HangUp(Cause.INTERNAL, Party.SYSTEM, text))
+
+    def _break_off(self, error: BaseException) -> None:
+        """End a call that cannot go on: hang up, and tell what its record says."""
+        call_sid = self.call.setup.call_sid
+        log.error("call_broke_off", call_sid=call_sid, error=repr(error), exc_info=error)
+        try:
+            self._performer.line.hang_up(Cause.INTERNAL, "internal error")
+        except Exception:  # the call ends all the same; its record must be told
+            log.exception("hang_up_failed", call_sid=call_sid)
+        for event in self.call.break_off(self._now_ms()):
+            if isinstance(event, events.CallEnded):
+                self._tell_end(event)
+            else:
+                self._tell(event)
 
     def _refuse_askers(self) -> None:
         for happening in self._inbox:

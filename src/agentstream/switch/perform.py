@@ -107,8 +107,8 @@ class Performer:
         for sid in tuple(self._streams):
             self._forget_stream(sid)
         if not self._is_released:
-            self._is_released = True
             self.line.release()
+            self._is_released = True
 
     # What the audio path and jobs bring back
 
@@ -163,8 +163,8 @@ class Performer:
             case effects.EndLeg(cause=cause, text=text):
                 return self.line.hang_up(cause, text)
             case effects.ReleaseLeg():
-                self._is_released = True
                 self.line.release()
+                self._is_released = True
             case effects.StartStream() | effects.TellStream() | effects.EndStream():
                 return self._stream_effect(effect, now_ms)
             case effects.StopPrompt(prompt_id=prompt_id):

@@ -20,7 +20,7 @@ from agentstream.calls.causes import Cause, Party, sip_status
 from agentstream.calls.record import CallLimits, CallSetup
 from agentstream.flows.document import FlowDocument
 from agentstream.flows.engine import Flow
-from agentstream.media.engine import MediaEngine
+from agentstream.media.engine import MediaEngine, MediaLeg
 from agentstream.media.negotiate import LocalMedia, SdpSession
 from agentstream.media.plan import FileLegPlan, RtpLegPlan
 from agentstream.sip import reports as sip
@@ -194,23 +194,32 @@ class Switchboard:
             self._admit(invited, route, setup)
 
     def _admit(self, invited: sip.Invited, route: Route[FlowDocument], setup: CallSetup) -> None:
-        leg_sid = LegSid(self._tokens.hex())
         try:
-            leg = self._media.open_rtp_leg(self._leg_plan(leg_sid))
+            self._open(invited, route, setup)
         except _media.PortsExhausted:
             self._refuse(invited, Cause.NO_PORTS, "no RTP port is free", setup)
-            return
+        except PeerError as error:
+            self._refuse(invited, Cause.NO_COMMON_CODEC, str(error), setup, error.status)
+        except Exception:
+            # The top of what signalling calls: no caller must ring for ever for a bug of ours.
+            log.exception("invite_broke_off", call_sid=setup.call_sid)
+            self._refuse(invited, Cause.INTERNAL, "it was not begun", setup)
+
+    def _open(self, invited: sip.Invited, route: Route[FlowDocument], setup: CallSetup) -> None:
+        leg_sid = LegSid(self._tokens.hex())
+        leg = self._media.open_rtp_leg(self._leg_plan(leg_sid))
+        try:
+            line = SipLine(leg_sid, invited, self._signaling, leg, *self._our_media(invited, leg))
+            task, _ = self._begin(setup, route, line, remote=invited.source)
+        except BaseException:
+            leg.close()
+            raise
+        self._by_ref[invited.ref] = task
+
+    def _our_media(self, invited: sip.Invited, leg: MediaLeg) -> tuple[LocalMedia, SdpSession]:
         host = self._local.address or self._signaling.local_host(invited.ref)
         local = replace(self._local, address=host, port=leg.rtp_port)
-        session = SdpSession(session_id=int(self._tokens.hex(4), 16))
-        try:
-            line = SipLine(leg_sid, invited, self._signaling, leg, local, session)
-        except PeerError as error:
-            leg.close()
-            self._refuse(invited, Cause.NO_COMMON_CODEC, str(error), setup, error.status)
-            return
-        task, _ = self._begin(setup, route, line, remote=invited.source)
-        self._by_ref[invited.ref] = task
+        return local, SdpSession(session_id=int(self._tokens.hex(4), 16))
 
     def _leg_plan(self, leg_sid: LegSid) -> RtpLegPlan:
         limits = self._limits
@@ -297,9 +306,8 @@ class Switchboard:
         try:
             await task.run()
         except Exception:
-            # The top of a task: a bug of ours ends its own call only, and the caller is told.
-            log.exception("call_broke_off", call_sid=call_sid)
-            line.hang_up(Cause.INTERNAL, "internal error")
+            # The top of a task. The call has been told to end; what failed now is its last step.
+            log.exception("call_not_freed", call_sid=call_sid)
         finally:
             del self._calls[call_sid]
             self._by_leg.pop(line.leg_sid, None)

@@ -1,6 +1,6 @@
 """A switchboard between a fake signalling engine and a fake media engine, ready for one number."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,6 +113,7 @@ class Board:
     store: MemoryStore
     directory: Directory[FlowDocument]
     limits: StreamLimits
+    feed: Feed
     facts: list[Event | Note] = field(default_factory=list)
 
     @property
@@ -159,8 +160,12 @@ class Board:
 
 
 @asynccontextmanager
-async def open_board(recordings: Path, limits: SwitchLimits | None = None) -> AsyncIterator[Board]:
-    """Run a switchboard whose NUMBER rings FLOW."""
+async def open_board(
+    recordings: Path,
+    limits: SwitchLimits | None = None,
+    wrap: Callable[[Wiring], Wiring] = lambda wiring: wiring,
+) -> AsyncIterator[Board]:
+    """Run a switchboard whose NUMBER rings FLOW; `wrap` may put faults around its doubles."""
     signaling, media, web, feed = FakeSignaling(), FakeMedia(), FakeWeb(), Feed()
     store = MemoryStore()
     await store.accounts.create("Green Leaf", "greenleaf1")
@@ -184,8 +189,8 @@ async def open_board(recordings: Path, limits: SwitchLimits | None = None) -> As
         tokens=CountedTokens(),
         local=LocalMedia(address="192.0.2.10", port=0),
     )
-    switchboard = Switchboard(wiring, limits)
-    board = Board(switchboard, signaling, media, web, store, directory, stream_limits)
+    switchboard = Switchboard(wrap(wiring), limits)
+    board = Board(switchboard, signaling, media, web, store, directory, stream_limits, feed)
 
     def keep(fact: Fact) -> None:
         board.facts.append(fact.event)
