@@ -111,7 +111,7 @@ impl Leg {
         }
         self.streams.retain(|stream| !stream.link.is_over());
         match &mut self.line {
-            Line::Rtp(line) => line.phase.advise_ms(),
+            Line::Rtp(line) => line.advise_ms(),
             Line::File(_) => 0,
         }
     }

@@ -5,7 +5,8 @@
 //!  beats       │b      │b      │b        MARGIN_US after the latest of them
 //! ```
 //! Too early a beat finds no packet, too late a beat adds delay. At first the beat jumps once; later it
-//! moves by at most 1 ms per window, so that what we send stays even.
+//! moves by 1 ms, and seldom: two ends that follow each other never agree, and must not hunt each other
+//! faster than two clocks drift apart.
 
 /// A beat every 20 ms.
 const BEAT_US: i64 = 20_000;
@@ -15,6 +16,8 @@ const MARGIN_US: i64 = 2_200;
 const FIRST_PACKETS: usize = 6;
 /// Packets per later decision: one second at 20 ms.
 const WINDOW: usize = 50;
+/// Windows between two moves: 1 ms in 8 s is 125 ppm, more than the drift of a bad clock.
+const REST_WINDOWS: u32 = 8;
 /// No move while the latest packets wait within this of the margin.
 const TOO_SHORT_US: i64 = -700;
 const TOO_LONG_US: i64 = 900;
@@ -27,6 +30,7 @@ pub struct PhaseLock {
     /// How much longer than the margin each packet waited, on the circle of one beat.
     waits_us: Vec<i64>,
     settled: bool,
+    rest: u32,
 }
 
 impl PhaseLock {
@@ -39,6 +43,7 @@ impl PhaseLock {
     pub fn unsettle(&mut self) {
         self.waits_us.clear();
         self.settled = false;
+        self.rest = 0;
     }
 
     /// A packet arrived this long before the beat that fetched it was due.
@@ -60,12 +65,15 @@ impl PhaseLock {
         let Some(excess) = excess else {
             return 0;
         };
-        let was_settled = std::mem::replace(&mut self.settled, true);
-        match excess {
-            TOO_SHORT_US..=TOO_LONG_US => 0,
-            excess if was_settled => -excess.signum(),
-            excess => (-excess as f64 / 1000.0).round() as i64,
+        if !std::mem::replace(&mut self.settled, true) {
+            return (-excess as f64 / 1000.0).round() as i64;
         }
+        self.rest = self.rest.saturating_sub(1);
+        if self.rest > 0 || (TOO_SHORT_US..=TOO_LONG_US).contains(&excess) {
+            return 0;
+        }
+        self.rest = REST_WINDOWS;
+        -excess.signum()
     }
 
     /// How much longer than the margin the latest packets wait; `None` when there is no clock to follow.

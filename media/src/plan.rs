@@ -30,6 +30,7 @@ plan!(
         first_packet_timeout_ms: u64,
         packet_timeout_ms: u64,
         inband_dtmf: bool,
+        follows_clock: bool,
     }
 );
 plan!(

@@ -41,7 +41,8 @@ pub struct RtpLine {
     formats: Formats,
     remote: Option<Remote>,
     /// The beat's place relative to the packets.
-    pub phase: PhaseLock,
+    /// `None`: the beat is our own, whatever the far end's clock does.
+    phase: Option<PhaseLock>,
     binds_v6: bool,
     waiting_since_us: u64,
     last_packet_us: Option<u64>,
@@ -73,7 +74,7 @@ impl RtpLine {
             rtcp: RtcpSession::new(ssrc, &cname, chance[2]),
             formats: Formats::default(),
             remote: None,
-            phase: PhaseLock::new(),
+            phase: plan.follows_clock.then(PhaseLock::new),
             binds_v6,
             waiting_since_us: 0,
             last_packet_us: None,
@@ -115,13 +116,24 @@ impl RtpLine {
         if self.remote.is_none() {
             self.next_rtcp_us = here.now_us + self.rtcp.next_interval_ms() * 1000;
         }
-        self.phase.unsettle();
+        self.unsettle();
         self.waiting_since_us = here.now_us;
         self.timeout_told = false;
         self.remote = Some(Remote {
             plan,
             codec: first.map(|(_, codec)| codec),
         });
+    }
+
+    /// By how many milliseconds the next beat should move, to follow the far end's clock.
+    pub fn advise_ms(&mut self) -> i64 {
+        self.phase.as_mut().map_or(0, PhaseLock::advise_ms)
+    }
+
+    fn unsettle(&mut self) {
+        if let Some(phase) = &mut self.phase {
+            phase.unsettle();
+        }
     }
 
     /// The rate of what the leg hears at this beat.
@@ -155,7 +167,9 @@ impl RtpLine {
                         desk.wall_offset_us,
                         here,
                     ) {
-                        self.phase.note(due_us as i64 - arrival_us as i64);
+                        if let Some(phase) = &mut self.phase {
+                            phase.note(due_us as i64 - arrival_us as i64);
+                        }
                         newest_us = newest_us.max(Some(arrival_us));
                     }
                 }
@@ -287,7 +301,7 @@ impl RtpLine {
             Origin::Foreign => return false,
             Origin::Remote => {}
             Origin::Learnt => {
-                self.phase.unsettle();
+                self.unsettle();
                 here.events.push(SourceChanged {
                     leg_sid: here.leg_sid.to_owned(),
                     at_ms: here.at_ms(),

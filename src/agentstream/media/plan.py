@@ -45,6 +45,7 @@ class RtpLegPlan:
     first_packet_timeout_ms: int = 30_000  # SIP-45; 0 switches the event off
     packet_timeout_ms: int = 60_000
     inband_dtmf: bool = False  # Goertzel detector beside RFC 4733
+    follows_clock: bool = True  # our beat follows the far end's packets, for the least delay
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,10 @@ class ScriptedCaller:
 
     async def dial(self, target: str, record_to: Path | None = None) -> PlacedCall:
         """Call a SIP URI and wait for the answer; a refusal raises CommandError with its status."""
-        leg = self._media.open_rtp_leg(RtpLegPlan(leg_sid=f"caller-{len(self._legs)}"))
+        # A phone has a clock of its own.
+        leg = self._media.open_rtp_leg(
+            RtpLegPlan(leg_sid=f"caller-{len(self._legs)}", follows_clock=False)
+        )
         session = SdpSession(session_id=len(self._legs) + 1)
         call = PlacedCall(self._signaling, leg, session)
         call.local = LocalMedia(address=self._host, port=leg.rtp_port)
