@@ -139,3 +139,19 @@ async def test_a_database_that_is_away_leaves_the_directory_as_it_was() -> None:
     await until(lambda: not directory.is_stale)
     polling.cancel()
     await asyncio.gather(polling, return_exceptions=True)
+
+
+@pytest.mark.parametrize("document", ["draft", "broken"])
+async def test_a_number_whose_flow_no_call_can_enter_is_not_taken_by_the_catch_all(
+    directory: Directory[str], store: Store, document: str
+) -> None:
+    """AF-8: it belongs to somebody, who is not the owner of `*`."""
+    [account] = await store.accounts.list()
+    other = await store.accounts.create("Two", sid="Two")
+    everybody = await store.flows.apply(other.sid, "everybody", "every", publish=True)
+    await store.numbers.assign("*", other.sid, everybody.sid)
+    flow = await store.flows.apply(account.sid, "mine", document, publish=document == "broken")
+    await store.numbers.assign("100", account.sid, flow.sid)
+    await directory.refresh()
+    assert directory.find("100") is None
+    assert directory.find("101") is not None

@@ -41,6 +41,7 @@ class _Snapshot(Generic[FlowT]):
     routes: Mapping[str, Route[FlowT]] = field(default_factory=dict)
     flows: Mapping[FlowSid, Route[FlowT]] = field(default_factory=dict)
     accounts: Mapping[str, Account] = field(default_factory=dict)
+    closed: frozenset[str] = frozenset()  # numbers of somebody whose flow no call can enter
 
 
 class Directory(Generic[FlowT]):
@@ -55,9 +56,12 @@ class Directory(Generic[FlowT]):
         self._is_stale = False
 
     def find(self, number: str) -> Route[FlowT] | None:
-        """Return where a dialled number goes; None: reject it (AF-8)."""
-        routes = self._now.routes
-        return routes.get(normalise(number, self._country_code)) or routes.get(ANY_NUMBER)
+        """Return where a dialled number goes; None: reject it (AF-8).
+
+        A number whose flow is a draft or unusable is not everybody's: another account may own `*`.
+        """
+        plain, now = normalise(number, self._country_code), self._now
+        return None if plain in now.closed else now.routes.get(plain) or now.routes.get(ANY_NUMBER)
 
     def flow(self, sid: FlowSid) -> Route[FlowT] | None:
         """Return a published flow; the route's number is empty."""
@@ -110,13 +114,15 @@ class Directory(Generic[FlowT]):
             route = None if account is None else self._route(live, account)
             if route is not None:
                 flows[route.flow_sid] = route
+        numbers = await self._store.numbers.list()
         routes = {
             number.number: _at(number.number, flows[number.flow_sid])
-            for number in await self._store.numbers.list()
+            for number in numbers
             if number.flow_sid in flows
         }
         by_lower_sid = {sid.lower(): account for sid, account in accounts.items()}
-        return _Snapshot(revision, routes, flows, by_lower_sid)
+        closed = frozenset(number.number for number in numbers) - routes.keys()
+        return _Snapshot(revision, routes, flows, by_lower_sid, closed)
 
     def _route(self, live: Published, account: Account) -> Route[FlowT] | None:
         flow, known = live.flow, self._now.flows.get(live.flow.sid)

@@ -182,7 +182,7 @@ class Switchboard:
         called = called_number(invited, self._country_code)
         route = self._directory.find(called)
         if route is None:
-            self._refuse(invited, Cause.NOT_FOUND, "no flow is assigned to this number")
+            self._refuse(invited, Cause.NOT_FOUND, "this number has no flow that a call can enter")
             return
         caller = caller_number(invited, self._country_code)
         setup = self._setup(route, caller, called, header_variables(invited))
