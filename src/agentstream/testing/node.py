@@ -117,7 +117,7 @@ class AsyncHouse:
         self._house: House | None = None
 
     async def __aenter__(self) -> House:
-        for attempt in range(5):
+        for attempt in range(20):
             low, high = media_range(self._pairs)
             rtp = settings.RtpConfig(
                 host=HOST, port_low=low, port_high=high, workers=1, port_rest_ms=0
@@ -128,7 +128,7 @@ class AsyncHouse:
             try:
                 self._house = await house.__aenter__()
             except ConfigError:
-                if attempt == 4:
+                if attempt == 19:
                     raise
             else:
                 return self._house
@@ -142,9 +142,18 @@ class AsyncHouse:
 @asynccontextmanager
 async def scripted_caller(pairs: int = 10, transport: str = "udp") -> AsyncIterator[ScriptedCaller]:
     """Run a caller with SIP and RTP of its own on loopback."""
-    low, high = media_range(pairs)
-    media = _media.Engine(EnginePlan(HOST, low, high, workers=1, port_rest_ms=0))
+    media = _open_media(pairs)
     listener = Listener("tcp" if transport == "tcp" else "udp", HOST, 0)
     signaling = SipEngine(SipConfig(listeners=(listener,)))
     async with ScriptedCaller(signaling, media, HOST) as caller:
         yield caller
+
+
+def _open_media(pairs: int) -> _media.Engine:
+    for _ in range(20):
+        low, high = media_range(pairs)
+        try:
+            return _media.Engine(EnginePlan(HOST, low, high, workers=1, port_rest_ms=0))
+        except _media.MediaError:
+            continue
+    raise AssertionError("no free port range on the loopback interface")
