@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from agentstream._media import EngineStats, Event
+from agentstream._media import Event
 from agentstream.media.plan import (
     FileLegPlan,
     PromptPlan,
@@ -82,9 +82,6 @@ class MediaEngine(Protocol):
 
     def free_ports(self) -> int:
         """Count the port pairs that a call could have now."""
-
-    def stats(self) -> EngineStats:
-        """Return the counters."""
 
     def close(self) -> None:
         """End every leg and stop the threads."""

@@ -163,10 +163,6 @@ class FakeMedia:
         """Count the ports left."""
         return self._ports - sum(not leg.is_closed for leg in self.legs)
 
-    def stats(self) -> _media.EngineStats:
-        """Return the counters; all zero."""
-        raise NotImplementedError("the fake engine counts nothing")
-
     def close(self) -> None:
         """Close every leg and the descriptor."""
         for leg in self.legs:
