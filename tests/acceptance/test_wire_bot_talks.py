@@ -236,6 +236,7 @@ async def test_nonsense_is_counted_and_the_stream_goes_on(tmp_path: Path) -> Non
     assert heard.count(LOUD) == 320
     assert stats.payloads_undecodable == 1
     assert stats.messages_ignored > 0
+    assert {m["event"] for m in bot.call.messages} <= {"connected", "start", "media", "mark"}
     assert (await call.stream()).outcome.status == "completed"
     assert any("transfer" in text for text in call.warnings)
 

@@ -279,7 +279,7 @@ async def test_plain_sockets_can_be_forbidden(tmp_path: Path) -> None:
 async def test_a_caller_who_leaves_while_the_bot_is_dialled_sends_no_message(
     tmp_path: Path,
 ) -> None:
-    """ST-7, ST-30: `cancelled`, `user`."""
+    """AC-4, ST-7, ST-30: `cancelled`, `user`."""
     asked, is_over = asyncio.Event(), asyncio.Event()
 
     async def hold(_socket: ServerConnection, _request: Request) -> None:
@@ -289,8 +289,11 @@ async def test_a_caller_who_leaves_while_the_bot_is_dialled_sends_no_message(
     async with scripted_bot(listen, process_request=hold) as bot, file_calls(tmp_path) as house:
         call = house.dial(bot.url)
         await asyncio.wait_for(asked.wait(), 10)
+        counted = house.house.parts.stream_limits
+        assert counted.total == 1, "AC-4: from the handshake's start"
         call.hang_up()
         stream = await call.stream()
+        assert counted.total == 0
         is_over.set()
     assert (stream.outcome.status, stream.outcome.disconnected_by) == ("cancelled", "user")
     assert stream.opened_ms is None
