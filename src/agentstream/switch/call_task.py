@@ -22,8 +22,8 @@ from agentstream.base.machine import earliest
 from agentstream.calls import commands, effects, events, reports
 from agentstream.calls.call import Call
 from agentstream.calls.causes import Cause, Party
-from agentstream.flows.applet import CommandRefused
-from agentstream.flows.engine import Flow, FlowOutput
+from agentstream.flows.engine import Flow
+from agentstream.flows.journey import Journey
 from agentstream.sip import reports as sip
 from agentstream.switch import feed
 from agentstream.switch.lines import FileLine, SipLine
@@ -67,7 +67,7 @@ class CallTask:
         now_ms: Callable[[], int],
     ) -> None:
         self.call = call
-        self._flow = flow
+        self._journey = Journey(call, flow)
         self._performer = performer
         self._tell = tell
         self._now_ms = now_ms
@@ -184,7 +184,7 @@ class CallTask:
 
     def _obey(self, command: commands.Command, answer: asyncio.Future[None], now_ms: int) -> None:
         try:
-            outputs = self.call.receive(command, now_ms)
+            outputs = self._journey.receive(command, now_ms)
         except CommandError as error:
             if not answer.done():
                 answer.set_exception(error)
@@ -199,7 +199,13 @@ class CallTask:
         now_ms: int,
     ) -> None:
         for happening in happenings:
-            self._follow(self.call.receive(happening, now_ms), now_ms)
+            try:
+                outputs = self._journey.receive(happening, now_ms)
+            except CommandError as error:
+                # A command that nobody waits for came too late: the call is ending anyway.
+                log.info("too_late", call_sid=self.call.setup.call_sid, error=str(error))
+            else:
+                self._follow(outputs, now_ms)
 
     def _follow(self, outputs: list[events.Event | effects.Effect], now_ms: int) -> None:
         """Perform effects and tell events until nothing more follows."""
@@ -210,46 +216,22 @@ class CallTask:
                 self._last = output  # told when the audio has closed: its counters come before
             elif isinstance(output, events.Event):
                 self._tell(output)
-                if self._flow is not None:
-                    waiting.extend(self._flow_wants(self._flow.receive(output, now_ms), now_ms))
             else:
                 for report in self._performer.perform(output, now_ms):
-                    waiting.extend(self.call.receive(report, now_ms))
-
-    def _flow_wants(
-        self, wishes: list[FlowOutput], now_ms: int
-    ) -> list[events.Event | effects.Effect]:
-        """Bring the flow's wishes before the call; a refusal goes back to the flow."""
-        assert self._flow is not None
-        outputs: list[events.Event | effects.Effect] = []
-        waiting = deque(wishes)
-        while waiting:
-            wish = waiting.popleft()
-            if isinstance(wish, events.AppletEntered | events.AppletLeft):
-                self._tell(wish)
-                continue
-            try:
-                outputs += self.call.receive(wish, now_ms)
-            except CommandError as error:
-                refused = CommandRefused(wish, str(error))
-                waiting.extend(self._flow.receive(refused, now_ms))
-        return outputs
+                    waiting.extend(self._journey.receive(report, now_ms))
 
     # Time
 
     def _wake(self) -> None:
         now_ms = self._now_ms()
-        if _is_due(self.call.wake_at_ms, now_ms):
-            self._follow(self.call.wake(now_ms), now_ms)
-        if self._flow is not None and _is_due(self._flow.wake_at_ms, now_ms):
-            self._follow(self._flow_wants(self._flow.wake(now_ms), now_ms), now_ms)
+        if _is_due(self._journey.wake_at_ms, now_ms):
+            self._follow(self._journey.wake(now_ms), now_ms)
         if _is_due(self._performer.wake_at_ms, now_ms):
             self._hear(self._performer.wake(now_ms), now_ms)
 
     def _set_timer(self) -> None:
         wake_ms = earliest(
-            self.call.wake_at_ms,
-            None if self._flow is None else self._flow.wake_at_ms,
+            self._journey.wake_at_ms,
             self._performer.wake_at_ms,
             self._linger_until_ms,
         )
