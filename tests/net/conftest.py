@@ -1,96 +1,20 @@
-"""Certificates for TLS tests, made afresh; nothing is kept."""
+"""An authority for TLS tests."""
 
-import datetime
-import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from agentstream.net.tls import Certificate
-
-MONTH = datetime.timedelta(days=30)
-
-
-@dataclass
-class Authority:
-    """A certificate authority in a temporary folder."""
-
-    folder: Path
-    key: ec.EllipticCurvePrivateKey
-    certificate: x509.Certificate
-
-    @property
-    def ca_file(self) -> str:
-        return str(self.folder / "ca.pem")
-
-    def issue(self, *names: str, file_name: str = "") -> Certificate:
-        """Make a certificate for DNS names and addresses."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        stem = self.folder / (file_name or names[0].replace("*", "any"))
-        general: list[x509.GeneralName] = []
-        for name in names:
-            try:
-                general.append(x509.IPAddress(ipaddress.ip_address(name)))
-            except ValueError:
-                general.append(x509.DNSName(name))
-        built = _builder(names[0], self.certificate.subject, key)
-        built = built.add_extension(x509.SubjectAlternativeName(general), critical=False)
-        signed = built.sign(self.key, hashes.SHA256())
-        chain, secret = stem.with_suffix(".crt"), stem.with_suffix(".key")
-        chain.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-        secret.write_bytes(_pem(key))
-        return Certificate(str(chain), str(secret), names)
+from agentstream.testing.certificates import Authority
 
 
 @pytest.fixture
 def new_authority(tmp_path: Path) -> Callable[[str], Authority]:
     """Make authorities, each in its own folder."""
-
-    def make(name: str) -> Authority:
-        folder = tmp_path / name
-        folder.mkdir()
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        built = _builder(name, subject, key).add_extension(
-            x509.BasicConstraints(ca=True, path_length=0), critical=True
-        )
-        certificate = built.sign(key, hashes.SHA256())
-        pem = certificate.public_bytes(serialization.Encoding.PEM)
-        (folder / "ca.pem").write_bytes(pem)
-        return Authority(folder, key, certificate)
-
-    return make
+    return lambda name: Authority.found(tmp_path / name)
 
 
 @pytest.fixture
 def authority(new_authority: Callable[[str], Authority]) -> Authority:
     """One authority."""
     return new_authority("authority")
-
-
-def _builder(
-    name: str, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
-) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
-    return x509.CertificateBuilder(
-        issuer,
-        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]),
-        key.public_key(),
-        x509.random_serial_number(),
-        now - MONTH,
-        now + MONTH,
-    )
-
-
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )

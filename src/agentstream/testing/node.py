@@ -3,7 +3,7 @@
 import secrets
 import socket
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,11 +12,13 @@ from agentstream.base.errors import ConfigError
 from agentstream.calls.events import CallEnded, Event
 from agentstream.calls.record import CallRecord
 from agentstream.media.plan import EnginePlan
-from agentstream.net.sip_engine import Listener, SipConfig, SipEngine
+from agentstream.net.sip_engine import Listener, SipConfig, SipEngine, TlsFiles
+from agentstream.net.tls import Certificate
 from agentstream.server import config as settings
 from agentstream.server.caller import ScriptedCaller
 from agentstream.server.house import House
-from agentstream.switch.feed import Fact, Note
+from agentstream.sip.flow import TransportName
+from agentstream.switch.feed import Fact, LegCounted, Note
 from agentstream.testing.waiting import until
 
 HOST = "127.0.0.1"
@@ -37,9 +39,23 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 
 
 def media_range(pairs: int) -> tuple[int, int]:
-    """Return a port range that is probably free, outside of what the system hands out by itself."""
-    low = 10_000 + 2 * secrets.randbelow(7_000)
-    return low, low + 2 * pairs - 1
+    """Return a range of UDP ports free now, outside of what the system hands out by itself."""
+    for _ in range(100):
+        low = 10_000 + 2 * secrets.randbelow(7_000)
+        if _are_free(range(low, low + 2 * pairs)):
+            return low, low + 2 * pairs - 1
+    raise AssertionError(f"no {2 * pairs} UDP ports in a row are free")
+
+
+def _are_free(ports: range) -> bool:
+    with ExitStack() as stack:
+        for port in ports:
+            probe = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                return False
+    return True
 
 
 @dataclass
@@ -47,7 +63,7 @@ class Node:
     """A running node and what happened in it."""
 
     house: House
-    sip_port: int
+    pairs: int
     facts: list[Fact] = field(default_factory=list)
 
     @property
@@ -59,9 +75,20 @@ class Node:
         """Return the facts of this kind."""
         return [event for event in self.events if type(event).__name__ == name]
 
+    @property
+    def legs(self) -> list[_media.LegStats]:
+        """Return the counters of the legs that are over."""
+        return [event.stats for event in self.events if isinstance(event, LegCounted)]
+
+    def address(self, transport: str = "udp") -> str:
+        """Return where SIP is listened to, as "127.0.0.1:5060" or "[::1]:5060"."""
+        bound = self.house.parts.signaling.addresses
+        host, port = next((host, port) for name, host, port in bound if name == transport)
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
     def target(self, user: str = "1000", transport: str = "udp") -> str:
         """Return the SIP URI of a number here."""
-        return f"sip:{user}@{HOST}:{self.sip_port};transport={transport}"
+        return f"sip:{user}@{self.address(transport)};transport={transport}"
 
     async def flow(self, document: str) -> None:
         """Let every number ring this flow from the next call on."""
@@ -77,6 +104,19 @@ class Node:
         await until(lambda: self.house.parts.switchboard.live_calls == 0, timeout_ms)
         return [event.record for event in self.events if isinstance(event, CallEnded)]
 
+    async def is_idle(self, timeout_ms: int = 10_000) -> bool:
+        """Wait until nothing of any call is left: no call, no dialog, every media port free."""
+        parts = self.house.parts
+        await until(
+            lambda: (
+                parts.switchboard.live_calls == 0
+                and parts.signaling.counters["calls_now"] == 0
+                and parts.media.free_ports() == self.pairs
+            ),
+            timeout_ms,
+        )
+        return True
+
 
 @asynccontextmanager
 async def running_node(
@@ -84,16 +124,20 @@ async def running_node(
     bot_url: str,
     *,
     pairs: int = 20,
-    transports: Iterable[str] = ("udp",),
+    transports: Iterable[str] = ("udp", "tcp"),
+    host: str = HOST,
+    certificate: Certificate | None = None,
     **sections: object,
 ) -> AsyncIterator[Node]:
-    """Run a node whose every number rings a bot. `sections` replace parts of the configuration."""
-    sip_port = free_port(socket.SOCK_DGRAM)
-    listeners = ",".join(f"{transport}://{HOST}:{sip_port}" for transport in transports)
+    """Run a node whose every number rings a bot. `sections` replace parts of the configuration.
+
+    The transport "tls" needs a `certificate`.
+    """
     config = settings.Config.model_validate(
         {
             "data_dir": data_dir,
-            "sip": {"listeners": listeners},
+            "sip": _sip_section(host, transports, certificate),
+            "rtp": {"host": host, "workers": 1, "port_rest_ms": 0},
             "limits": {"calls": pairs},
             "speech": {"engine": "espeak"},
             **sections,
@@ -102,7 +146,7 @@ async def running_node(
     async with AsyncHouse(config, pairs) as house:
         store = house.parts.store
         await store.accounts.create("Green Leaf", "greenleaf1")
-        node = Node(house, sip_port)
+        node = Node(house, pairs)
         house.parts.feed.subscribe(node.facts.append)
         await node.flow(ANY_FLOW % bot_url)
         yield node
@@ -119,11 +163,7 @@ class AsyncHouse:
     async def __aenter__(self) -> House:
         for attempt in range(20):
             low, high = media_range(self._pairs)
-            rtp = settings.RtpConfig(
-                host=HOST, port_low=low, port_high=high, workers=1, port_rest_ms=0
-            )
-            if "rtp" in self._config.model_fields_set:
-                rtp = self._config.rtp.model_copy(update={"port_low": low, "port_high": high})
+            rtp = self._config.rtp.model_copy(update={"port_low": low, "port_high": high})
             house = House(self._config.model_copy(update={"rtp": rtp}))
             try:
                 self._house = await house.__aenter__()
@@ -140,20 +180,37 @@ class AsyncHouse:
 
 
 @asynccontextmanager
-async def scripted_caller(pairs: int = 10, transport: str = "udp") -> AsyncIterator[ScriptedCaller]:
-    """Run a caller with SIP and RTP of its own on loopback."""
-    media = _open_media(pairs)
-    listener = Listener("tcp" if transport == "tcp" else "udp", HOST, 0)
-    signaling = SipEngine(SipConfig(listeners=(listener,)))
-    async with ScriptedCaller(signaling, media, HOST) as caller:
+async def scripted_caller(
+    pairs: int = 10, transport: TransportName = "udp", host: str = HOST, tls: TlsFiles | None = None
+) -> AsyncIterator[ScriptedCaller]:
+    """Run a caller with SIP and RTP of its own on loopback; "tls" needs its files."""
+    media = _open_media(host, pairs)
+    listener = Listener(transport, host, 0)
+    signaling = SipEngine(SipConfig(listeners=(listener,), tls=tls or TlsFiles()))
+    async with ScriptedCaller(signaling, media, host) as caller:
         yield caller
 
 
-def _open_media(pairs: int) -> _media.Engine:
+def _open_media(host: str, pairs: int) -> _media.Engine:
     for _ in range(20):
         low, high = media_range(pairs)
         try:
-            return _media.Engine(EnginePlan(HOST, low, high, workers=1, port_rest_ms=0))
+            return _media.Engine(EnginePlan(host, low, high, workers=1, port_rest_ms=0))
         except _media.MediaError:
             continue
     raise AssertionError("no free port range on the loopback interface")
+
+
+def _sip_section(
+    host: str, transports: Iterable[str], certificate: Certificate | None
+) -> dict[str, object]:
+    shown = f"[{host}]" if ":" in host else host
+    section: dict[str, object] = {
+        "listeners": ",".join(f"{transport}://{shown}:0" for transport in transports)
+    }
+    if certificate is not None:
+        section |= {
+            "tls_certificate": certificate.chain_file,
+            "tls_key": certificate.key_file,
+        }
+    return section
