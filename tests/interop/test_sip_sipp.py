@@ -75,8 +75,8 @@ async def run_sipp(arguments: list[str], cwd: Path, timeout_s: int) -> int:
             await process.wait()
 
 
-def scenario(name: str) -> tuple[str, str]:
-    return ("-sf", str(SCENARIOS / f"{name}.xml"))
+def scenario(name: str) -> tuple[str, ...]:
+    return ("-sf", str(SCENARIOS / f"{name}.xml"), "-d", "100")  # of pauses, in milliseconds
 
 
 @pytest.mark.parametrize(("transport", "option"), [("udp", "u1"), ("tcp", "t1"), ("tcp", "tn")])

@@ -1,0 +1,111 @@
+"""Sound for tests: a voice as WAV, and how much of it arrived elsewhere. Needs numpy and scipy."""
+
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import correlate, resample_poly
+
+from agentstream.store.espeak import speak
+
+Samples = NDArray[np.float64]
+WINDOW_MS = 200
+SEARCH_MS = 60
+SENTENCE = "Please connect me to the sales department. My number is four two one nine."
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How well a recording holds a source, window by window of 200 ms in which it is loud."""
+
+    lag_ms: int  # of the recording
+    snr_db: float  # the median over the windows, so that one late packet does not decide
+    good_share: float  # of the windows: above 20 dB
+    windows: int
+
+
+def speech(rate_hz: int) -> Samples:
+    """Return a spoken sentence, peaks at half scale. It is never quite the same twice."""
+    spoken_hz, pcm = speak(SENTENCE, "en-us")
+    samples = np.frombuffer(pcm, "<i2").astype(np.float64)
+    samples = np.asarray(resample_poly(samples, rate_hz, spoken_hz), np.float64)
+    return samples * (16_000 / float(np.abs(samples).max()))
+
+
+def with_silence(samples: Samples, rate_hz: int, silence_ms: int) -> Samples:
+    """Add silence after it."""
+    return np.concatenate([samples, np.zeros(rate_hz * silence_ms // 1000)])
+
+
+def write_wav(path: Path, samples: Samples, rate_hz: int) -> Path:
+    """Write 16-bit mono."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate_hz)
+        file.writeframes(as_pcm(samples))
+    return path
+
+
+def write_ulaw(path: Path, samples: Samples) -> Path:
+    """Write bare µ-law bytes."""
+    path.write_bytes(as_ulaw(samples))
+    return path
+
+
+def as_ulaw(samples: Samples) -> bytes:
+    """Return µ-law bytes (ITU-T G.711 table 2: 8 chords of 16 steps, all bits inverted)."""
+    size = np.minimum(np.abs(np.round(samples)).astype(np.int64), 32_635) + 132
+    chord = np.floor(np.log2(size)).astype(np.int64) - 7
+    step = (size >> (chord + 3)) & 15
+    sign = np.where(samples < 0, 0x80, 0)
+    return bytes((~(sign | chord << 4 | step) & 0xFF).astype(np.uint8))
+
+
+def read_wav(path: Path, channel: int = 0) -> Samples:
+    """Read one channel of a 16-bit file."""
+    with wave.open(str(path), "rb") as file:
+        pcm = file.readframes(file.getnframes())
+        return from_pcm(pcm, file.getnchannels(), channel)
+
+
+def as_pcm(samples: Samples) -> bytes:
+    """Return 16-bit little-endian bytes."""
+    return np.clip(np.round(samples), -32_768, 32_767).astype("<i2").tobytes()
+
+
+def from_pcm(pcm: bytes | bytearray, channels: int = 1, channel: int = 0) -> Samples:
+    """Read 16-bit little-endian bytes."""
+    return np.frombuffer(bytes(pcm), "<i2").reshape(-1, channels)[:, channel].astype(np.float64)
+
+
+def likeness(source: Samples, heard: Samples, rate_hz: int) -> Likeness:
+    """Compare at the lag that fits best; each window may lie up to 60 ms beside it."""
+    if heard.size < source.size // 4:
+        return Likeness(0, -99.0, 0.0, 0)
+    whole = correlate(heard, source, mode="full", method="fft")
+    lag = int(np.argmax(np.abs(whole))) - (source.size - 1)
+    size, search = rate_hz * WINDOW_MS // 1000, rate_hz * SEARCH_MS // 1000
+    loud = np.abs(source).max() / 20
+    found = [
+        _window_snr_db(source[at : at + size], heard, at + lag, search)
+        for at in range(0, source.size - size, size)
+        if np.sqrt(np.mean(source[at : at + size] ** 2)) > loud
+    ]
+    good = sum(snr_db > 20 for snr_db in found) / max(1, len(found))
+    median = float(np.median(found)) if found else -99.0
+    return Likeness(lag * 1000 // rate_hz, median, good, len(found))
+
+
+def _window_snr_db(window: Samples, heard: Samples, at: int, search: int) -> float:
+    low = max(0, at - search)
+    around = heard[low : max(low, at + window.size + search)]
+    if around.size < window.size:
+        return -99.0
+    best = int(np.argmax(correlate(around, window, mode="valid", method="fft")))
+    part = around[best : best + window.size]
+    gain = float(window @ part / (window @ window))
+    noise = float(np.sum((part - gain * window) ** 2))
+    return 10 * float(np.log10(max(gain**2 * float(window @ window), 1e-9) / max(noise, 1e-9)))
