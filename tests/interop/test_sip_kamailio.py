@@ -83,7 +83,17 @@ async def test_a_call_through_a_record_routing_proxy(
     async with proxied(transport, tmp_path) as (engine, product, port):
         process = await asyncio.create_subprocess_exec(
             "sipp",
-            *("-sf", str(SCENARIOS / f"{name}.xml"), "-m", "3", "-i", HOST, "-nostdin"),
+            *(
+                "-sf",
+                str(SCENARIOS / f"{name}.xml"),
+                "-m",
+                "3",
+                "-d",
+                "100",
+                "-i",
+                HOST,
+                "-nostdin",
+            ),
             *("-timeout", "20", "-timeout_error", "-trace_err", f"{HOST}:{port}"),
             cwd=tmp_path,
             stdout=asyncio.subprocess.DEVNULL,

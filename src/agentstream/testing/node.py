@@ -22,6 +22,7 @@ from agentstream.switch.feed import Fact, LegCounted, Note
 from agentstream.testing.waiting import until
 
 HOST = "127.0.0.1"
+RTP = {"host": HOST, "workers": 1, "port_rest_ms": 0}
 ANY_FLOW = """
 name: any
 start: talk
@@ -137,7 +138,7 @@ async def running_node(
         {
             "data_dir": data_dir,
             "sip": _sip_section(host, transports, certificate),
-            "rtp": {"host": host, "workers": 1, "port_rest_ms": 0},
+            "rtp": {**RTP, "host": host},
             "limits": {"calls": pairs},
             "speech": {"engine": "espeak"},
             **sections,
@@ -157,13 +158,15 @@ class AsyncHouse:
 
     def __init__(self, config: settings.Config, pairs: int) -> None:
         self._config = config
+        self._has_rtp = "rtp" in config.model_fields_set
         self._pairs = pairs
         self._house: House | None = None
 
     async def __aenter__(self) -> House:
         for attempt in range(20):
             low, high = media_range(self._pairs)
-            rtp = self._config.rtp.model_copy(update={"port_low": low, "port_high": high})
+            rtp = self._config.rtp if self._has_rtp else settings.RtpConfig.model_validate(RTP)
+            rtp = rtp.model_copy(update={"port_low": low, "port_high": high})
             house = House(self._config.model_copy(update={"rtp": rtp}))
             try:
                 self._house = await house.__aenter__()

@@ -9,6 +9,7 @@ Each is started and stopped by its process id; when a test fails, the end of its
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -220,6 +221,10 @@ async def running_baresip(
             await asyncio.gather(reading, return_exceptions=True)
 
 
+def _read(path: Path) -> str:
+    return path.read_text()
+
+
 def _write(folder: Path, **files: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
@@ -238,35 +243,6 @@ async def _connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
 
 # Kamailio
 
-_PROXY = """#!KAMAILIO
-log_stderror=yes
-children=1
-auto_aliases=no
-disable_tcp={no_tcp}
-listen={listen}
-loadmodule "tm.so"
-loadmodule "sl.so"
-loadmodule "rr.so"
-loadmodule "pv.so"
-loadmodule "maxfwd.so"
-loadmodule "textops.so"
-loadmodule "siputils.so"
-loadmodule "xlog.so"
-request_route {{
-    if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
-    xlog("L_NOTICE", "passes $rm\\n");
-    if (has_totag()) {{
-        if (loose_route()) {{ t_relay(); exit; }}
-        if (is_method("ACK")) {{ if (t_check_trans()) t_relay(); exit; }}
-        sl_send_reply("404", "Not here"); exit;
-    }}
-    if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
-    record_route();
-    $du = "{target}";
-    t_relay();
-}}
-"""
-
 
 @dataclass
 class Kamailio:
@@ -276,47 +252,48 @@ class Kamailio:
     address: str  # "127.0.0.1:5060"
 
     def passed(self, method: str) -> int:
-        """Return how many requests of a method came by, repetitions too."""
+        """Return how many requests of a method came by, each counted once."""
         text = (self.folder / "kamailio.log").read_text(errors="replace")
-        return sum(line.rstrip().endswith(f"passes {method}") for line in text.splitlines())
+        return len(set(re.findall(rf"passes {method} (\d+)", text)))
 
 
 @asynccontextmanager
 async def running_kamailio(
-    folder: Path, target: str, transport: str = "udp"
+    template: Path, folder: Path, target: str, transport: str = "udp"
 ) -> AsyncIterator[Kamailio]:
-    """Run a proxy that record-routes every call and sends it to one SIP URI."""
+    """Run a proxy that sends every call to "host:port".
+
+    HOST, PORT, TARGET (a port) and KIND (a transport) are replaced in the template.
+    """
     port = _free_port()
-    config = _PROXY.format(
-        listen=f"{transport}:{HOST}:{port}",
-        target=target,
-        no_tcp="yes" if transport == "udp" else "no",
-    )
+    config = _read(template)
+    values = {"HOST": HOST, "PORT": port, "TARGET": target.rpartition(":")[2], "KIND": transport}
+    for name, value in values.items():
+        config = config.replace(name, str(value))
     _write(folder, config=config)
     memory = ("-m", "32", "-M", "4")
     command = ("kamailio", "-f", str(folder / "config"), "-DD", "-E", *memory, "-Y", str(folder))
     async with program(*command, folder=folder) as process:
-        await _answers(process, port, transport)
+        await _answers(process, port)
         yield Kamailio(folder, f"{HOST}:{port}")
 
 
-async def _answers(process: asyncio.subprocess.Process, port: int, transport: str) -> None:
+async def _answers(process: asyncio.subprocess.Process, port: int) -> None:
     """Wait until a proxy answers OPTIONS that may go no further."""
     async with asyncio.timeout(10):
-        while not await asyncio.to_thread(_asked, port, transport):
+        while not await asyncio.to_thread(_asked, port):
             if process.returncode is not None:
                 raise PeerError(f"it ended with {process.returncode} at once")
 
 
-def _asked(port: int, transport: str) -> bool:
-    kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
-    with socket.socket(socket.AF_INET, kind) as asker:
+def _asked(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
         asker.settimeout(0.2)
         try:
             asker.connect((HOST, port))
             host, own = asker.getsockname()
             asker.sendall(
-                f"OPTIONS sip:ping@{HOST} SIP/2.0\r\nVia: SIP/2.0/{transport.upper()} {host}:{own};"
+                f"OPTIONS sip:ping@{HOST} SIP/2.0\r\nVia: SIP/2.0/UDP {host}:{own};"
                 f"branch=z9hG4bK{own}\r\nMax-Forwards: 0\r\nFrom: <sip:a@{host}>;tag=1\r\n"
                 f"To: <sip:ping@{HOST}>\r\nCall-ID: {own}@{host}\r\nCSeq: 1 OPTIONS\r\n"
                 "Content-Length: 0\r\n\r\n".encode()
