@@ -221,7 +221,10 @@ class OutgoingCall(InviteUsage):
         self.core.acknowledge(*ack)
         bye = dialog.request("BYE")
         bye.headers.add("User-Agent", self.core.settings.user_agent)
-        bye.headers.add("Reason", 'SIP;cause=200;text="Call completed elsewhere"')
+        if self.dialog is not None:
+            bye.headers.add("Reason", 'SIP;cause=200;text="Call completed elsewhere"')
+        elif self._exchange.cancel_reason:  # our CANCEL crossed their 2xx
+            bye.headers.add("Reason", self._exchange.cancel_reason)
         # Whoever waits for this BYE must be there until it is answered; so is the usage.
         self.core.begin(
             Exchange(bye, dialog.next_hop(), ForkEnd(self), dialog.next_cseq, self.digest), now_ms
