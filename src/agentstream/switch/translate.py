@@ -3,19 +3,23 @@
 from agentstream import _media
 from agentstream.base.ids import LegSid, PromptId, RecordingSid
 from agentstream.calls import reports
-from agentstream.calls.causes import Cause, Party, from_signalling
+from agentstream.calls.causes import Cause, Party, explain, from_signalling
 from agentstream.sip import reports as sip
 
 _DTMF_TYPES = ("application/dtmf-relay", "application/dtmf")
+_QUOTED = 200  # characters of what a far end says that go into a call record
 _PARTIES = {"remote": Party.CALLER, "local": Party.SYSTEM, "network": Party.NETWORK}
 
 
 def leg_ended(leg_sid: LegSid, ended: sip.Ended) -> reports.LegEnded:
-    """Say why a SIP call ended."""
-    cause = from_signalling(ended.status, ended.q850)
+    """Say why a SIP call ended, in a sentence of ours; what the far end said is quoted in it."""
+    cause, party = from_signalling(ended.status, ended.q850), _PARTIES[ended.by]
     if ended.by == "network":
         cause = Cause.SIGNALLING_LOST
-    return reports.LegEnded(leg_sid, cause, _PARTIES[ended.by], ended.text)
+    text = ended.text
+    if ended.by == "remote" and text:
+        text = f'{explain(cause, party)} It said: "{text[:_QUOTED]}".'
+    return reports.LegEnded(leg_sid, cause, party, text)
 
 
 def read_dtmf_info(content_type: str, body: str) -> tuple[str, int] | None:
