@@ -2,7 +2,7 @@ from structlog.testing import capture_logs
 
 from agentstream.calls.events import StreamFinished
 from agentstream.calls.reports import StreamOutcome
-from agentstream.hooks.call_log import log_fact
+from agentstream.hooks.call_log import CallLog
 from agentstream.switch.feed import StreamWarned
 from agentstream.testing.calls import CALL, LEG
 from agentstream.testing.facts import STREAM, fact, whole_call
@@ -10,6 +10,7 @@ from agentstream.testing.facts import STREAM, fact, whole_call
 
 def test_an_ordinary_call_is_two_lines_and_its_trouble() -> None:
     with capture_logs() as logs:
+        log_fact = CallLog().hear
         for each in whole_call():
             log_fact(each)
     told = [log["event"] for log in logs if log["log_level"] != "debug"]
@@ -26,6 +27,7 @@ def test_an_ordinary_call_is_two_lines_and_its_trouble() -> None:
 def test_a_stream_that_failed_or_worries_is_a_warning() -> None:
     outcome = StreamOutcome("failed", error="3009 failed", url="wss://bot.example.net/ws")
     with capture_logs() as logs:
+        log_fact = CallLog().hear
         log_fact(fact(StreamFinished(CALL, LEG, STREAM, outcome)))
         log_fact(fact(StreamWarned(STREAM, "400 payloads are below 3200 bytes")))
     assert [(log["event"], log["log_level"]) for log in logs] == [

@@ -66,6 +66,8 @@ class Context:
 
     def url(self, template: str, now_ms: int) -> str:
         """Return a URL with its variables filled in, percent-encoded."""
+        if "{" not in template:  # most addresses of bots; working out the variables takes longer
+            return template
         return render_url(template, self._variables(now_ms))
 
     def path(self, template: str, now_ms: int) -> str:

@@ -8,51 +8,58 @@ import structlog
 from agentstream.calls.events import CallEnded, CallStarted, StreamFinished
 from agentstream.switch import feed
 
-_log = structlog.get_logger("calls")
 
+class CallLog:
+    """Subscribe `hear` to the feed, once the logs are set up."""
 
-def log_fact(fact: feed.Fact) -> None:
-    """Write one fact down; subscribe this to the feed."""
-    match fact.event:
-        case CallStarted(setup=setup):
-            _log.info(
-                "call_started",
-                call_sid=fact.call_sid,
-                account_sid=fact.account_sid,
-                direction=setup.direction,
-                caller=setup.from_number,
-                called=setup.to_number,
-            )
-        case CallEnded(record=record):
-            _log.info(
-                "call_ended",
-                call_sid=fact.call_sid,
-                status=record.status,
-                cause=record.cause.value,
-                ended_by=record.ended_by.value,
-                talk_ms=record.talk_ms,
-                streams=len(record.streams),
-            )
-        case StreamFinished(stream_sid=sid, outcome=outcome) if outcome.status == "failed":
-            _log.warning(
-                "stream_failed",
-                call_sid=fact.call_sid,
-                stream_sid=sid,
-                error=outcome.error,
-                detail=outcome.detailed_status,
-                url=outcome.url,
-            )
-        case feed.StreamAttemptFailed(stream_sid=sid):
-            _log.warning(
-                "stream_attempt_failed",
-                call_sid=fact.call_sid,
-                stream_sid=sid,
-                attempt=fact.event.attempt,
-                phase=fact.event.phase,
-                http_status=fact.event.http_status,
-                detail=fact.event.detail,
-            )
-        case feed.StreamWarned(stream_sid=sid, text=text):
-            _log.warning("stream_warning", call_sid=fact.call_sid, stream_sid=sid, text=text)
-        case event:
-            _log.debug("call_fact", call_sid=fact.call_sid, fact=type(event).__name__)
+    def __init__(self) -> None:
+        # Bound here, not at each line: most facts are below the level, and that must cost nothing.
+        self._log = structlog.get_logger("calls").bind()
+
+    def hear(self, fact: feed.Fact) -> None:
+        """Write one fact down."""
+        match fact.event:
+            case CallStarted(setup=setup):
+                self._log.info(
+                    "call_started",
+                    call_sid=fact.call_sid,
+                    account_sid=fact.account_sid,
+                    direction=setup.direction,
+                    caller=setup.from_number,
+                    called=setup.to_number,
+                )
+            case CallEnded(record=record):
+                self._log.info(
+                    "call_ended",
+                    call_sid=fact.call_sid,
+                    status=record.status,
+                    cause=record.cause.value,
+                    ended_by=record.ended_by.value,
+                    talk_ms=record.talk_ms,
+                    streams=len(record.streams),
+                )
+            case StreamFinished(stream_sid=sid, outcome=outcome) if outcome.status == "failed":
+                self._log.warning(
+                    "stream_failed",
+                    call_sid=fact.call_sid,
+                    stream_sid=sid,
+                    error=outcome.error,
+                    detail=outcome.detailed_status,
+                    url=outcome.url,
+                )
+            case feed.StreamAttemptFailed(stream_sid=sid):
+                self._log.warning(
+                    "stream_attempt_failed",
+                    call_sid=fact.call_sid,
+                    stream_sid=sid,
+                    attempt=fact.event.attempt,
+                    phase=fact.event.phase,
+                    http_status=fact.event.http_status,
+                    detail=fact.event.detail,
+                )
+            case feed.StreamWarned(stream_sid=sid, text=text):
+                self._log.warning(
+                    "stream_warning", call_sid=fact.call_sid, stream_sid=sid, text=text
+                )
+            case event:
+                self._log.debug("call_fact", call_sid=fact.call_sid, fact=type(event).__name__)

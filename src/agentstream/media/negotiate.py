@@ -72,10 +72,17 @@ def make_offer(
     `previous` is our last description of the same session: its m= lines keep their places (RFC 3264
     section 8) and the payload types agreed in it keep their meaning (section 8.3.2).
     """
+    before = None if previous is None else sdp.parse(previous)
+    return sdp.format_session(_offered(local, before, session_id, version))
+
+
+def _offered(
+    local: LocalMedia, previous: sdp.Session | None, session_id: int, version: int
+) -> sdp.Session:
     lines: list[sdp.Media] = []
     index, known, profile = 0, Formats(), PROFILES[0]
     if previous is not None:
-        media = sdp.parse(previous).media
+        media = previous.media
         index = _our_audio(media)
         known, profile = read_formats(media[index]), media[index].profile
         lines = [_refusal(line) for line in media]
@@ -84,12 +91,20 @@ def make_offer(
         dtmf=(known.dtmf or DTMF_PAYLOAD_TYPE) if local.dtmf else None,
         cn=CN_PAYLOAD_TYPE if local.comfort_noise else None,
     )
-    lines[index : index + 1] = [_audio(local, formats, profile, mux=local.rtcp_mux)]
+    shown = _Shown(local.port, local.ptime_ms, local.direction, local.rtcp_mux)
+    lines[index : index + 1] = [_audio(shown, formats, profile)]
     return _describe(local, lines, session_id, version)
 
 
 def answer(offer: str, local: LocalMedia, session_id: int = 1, version: int = 1) -> Answered:
     """Answer an offer; raises PeerError 400 when it is not SDP and 488 when nothing in it fits."""
+    ours, remote = _answered(offer, local, session_id, version)
+    return Answered(sdp.format_session(ours), remote)
+
+
+def _answered(
+    offer: str, local: LocalMedia, session_id: int, version: int
+) -> tuple[sdp.Session, RemotePlan]:
     theirs = sdp.parse(offer)
     index, common = _choose(theirs, local)
     media = theirs.media[index]
@@ -97,16 +112,16 @@ def answer(offer: str, local: LocalMedia, session_id: int = 1, version: int = 1)
     ptime_ms = choose_ptime_ms(media, local.ptime_ms)
     remote = _remote(theirs, media, common, mux=mux)
     sends, receives = _both(_FLOWS[local.direction], _mirrored(theirs, media))
-    shown = replace(local, ptime_ms=ptime_ms, direction=_DIRECTIONS[sends, receives])
-    listed = replace(common, codecs=common.codecs[:1]) if local.answer_codecs == "one" else common
-    if not local.comfort_noise:
-        listed = replace(listed, cn=None)
-    lines = [_refusal(line) for line in theirs.media]
-    lines[index] = _audio(shown, listed, media.profile, mux=mux)
-    return Answered(
-        sdp=_describe(local, lines, session_id, version, theirs.times),
-        remote=replace(remote, ptime_ms=ptime_ms, sends=sends, receives=receives),
+    listed = Formats(
+        codecs=common.codecs[:1] if local.answer_codecs == "one" else common.codecs,
+        dtmf=common.dtmf,
+        cn=common.cn if local.comfort_noise else None,
     )
+    lines = [_refusal(line) for line in theirs.media]
+    shown = _Shown(local.port, ptime_ms, _DIRECTIONS[sends, receives], mux)
+    lines[index] = _audio(shown, listed, media.profile)
+    ours = _describe(local, lines, session_id, version, theirs.times)
+    return ours, replace(remote, ptime_ms=ptime_ms, sends=sends, receives=receives)
 
 
 def accept_answer(our_offer: str, answer: str) -> RemotePlan:
@@ -115,7 +130,11 @@ def accept_answer(our_offer: str, answer: str) -> RemotePlan:
     What they number otherwise than we did is sent with their number and received with ours as well
     (RFC 3264 section 5.1).
     """
-    ours, theirs = sdp.parse(our_offer), sdp.parse(answer)
+    return _accepted(sdp.parse(our_offer), answer)
+
+
+def _accepted(ours: sdp.Session, answer: str) -> RemotePlan:
+    theirs = sdp.parse(answer)
     index = _our_audio(ours.media)
     offered = ours.media[index]
     media = theirs.media[index] if index < len(theirs.media) else None
@@ -149,19 +168,20 @@ class SdpSession:
         self._session_id = session_id
         self._version = 0
         self._sent: sdp.Session | None = None  # our latest description, whatever became of it
-        self._agreed: str | None = None  # our latest one that holds
-        self._pending: str | None = None  # our offer that waits for its answer
+        self._agreed: sdp.Session | None = None  # our latest one that holds
+        self._pending: sdp.Session | None = None  # our offer that waits for its answer
 
     def offer(self, local: LocalMedia) -> str:
         """Write an offer, the first or a new one; it is pending until `accept` or `refused`."""
-        self._pending = self._numbered(make_offer(local, previous=self._agreed))
-        return self._pending
+        offered = _offered(local, self._agreed, self._session_id, self._version + 1)
+        self._pending = self._numbered(offered)
+        return sdp.format_session(self._pending)
 
     def answer(self, offer: str, local: LocalMedia) -> Answered:
         """Answer their offer, the first or a new one; a PeerError leaves everything as it was."""
-        answered = answer(offer, local)
-        self._agreed = self._numbered(answered.sdp)
-        return replace(answered, sdp=self._agreed)
+        ours, remote = _answered(offer, local, self._session_id, self._version + 1)
+        self._agreed = self._numbered(ours)
+        return Answered(sdp.format_session(self._agreed), remote)
 
     def accept(self, answer: str) -> RemotePlan:
         """Read the answer to our pending offer.
@@ -171,7 +191,7 @@ class SdpSession:
         """
         if self._pending is None:
             raise CommandError("there is no offer of ours to be answered")
-        remote = accept_answer(self._pending, answer)
+        remote = _accepted(self._pending, answer)
         self._agreed = self._pending
         return remote
 
@@ -179,16 +199,15 @@ class SdpSession:
         """Forget our pending offer: they refused it, and all stays as it was."""
         self._pending = None
 
-    def _numbered(self, text: str) -> str:
-        """Give a description our id and version: RFC 3264 section 8, +1 only when it changed."""
-        session = sdp.parse(text)
-        if self._sent is None or replace(session, origin=self._sent.origin) != self._sent:
+    def _numbered(self, ours: sdp.Session) -> sdp.Session:
+        """Return a description that has the next version, or the one before when it is the same.
+
+        RFC 3264 section 8: the version grows by one, and only when something has changed.
+        """
+        if self._sent is None or replace(ours, origin=self._sent.origin) != self._sent:
             self._version += 1
-            origin = replace(
-                session.origin, session_id=str(self._session_id), version=str(self._version)
-            )
-            self._sent = replace(session, origin=origin)
-        return sdp.format_session(self._sent)
+            self._sent = ours
+        return self._sent
 
 
 def _choose(theirs: sdp.Session, local: LocalMedia) -> tuple[int, Formats]:
@@ -278,12 +297,22 @@ def _refusal(line: sdp.Media) -> sdp.Media:
     return sdp.Media(line.kind, 0, line.profile, line.formats)
 
 
-def _audio(local: LocalMedia, formats: Formats, profile: str, *, mux: bool) -> sdp.Media:
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What our m= line says beside the formats."""
+
+    port: int
+    ptime_ms: int
+    direction: Direction
+    mux: bool
+
+
+def _audio(shown: _Shown, formats: Formats, profile: str) -> sdp.Media:
     numbers, attributes = format_lines(formats)
-    extra = [sdp.Attribute("ptime", str(local.ptime_ms)), sdp.Attribute(local.direction)]
-    if mux:
+    extra = [sdp.Attribute("ptime", str(shown.ptime_ms)), sdp.Attribute(shown.direction)]
+    if shown.mux:
         extra.append(sdp.Attribute("rtcp-mux"))
-    return sdp.Media("audio", local.port, profile, numbers, attributes=(*attributes, *extra))
+    return sdp.Media("audio", shown.port, profile, numbers, attributes=(*attributes, *extra))
 
 
 def _describe(
@@ -292,6 +321,6 @@ def _describe(
     session_id: int,
     version: int,
     times: tuple[str, ...] = ("0 0",),
-) -> str:
+) -> sdp.Session:
     origin = sdp.Origin("agentstream", str(session_id), str(version), local.address)
-    return sdp.format_session(sdp.Session(origin, tuple(lines), address=local.address, times=times))
+    return sdp.Session(origin, tuple(lines), address=local.address, times=times)

@@ -6,7 +6,6 @@ either a `Session` or a PeerError, never anything else.
 
 import re
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from agentstream.base.errors import PeerError
 
@@ -234,11 +233,8 @@ def _attribute(value: str) -> Attribute:
 
 
 def _network(address: str) -> str:
-    try:
-        family = ip_address(address).version
-    except ValueError:
-        family = 4  # a host name: RFC 8866 section 5.7 allows one
-    return f"IN IP{family} {address}"
+    # No IPv4 address and no host name (RFC 8866 section 5.7 allows one) has a colon.
+    return f"IN IP{6 if ':' in address else 4} {address}"
 
 
 def _media_lines(media: Media) -> list[str]:

@@ -6,6 +6,7 @@ Each parser takes the text of a header field (unfolded) and returns a value or r
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from agentstream.base.errors import PeerError
 from agentstream.sip.uri import Params, SipUri, parse_uri
@@ -44,6 +45,9 @@ _ITEM = re.compile(rf"(?:{_QUOTED}|<[^<>]*>|[^\",<])*+")
 _ESCAPE = re.compile(r"\\([\s\S])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
+# One message is looked at in many places, and a call's messages share most of their values; these
+# are kept until so many others came. Values are never changed, their `params` neither.
+_KEPT = 512
 CSEQ_LIMIT = 2**31  # RFC 3261 §8.1.1.5: less than this
 _PLAIN_VALUE = re.compile(rf"{_VALUE}")
 
@@ -162,6 +166,7 @@ class SessionExpires:
         return f"{self.seconds}" + (f";refresher={self.refresher}" if self.refresher else "")
 
 
+@lru_cache(_KEPT)
 def parse_cseq(text: str) -> CSeq:
     """Parse CSeq."""
     match = _CSEQ.fullmatch(text)
@@ -351,6 +356,7 @@ def _vias(text: str) -> list[Via]:
             return vias
 
 
+@lru_cache(_KEPT)
 def _via_at(text: str, start: int) -> tuple[Via, int]:
     """Return the hop at `start` and where the next one begins, 0 when there is none."""
     match = _VIA.match(text, start)
@@ -365,6 +371,7 @@ def _via_at(text: str, start: int) -> tuple[Via, int]:
     return via, end if text[end - 1] == "," else 0
 
 
+@lru_cache(_KEPT)
 def _name_addr_at(text: str, start: int) -> tuple[NameAddr, int]:
     """Return the address at `start` and where the next one begins, 0 when there is none."""
     match = _NAME_ADDR.match(text, start)

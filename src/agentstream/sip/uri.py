@@ -5,6 +5,7 @@ sip:user:password@host:port;name=value?header=value
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Self
 
@@ -114,6 +115,7 @@ class SipUri:
         return f"{self.scheme}:{at}{self.host}{port}{tail}"
 
 
+@lru_cache(512)  # each is looked at in several places; values and `params` are never changed
 def parse_uri(text: str) -> SipUri:
     """Parse a sip, sips or tel URI. Raises PeerError: 416 for another scheme, else 400."""
     match = _SIP.fullmatch(text)

@@ -5,7 +5,7 @@ Defaults follow the newest documents, but `media_format` looks as it was capture
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, Literal, get_args, get_type_hints
 
 from agentstream.base.errors import ConfigError
@@ -83,12 +83,7 @@ class WireProfile:
         base = PRESETS.get(preset) if preset else self
         if base is None:
             raise ConfigError(f"preset: {preset!r} is none of {', '.join(PRESETS)}")
-        if not texts:
-            return base
-        hints = _hints()
-        values = {name: _read(text, hints.get(name)) for name, text in texts.items()}
-        checked = WireProfile.from_mapping(values)
-        return replace(base, **{name: getattr(checked, name) for name in values})
+        return _changed(base, tuple(texts.items())) if texts else base
 
 
 PRESETS: Final[dict[str, WireProfile]] = {
@@ -100,9 +95,17 @@ PRESETS: Final[dict[str, WireProfile]] = {
 _LOWEST: Final = {"max_seconds": 1, "connect_timeout_ms": 1, "resolver_timeout_ms": 1}
 
 
-@cache  # every call asks, and working it out takes as long as reading an INVITE
+@cache
 def _hints() -> Mapping[str, Any]:
     return get_type_hints(WireProfile)
+
+
+@lru_cache(maxsize=256)  # every call of a bot asks for the same
+def _changed(base: WireProfile, texts: tuple[tuple[str, str], ...]) -> WireProfile:
+    hints = _hints()
+    values = {name: _read(text, hints.get(name)) for name, text in texts}
+    checked = WireProfile.from_mapping(values)
+    return replace(base, **{name: getattr(checked, name) for name in values})
 
 
 def _check(name: str, value: object, kind: Any) -> object:  # noqa: ANN401 - a type, as typing gives it

@@ -50,9 +50,8 @@ class CallerLeaves:
     """The caller of a file line hangs up."""
 
 
-Happening = (
-    sip.Report | _media.Event | reports.Report | commands.Command | Asked | ForStream | CallerLeaves
-)
+Word = reports.Report | commands.Command  # what a call understands as it is
+Happening = sip.Report | _media.Event | Word | Asked | ForStream | CallerLeaves
 
 
 class CallTask:
@@ -74,7 +73,7 @@ class CallTask:
         self._inbox: deque[Happening] = deque()
         self._awake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_ms: int | None = None
+        self._timer_ms = 0
         self._is_overrun = False
         self._last: events.CallEnded | None = None
         self._is_told = False
@@ -159,10 +158,10 @@ class CallTask:
 
     def _translate(
         self,
-        happening: sip.Report | _media.Event | reports.Report | commands.Command,
+        happening: sip.Report | _media.Event | Word,
         now_ms: int,
-    ) -> list[reports.Report | commands.Command]:
-        if isinstance(happening, reports.Report | commands.Command):
+    ) -> list[Word]:
+        if isinstance(happening, Word):
             return [happening]
         if isinstance(happening, sip.Report):
             line = self._performer.line
@@ -195,7 +194,7 @@ class CallTask:
 
     def _hear(
         self,
-        happenings: list[reports.Report] | list[reports.Report | commands.Command],
+        happenings: list[reports.Report] | list[Word],
         now_ms: int,
     ) -> None:
         for happening in happenings:
@@ -235,15 +234,15 @@ class CallTask:
             self._performer.wake_at_ms,
             self._linger_until_ms,
         )
-        if wake_ms == self._timer_ms and self._timer is not None:
+        if wake_ms is None:
             return
         if self._timer is not None:
+            if self._timer_ms <= wake_ms:
+                return  # rings early at worst, which is harmless
             self._timer.cancel()
-            self._timer = None
         self._timer_ms = wake_ms
-        if wake_ms is not None:
-            delay_s = max(0, wake_ms - self._now_ms()) / 1000
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._ring)
+        delay_s = max(0, wake_ms - self._now_ms()) / 1000
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._ring)
 
     def _ring(self) -> None:
         self._timer = None
