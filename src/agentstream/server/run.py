@@ -28,7 +28,7 @@ from agentstream.server.house import House
 log = structlog.get_logger("server")
 
 # When the collector looks for garbage in rings: a call leaves next to none, but what it keeps (its
-# transactions stay for 32 s, RFC 3261) is looked at each time. Python's own 700 suits small programs.
+# transactions stay for 32 s, RFC 3261) is looked at each time. Python's own 700 is for little ones.
 _GARBAGE = (10_000, 10, 10)
 
 
