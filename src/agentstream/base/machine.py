@@ -26,4 +26,8 @@ class Machine(Protocol[In_contra, Out]):
 
 def earliest(*times_ms: int | None) -> int | None:
     """Return the earliest of the times that are set."""
-    return min((time_ms for time_ms in times_ms if time_ms is not None), default=None)
+    first: int | None = None
+    for time_ms in times_ms:
+        if time_ms is not None and (first is None or time_ms < first):
+            first = time_ms
+    return first

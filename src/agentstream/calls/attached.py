@@ -117,7 +117,7 @@ class Attached:
     @property
     def wake_at_ms(self) -> int | None:
         """When the first stream that was told to end must have ended."""
-        return earliest(*(stream.must_end_by_ms for stream in self._streams.values()))
+        return earliest(*[stream.must_end_by_ms for stream in self._streams.values()])
 
     @property
     def is_empty(self) -> bool:

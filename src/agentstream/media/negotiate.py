@@ -10,7 +10,8 @@ and payload types.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, Literal
 
 from agentstream.base.errors import CommandError, PeerError
@@ -235,7 +236,7 @@ def _remote(theirs: sdp.Session, media: sdp.Media, common: Formats, *, mux: bool
     if address is None:
         raise PeerError("SDP without a c= line for its audio")
     try:
-        is_multicast = ip_address(address).is_multicast
+        is_multicast = _numeric(address).is_multicast
     except ValueError:
         raise PeerError(f"the media address {address} is not an IP address", 488) from None
     if is_multicast:
@@ -273,8 +274,13 @@ def _stated(session: sdp.Session, media: sdp.Media) -> Direction:
 def _mirrored(theirs: sdp.Session, media: sdp.Media) -> tuple[bool, bool]:
     """(we may send, we may receive), seen from our side."""
     they_send, they_receive = _FLOWS[_stated(theirs, media)]
-    address = ip_address(media.address or theirs.address or "0.0.0.0")  # noqa: S104 - a hold's mark
+    address = _numeric(media.address or theirs.address or "0.0.0.0")  # noqa: S104 - a hold's mark
     return they_receive and not address.is_unspecified, they_send  # RFC 3264 section 8.4, old hold
+
+
+@lru_cache(maxsize=512)  # a carrier's calls come from few addresses
+def _numeric(address: str) -> IPv4Address | IPv6Address:
+    return ip_address(address)
 
 
 def _both(ours: tuple[bool, bool], theirs: tuple[bool, bool]) -> tuple[bool, bool]:

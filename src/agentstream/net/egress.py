@@ -11,6 +11,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Literal, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -26,6 +27,7 @@ HTTP_SCHEMES = frozenset({"http", "https"})
 _DEFAULT_PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
 _SECURE = frozenset({"wss", "https"})
 _URL_LIMIT = 4_096
+_VERDICTS_KEPT = 4_096
 _USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.(?!-)[a-z0-9_-]{1,63})*\.?")
 
@@ -146,6 +148,8 @@ class Egress:
         self._denied = _Rules(policy.deny)
         self._lookup = lookup
         self._clock = clock or SystemClock()
+        # The same few bots are asked for by every call, and the policy never changes.
+        self._allowed = lru_cache(_VERDICTS_KEPT)(self._judge)
 
     async def resolve(
         self,
@@ -172,13 +176,18 @@ class Egress:
     async def addresses(self, host: str, port: int, allow: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return the addresses of a host that may be reached; raises as `resolve`."""
         self._check_port(host, port)
-        own = _Rules(allow)
-        found = [ipaddress.ip_address(text) for text in await self._lookup.lookup(host)]
-        allowed = tuple(str(address) for address in found if self._is_allowed(host, address, own))
+        found = await self._lookup.lookup(host)
+        allowed = tuple(filter(None, [self._allowed(host, text, allow) for text in found]))
         if not allowed:
-            where = ", ".join(f"{address} ({classify(address).value})" for address in found)
+            addresses = [ipaddress.ip_address(text) for text in found]
+            where = ", ".join(f"{address} ({classify(address).value})" for address in addresses)
             raise EgressError(f"{host} is at {where}: the egress policy does not allow it")
         return allowed
+
+    def _judge(self, host: str, text: str, allow: tuple[str, ...]) -> str:
+        """Return the address in its usual form, "" when it must not be reached."""
+        address = ipaddress.ip_address(text)
+        return str(address) if self._is_allowed(host, address, _Rules(allow)) else ""
 
     def _is_allowed(self, host: str, address: Address, own: "_Rules") -> bool:
         kind = classify(address)

@@ -5,7 +5,7 @@ Each parser takes the text of a header field (unfolded) and returns a value or r
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from agentstream.base.errors import PeerError
@@ -109,7 +109,7 @@ class Via:
             params["received"] = address
         elif self.host.strip("[]").lower() != address:
             params["received"] = address
-        return replace(self, params=params)
+        return Via(self.transport, self.host, self.port, params)
 
     def __str__(self) -> str:
         port = f":{self.port}" if self.port else ""
@@ -135,7 +135,7 @@ class NameAddr:
 
     def with_tag(self, tag: str) -> "NameAddr":
         """Return the same address with this tag."""
-        return replace(self, params={**self.params, "tag": tag})
+        return NameAddr(self.display, self.uri, {**self.params, "tag": tag})
 
     def __str__(self) -> str:
         name = f"{quote(self.display)} " if self.display else ""

@@ -16,7 +16,9 @@ from agentstream.store.values import Written
 
 QUEUE_LIMIT = 20_000  # rows of about 1 KiB; full: new rows are refused, loudly; calls go on
 BATCH_LIMIT = 500
-BATCH_MS = 150  # gathered for this long, so that a busy second costs few transactions
+BATCH_MS = 150  # gathered for this long before a transaction
+BUSY_ROWS = 20  # in one batch: from there on rows are gathered for longer, for fewer transactions
+BUSY_BATCH_MS = 500
 RETRY_MS = (50, 100, 200, 500, 1_000, 2_000)
 _log = structlog.get_logger("call_writer")
 
@@ -66,11 +68,13 @@ class CallWriter:
 
     async def run(self) -> None:
         """Write until `stop`; the task of whoever owns the writer."""
+        rows = 0  # of the batches before
         while True:
             await self._filled.wait()
             if not self._queue:  # woken by `stop`
                 return
-            await self._pause(self._batch_ms)
+            await self._pause(self._batch_ms if rows < BUSY_ROWS else BUSY_BATCH_MS)
+            rows = len(self._queue)
             while self._queue:
                 await self._write_batch()
             self._idle.set()

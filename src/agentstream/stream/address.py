@@ -4,6 +4,7 @@ import json
 import re
 from base64 import b64encode
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import SplitResult, quote, unquote, unquote_to_bytes, urlsplit
 
@@ -53,6 +54,7 @@ class ResolverAddress:
         return f"ResolverAddress({self.shown_url!r})"
 
 
+@lru_cache(maxsize=256)  # every call to a bot reads the same
 def read_address(url: str, profile: WireProfile) -> BotAddress | ResolverAddress:
     """Read the URL of an applet or of an API call; raises PeerError that says what is wrong."""
     parts = _split(url, URL_LIMIT)

@@ -123,7 +123,8 @@ class CallTask:
                 self._end_overrun()
             while self._inbox:
                 self._work_off(self._inbox.popleft())
-            self._wake()
+            if self._timer is None:  # it has rung; until then nothing is due
+                self._wake()
             self._set_timer()
         if self._last is not None:
             self._tell_end(self._last)

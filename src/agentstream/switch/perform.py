@@ -85,7 +85,7 @@ class Performer:
     @property
     def wake_at_ms(self) -> int | None:
         """The earliest timer of the streams."""
-        return earliest(*(run.wake_at_ms for run in self._streams.values()))
+        return earliest(*[run.wake_at_ms for run in self._streams.values()])
 
     @property
     def is_quiet(self) -> bool:

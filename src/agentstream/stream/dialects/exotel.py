@@ -152,4 +152,8 @@ def _camel_key(key: str) -> str:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return _COMPACT.encode(value)
+
+
+# `json.dumps` makes a new one for every text when the separators are not its own.
+_COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
