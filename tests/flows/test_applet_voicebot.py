@@ -1,6 +1,7 @@
 """Voicebot: one script for each way through it (AS-3, AS-169, AS-170, ST-20, ST-30, ST-32)."""
 
 import pytest
+from pydantic import ValidationError
 
 from agentstream.base.ids import CountedTokens, StreamSid
 from agentstream.calls.causes import Cause, Party
@@ -120,3 +121,10 @@ def test_a_stream_that_the_call_refuses_is_a_failure() -> None:
 
 def test_settings_are_passed_on_as_text() -> None:
     assert [plain(value) for value in (True, 20, 0.5, "drop")] == ["true", "20", "0.5", "drop"]
+
+
+def test_a_label_has_at_most_32_characters_as_12() -> None:
+    url = "wss://bot.example/ws"
+    assert VoicebotSettings(url=url, name="x" * 32).name == "x" * 32
+    with pytest.raises(ValidationError, match="at most 32 characters"):
+        VoicebotSettings(url=url, name="x" * 33)

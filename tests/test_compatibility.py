@@ -1,0 +1,122 @@
+"""docs/compatibility.md is whole and true to the tests and settings that it names."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from agentstream.flows.applets.greeting import GreetingSettings
+from agentstream.flows.applets.voicebot import VoicebotSettings
+from agentstream.server.config import Config
+from agentstream.stream.profile import WireProfile
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "compatibility.md"
+
+# Every id that the page must have. Numbers that are left out were never given.
+IDS = {
+    "AS": "1-6 10-20 25-29 35-38 45-51 60-62 65-71 75-83 90-93 95 98-101 105-106 110-118 125-132"
+    " 140-145 150-158 165-171",
+    "ST": "1-18 20-22 30-34 40-46 50-52",
+    "CX": "1 2 3a 3b 3c 4-21",
+    "CL": "1-10 20-22",
+    "AP": "7 10-15 57 60 65 66",
+    "PT": "22",
+    "SIP": "1-7 20 40-45 50-52 64 70-81",
+    "AC": "1-4",
+}
+SETTING = re.compile(r"`([\w.]+)` = `([^`]*)`")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One id of the page."""
+
+    number: str
+    text: str
+    state: str
+    tests: tuple[str, ...]
+
+
+@cache
+def rows() -> tuple[Row, ...]:
+    found = []
+    for line in PAGE.read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("|") and cells[0] != "Id" and set(line) - set("|- "):
+            assert len(cells) == 4, line
+            tests = tuple(re.findall(r"`([^`]+)`", cells[3]))
+            assert cells[3] == ", ".join(f"`{test}`" for test in tests), cells[0]
+            found.append(Row(cells[0], cells[1], cells[2], tests))
+    return tuple(found)
+
+
+def wanted_ids() -> Iterator[str]:
+    for prefix, ranges in IDS.items():
+        for part in ranges.split():
+            first, _, last = part.partition("-")
+            numbers = range(int(first), int(last) + 1) if last else [first]
+            yield from (f"{prefix}-{number}" for number in numbers)
+
+
+@cache
+def functions_of(path: str) -> frozenset[str]:
+    tree = ast.parse((ROOT / path).read_text())
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return frozenset(node.name for node in tree.body if isinstance(node, kinds))
+
+
+def test_every_id_is_on_the_page_once() -> None:
+    on_page = [row.number for row in rows()]
+    assert len(on_page) == len(set(on_page))
+    assert set(on_page) == set(wanted_ids())
+
+
+def test_every_row_says_a_sentence_and_one_of_three_states() -> None:
+    for row in rows():
+        assert row.text.endswith("."), row
+        is_known = row.state == "held" or row.state.startswith(("setting: `", "later: "))
+        assert is_known, row
+
+
+def test_what_is_held_is_shown_by_tests_that_exist() -> None:
+    for row in rows():
+        assert row.tests or row.state.startswith("later: "), row
+        assert len(set(row.tests)) == len(row.tests), row
+        for test in row.tests:
+            path, _, name = test.partition("::")
+            assert name.startswith("test_"), test
+            assert name in functions_of(path), f"{row.number}: there is no {test}"
+
+
+def test_every_setting_has_the_default_that_is_written() -> None:
+    for row in rows():
+        if row.state.startswith("setting: "):
+            settings = SETTING.findall(row.state)
+            written = ", ".join(f"`{name}` = `{default}`" for name, default in settings)
+            assert row.state == f"setting: {written}", row
+            for name, default in settings:
+                assert as_written(default_of(name)) == default, name
+
+
+def default_of(name: str) -> Any:
+    section, _, field = name.rpartition(".")
+    if section == "voicebot":
+        return VoicebotSettings.model_fields[field].default
+    if section == "greeting":
+        return GreetingSettings.model_fields[field].default
+    if not section:
+        return getattr(WireProfile(), name)
+    config = Config()
+    return getattr(config if section == "config" else getattr(config, section), field)
+
+
+def as_written(value: Any) -> str:
+    if isinstance(value, bool | None):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value) or "none"
