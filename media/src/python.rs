@@ -1,5 +1,7 @@
 //! Python's names for the engine and its legs; no logic.
 
+use std::path::PathBuf;
+
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
@@ -9,6 +11,7 @@ use crate::event::{EngineStats, Event};
 use crate::plan::{
     EnginePlan, FileLegPlan, PromptPlan, RecordPlan, RemotePlan, RtpLegPlan, StreamPlan,
 };
+use crate::wavfile::recover_parts;
 
 pyo3::create_exception!(
     agentstream._media,
@@ -173,11 +176,18 @@ impl PyLeg {
     }
 }
 
+/// Give what a crash left of recordings in a folder its final names, and return these.
+#[pyfunction]
+fn recover_recordings(py: Python<'_>, folder: PathBuf) -> PyResult<Vec<PathBuf>> {
+    Ok(py.detach(|| recover_parts(&folder))?)
+}
+
 #[pymodule]
 fn _media(module: &Bound<'_, PyModule>) -> PyResult<()> {
     crate::event::add_classes(module)?;
     module.add_class::<PyEngine>()?;
     module.add_class::<PyLeg>()?;
+    module.add_function(wrap_pyfunction!(recover_recordings, module)?)?;
     module.add("PortsExhausted", module.py().get_type::<PortsExhausted>())?;
     module.add("MediaError", module.py().get_type::<MediaError>())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))

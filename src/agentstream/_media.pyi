@@ -4,6 +4,7 @@
 `agentstream.base.clock.SystemClock.now_ms`. Text ids are those of the plans.
 """
 
+from pathlib import Path
 from typing import Literal, final
 
 from agentstream.media.plan import (
@@ -23,6 +24,12 @@ class PortsExhausted(Exception):  # noqa: N818 - the state of the ports, which i
 
 class MediaError(Exception):
     """A plan that cannot be carried out; the text names the field."""
+
+def recover_recordings(folder: Path) -> list[Path]:
+    """Give what a crash left of recordings in this folder (not below it) its final names.
+
+    For a start, before anything records; returns the files. Raises OSError.
+    """
 
 @final
 class Engine:

@@ -7,6 +7,7 @@ SIP refuses ─▶ calls finish ─▶ rows are written ─▶ ports close     s
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -100,10 +101,9 @@ class House:
     async def _build(self) -> Parts:
         config, stack = self.config, self._stack
         config.data_dir.mkdir(parents=True, exist_ok=True)
-        recordings = config.data_dir / "recordings"
-        recordings.mkdir(exist_ok=True)
         media = _open_media(config)
         stack.callback(media.close)
+        recordings = _open_recordings(config.data_dir / "recordings")
         store = await open_store(
             config.data_dir, config.database_url, country_code=config.country_code
         )
@@ -175,6 +175,23 @@ def _open_media(config: Config) -> _media.Engine:
         return _media.Engine(config.rtp.engine_plan())
     except _media.MediaError as error:
         raise ConfigError(f"rtp: {error}") from error
+
+
+def _open_recordings(folder: Path) -> Path:
+    """Make the folder, or save what a crash left in it.
+
+    The media ports are ours by now, so no other server of this configuration records here.
+    """
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"recordings: {folder}: {error.strerror or error}") from error
+    try:
+        for path in _media.recover_recordings(folder):
+            log.warning("recording_recovered", path=str(path))
+    except OSError as error:  # what is left of old recordings must not keep new calls out
+        log.error("recordings_not_recovered", folder=str(folder), error=str(error))  # noqa: TRY400
+    return folder
 
 
 def _sip_config(config: Config) -> SipConfig:
