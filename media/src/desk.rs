@@ -28,7 +28,7 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// The kernel's time of arrival on our clock; `now_us` when it gave none.
+    /// The kernel's time of arrival on our clock; `now_us`, after the fetch, when it gave none.
     pub fn arrival_us(&self, wall_us: u64, now_us: u64) -> u64 {
         match wall_us {
             0 => now_us,

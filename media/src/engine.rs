@@ -240,7 +240,7 @@ impl Engine {
                 counters: my_counters,
                 registry,
                 batch: Batch::new(),
-                wall_offset_us: sys::wall_us().saturating_sub(sys::monotonic_us()),
+                wall_offset_us: sys::wall_offset_us(),
             };
             Worker::new(desk, poll, ports, my_load).run();
         };

@@ -18,9 +18,10 @@ use crate::rtp::source::{Origin, SourceLock};
 use crate::rtp::{Formats, Packet};
 use crate::stats::mos;
 use crate::stream::link::Here;
+use crate::sys;
 
 /// Batches fetched per beat at most; the rest waits for the next one.
-const BATCHES: usize = 4;
+const BATCHES: usize = 16;
 /// A frame sent later than this after its time is counted.
 const LATE_US: u64 = 5_000;
 
@@ -157,9 +158,10 @@ impl RtpLine {
         let mut newest_us = None;
         for _ in 0..BATCHES {
             let count = desk.batch.fetch(&self.ports.rtp);
+            let fetched_us = if count > 0 { sys::monotonic_us() } else { 0 };
             for index in 0..count {
                 if let Some(datagram) = desk.batch.datagram(index) {
-                    let arrival_us = desk.arrival_us(datagram.arrival_wall_us, here.now_us);
+                    let arrival_us = desk.arrival_us(datagram.arrival_wall_us, fetched_us);
                     if self.datagram(
                         datagram.bytes,
                         datagram.from,
@@ -181,7 +183,7 @@ impl RtpLine {
                 break;
             }
         }
-        self.receiver.take(here.now_us, heard);
+        self.receiver.take(due_us, heard);
         for digit in self.receiver.digits() {
             here.events.push(Digit {
                 leg_sid: here.leg_sid.to_owned(),

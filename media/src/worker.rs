@@ -96,7 +96,7 @@ impl Worker {
         loop {
             self.sleep(&mut events);
             let now_us = sys::monotonic_us();
-            self.desk.wall_offset_us = sys::wall_us().saturating_sub(now_us);
+            self.desk.wall_offset_us = sys::wall_offset_us();
             for event in &events {
                 if event.token() != WAKE {
                     let ends = event.is_read_closed() || event.is_error();

@@ -11,6 +11,9 @@
 //! ```
 //! One number thus serves jitter, drift and a path that changes: below the band a frame is inserted, above it one is
 //! dropped. On a steady network the first packet waits for the next beat and so do all others: no extra delay.
+//!
+//! All times are the kernel's time of arrival and the time when a beat was due. That we came late to a beat is
+//! therefore never taken for the network's jitter; what we skipped altogether is skipped here as well.
 
 use super::queue::{Entry, Kind, Queue};
 use super::report::{Arrival, Counters, Step};
@@ -21,10 +24,15 @@ use crate::audio::Codec;
 
 /// Ticks of the RTP clock in one beat.
 pub(super) const FRAME_TICKS: i64 = 160;
-/// Fewer packets than this do not justify dropping sound.
+/// Fewer packets than this do not justify dropping sound; the last ones of two seconds must agree.
 const SHRINK_AFTER: usize = 50;
-/// A drop must leave this much more slack than an insertion would ask for, or they would alternate.
-const HYSTERESIS_US: i64 = 3_000;
+const CALM_PACKETS: usize = 100;
+/// When the beat itself jumped, so few packets tell that a frame is too much.
+const SHRINK_AFTER_JUMP: usize = 3;
+const JUMP_US: i64 = 1_500;
+/// A drop must leave this much more slack than an insertion would ask for, or they would alternate. The phase lock
+/// keeps a margin of 2 ms, which must be wider.
+const HYSTERESIS_US: i64 = 500;
 /// Beats between two looks at the spread.
 const REVIEW_BEATS: u32 = 10;
 /// Beats between two drops of sound that is not quiet; and when packets wait longer than they ever may.
@@ -34,6 +42,8 @@ const URGENT_PAUSE_BEATS: u32 = 2;
 const IDLE_TICKS: i64 = 800;
 /// So many packets in a row, all late: it is our clock that is wrong.
 const LATE_RUN_LIMIT: u32 = 5;
+/// Late packets closer together than this are one burst.
+const BURST_US: u64 = 5_000;
 /// Sound may wait this much longer than the configured most before the oldest is thrown away.
 const OVERFLOW_MS: i64 = 500;
 
@@ -55,7 +65,15 @@ pub(super) struct JitterBuffer {
     last_sequence: i64,
     last_ticks: i64,
     hold_until_us: u64,
+    /// When the last packet that was too late for its beat arrived.
+    late_us: u64,
     late_run: u32,
+    /// The sender's clock less that of arrival, of the first packet of the run.
+    late_run_us: i64,
+    /// Ticks thrown away since the last beat because too many packets waited.
+    discarded_ticks: i64,
+    /// The beat jumped: what is too much goes at once.
+    is_jump: bool,
     /// Frames to insert (positive) or to drop (negative).
     plan: i64,
     /// Packets wait longer than the configured most.
@@ -77,7 +95,11 @@ impl JitterBuffer {
             last_sequence: -1,
             last_ticks: FRAME_TICKS,
             hold_until_us: 0,
+            late_us: 0,
             late_run: 0,
+            late_run_us: 0,
+            discarded_ticks: 0,
+            is_jump: false,
             plan: 0,
             is_too_deep: false,
             counters: Counters::default(),
@@ -117,7 +139,8 @@ impl JitterBuffer {
                     self.measure(timestamp, arrival_us, ready_ticks);
                     let end = timestamp + packet.payload.len() as i64;
                     if self.is_too_late(sequence, timestamp, end, ready_ticks) {
-                        return self.late(packet, kind, arrival_us, sequence);
+                        let lead_us = timestamp * TICK_US - arrival_us as i64;
+                        return self.late(packet, kind, arrival_us, sequence, lead_us);
                     }
                     self.late_run = 0;
                 }
@@ -127,20 +150,55 @@ impl JitterBuffer {
         }
     }
 
-    /// The beat at `now_us`: every 20 ms, before the steps of its frame.
-    pub(super) fn beat(&mut self, now_us: u64) {
-        self.beat.strike(now_us);
-        if self.beat.count() % REVIEW_BEATS == 0 {
+    /// The beat that was due at `due_us`: every 20 ms, before the steps of its frame. Returns how many beats
+    /// were skipped before it; the caller then calls [`skip`](Self::skip).
+    pub(super) fn beat(&mut self, due_us: u64) -> i64 {
+        let later_us = self.beat.strike(due_us);
+        let skipped = ((later_us + FRAME_US / 2).div_euclid(FRAME_US)).max(0);
+        let moved_us = later_us - skipped * FRAME_US;
+        self.spread.shift(moved_us);
+        self.is_jump |= moved_us.abs() >= JUMP_US;
+        if self.is_jump || self.beat.count() % REVIEW_BEATS == 0 {
             self.review();
+        }
+        let is_held = due_us < self.hold_until_us;
+        let discarded = std::mem::take(&mut self.discarded_ticks);
+        if skipped == 0 || is_held || self.timeline.is_none() {
+            return 0;
+        }
+        // What the overflow threw away meanwhile is part of what was skipped.
+        let known = (discarded / FRAME_TICKS).min(skipped);
+        self.shift(known * FRAME_TICKS);
+        skipped - known
+    }
+
+    /// Passes over `ticks` of the stream: their time has gone by without a beat.
+    pub(super) fn skip(&mut self, ticks: i64) {
+        let until = self.cursor + ticks;
+        while self
+            .entries
+            .front()
+            .is_some_and(|front| front.end() <= until)
+        {
+            if let Some(front) = self.entries.pop_front() {
+                self.counters.dropped_ticks += (front.end() - self.cursor).max(0) as u64;
+                self.cursor = self.cursor.max(front.end());
+                self.last_sequence = front.sequence;
+                self.recycle(front);
+            }
+        }
+        self.cursor = until;
+        if self.heard_until != UNHEARD {
+            self.heard_until = until;
         }
     }
 
     /// What to make next, at most `need_ticks` when it is not a packet.
-    pub(super) fn step(&mut self, now_us: u64, need_ticks: i64) -> Step {
+    pub(super) fn step(&mut self, due_us: u64, need_ticks: i64) -> Step {
         while let Some(front) = self
             .entries
             .front()
-            .filter(|_| now_us >= self.hold_until_us)
+            .filter(|_| due_us >= self.hold_until_us)
         {
             let gap = if front.kind == Kind::Other {
                 0
@@ -162,7 +220,7 @@ impl JitterBuffer {
             }
         }
         // While the first packet is held back, time stands still.
-        if now_us >= self.hold_until_us {
+        if due_us >= self.hold_until_us {
             self.cursor += need_ticks;
         }
         Step::Empty(need_ticks as usize)
@@ -208,13 +266,16 @@ impl JitterBuffer {
         } else {
             DROP_PAUSE_BEATS
         };
-        let is_rested = self.beat.count() % pause == 0;
+        let is_rested = self.is_jump || self.beat.count() % pause == 0;
         self.plan < 0 && (is_quiet || is_rested)
     }
 
     /// The caller dropped a frame of sound.
     pub(super) fn dropped(&mut self) {
         self.plan += 1;
+        self.is_jump = false;
+        // What came before the calm asks for no delay any more.
+        self.spread.keep(CALM_PACKETS);
         self.shift(-FRAME_TICKS);
         self.counters.dropped_ticks += FRAME_TICKS as u64;
     }
@@ -269,6 +330,7 @@ impl JitterBuffer {
         }
         self.spread.clear();
         self.plan = 0;
+        self.is_jump = false;
         self.late_run = 0;
         self.counters.restarts += 1;
         self.insert(sequence, timestamp, kind, packet);
@@ -276,7 +338,7 @@ impl JitterBuffer {
     }
 
     fn measure(&mut self, timestamp: i64, arrival_us: u64, ready_ticks: i64) {
-        let Some(next_us) = self.beat.next_us(arrival_us) else {
+        let Some(next_us) = self.beat.next_us() else {
             return self.forget_the_unheard();
         };
         let beats = (timestamp - (self.cursor - ready_ticks)).div_euclid(FRAME_TICKS);
@@ -286,7 +348,15 @@ impl JitterBuffer {
             .saturating_sub(next_us)
             .div_ceil(FRAME_US as u64) as i64;
         let need_us = next_us as i64 + (held + beats) * FRAME_US;
-        self.spread.record(need_us - arrival_us as i64);
+        let slack_us = need_us - arrival_us as i64;
+        // What came late in one burst was held up once; it counts once.
+        let is_burst = arrival_us.saturating_sub(self.late_us) < BURST_US;
+        if slack_us >= self.least_us || !is_burst {
+            self.spread.record(slack_us);
+        }
+        if slack_us < self.least_us {
+            self.late_us = arrival_us;
+        }
     }
 
     /// Nobody takes sound yet: keep only the newest, so that the first beat plays what is said then.
@@ -320,10 +390,22 @@ impl JitterBuffer {
         false
     }
 
-    fn late(&mut self, packet: &Packet<'_>, kind: Kind, arrival_us: u64, sequence: i64) -> Arrival {
+    fn late(
+        &mut self,
+        packet: &Packet<'_>,
+        kind: Kind,
+        arrival_us: u64,
+        sequence: i64,
+        lead_us: i64,
+    ) -> Arrival {
         self.counters.late += 1;
+        if self.late_run == 0 {
+            self.late_run_us = lead_us;
+        }
         self.late_run += 1;
-        if self.late_run >= LATE_RUN_LIMIT {
+        // After a stall the packets come in one burst, each less late than the one before.
+        let is_constant = lead_us <= self.late_run_us + FRAME_US;
+        if self.late_run >= LATE_RUN_LIMIT && is_constant {
             return self.splice(packet, kind, arrival_us);
         }
         if sequence > self.last_sequence {
@@ -357,7 +439,8 @@ impl JitterBuffer {
         let ticks = (front.end() - self.cursor).max(0);
         self.counters.dropped_ticks += ticks as u64;
         self.cursor += ticks;
-        self.spread.shift(-ticks * TICK_US);
+        self.discarded_ticks += ticks;
+        self.shift(-ticks);
         self.last_sequence = front.sequence;
         self.recycle(front);
     }
@@ -406,7 +489,13 @@ impl JitterBuffer {
             return;
         };
         let room = (self.most_us - median_us) / FRAME_US;
-        let spare_us = low_us - self.least_us - HYSTERESIS_US;
+        let calm_us = self.spread.least(CALM_PACKETS).unwrap_or(low_us);
+        let spare_us = calm_us - self.least_us - HYSTERESIS_US;
+        let enough = if self.is_jump {
+            SHRINK_AFTER_JUMP
+        } else {
+            SHRINK_AFTER
+        };
         let over_us = median_us - self.most_us;
         self.is_too_deep = over_us > 0;
         self.plan = if self.is_too_deep {
@@ -414,10 +503,11 @@ impl JitterBuffer {
         } else if low_us < self.least_us {
             let short = (self.least_us - low_us + FRAME_US - 1) / FRAME_US;
             short.min(room).max(0)
-        } else if self.spread.count() >= SHRINK_AFTER && spare_us >= FRAME_US {
+        } else if self.spread.count() >= enough && spare_us >= FRAME_US {
             -(spare_us / FRAME_US)
         } else {
             0
         };
+        self.is_jump &= self.plan < 0;
     }
 }

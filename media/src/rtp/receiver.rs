@@ -160,18 +160,23 @@ impl Receiver {
         }
     }
 
-    /// Appends exactly 20 ms of sound at [`rate_hz`](Self::rate_hz) to `out`. Call it every 20 ms.
-    pub fn take(&mut self, now_us: u64, out: &mut Vec<i16>) {
-        self.buffer.beat(now_us);
-        if self.events.expire(now_us, &mut self.digits) {
+    /// Appends exactly 20 ms of sound at [`rate_hz`](Self::rate_hz) to `out`. Call it for every beat with the time
+    /// when that was due, however late it is, after the packets that came until now. A due time that is whole beats
+    /// later than expected says that those were skipped: their sound is passed over.
+    pub fn take(&mut self, due_us: u64, out: &mut Vec<i16>) {
+        let skipped = self.buffer.beat(due_us);
+        if self.events.expire(due_us, &mut self.digits) {
             self.muted.end = self.muted.start;
+        }
+        if skipped > 0 {
+            self.pass_over(due_us, skipped);
         }
         self.buffer.skip_silence();
         if self.buffer.inserts() {
             self.voice.guess(FRAME_TICKS as usize);
         }
-        self.make(now_us, FRAME_TICKS);
-        self.catch_up(now_us);
+        self.make(due_us, FRAME_TICKS);
+        self.catch_up(due_us);
         let start = out.len();
         self.voice.take(out);
         self.listen(&out[start..]);
@@ -241,8 +246,16 @@ impl Receiver {
         }
     }
 
+    /// Leaves out the sound of `skipped` beats: what would have come next fades into what is due now.
+    fn pass_over(&mut self, due_us: u64, skipped: i64) {
+        self.make(due_us, FRAME_TICKS);
+        self.buffer.skip((skipped - 1) * FRAME_TICKS);
+        self.make(due_us, 2 * FRAME_TICKS);
+        self.voice.squeeze();
+    }
+
     /// Makes sound until `ticks` of it are ready.
-    fn make(&mut self, now_us: u64, ticks: i64) {
+    fn make(&mut self, due_us: u64, ticks: i64) {
         while self.voice.ready_ticks() < ticks {
             let need = ticks - self.voice.ready_ticks();
             if self
@@ -254,7 +267,7 @@ impl Receiver {
                 self.voice.conceal(need as usize);
                 return;
             }
-            match self.buffer.step(now_us, need) {
+            match self.buffer.step(due_us, need) {
                 Step::Play { entry, skip_ticks } => self.play(entry, skip_ticks),
                 Step::Missing(ticks) => self.voice.conceal(ticks),
                 Step::Silence(ticks) => self.voice.rest(ticks),
@@ -280,11 +293,11 @@ impl Receiver {
     }
 
     /// Drops a frame when packets wait longer than they need to.
-    fn catch_up(&mut self, now_us: u64) {
+    fn catch_up(&mut self, due_us: u64) {
         if self.buffer.wants_drop()
             && self.buffer.due_codec().map(Codec::rate_hz) == Some(self.rate_hz())
         {
-            self.make(now_us, 2 * FRAME_TICKS);
+            self.make(due_us, 2 * FRAME_TICKS);
             if self.buffer.may_drop(self.voice.is_quiet()) {
                 self.voice.squeeze();
                 self.buffer.dropped();

@@ -4,11 +4,8 @@
 pub(super) const FRAME_US: i64 = 20_000;
 /// Packets whose slack is remembered: five seconds at 20 ms.
 const WINDOW: usize = 256;
-/// A beat further than this from where it was due begins a new rhythm.
-const BEAT_SLIP_US: u64 = 10_000;
-/// Without a beat for so long nobody is listening.
-const BEAT_LOST_US: u64 = 100_000;
-
+/// So many late packets in a window justify no delay.
+const ACCIDENTS: usize = 2;
 /// The slack of the last packets, in microseconds.
 #[derive(Clone, Debug)]
 pub(super) struct Spread {
@@ -49,48 +46,60 @@ impl Spread {
         self.count
     }
 
-    /// The slack that 99 % of the packets have at least, and the median.
+    /// The slack that 99 % of the packets have at least, and the median. Two late packets may be accidents.
     pub(super) fn quantiles(&self) -> Option<(i64, i64)> {
-        let mut window = self.slack_us;
-        let sorted = &mut window[..self.count];
-        if sorted.is_empty() {
-            return None;
-        }
-        sorted.sort_unstable();
-        let at = |index: usize| sorted[index] + self.shift_us;
-        Some((at(sorted.len() / 100), at(sorted.len() / 2)))
+        let mut window = [0; WINDOW];
+        let slacks = &mut window[..self.count];
+        slacks
+            .iter_mut()
+            .zip(self.latest())
+            .for_each(|(slot, us)| *slot = us);
+        let last = slacks.len().checked_sub(1)?;
+        let rank = (slacks.len() / 100).max((last / 2).min(ACCIDENTS));
+        let low_us = *slacks.select_nth_unstable(rank).1;
+        let median_us = *slacks.select_nth_unstable(slacks.len() / 2).1;
+        Some((low_us, median_us))
+    }
+
+    /// The least slack of the last `packets`.
+    pub(super) fn least(&self, packets: usize) -> Option<i64> {
+        self.latest().take(packets).min()
+    }
+
+    /// Forgets all but the last `packets`.
+    pub(super) fn keep(&mut self, packets: usize) {
+        self.count = self.count.min(packets);
+    }
+
+    /// Newest first.
+    fn latest(&self) -> impl Iterator<Item = i64> + '_ {
+        let (newer, older) = self.slack_us.split_at(self.next);
+        let all = newer.iter().rev().chain(older.iter().rev());
+        all.take(self.count).map(|us| us + self.shift_us)
     }
 }
 
-/// The rhythm of the beats, smoothed: a thread that wakes a little late moves no packet.
+/// The rhythm of the beats: when each was due, not when a busy machine came to it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Beat {
-    due_us: Option<u64>,
+    next_us: Option<u64>,
     count: u32,
 }
 
 impl Beat {
-    pub(super) fn strike(&mut self, now_us: u64) {
+    /// A beat that was due at `due_us`; returns how much later that is than one frame after the last one.
+    pub(super) fn strike(&mut self, due_us: u64) -> i64 {
         self.count = self.count.wrapping_add(1);
-        let expected = self.due_us.unwrap_or(now_us);
-        self.due_us = Some(if expected.abs_diff(now_us) > BEAT_SLIP_US {
-            now_us + FRAME_US as u64
-        } else {
-            // An eighth of the difference is believed.
-            (expected * 7 + now_us) / 8 + FRAME_US as u64
-        });
+        let expected_us = self.next_us.replace(due_us + FRAME_US as u64);
+        expected_us.map_or(0, |us| due_us as i64 - us as i64)
     }
 
     pub(super) fn count(&self) -> u32 {
         self.count
     }
 
-    /// When the next beat after `arrival_us` comes; `None` when no beats come.
-    pub(super) fn next_us(&self, arrival_us: u64) -> Option<u64> {
-        let due_us = self
-            .due_us
-            .filter(|due_us| arrival_us < due_us + BEAT_LOST_US)?;
-        // A beat that is overdue is still to come: the packet is in time for it.
-        Some(due_us.max(arrival_us))
+    /// When the next beat is due; `None` before the first.
+    pub(super) fn next_us(&self) -> Option<u64> {
+        self.next_us
     }
 }

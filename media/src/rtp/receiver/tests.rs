@@ -2,6 +2,7 @@ use super::*;
 use crate::audio::g711::encode_ulaw;
 
 mod events;
+mod lateness;
 mod network;
 mod odd;
 
