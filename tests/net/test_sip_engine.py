@@ -167,6 +167,18 @@ async def test_draining_refuses_new_calls_and_stop_waits_for_the_old(tls: TlsFil
         assert any(isinstance(report, Ended) for report in heard.reports)
 
 
+async def test_stop_returns_once_the_last_bye_is_answered(tls: TlsFiles) -> None:
+    ours = config("udp", tls)
+    async with two_engines(ours, ours) as (caller, told, callee, heard):
+        target = f"sip:+1@{HOST}:{callee.addresses[0][2]}"
+        ref = caller.place(Dial(target, "sip:ann@sip.test", OFFER))
+        await told.told("Accepted", 1)
+        await heard.told("Confirmed", 1)
+        caller.hang_up(ref)
+        await asyncio.wait_for(caller.stop(20_000), 10)
+        assert caller.counters["calls_now"] == 0
+
+
 async def test_a_port_that_is_taken_is_named(tls: TlsFiles) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind((HOST, 0))

@@ -226,6 +226,7 @@ class SipEngine:
         if self._trace is not None:
             self._trace("in", data, str(flow))
         self._driver.feed(Received(data, flow))
+        self._note_idle()  # the answer to a BYE ends a call without any output
 
     def _send_failed(self, flow: Flow, text: str) -> None:
         self._errors["sends_failed"] += 1
@@ -242,6 +243,9 @@ class SipEngine:
             task.add_done_callback(self._lookups.discard)
         else:
             self._receive_report(output)
+        self._note_idle()
+
+    def _note_idle(self) -> None:
         if self._is_stopping and not self._endpoint.load.calls:
             self._idle.set()
 
