@@ -156,7 +156,7 @@ class ScriptedCaller:
         call.ref = self._signaling.place(
             Dial(
                 target=target,
-                from_uri=f"sip:{self._caller}@{self._host}",
+                from_uri=f"sip:{self._caller}@{_in_uri(self._host)}",
                 offer=session.offer(call.local),
             )
         )
@@ -174,3 +174,8 @@ class ScriptedCaller:
         call = self._legs.get(event.leg_sid)
         if call is not None:
             call.take_event(event)
+
+
+def _in_uri(host: str) -> str:
+    """RFC 3986 section 3.2.2: an IPv6 address stands in brackets."""
+    return f"[{host}]" if ":" in host else host
