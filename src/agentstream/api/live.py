@@ -7,7 +7,7 @@ import asyncio
 import json
 import re
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
@@ -69,7 +69,9 @@ class LiveHub:
         self._watchers_limit = watchers_limit
         # How the live calls began, for those who come later.
         self._live: OrderedDict[CallSid, list[Fact]] = OrderedDict()
-        self._leave = feed.subscribe(self._hear)
+        self._feed = feed
+        self._leave = feed.subscribe(self._keep, (CallStarted, CallAnswered, CallEnded))
+        self._stop_telling: Callable[[], None] | None = None  # set while somebody watches
 
     @property
     def watchers(self) -> int:
@@ -89,11 +91,16 @@ class LiveHub:
                 if watcher.is_meant(fact):
                     watcher.tell(fact_text(fact))
         self._watchers.add(watcher)
+        if self._stop_telling is None:
+            self._stop_telling = self._feed.subscribe(self._tell)
         return watcher
 
     def leave(self, watcher: Watcher) -> None:
         """Forget a watcher."""
         self._watchers.discard(watcher)
+        if not self._watchers and self._stop_telling is not None:
+            self._stop_telling()
+            self._stop_telling = None
 
     def close(self) -> None:
         """End every watcher's reading, so that the server can stop."""
@@ -101,7 +108,7 @@ class LiveHub:
         for watcher in self._watchers:
             watcher.close()
 
-    def _hear(self, fact: Fact) -> None:
+    def _keep(self, fact: Fact) -> None:
         match fact.event:
             case CallStarted():
                 self._live[fact.call_sid] = [fact]
@@ -113,8 +120,8 @@ class LiveHub:
                 self._live.pop(fact.call_sid, None)
             case _:
                 pass
-        if not self._watchers:
-            return
+
+    def _tell(self, fact: Fact) -> None:
         text = fact_text(fact)
         for watcher in self._watchers:
             if watcher.is_meant(fact):

@@ -12,6 +12,15 @@ from agentstream.switch import feed
 class CallLog:
     """Subscribe `hear` to the feed, once the logs are set up."""
 
+    # What is told above the level debug.
+    KINDS = (
+        CallStarted,
+        CallEnded,
+        StreamFinished,
+        feed.StreamAttemptFailed,
+        feed.StreamWarned,
+    )
+
     def __init__(self) -> None:
         # Bound here, not at each line: most facts are below the level, and that must cost nothing.
         self._log = structlog.get_logger("calls").bind()

@@ -29,6 +29,15 @@ class _Notes:
 class CallRecords:
     """Hears the feed and hands rows to `write` (a CallWriter's), which must return at once."""
 
+    KINDS = (
+        CallStarted,
+        CallEnded,
+        feed.LegCounted,
+        feed.StreamConnected,
+        feed.StreamAttemptFailed,
+        feed.StreamCounted,
+    )
+
     def __init__(self, write: Callable[[Written], None]) -> None:
         self._write = write
         self._notes: OrderedDict[CallSid, _Notes] = OrderedDict()

@@ -48,6 +48,16 @@ class Facts:
 class Metrics:
     """Subscribe `hear` to the feed; `render` is what a scrape gets."""
 
+    KINDS = (
+        CallEnded,
+        StreamFinished,
+        feed.StreamConnected,
+        feed.StreamAttemptFailed,
+        feed.StreamCounted,
+        feed.LegCounted,
+        DigitReceived,
+    )
+
     def __init__(self, read: Callable[[], Facts]) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_Now(read))

@@ -44,9 +44,9 @@ async def serve(config: Config, *, started: asyncio.Event | None = None) -> None
         parts = house.parts
         hub = LiveHub(parts.feed, config.http.live_subscribers)
         metrics = Metrics(lambda: _facts(house, hub))
-        parts.feed.subscribe(CallLog().hear)
-        parts.feed.subscribe(metrics.hear)
-        parts.feed.subscribe(CallRecords(parts.writer.write).hear)
+        parts.feed.subscribe(CallLog().hear, () if config.log.level == "debug" else CallLog.KINDS)
+        parts.feed.subscribe(metrics.hear, Metrics.KINDS)
+        parts.feed.subscribe(CallRecords(parts.writer.write).hear, CallRecords.KINDS)
         server = _http(create_app(_doors(house, hub, metrics)), config.http)
         with _signals(stop, hurry):
             serving = asyncio.create_task(server.serve(), name="http")

@@ -1,6 +1,6 @@
 """The feed: every fact of every call, told to whoever subscribed, in order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -122,21 +122,49 @@ class Fact:
     event: Event | Note
 
 
+Receive = Callable[[Fact], None]
+
+
 class Feed:
     """Tells facts to subscribers, on the loop, in the order in which they happened."""
 
     def __init__(self) -> None:
-        self._subscribers: list[Callable[[Fact], None]] = []
+        self._subscribers: list[tuple[Receive, frozenset[type]]] = []
+        # Who wants which kind: most facts are wanted by nobody, and those must cost nothing.
+        self._wanted: dict[type, tuple[Receive, ...]] = {}
 
-    def subscribe(self, receive: Callable[[Fact], None]) -> Callable[[], None]:
-        """Add a subscriber; it must return quickly. Returns how to leave."""
-        self._subscribers.append(receive)
-        return lambda: self._subscribers.remove(receive)
+    def subscribe(self, receive: Receive, kinds: Iterable[type] = ()) -> Callable[[], None]:
+        """Add a subscriber to events of these kinds (none: of all); it must return quickly.
+
+        Returns how to leave.
+        """
+        entry = (receive, frozenset(kinds))
+        self._subscribers.append(entry)
+        self._wanted.clear()
+
+        def leave() -> None:
+            self._subscribers.remove(entry)
+            self._wanted.clear()
+
+        return leave
+
+    def wants(self, kind: type) -> bool:
+        """Whether anybody subscribed to events of this kind."""
+        return bool(self._receivers(kind))
 
     def publish(self, fact: Fact) -> None:
         """Tell everyone. A subscriber that fails must not end the call, nor hide it from others."""
-        for receive in tuple(self._subscribers):
+        for receive in self._receivers(type(fact.event)):
             try:
                 receive(fact)
             except Exception:
                 log.exception("a subscriber of the feed failed", call_sid=fact.call_sid)
+
+    def _receivers(self, kind: type) -> tuple[Receive, ...]:
+        found = self._wanted.get(kind)
+        if found is None:
+            found = tuple(
+                receive for receive, kinds in self._subscribers if not kinds or kind in kinds
+            )
+            self._wanted[kind] = found
+        return found

@@ -299,6 +299,8 @@ class Switchboard:
         return task, running
 
     def _tell(self, setup: CallSetup, event: events.Event | feed.Note) -> None:
+        if not self._feed.wants(type(event)):
+            return
         now_ms, wall = self._clock.now_ms(), self._clock.wall()
         self._feed.publish(feed.Fact(setup.call_sid, setup.account_sid, now_ms, wall, event))
 
