@@ -41,7 +41,8 @@ class Formats:
     def only(self, encodings: Iterable[Encoding]) -> "Formats":
         """Keep the codecs of these encodings."""
         wanted = set(encodings)
-        return replace(self, codecs=tuple(c for c in self.codecs if c.encoding in wanted))
+        kept = tuple(c for c in self.codecs if c.encoding in wanted)
+        return Formats(kept, self.dtmf, self.cn)
 
     def ordered(self, encodings: tuple[Encoding, ...]) -> "Formats":
         """Keep the codecs of these encodings, in the order given here."""

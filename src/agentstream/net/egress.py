@@ -28,6 +28,7 @@ _DEFAULT_PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
 _SECURE = frozenset({"wss", "https"})
 _URL_LIMIT = 4_096
 _VERDICTS_KEPT = 4_096
+_URLS_KEPT = 256
 _USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.(?!-)[a-z0-9_-]{1,63})*\.?")
 
@@ -207,6 +208,7 @@ class Egress:
             raise EgressError(f"{host}: the egress policy does not allow port {port}")
 
 
+@lru_cache(_URLS_KEPT)
 def parse_url(url: str, schemes: frozenset[str] = STREAM_SCHEMES | HTTP_SCHEMES) -> Target:
     """Take a URL apart; raises EgressError, whose text never holds its credentials."""
     shown = mask_url(url)[:200]
