@@ -90,15 +90,15 @@ async def test_while_they_talk(tmp_path: Path) -> None:
 
 
 async def closes_early(socket: ServerConnection, _bot: SceneBot) -> None:
-    """Say two seconds of farewell at once, and close."""
-    for _ in range(10):
+    """Say six seconds of farewell at once, and close."""
+    for _ in range(30):
         await socket.send(media(CHUNK))
     await socket.close()
 
 
 async def test_while_the_bots_farewell_is_played(tmp_path: Path) -> None:
     """ST-33: the bot had ended the stream; the caller ends the call."""
-    async with scene(tmp_path, stream={"drain_on_close_ms": 5_000}) as night:
+    async with scene(tmp_path, stream={"drain_on_close_ms": 8_000}) as night:
         night.bot.talk = closes_early
         call = await night.dial()
         await until(lambda: night.node.saw("BotSpoke") and has_closed(night), 5_000)
