@@ -7,6 +7,7 @@ import pytest
 
 from agentstream.calls.events import StreamFinished
 from agentstream.calls.record import StreamRecord
+from agentstream.switch.perform import Performer
 from agentstream.testing.file_calls import FileCall, file_calls
 from agentstream.testing.scripted_bot import BotCall, ScriptedBot, listen, scripted_bot
 from agentstream.testing.waiting import until
@@ -119,6 +120,25 @@ async def test_a_server_that_stops_says_so_and_closes_with_1001(tmp_path: Path) 
     assert bot.call.messages[-1]["stop"]["reason"] == "stopped"
     assert bot.call.code == 1001
     assert verdict(stream) == ("completed", "NA", "")
+
+
+async def test_a_fault_of_ours_closes_with_1011(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AS-167: the call ends at once, and its record says that it was us."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    async with scripted_bot(listen) as bot, file_calls(tmp_path) as house:
+        call = house.dial(bot.url, digits=tuple((at_ms, "1") for at_ms in range(300, 9_000, 500)))
+        await talking(bot)
+        monkeypatch.setattr(Performer, "tell_stream", fail)
+        record = await call.record()
+        await bot.ended()
+    assert bot.call.code == 1011
+    assert (record.cause.value, record.ended_by.value) == ("internal-error", "system")
+    assert record.streams[0].outcome.status == "failed"
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,8 @@ class Performer:
 
     def free(self) -> None:
         """Free whatever a call that broke off would leave behind."""
-        for sid in tuple(self._streams):
+        for sid, run in tuple(self._streams.items()):
+            run.break_off()
             self._forget_stream(sid)
         if not self._is_released:
             self.line.release()

@@ -113,6 +113,11 @@ class StreamRun:
                 return []
         return self.receive(happening, now_ms)
 
+    def break_off(self) -> None:
+        """Close the socket for a fault of ours (AS-167); one that is closing already stays so."""
+        if self._is_dialled or self._is_open:
+            self._leg.close_stream(self.stream_sid, 1011, "internal error", None)
+
     def _note(self, event: _media.Event) -> None:
         match event:
             case _media.BotAudioStarted():
