@@ -30,6 +30,7 @@ class Resolver:
     status: int = 200
     body: str = "{}"
     port: int = 0
+    redirects: int = 0  # so many requests are sent elsewhere first
     heads: list[str] = field(default_factory=list)
 
     @property
@@ -40,6 +41,8 @@ class Resolver:
         self.heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
         body = self.body.encode()
         head = f"HTTP/1.1 {self.status} X\r\nContent-Type: text/plain\r\nConnection: close\r\n"
+        if self.redirects >= len(self.heads):
+            head = f"HTTP/1.1 302 X\r\nLocation: /{len(self.heads)}\r\nConnection: close\r\n"
         writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         await writer.drain()
         writer.close()
@@ -103,6 +106,24 @@ async def test_a_wrong_answer_fails_the_stream_and_says_why(
         outcome = (await house.dial(web.url).stream()).outcome
     assert (outcome.status, outcome.disconnected_by) == ("failed", "NA")
     assert hint in outcome.error
+
+
+async def test_three_redirects_are_followed_and_no_more(tmp_path: Path) -> None:
+    """AS-17."""
+    async with (
+        scripted_bot(greet) as bot,
+        resolver(json.dumps({"url": bot.url})) as web,
+        file_calls(tmp_path) as house,
+    ):
+        web.redirects = 3
+        near = (await house.dial(web.url).stream()).outcome
+        web.heads.clear()
+        web.redirects = 4
+        far = (await house.dial(web.url).stream()).outcome
+    assert near.status == "completed"
+    assert far.status == "failed"
+    assert "redirects" in far.error
+    assert len(bot.calls) == 1
 
 
 async def test_a_silent_resolver_is_given_up(tmp_path: Path) -> None:
