@@ -20,6 +20,11 @@ const KAISER_BETA: f64 = 6.2;
 /// Sums kept apart, so that the compiler may use vector registers.
 const LANES: usize = 8;
 
+/// Outputs of one phase that are made at once: each in its own lane of the vector registers.
+const BLOCK: usize = 16;
+/// With more inputs per cycle than this, blocks do not pay.
+const MOST_STREAMS: usize = 6;
+
 /// Converts one stream of samples. The result does not depend on how the input is cut.
 #[derive(Clone, Debug)]
 pub struct Resampler {
@@ -31,6 +36,8 @@ pub struct Resampler {
     coefficients: Vec<f32>,
     /// The inputs that the next output may still need, oldest first.
     history: Vec<f32>,
+    /// The history dealt out to M streams, so that neighbours in a stream are what neighbouring cycles need.
+    dealt: Vec<f32>,
     /// The next output's phase, 0 to L − 1.
     phase: usize,
 }
@@ -56,6 +63,7 @@ impl Resampler {
             taps,
             coefficients,
             history: vec![0.0; taps - 1],
+            dealt: Vec::new(),
             phase: 0,
         }
     }
@@ -70,6 +78,14 @@ impl Resampler {
             .extend(input.iter().map(|&sample| f32::from(sample)));
         out.reserve(input.len() * self.l / self.m + 1);
         let mut start = 0;
+        if self.m <= MOST_STREAMS && self.phase == 0 {
+            start = self.process_blocks(out);
+        }
+        let dot = if self.m <= MOST_STREAMS {
+            dot_in_order
+        } else {
+            dot_in_lanes
+        };
         while let Some(inputs) = self.history.get(start..start + self.taps) {
             let coefficients = &self.coefficients[self.phase * self.taps..][..self.taps];
             out.push(to_sample(dot(inputs, coefficients)));
@@ -79,6 +95,69 @@ impl Resampler {
         }
         self.history.drain(..start);
     }
+
+    /// Makes as many whole blocks of cycles as the history allows; returns how many inputs they used up.
+    fn process_blocks(&mut self, out: &mut Vec<i16>) -> usize {
+        let (l, m) = (self.l, self.m);
+        let reach = self.taps + (l - 1) * m / l;
+        let cycles = (self.history.len() + m).saturating_sub(reach) / m;
+        let blocks = cycles / BLOCK;
+        if blocks == 0 {
+            return 0;
+        }
+        let length = self.deal();
+        for block in 0..blocks {
+            let at = out.len();
+            out.resize(at + BLOCK * l, 0);
+            for place in 0..l {
+                let row = &self.coefficients[place * m % l * self.taps..][..self.taps];
+                let first = place * m / l;
+                let sums = weigh(&self.dealt[block * BLOCK..], length, m, first, row);
+                let slots = out[at + place..].iter_mut().step_by(l);
+                slots
+                    .zip(sums)
+                    .for_each(|(slot, sum)| *slot = to_sample(sum));
+            }
+        }
+        blocks * BLOCK * m
+    }
+
+    /// Deals the history out; returns the length of one stream.
+    fn deal(&mut self) -> usize {
+        let length = self.history.len().div_ceil(self.m);
+        self.dealt.clear();
+        for stream in 0..self.m {
+            let samples = self.history[stream..].iter().step_by(self.m);
+            self.dealt.extend(samples);
+            self.dealt.resize((stream + 1) * length, 0.0);
+        }
+        length
+    }
+}
+
+/// One phase's outputs of a block of cycles; its first input is number `first` of the first cycle.
+fn weigh(dealt: &[f32], length: usize, m: usize, first: usize, row: &[f32]) -> [f32; BLOCK] {
+    let mut sums = [0.0; BLOCK];
+    let (mut stream, mut cycle) = (first, 0);
+    for coefficient in row {
+        let inputs = &dealt[stream * length + cycle..][..BLOCK];
+        for lane in 0..BLOCK {
+            sums[lane] += inputs[lane] * coefficient;
+        }
+        stream += 1;
+        if stream == m {
+            (stream, cycle) = (0, cycle + 1);
+        }
+    }
+    sums
+}
+
+/// The same sum as a lane of `weigh` makes, to the last bit: a cut must not be heard.
+fn dot_in_order(inputs: &[f32], coefficients: &[f32]) -> f32 {
+    inputs
+        .iter()
+        .zip(coefficients)
+        .fold(0.0, |sum, (x, c)| sum + x * c)
 }
 
 /// Largest common divisor, by Euclid.
@@ -130,7 +209,7 @@ fn bessel_i0(x: f64) -> f64 {
     })
 }
 
-fn dot(inputs: &[f32], coefficients: &[f32]) -> f32 {
+fn dot_in_lanes(inputs: &[f32], coefficients: &[f32]) -> f32 {
     let mut sums = [0.0_f32; LANES];
     for (x, c) in inputs
         .chunks_exact(LANES)
