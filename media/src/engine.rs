@@ -130,8 +130,8 @@ impl Engine {
         let pair = lock(&self.ports)
             .take(now_ms)
             .ok_or(Refused::PortsExhausted)?;
-        forget_old_datagrams(&pair.rtp);
-        forget_old_datagrams(&pair.rtcp);
+        let _ = sys::keep_arrival_times(&pair.rtp);
+        let _ = sys::keep_arrival_times(&pair.rtcp);
         let sid = plan.leg_sid.clone();
         let line = RtpLine::new(plan, pair, [chance(), chance(), chance()]);
         let port = line.port();
@@ -301,17 +301,6 @@ fn bind(plan: &EnginePlan) -> Result<PortPool, Refused> {
             ),
         })
     })
-}
-
-/// What strangers sent while the port rested is not this leg's.
-fn forget_old_datagrams(socket: &std::net::UdpSocket) {
-    let _ = sys::keep_arrival_times(socket);
-    let mut byte = [0; 1];
-    for _ in 0..4096 {
-        if socket.recv(&mut byte).is_err() {
-            return;
-        }
-    }
 }
 
 /// Unpredictable, from the keys that the standard library draws for its hash maps.

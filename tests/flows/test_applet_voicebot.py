@@ -52,9 +52,17 @@ def test_a_voicebot_asks_for_one_stream_both_ways_with_everything_in_it() -> Non
         ("marks_on_clear", "drop"),
         ("mask_stream_url", "false"),
     )
-    assert ("CustomField", "a b") in spec.parameters  # AS-14
+    assert spec.parameters == ()  # a bot that is dialled directly is told in its URL
     assert opened.recording_sid is not None
     assert opened.recording.channels == "stereo"  # AP-66
+
+
+def test_a_resolver_is_told_of_the_call() -> None:
+    """AS-14."""
+    _, opened = meet(VoicebotSettings(url="https://who.example/bot"))
+    names = [name for name, _ in opened.spec.parameters]
+    assert ["CallSid", "CallFrom", "CallTo"] == names[:3]
+    assert ("CustomField", "a b") in opened.spec.parameters
 
 
 def test_nothing_is_recorded_unless_it_is_wanted() -> None:

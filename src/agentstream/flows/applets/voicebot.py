@@ -107,12 +107,15 @@ class Voicebot:
     def enter(self, now_ms: int) -> list[Step]:
         """Ask for the stream."""
         settings, context = self._settings, self._context
+        url = context.url(settings.url, now_ms)
+        # Only a resolver is told of the call (AS-14).
+        parameters = context.parameters(now_ms) if url.startswith("http") else ()
         spec = StreamSpec(
-            url=context.url(settings.url, now_ms),
+            url=url,
             name=settings.name,
             profile=settings.profile,
             overrides=tuple((name, plain(value)) for name, value in settings.settings.items()),
-            parameters=context.parameters(now_ms),
+            parameters=parameters,
         )
         recording_sid = context.new_recording_sid() if settings.record else None
         recording = RecordingSpec(settings.recording_channels)
