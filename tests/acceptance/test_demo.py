@@ -1,5 +1,6 @@
 """`agentstream demo`, as a user starts it: every step is seen, and the WAV holds both voices."""
 
+import os
 import subprocess
 import sys
 import wave
@@ -8,15 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import agentstream
+
 
 @pytest.mark.acceptance
 @pytest.mark.timeout(180)
 def test_the_demo_sees_every_step_and_keeps_both_voices(tmp_path: Path) -> None:
     saved = tmp_path / "demo.wav"
     command = "import sys; from agentstream.server.cli import app; app(sys.argv[1:])"
+    path = str(Path(agentstream.__file__).resolve().parents[1])  # the one under test
     shown = subprocess.run(
         [sys.executable, "-c", command, "demo", "--save", str(saved)],
         cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
         text=True,
         timeout=170,

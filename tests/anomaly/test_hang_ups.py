@@ -68,7 +68,7 @@ async def test_while_the_bot_is_asked_for_or_dialled(tmp_path: Path, scheme: str
     async with raw_server(stalls) as port, scene(tmp_path) as night:
         await night.node.flow(ANY_FLOW % f"{scheme}://{HOST}:{port}/")
         call = await night.dial()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             await asked.wait()
         await call.hang_up()
         record = await night.record()

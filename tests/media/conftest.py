@@ -2,11 +2,12 @@
 
 import asyncio
 import base64
+import functools
 import json
 import random
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -28,7 +29,8 @@ from agentstream.media.plan import (
     StreamPlan,
 )
 
-PATIENCE_S = 5.0
+PATIENCE_S = 15.0
+STALL_S = 0.01  # half a packet: later than this, sound in real time is not what was meant
 MEDIA = (
     f'{{"event":"media","sequence_number":"{SEQ}","stream_sid":"s1","media":'
     f'{{"chunk":"{CHUNK}","timestamp":"{TIMESTAMP_MS}","payload":"{PAYLOAD}"}}}}'
@@ -164,6 +166,14 @@ class Rig:
         loop = asyncio.get_running_loop()
         loop.add_reader(engine.fd, self._drain)
         stack.callback(loop.remove_reader, engine.fd)
+        self.stall_s = 0.0  # the longest that the machine let this process wait
+        self._clock = loop.call_later(STALL_S, self._tick, loop.time() + STALL_S)
+        stack.callback(lambda: self._clock.cancel())
+
+    def _tick(self, due: float) -> None:
+        loop = asyncio.get_running_loop()
+        self.stall_s = max(self.stall_s, loop.time() - due)
+        self._clock = loop.call_later(STALL_S, self._tick, loop.time() + STALL_S)
 
     def _drain(self) -> None:
         self.events += self.engine.events()
@@ -286,9 +296,39 @@ def make_engine(**settings: Any) -> _media.Engine:
     raise AssertionError("no free ports on the loopback interface")
 
 
-@pytest.fixture
-async def rig() -> AsyncIterator[Rig]:
+@asynccontextmanager
+async def open_rig() -> AsyncIterator[Rig]:
     engine = make_engine()
     async with AsyncExitStack() as stack:
         stack.callback(engine.close)
         yield Rig(engine, stack)
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    async with open_rig() as opened:
+        yield opened
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let a scene in real time be played once more if the machine stalled while it failed."""
+    if isinstance(item, pytest.Function) and "rig" in item.fixturenames:
+        item.obj = once_more_after_a_stall(item.obj)
+
+
+def once_more_after_a_stall(scene: Callable[..., Awaitable[None]]) -> Callable[..., Any]:
+    """Packets that the test itself sent late, or not at all for a while, prove nothing."""
+
+    @functools.wraps(scene)
+    async def play(rig: Rig, **others: Any) -> None:
+        try:
+            await scene(rig=rig, **others)
+        except (AssertionError, TimeoutError):
+            if rig.stall_s < STALL_S:
+                raise
+        else:
+            return
+        async with open_rig() as another:
+            await scene(rig=another, **others)
+
+    return play

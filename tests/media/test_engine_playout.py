@@ -210,6 +210,10 @@ async def test_a_chunk_has_the_agreed_size(rig: Any, rate_hz: int, encoding: str
 async def test_other_rates_come_back_from_an_echo_bot(rig: Any, rate_hz: int) -> None:
     """AS-143: up for the bot and down for the line, without holes."""
     phone, leg, _ = await rig.call(rig.echo, rate_hz=rate_hz)
-    await phone.speak(b"\x20" * 160 * 30, leg.rtp_port)
-    loud = [packet for packet in phone.heard if packet[12:].count(b"\xff") == 0]
-    assert len(loud) > 20
+    await phone.speak(b"\x20" * 160 * 60, leg.rtp_port)
+
+    def is_back() -> bool:
+        """Two thirds, in packets without a hole: what a late caller leaves out is no fault."""
+        return sum(b"\xff" not in packet[12:] for packet in phone.heard) > 40
+
+    await rig.until_true(is_back)

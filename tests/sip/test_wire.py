@@ -167,6 +167,7 @@ RUNS = [
     b":",
     b"/",
 ]
+LINEAR_S = 0.5  # CPU time: a linear reader needs some 10 ms for 50 kB, a quadratic one many seconds
 BEFORE = [
     b"X: ", b"Subject:", b"Via: SIP/2.0/UDP c", b"Via: SIP/2.0/UDP c;a", b"CSeq: 1", b"To: a",
     b"Contact: <sip:a>", b"Contact: <sip:a>;b=",b"Contact: ", b'Contact: "', b"Contact: <sip:",
@@ -179,13 +180,13 @@ def test_no_run_of_anything_takes_long(before: bytes) -> None:
     for run in RUNS:
         for size in (8_000, 50_000):
             data = options(before + run * (size // len(run)) + b"!x", b"X: y\r\n z")
-            started = time.process_time()
+            started = time.thread_time()
             with contextlib.suppress(PeerError):
                 parse_datagram(data)
             with contextlib.suppress(PeerError):
                 parse_datagram(data.replace(b"sip:a@b", b"sip:" + run * (size // len(run)), 1))
             StreamParser().feed(data)
-            assert time.process_time() - started < 0.05, run
+            assert time.thread_time() - started < LINEAR_S, run
 
 
 def test_salvage_keeps_one_of_each_and_all_hops() -> None:
