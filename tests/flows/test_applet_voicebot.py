@@ -61,7 +61,7 @@ def test_a_resolver_is_told_of_the_call() -> None:
     """AS-14."""
     _, opened = meet(VoicebotSettings(url="https://who.example/bot"))
     names = [name for name, _ in opened.spec.parameters]
-    assert ["CallSid", "CallFrom", "CallTo"] == names[:3]
+    assert names[:3] == ["CallSid", "CallFrom", "CallTo"]
     assert ("CustomField", "a b") in opened.spec.parameters
 
 
