@@ -299,7 +299,7 @@ async def test_a_bot_that_does_not_reply_to_the_close_does_not_hold_the_call(
         call = house.dial(FLOW % (bot.url, "close_reply_ms: 100"))
         await talking(bot)
         call.hang_up()
-        await until(lambda: any(isinstance(note, StreamFinished) for note in call.notes), 3_000)
+        await until(lambda: any(isinstance(note, StreamFinished) for note in call.notes), 15_000)
         released.set()
         bot.call.socket.transport.abort()
         stream = await call.stream()

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 
-async def until(holds: Callable[[], object], timeout_ms: int = 5_000) -> None:
+async def until(holds: Callable[[], object], timeout_ms: int = 15_000) -> None:
     """Let the loop turn until `holds()` is true; TimeoutError when it never becomes so."""
     async with asyncio.timeout(timeout_ms / 1000):
         while not holds():  # noqa: ASYNC110  (what is waited for need not be able to wake us)
