@@ -10,8 +10,9 @@
 
 /// A beat every 20 ms.
 const BEAT_US: i64 = 20_000;
-/// How long the latest packets should wait for the beat.
-const MARGIN_US: i64 = 2_200;
+/// How long the latest packets should wait for the beat: as long as a busy machine's timers are late once in
+/// a thousand times, so that such a packet is not missed.
+const MARGIN_US: i64 = 3_500;
 /// Packets before the first jump.
 const FIRST_PACKETS: usize = 6;
 /// Packets per later decision: one second at 20 ms.
@@ -123,11 +124,11 @@ mod tests {
     }
 
     #[test]
-    fn steady_packets_are_fetched_two_to_three_milliseconds_after_they_came() {
+    fn steady_packets_are_fetched_three_to_four_milliseconds_after_they_came() {
         for first_us in (0..20_000).step_by(700) {
             let (least, most, moves) = run(4, first_us, 0);
             assert!(
-                (1_500..=3_200).contains(&least) && most < 3_200,
+                (2_800..=4_500).contains(&least) && most < 4_500,
                 "{first_us}: {least} {most}"
             );
             assert!(moves.len() <= 2, "{moves:?}");
@@ -139,7 +140,7 @@ mod tests {
         for first_us in (0..20_000).step_by(900) {
             let (least, most, moves) = run(12, first_us, 4_000);
             assert!(
-                least >= 1_000 && most <= 8_000,
+                least >= 2_300 && most <= 9_300,
                 "{first_us}: {least} {most} {moves:?}"
             );
         }
