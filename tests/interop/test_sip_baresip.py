@@ -70,15 +70,17 @@ class Phone:
         account = f"<sip:bob@{HOST};transport={transport}>;regint=0;answermode=auto\n"
         (self.folder / "accounts").write_text(account)
 
-    async def connect(self) -> None:
-        async with asyncio.timeout(10):
-            while True:
+    async def connect(self, process: asyncio.subprocess.Process) -> bool:
+        """Wait for its control port; False when it has given up, as one of its ports was taken."""
+        async with asyncio.timeout(20):
+            while process.returncode is None:
                 try:
                     _, self._writer = await asyncio.open_connection(HOST, self.control)
                 except OSError:
                     await asyncio.sleep(0.1)
                 else:
-                    return
+                    return True
+        return False
 
     def command(self, command: str, params: str = "") -> None:
         assert self._writer is not None
@@ -97,29 +99,39 @@ async def phone_and_engine(
     cert, key = certificate()
     (folder / "ours.pem").write_bytes(cert + key)
     ours = Certificate(str(folder / "ours.pem"), str(folder / "ours.pem"))
-    phone = Phone(free_port(socket.SOCK_DGRAM), folder)
-    phone.write_files(transport, key + cert)
     engine = SipEngine(
         SipConfig((Listener(transport, HOST, 0),), tls=TlsFiles((ours,), verify=False))
     )
     product = Answering(engine, rings=True)
     await engine.start()
-    process = await asyncio.create_subprocess_exec(
-        "baresip",
-        *("-f", str(folder)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    phone, process = await started_phone(transport, folder, key + cert)
     try:
-        await phone.connect()
         yield phone, engine, product, engine.addresses[0][2]
         assert "bugs" not in engine.counters
     finally:
         phone.close()
-        process.kill()
+        if process.returncode is None:
+            process.kill()
         await process.wait()
         await engine.stop(500)
+
+
+async def started_phone(
+    transport: TransportName, folder: Path, cert_pem: bytes
+) -> tuple[Phone, asyncio.subprocess.Process]:
+    for _ in range(4):
+        phone = Phone(free_port(socket.SOCK_DGRAM), folder)
+        phone.write_files(transport, cert_pem)
+        process = await asyncio.create_subprocess_exec(
+            "baresip",
+            *("-f", str(folder)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        if await phone.connect(process):
+            return phone, process
+    raise AssertionError("baresip does not start")
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
