@@ -53,7 +53,7 @@ lock:            ## choose new versions for requirements.lock and Cargo.lock
 clean:
 	rm -rf build target $(VENV)
 
-$(VENV)/setup.stamp: requirements.lock pyproject.toml scripts/setup scripts/uv
+$(VENV)/setup.stamp: requirements.lock pyproject.toml scripts/setup scripts/pick-python scripts/uv
 	scripts/setup
 	touch $@
 

@@ -3,7 +3,8 @@
     python examples/echo_bot.py [--port 5000]
 
 It sends the platform's own media objects back, marks what it said, answers `clear`, and returns the
-other events as they came: everything that the wire must bear from an echo bot.
+other events as they came: everything that the wire must bear from an echo bot. The key * makes it
+take back what the caller has not heard yet.
 """
 
 import argparse
@@ -46,8 +47,7 @@ class EchoBot:
         elif event == "media":
             await self.on_media(message.get("media", {}))
         elif event == "dtmf":
-            log.info("event=dtmf digit=%s", message.get("dtmf", {}).get("digit"))
-            await self.send("dtmf", dtmf=message.get("dtmf", {}))
+            await self.on_digit(message.get("dtmf", {}))
         elif event == "mark":
             log.info("event=mark name=%s", message.get("mark", {}).get("name"))
         elif event == "clear":
@@ -55,6 +55,13 @@ class EchoBot:
             await self.send("clear")
         elif event == "stop":
             log.info("event=stop reason=%s", message.get("stop", {}).get("reason"))
+
+    async def on_digit(self, dtmf: dict[str, Any]) -> None:
+        """Return the key; * interrupts."""
+        log.info("event=dtmf digit=%s", dtmf.get("digit"))
+        await self.send("dtmf", dtmf=dtmf)
+        if dtmf.get("digit") == "*":
+            await self.send("clear")
 
     async def on_media(self, media: dict[str, Any]) -> None:
         """Say what was heard; one mark after each second of it (at 100 ms a chunk)."""

@@ -105,6 +105,8 @@ async def test_the_echo_bot_by_sip(echo: Program, tmp_path: Path) -> None:
         await call.say(spoken)
         call.press("42")
         await until(lambda: len(re.findall("event=dtmf", echo.said())) == 2)
+        call.press("*")
+        await until(lambda: node.saw("PlayoutCleared"), 10_000)
         await call.hang_up()
         (record,) = await node.records()
         assert await node.is_idle()
@@ -112,7 +114,7 @@ async def test_the_echo_bot_by_sip(echo: Program, tmp_path: Path) -> None:
     assert (record.cause, record.ended_by) == (Cause.NORMAL, Party.CALLER)
     to_caller = likeness(source, read_wav(heard), 8_000)
     assert to_caller.snr_db > 30, to_caller
-    assert re.findall(r"event=dtmf digit=(.)", echo.said()) == ["4", "2"]
+    assert re.findall(r"event=dtmf digit=(.)", echo.said()) == ["4", "2", "*"]
     assert_marks_are_in_order(echo.said(), 4)
     assert "event=stop reason=callended" in echo.said()
 
@@ -130,17 +132,19 @@ async def test_the_echo_bot_by_agentstream_call(
         say=write_wav(tmp_path / "source.wav", source, rate_hz),
         save=saved,
         rate_hz=rate_hz,
-        digits="9#",
-        digits_after_s=1,
-        seconds=seconds + 1,
+        digits="9#*",
+        digits_after_s=seconds,
+        seconds=seconds + 2,
     )
     heard = await call_bot(wish, Console(file=io.StringIO()))
     assert heard.has_answer
     assert heard.ended is not None
     assert heard.ended.record.ended_by is Party.CALLER
+    assert heard.stream is not None
+    assert heard.stream.clears == 1
     to_caller = likeness(source, read_wav(saved), rate_hz)
     assert to_caller.snr_db > 60, to_caller  # no codec lies between
-    assert re.findall(r"event=dtmf digit=(.)", echo.said()) == ["9", "#"]
+    assert re.findall(r"event=dtmf digit=(.)", echo.said()) == ["9", "#", "*"]
     assert_marks_are_in_order(echo.said(), 4)
 
 

@@ -18,6 +18,9 @@ PromptId = NewType("PromptId", str)
 SipCallId = NewType("SipCallId", str)
 
 
+_BYTES_AT_ONCE = 2_048  # a call takes some hundred; each question is a system call
+
+
 class Tokens(Protocol):
     """Chance comes in by this door; tests hand in a counted one."""
 
@@ -26,11 +29,20 @@ class Tokens(Protocol):
 
 
 class RandomTokens:
-    """Tokens from the operating system's generator."""
+    """Tokens from the operating system's generator, asked for many at once."""
+
+    def __init__(self) -> None:
+        self._fresh = ""
+        self._used = 0
 
     def hex(self, size_bytes: int = 16) -> str:
         """Return `2 * size_bytes` lower-case hex characters that nobody can guess."""
-        return secrets.token_hex(size_bytes)
+        start, end = self._used, self._used + 2 * size_bytes
+        if end > len(self._fresh):
+            self._fresh = secrets.token_hex(max(_BYTES_AT_ONCE, size_bytes))
+            start, end = 0, 2 * size_bytes
+        self._used = end
+        return self._fresh[start:end]
 
 
 class CountedTokens:

@@ -283,6 +283,8 @@ class Call:
 
     def _settle(self, now_ms: int) -> list[Output]:
         ended = [leg_sid for leg_sid, leg in self._legs.items() if leg.has_ended]
+        if self._legs and not ended:
+            return []
         outputs = self._release_legs(
             [leg_sid for leg_sid in ended if self._attached.is_leg_free(leg_sid)]
         )
