@@ -14,6 +14,7 @@ StreamSid = NewType("StreamSid", str)
 FlowSid = NewType("FlowSid", str)
 RecordingSid = NewType("RecordingSid", str)
 PromptId = NewType("PromptId", str)
+RequestId = NewType("RequestId", str)
 # SIP's own Call-ID is always spelt in full, so that it is never taken for ours.
 SipCallId = NewType("SipCallId", str)
 

@@ -12,7 +12,7 @@ server how it went (PT-22).
 """
 
 from enum import Enum
-from typing import Final, assert_never
+from typing import Final
 
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import LegSid
@@ -48,7 +48,9 @@ from agentstream.calls.ledger import Ledger
 from agentstream.calls.leg import Leg
 from agentstream.calls.record import CallLimits, CallRecord, CallSetup
 from agentstream.calls.reports import (
+    BotWished,
     DigitPressed,
+    Fetched,
     LegAnswered,
     LegEnded,
     LegOffered,
@@ -56,6 +58,7 @@ from agentstream.calls.reports import (
     MediaFlowing,
     MediaLost,
     Report,
+    WentSilent,
 )
 
 DIGITS: Final = frozenset("0123456789*#ABCD")
@@ -167,7 +170,7 @@ class Call:
             case StopPlaying() | CloseStream() | StopRecording():
                 return self._attached.order(command, now_ms)
             case _:
-                assert_never(command)
+                raise CommandError("not yet")
 
     def _release(self) -> list[Output]:
         if not self._awaits_flow:
@@ -211,6 +214,8 @@ class Call:
                 self.ledger.digits += 1
                 event = DigitReceived(self.setup.call_sid, leg_sid, digit, duration_ms)
                 return [event, *(self._attached.hear(report, now_ms) or [])]
+            case WentSilent() | Fetched() | BotWished():
+                return None
             case _:
                 return self._attached.hear(report, now_ms)
 

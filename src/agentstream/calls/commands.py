@@ -7,7 +7,7 @@ impossible command raises CommandError and changes nothing.
 from dataclasses import dataclass, field
 from typing import Literal
 
-from agentstream.base.ids import LegSid, PromptId, RecordingSid, StreamSid
+from agentstream.base.ids import LegSid, PromptId, RecordingSid, RequestId, StreamSid
 from agentstream.calls.causes import Cause, Party
 
 
@@ -34,6 +34,58 @@ class HangUp:
     cause: Cause
     party: Party
     text: str = ""  # one sentence for a person; empty: what the cause says
+
+
+@dataclass(frozen=True, slots=True)
+class DialSpec:
+    """Whom to dial, and how.
+
+    `destination` is a number, or a `sip:` or `sips:` address. A number goes out by `trunk`, "" is
+    the default one; `sip:NAME` without a host is the trunk NAME, which is then given `to_number`.
+    """
+
+    destination: str
+    to_number: str = ""
+    trunk: str = ""
+    caller_id: str = ""  # what the callee is shown; "" is the number that was called (AP-47)
+    ring_ms: int = 30_000  # unanswered for so long: CANCEL, NO_ANSWER (AP-47)
+    headers: tuple[tuple[str, str], ...] = ()  # of the INVITE (AP-42)
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Call one more party. LegDialled follows, then LegRinging, LegUp or LegGone."""
+
+    leg_sid: LegSid
+    spec: DialSpec
+
+
+@dataclass(frozen=True, slots=True)
+class HangUpLeg:
+    """End one leg that was dialled, in whatever state it is; the call goes on. LegGone follows."""
+
+    leg_sid: LegSid
+    cause: Cause = Cause.NORMAL
+    party: Party = Party.FLOW
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """Let two legs hear each other: answered ones, or a dialled one that sends early media.
+
+    A leg is in one bridge at most. The end of either leg ends the bridge.
+    """
+
+    leg_sid: LegSid
+    other_sid: LegSid
+
+
+@dataclass(frozen=True, slots=True)
+class Unbridge:
+    """End the bridge of a leg; both legs stay."""
+
+    leg_sid: LegSid
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +138,64 @@ class StreamSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A question to a server of the customer's; `query` is appended to the URL's own (AP-1)."""
+
+    url: str
+    method: Literal["GET", "POST"] = "GET"
+    query: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str = ""
+    content_type: str = ""  # of the body
+    timeout_ms: int = 5_000  # one attempt, all of it
+    retries: int = 0  # after no answer or a 5xx
+    max_bytes: int = 65_536
+    redirects: int = 0  # followed on the same host; 0: a 3xx is an answer like others (PT-3)
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A letter."""
+
+    to: tuple[str, ...]
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Ask a server; RequestFinished follows. Also allowed while a call closes for its flow (PT-22).
+
+    In the background nobody waits: it is tried to its end even when the call ends before, and
+    RequestFinished comes only if the call is still there.
+    """
+
+    request_id: RequestId
+    request: HttpRequest
+    purpose: str  # for people: "passthru", "gather" ...
+    in_background: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SendMail:
+    """Send a letter, in the background."""
+
+    request_id: RequestId
+    mail: Mail
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSilence:
+    """Report SilenceHeard when a leg's party was quiet for so long; 0 ends the watch.
+
+    It is reported once per silence; sound arms it again.
+    """
+
+    leg_sid: LegSid
+    timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingSpec:
     """A recording to make; stereo is left = the far end, right = what it hears."""
 
@@ -131,6 +241,20 @@ class StopRecording:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseRecording:
+    """Leave out what is said from now on, as for a card number; the file has no gap."""
+
+    recording_sid: RecordingSid
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRecording:
+    """Record again."""
+
+    recording_sid: RecordingSid
+
+
+@dataclass(frozen=True, slots=True)
 class SendDigits:
     """Press keys towards a leg's far end."""
 
@@ -152,12 +276,21 @@ Command = (
     Answer
     | Reject
     | HangUp
+    | Dial
+    | HangUpLeg
+    | Bridge
+    | Unbridge
     | Play
     | StopPlaying
     | OpenStream
     | CloseStream
     | StartRecording
     | StopRecording
+    | PauseRecording
+    | ResumeRecording
+    | WatchSilence
+    | Fetch
+    | SendMail
     | SendDigits
     | ReleaseCall
 )

@@ -7,9 +7,16 @@ there is nothing to do, and the report of that end is on its way or was already 
 from dataclasses import dataclass
 from typing import Literal
 
-from agentstream.base.ids import LegSid, PromptId, RecordingSid, StreamSid
+from agentstream.base.ids import LegSid, PromptId, RecordingSid, RequestId, StreamSid
 from agentstream.calls.causes import Cause
-from agentstream.calls.commands import Prompt, RecordingSpec, StreamSpec
+from agentstream.calls.commands import (
+    DialSpec,
+    HttpRequest,
+    Mail,
+    Prompt,
+    RecordingSpec,
+    StreamSpec,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,30 @@ class EndLeg:
     leg_sid: LegSid
     cause: Cause
     text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DialLeg:
+    """Place a leg; report LegRang, LegAnswered, and in any case LegEnded."""
+
+    leg_sid: LegSid
+    spec: DialSpec
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeLegs:
+    """Let two legs hear each other."""
+
+    leg_sid: LegSid
+    other_sid: LegSid
+
+
+@dataclass(frozen=True, slots=True)
+class UnbridgeLegs:
+    """Part two bridged legs."""
+
+    leg_sid: LegSid
+    other_sid: LegSid
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +153,48 @@ class EndRecording:
 
 
 @dataclass(frozen=True, slots=True)
+class SuspendRecording:
+    """Leave out what follows."""
+
+    leg_sid: LegSid
+    recording_sid: RecordingSid
+
+
+@dataclass(frozen=True, slots=True)
+class ContinueRecording:
+    """Record again."""
+
+    leg_sid: LegSid
+    recording_sid: RecordingSid
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeSilence:
+    """Report WentSilent when the leg's party was quiet for so long; 0 ends the watch."""
+
+    leg_sid: LegSid
+    timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """Ask a server; report Fetched. In the background it must outlive the call."""
+
+    request_id: RequestId
+    request: HttpRequest
+    purpose: str
+    in_background: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverMail:
+    """Send a letter, in the background; it must outlive the call."""
+
+    request_id: RequestId
+    mail: Mail
+
+
+@dataclass(frozen=True, slots=True)
 class PressDigits:
     """Send keys to the leg's far end."""
 
@@ -135,6 +208,9 @@ Effect = (
     AnswerLeg
     | RejectLeg
     | EndLeg
+    | DialLeg
+    | BridgeLegs
+    | UnbridgeLegs
     | ReleaseLeg
     | PlayPrompt
     | StopPrompt
@@ -143,5 +219,10 @@ Effect = (
     | EndStream
     | RecordLeg
     | EndRecording
+    | SuspendRecording
+    | ContinueRecording
+    | NoticeSilence
+    | SendRequest
+    | DeliverMail
     | PressDigits
 )

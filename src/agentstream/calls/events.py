@@ -6,10 +6,10 @@ event is the `now_ms` that the switch gave when it came out.
 
 from dataclasses import dataclass
 
-from agentstream.base.ids import CallSid, LegSid, PromptId, RecordingSid, StreamSid
+from agentstream.base.ids import CallSid, LegSid, PromptId, RecordingSid, RequestId, StreamSid
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.record import CallRecord, CallSetup
-from agentstream.calls.reports import StreamOutcome
+from agentstream.calls.reports import BotAction, StreamOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,66 @@ class CallAnswered:
 
     call_sid: CallSid
     leg_sid: LegSid
+
+
+@dataclass(frozen=True, slots=True)
+class LegDialled:
+    """One more party is being called."""
+
+    call_sid: CallSid
+    leg_sid: LegSid
+    destination: str
+    caller_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegRinging:
+    """A dialled party is alerted; told again when early media begins."""
+
+    call_sid: CallSid
+    leg_sid: LegSid
+    has_early_media: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LegUp:
+    """A dialled party has answered."""
+
+    call_sid: CallSid
+    leg_sid: LegSid
+
+
+@dataclass(frozen=True, slots=True)
+class LegGone:
+    """A dialled party's leg is over; `talk_ms` counts from its answer, 0 when there was none.
+
+    Before an answer `cause` says why there was none: BUSY, NO_ANSWER, REJECTED, NOT_FOUND ...
+    """
+
+    call_sid: CallSid
+    leg_sid: LegSid
+    cause: Cause
+    party: Party
+    talk_ms: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegsBridged:
+    """Two legs hear each other."""
+
+    call_sid: CallSid
+    leg_sid: LegSid
+    other_sid: LegSid
+
+
+@dataclass(frozen=True, slots=True)
+class LegsUnbridged:
+    """They do not any more."""
+
+    call_sid: CallSid
+    leg_sid: LegSid
+    other_sid: LegSid
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +115,52 @@ class DigitReceived:
     leg_sid: LegSid
     digit: str
     duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceHeard:
+    """A party was quiet for as long as was asked (WatchSilence)."""
+
+    call_sid: CallSid
+    leg_sid: LegSid
+    silent_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestStarted:
+    """A server is asked; credentials in `url` are masked."""
+
+    call_sid: CallSid
+    request_id: RequestId
+    purpose: str
+    method: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFinished:
+    """A server answered, whatever its status; or, `status` 0, did not, and `error` says why."""
+
+    call_sid: CallSid
+    request_id: RequestId
+    purpose: str
+    status: int
+    content_type: str
+    body: bytes
+    elapsed_ms: int
+    attempts: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class BotAsked:
+    """A bot used a control event (OP-1); hang-ups and digits are carried out by the call itself."""
+
+    call_sid: CallSid
+    leg_sid: LegSid
+    stream_sid: StreamSid
+    action: BotAction
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +261,19 @@ class CallEnded:
 Event = (
     CallStarted
     | CallAnswered
+    | LegDialled
+    | LegRinging
+    | LegUp
+    | LegGone
+    | LegsBridged
+    | LegsUnbridged
     | MediaBegan
     | MediaStopped
     | DigitReceived
+    | SilenceHeard
+    | RequestStarted
+    | RequestFinished
+    | BotAsked
     | PromptFinished
     | StreamRequested
     | StreamOpened

@@ -7,7 +7,7 @@ something that the call does not know (any more) is ignored and counted.
 from dataclasses import dataclass
 from typing import Literal
 
-from agentstream.base.ids import LegSid, PromptId, RecordingSid, StreamSid
+from agentstream.base.ids import LegSid, PromptId, RecordingSid, RequestId, StreamSid
 from agentstream.calls.causes import Cause, Party
 
 
@@ -21,9 +21,10 @@ class LegOffered:
 
 @dataclass(frozen=True, slots=True)
 class LegRang:
-    """A party that we dial is being alerted."""
+    """A party that we dial is being alerted; comes again when its early media begins."""
 
     leg_sid: LegSid
+    has_early_media: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,39 @@ class DigitPressed:
     leg_sid: LegSid
     digit: str  # one of 0123456789*#ABCD
     duration_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WentSilent:
+    """The leg's party was quiet for as long as was asked."""
+
+    leg_sid: LegSid
+    silent_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A server answered, whatever its status; or, `status` 0, did not, and `error` says why."""
+
+    request_id: RequestId
+    status: int
+    content_type: str = ""
+    body: bytes = b""
+    elapsed_ms: int = 0
+    attempts: int = 1
+    error: str = ""
+
+
+BotAction = Literal["hangup", "transfer", "send_dtmf"]
+
+
+@dataclass(frozen=True, slots=True)
+class BotWished:
+    """The bot used a control event (OP-1): the number, address or flow of a transfer, or digits."""
+
+    stream_sid: StreamSid
+    action: BotAction
+    value: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +173,9 @@ Report = (
     | MediaFlowing
     | MediaLost
     | DigitPressed
+    | WentSilent
+    | Fetched
+    | BotWished
     | PromptEnded
     | StreamStarted
     | StreamEnded

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
-from agentstream.base.ids import LegSid, PromptId, RecordingSid, StreamSid, Tokens
+from agentstream.base.ids import LegSid, PromptId, RecordingSid, RequestId, StreamSid, Tokens
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.events import Event, RecordingFinished, StreamFinished
 from agentstream.calls.record import CallSetup
@@ -37,6 +37,14 @@ class Context:
     def new_stream_sid(self) -> StreamSid:
         """Return a new id: 32 hex characters (AS-69)."""
         return StreamSid(self._tokens.hex())
+
+    def new_leg_sid(self) -> LegSid:
+        """Return a new id."""
+        return LegSid(self._tokens.hex())
+
+    def new_request_id(self) -> RequestId:
+        """Return a new id."""
+        return RequestId(self._tokens.hex())
 
     def new_prompt_id(self) -> PromptId:
         """Return a new id."""
