@@ -20,7 +20,7 @@ use crate::event::{LegClosed, LegStats};
 use crate::file_line::FileLine;
 use crate::recorder::Channels;
 use crate::rtp::ports::PortPair;
-use crate::rtp_line::RtpLine;
+use crate::rtp_line::{Heard, RtpLine};
 use crate::stream::link::{Here, Link};
 use crate::sys;
 use crate::worker::LegId;
@@ -55,7 +55,18 @@ pub struct Leg {
     closing_until_us: Option<u64>,
     heard: Vec<i16>,
     said: Vec<i16>,
+    /// This beat's sound was said; what was to be heard is late.
+    awaits_heard: bool,
     unread: bool,
+}
+
+/// How a beat went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beaten {
+    /// A packet is late: strike this beat again in a few milliseconds.
+    Again,
+    /// By how many milliseconds to move the next one.
+    Done { shift_ms: i64 },
 }
 
 impl Leg {
@@ -73,6 +84,7 @@ impl Leg {
             closing_until_us: None,
             heard: Vec::new(),
             said: Vec::new(),
+            awaits_heard: false,
             unread: false,
         }
     }
@@ -88,8 +100,8 @@ impl Leg {
         }
     }
 
-    /// One beat. Returns by how many milliseconds to move the next one.
-    pub fn beat(&mut self, desk: &mut Desk, due_us: u64, now_us: u64) -> i64 {
+    /// One beat. What is said leaves in time; what is heard may come with a second look, if the leg `may_wait`.
+    pub fn beat(&mut self, desk: &mut Desk, due_us: u64, now_us: u64, may_wait: bool) -> Beaten {
         let events = Arc::clone(&desk.events);
         let sid = Arc::clone(&self.sid);
         let here = Here {
@@ -97,10 +109,15 @@ impl Leg {
             leg_sid: &sid,
             now_us,
         };
+        let was_said = std::mem::take(&mut self.awaits_heard);
         if self.closing_until_us.is_none() {
-            self.hear(desk, due_us, here);
-            self.say(desk, due_us, here);
-            self.record();
+            self.awaits_heard = !self.hear(desk, due_us, here, may_wait);
+            if !was_said {
+                self.say(desk, due_us, here);
+            }
+            if !self.awaits_heard {
+                self.record();
+            }
         }
         let here = Here {
             now_us: sys::monotonic_us(),
@@ -110,10 +127,14 @@ impl Leg {
             stream.link.was_said(here);
         }
         self.streams.retain(|stream| !stream.link.is_over());
-        match &mut self.line {
+        if self.awaits_heard {
+            return Beaten::Again;
+        }
+        let shift_ms = match &mut self.line {
             Line::Rtp(line) => line.advise_ms(),
             Line::File(_) => 0,
-        }
+        };
+        Beaten::Done { shift_ms }
     }
 
     /// A socket of this leg is ready. True: there is more to read than may be read at once.
@@ -292,19 +313,24 @@ impl Leg {
         (closed(&self.sid, now_us, LegStats::default(), fault), ports)
     }
 
-    fn hear(&mut self, desk: &mut Desk, due_us: u64, here: Here<'_>) {
+    /// False: nothing was heard yet, and a second look is worth it.
+    fn hear(&mut self, desk: &mut Desk, due_us: u64, here: Here<'_>, may_wait: bool) -> bool {
         self.heard.clear();
         let rate_hz = self.heard_hz();
-        let newest_us = match &mut self.line {
-            Line::Rtp(line) => line.hear(desk, due_us, here, &mut self.heard),
+        let heard = match &mut self.line {
+            Line::Rtp(line) => line.hear(desk, due_us, here, &mut self.heard, may_wait),
             Line::File(line) => {
                 line.hear(here, &mut self.heard);
-                None
+                Heard::Frame { newest_us: None }
             }
+        };
+        let Heard::Frame { newest_us } = heard else {
+            return false;
         };
         for stream in &mut self.streams {
             stream.link.hear(rate_hz, &self.heard, newest_us, here);
         }
+        true
     }
 
     fn say(&mut self, desk: &mut Desk, due_us: u64, here: Here<'_>) {

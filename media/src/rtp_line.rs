@@ -31,6 +31,14 @@ struct Remote {
     codec: Option<Codec>,
 }
 
+/// What a line has for a beat.
+pub enum Heard {
+    /// Its packet is late; look again in a few milliseconds.
+    NotYet,
+    /// 20 ms of sound. When the newest packet of it arrived, if packets there are.
+    Frame { newest_us: Option<u64> },
+}
+
 /// An RTP line.
 pub struct RtpLine {
     plan: RtpLegPlan,
@@ -147,14 +155,39 @@ impl RtpLine {
         self.sender.rate_hz()
     }
 
-    /// Fetches what came and appends 20 ms of it to `heard`; returns when the newest packet arrived.
+    /// Fetches what came. Then, unless it should be looked for once more (`may_wait`), appends 20 ms of it to `heard`
+    /// and returns when the newest packet arrived.
     pub fn hear(
         &mut self,
         desk: &mut Desk,
         due_us: u64,
         here: Here<'_>,
         heard: &mut Vec<i16>,
-    ) -> Option<u64> {
+        may_wait: bool,
+    ) -> Heard {
+        let newest_us = self.fetch(desk, due_us, here);
+        if may_wait && self.receiver.awaits_packet(due_us) {
+            return Heard::NotYet;
+        }
+        self.receiver.take(due_us, heard);
+        for digit in self.receiver.digits() {
+            here.events.push(Digit {
+                leg_sid: here.leg_sid.to_owned(),
+                at_ms: here.at_ms(),
+                digit: digit.digit.to_string(),
+                duration_ms: u64::from(digit.duration_ms),
+                source: match digit.source {
+                    Source::Event => "rfc4733".to_owned(),
+                    Source::Inband => "inband".to_owned(),
+                },
+            });
+        }
+        self.watch_silence(here);
+        Heard::Frame { newest_us }
+    }
+
+    /// Takes in what the socket holds; returns when the newest sound arrived.
+    fn fetch(&mut self, desk: &mut Desk, due_us: u64, here: Here<'_>) -> Option<u64> {
         let mut newest_us = None;
         for _ in 0..BATCHES {
             let count = desk.batch.fetch(&self.ports.rtp);
@@ -183,20 +216,6 @@ impl RtpLine {
                 break;
             }
         }
-        self.receiver.take(due_us, heard);
-        for digit in self.receiver.digits() {
-            here.events.push(Digit {
-                leg_sid: here.leg_sid.to_owned(),
-                at_ms: here.at_ms(),
-                digit: digit.digit.to_string(),
-                duration_ms: u64::from(digit.duration_ms),
-                source: match digit.source {
-                    Source::Event => "rfc4733".to_owned(),
-                    Source::Inband => "inband".to_owned(),
-                },
-            });
-        }
-        self.watch_silence(here);
         newest_us
     }
 

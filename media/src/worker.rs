@@ -14,7 +14,7 @@ use mio::{Events, Poll, Token};
 
 use crate::command::Command;
 use crate::desk::Desk;
-use crate::leg::Leg;
+use crate::leg::{Beaten, Leg};
 use crate::rtp::ports::{PortPair, PortPool};
 use crate::sys;
 
@@ -27,6 +27,10 @@ const SLOTS: u64 = 64;
 const BEHIND_MS: u64 = 100;
 /// Missed beats are made up for with at least this distance, so that no burst leaves us.
 const CATCH_UP_MS: u64 = 5;
+/// A packet that is not there at its beat is looked for again at these distances, until this long after the beat: as
+/// late as jitter and a busy machine make one packet in a hundred.
+const LOOK_MS: u64 = 4;
+const LOOK_UNTIL_MS: u64 = 12;
 /// How long a stopping thread waits for its legs to say goodbye.
 const STOP_WAIT_US: u64 = 500_000;
 
@@ -253,11 +257,17 @@ impl Worker {
             return; // left behind by a leg that is gone
         }
         let now_us = sys::monotonic_us();
-        let mut shift_ms = 0;
+        let may_wait = now_ms < due_ms + LOOK_UNTIL_MS;
+        let mut beaten = Beaten::Done { shift_ms: 0 };
         self.with_leg(index, now_us, |leg, desk| {
-            shift_ms = leg.beat(desk, due_ms * 1000, now_us)
+            beaten = leg.beat(desk, due_ms * 1000, now_us, may_wait)
         });
         let Some(seat) = self.seats[index].as_mut() else {
+            return;
+        };
+        let Beaten::Done { shift_ms } = beaten else {
+            seat.wake_ms = now_ms + LOOK_MS;
+            self.wheel[(seat.wake_ms % SLOTS) as usize].push((index, seat.wake_ms));
             return;
         };
         if seat.leg.is_over(now_us) {

@@ -228,6 +228,15 @@ impl JitterBuffer {
         Step::Empty(need_ticks as usize)
     }
 
+    /// Whether the beat due at `due_us` finds nothing although the far end talked until now: its packet is late, or
+    /// it has paused.
+    pub(super) fn is_starved(&self, due_us: u64) -> bool {
+        self.entries.is_empty()
+            && self.timeline.is_some()
+            && self.cursor == self.heard_until
+            && due_us >= self.hold_until_us
+    }
+
     /// Gives back a payload's memory.
     pub(super) fn recycle(&mut self, entry: Entry) {
         self.entries.recycle(entry);

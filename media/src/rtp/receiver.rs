@@ -183,6 +183,12 @@ impl Receiver {
         self.retune();
     }
 
+    /// Whether the sound of the beat due at `due_us` has not come although it should: a short wait may save it from
+    /// being made up.
+    pub fn awaits_packet(&self, due_us: u64) -> bool {
+        self.voice.ready_ticks() < FRAME_TICKS && self.buffer.is_starved(due_us)
+    }
+
     /// The rate of the sound that the next `take` gives: 8000 or 16000.
     pub fn rate_hz(&self) -> u32 {
         self.voice.rate_hz()

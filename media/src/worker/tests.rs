@@ -2,14 +2,19 @@
 
 use mio::Waker;
 
+use std::net::UdpSocket;
+
 use super::*;
 use crate::desk::Counters;
 use crate::event::{Event, EventQueue};
 use crate::file_line::FileLine;
 use crate::leg::Line;
 use crate::mailbox::Mailbox;
+use crate::plan::{CodecPlan, RemotePlan, RtpLegPlan};
 use crate::player::PromptLoader;
 use crate::recorder::Recorder;
+use crate::rtp::Packet;
+use crate::rtp_line::RtpLine;
 use crate::stream::connector::Connector;
 use crate::sys::Batch;
 
@@ -71,4 +76,83 @@ fn every_leg_keeps_its_beat_after_a_quiet_time_and_a_late_one() {
         let on_wheel: usize = worker.wheel.iter().map(Vec::len).sum();
         assert_eq!(on_wheel, worker.by_id.len(), "after {quiet_ms} ms");
     }
+}
+
+/// A leg whose far end is `phone`.
+fn rtp_leg(worker: &mut Worker, phone: &UdpSocket) -> (Leg, u16) {
+    let now_us = sys::monotonic_us();
+    let ports = worker.ports.lock().unwrap().take(now_us / 1000).unwrap();
+    let port = ports.port;
+    let plan = RtpLegPlan {
+        leg_sid: "l".to_owned(),
+        jitter_min_ms: 0,
+        jitter_max_ms: 200,
+        first_packet_timeout_ms: 0,
+        packet_timeout_ms: 0,
+        inband_dtmf: false,
+        follows_clock: true,
+    };
+    let line = RtpLine::new(plan, ports, [1, 2, 3]);
+    let mut leg = Leg::new(LegId(1), "l".to_owned(), Line::Rtp(Box::new(line)));
+    let remote = RemotePlan {
+        address: "127.0.0.1".to_owned(),
+        port: phone.local_addr().unwrap().port(),
+        codecs: vec![CodecPlan {
+            payload_type: 0,
+            encoding: "PCMU".to_owned(),
+        }],
+        rtcp_port: None,
+        ptime_ms: 20,
+        dtmf_payload_type: None,
+        dtmf_receive_payload_type: None,
+        cn_payload_type: None,
+        sends: true,
+        receives: true,
+    };
+    leg.obey(Command::Connect(remote), &mut worker.desk, |_| WAKE, now_us);
+    (leg, port)
+}
+
+#[test]
+fn a_late_packet_is_looked_for_again_while_what_is_said_leaves_in_time() {
+    let mut worker = worker();
+    let phone = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (mut leg, port) = rtp_leg(&mut worker, &phone);
+    let send = |number: u16| {
+        let mut datagram = Vec::new();
+        Packet {
+            marker: number == 0,
+            payload_type: 0,
+            sequence: number,
+            timestamp: u32::from(number) * 160,
+            ssrc: 7,
+            payload: &[0xff; 160],
+        }
+        .write(&mut datagram);
+        phone.send_to(&datagram, ("127.0.0.1", port)).unwrap();
+    };
+    let counters = Arc::clone(&worker.desk.counters);
+    let sent = || counters.packets_sent.load(Ordering::Relaxed);
+    let first_us = sys::monotonic_us() + 50_000; // after the first packet came
+    let mut beat = |number: u16, may_wait: bool| {
+        let due_us = first_us + u64::from(number) * BEAT_MS * 1000;
+        leg.beat(&mut worker.desk, due_us, due_us, may_wait)
+    };
+    for number in 0..3 {
+        send(number);
+        assert_ne!(beat(number, true), Beaten::Again);
+    }
+    assert_eq!(beat(3, true), Beaten::Again);
+    assert_eq!(sent(), 4, "said in time");
+    send(3);
+    assert_ne!(beat(3, true), Beaten::Again);
+    assert_eq!(sent(), 4, "said once");
+    assert_eq!(beat(4, true), Beaten::Again);
+    assert_ne!(beat(4, false), Beaten::Again, "not longer than it may wait");
+    assert_ne!(
+        beat(5, true),
+        Beaten::Again,
+        "a far end that is quiet is not awaited"
+    );
+    assert_eq!(sent(), 6);
 }

@@ -199,3 +199,27 @@ fn real_jitter_deepens_the_buffer_and_five_seconds_later_it_is_shallow() {
         assert_eq!(calm.depth_ms, 2, "{calm:?}");
     }
 }
+
+#[test]
+fn a_packet_is_awaited_once_while_the_far_end_talks_and_then_heard_whole() {
+    let mut night = Night::new();
+    steady(&mut night, 10);
+    assert!(
+        !night.receiver.awaits_packet(night.next_beat_us),
+        "nothing came yet"
+    );
+    night.run_until(200_000);
+    // The beat at 205 ms has no packet: a second look is worth it, and finds one that came 6 ms late.
+    assert!(night.receiver.awaits_packet(night.next_beat_us));
+    night.sound(night.next_beat_us + 6_000, 10, level(10));
+    let (arrival_us, datagram) = night.arrivals.pop().unwrap();
+    night.receiver.packet(arrival_us, &datagram);
+    assert!(!night.receiver.awaits_packet(night.next_beat_us));
+    night.beat();
+    assert_eq!(night.levels()[10], level(10));
+    assert_eq!(night.receiver.stats().concealed_ms, 0);
+    // The next one never comes: awaited at its beat, not at those that follow.
+    assert!(night.receiver.awaits_packet(night.next_beat_us));
+    night.beat();
+    assert!(!night.receiver.awaits_packet(night.next_beat_us));
+}
