@@ -8,7 +8,7 @@ PY := $(VENV)/bin/python
 NATIVE := build/native.stamp
 RUST_SOURCES := $(shell find media -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: help demo test check bench fuzz setup system fmt lock clean
+.PHONY: help demo test check conformance bench fuzz setup system fmt lock clean
 
 help:            ## show this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ check: setup     ## formatting, lints, types and the rooms' walls
 	cargo fmt --all --check
 	cargo clippy --locked --quiet --workspace --all-targets -- -D warnings
 	cargo clippy --locked --quiet -p agentstream-media --features extension-module -- -D warnings
+
+conformance: setup  ## the twelve promises to existing bots and flows, each with its tests
+	$(PY) tests/conformance.py
 
 bench: setup system  ## measure against the kernel floor; prints a table and writes build/bench.json
 	cargo build --locked --release --quiet -p agentstream-bench

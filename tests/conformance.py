@@ -1,0 +1,126 @@
+"""The minimum conformance suite: twelve promises to existing bots and flows, each shown by tests.
+
+    python tests/conformance.py [pytest options]
+
+Runs the tests of every row over real sockets and prints a table; exit code 0 only if all passed.
+`tests/test_conformance.py` checks that every test named here exists.
+"""
+
+import sys
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).parent.parent
+WIRE = "tests/acceptance/test_wire_"
+FLOW = "tests/acceptance/test_flow_"
+
+# What is promised, and the tests (a file stands for all of its tests).
+SUITE: Final[dict[str, tuple[str, ...]]] = {
+    "every known client: handshake, audio both ways, clear, mark, stop": (
+        f"{WIRE}clients.py",
+        "tests/stream/test_client_matrix.py",
+    ),
+    "custom parameters: none, one, three, four": (
+        f"{WIRE}opening.py::test_the_query_becomes_custom_parameters_within_limits",
+        f"{WIRE}opening.py::test_the_limits_of_custom_parameters_are_settings",
+    ),
+    "credentials of the address become a header, decoded": (
+        f"{WIRE}opening.py::test_credentials_are_decoded_into_a_header_and_shown_to_nobody",
+    ),
+    "a bot that is slow, refuses, or answers at the second try": (
+        f"{WIRE}opening.py::test_a_bot_that_never_answers_is_tried_twice_and_given_up",
+        f"{WIRE}opening.py::test_a_refused_connection_is_tried_twice",
+        f"{WIRE}opening.py::test_a_bot_that_refuses_twice_is_reported_with_its_status",
+        f"{WIRE}opening.py::test_the_second_try_succeeds",
+    ),
+    "marks: at once when nothing waits, in order between chunks": (
+        f"{WIRE}bot_talks.py::test_a_mark_fires_at_once_when_nothing_is_queued",
+        f"{WIRE}bot_talks.py::test_marks_are_ordered_with_the_audio_around_them",
+    ),
+    "clear: marks come back or are forgotten": (
+        f"{WIRE}bot_talks.py::test_clear_silences_the_line_and_returns_or_forgets_the_marks",
+    ),
+    "payloads of every size are heard bit by bit": (
+        f"{WIRE}audio.py::test_payloads_of_every_size_are_heard_bit_exactly",
+    ),
+    "stop says why": (
+        f"{WIRE}endings.py::test_a_caller_who_hangs_up_is_told_as_callended_then_closed",
+        f"{WIRE}endings.py::test_the_limit_of_a_stream_stops_it_and_the_flow_goes_on",
+    ),
+    "a Passthru is told how the stream ended": (
+        f"{FLOW}passthru.py::test_a_bot_that_closed_is_told_with_all_parameters",
+        f"{FLOW}passthru.py::test_a_caller_who_hung_up_is_still_told",
+        f"{FLOW}passthru.py::test_a_bot_that_cannot_be_reached_is_told_with_its_error",
+        f"{FLOW}passthru.py::test_a_bot_that_crashed_is_told_as_failed_by_the_bot",
+        f"{FLOW}passthru.py::test_a_limit_that_ended_the_stream_is_told_as_completed",
+        f"{FLOW}passthru.py::test_an_account_without_a_free_stream_is_told_so",
+    ),
+    "a Passthru decides by 200 and 302, and is not waited for": (
+        f"{FLOW}passthru.py::test_a_302_is_an_answer_and_nobody_follows_it",
+        f"{FLOW}passthru.py::test_another_status_takes_the_failure_output_or_the_second",
+        f"{FLOW}passthru.py::test_a_late_answer_is_not_waited_for",
+    ),
+    "a Gather's server: a good answer, XML, too late": (f"{FLOW}gather.py",),
+    "every contradiction of the documents is a setting": (
+        f"{WIRE}opening.py::test_the_shape_of_messages_follows_the_settings",
+        f"{WIRE}opening.py::test_the_presets_are_chosen_for_all_bots_or_for_one",
+        f"{WIRE}opening.py::test_the_number_of_tries_is_a_setting",
+        f"{WIRE}opening.py::test_plain_sockets_can_be_forbidden",
+        f"{WIRE}clients.py::test_dograh_is_content_by_its_setting_only",
+        f"{WIRE}bot_talks.py::test_the_size_limit_is_a_setting",
+        f"{WIRE}resolver.py::test_an_http_address_may_be_refused_or_taken_as_a_socket",
+        f"{WIRE}endings.py::test_a_bot_that_says_stop_ends_gracefully",
+        f"{FLOW}passthru.py::test_the_stream_may_come_as_one_json_text",
+    ),
+}
+
+
+@dataclass
+class Tally:
+    """A pytest plugin that counts outcomes by test, without parameters."""
+
+    passed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    failed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count one test."""
+        name = report.nodeid.partition("[")[0]
+        if report.failed or report.skipped:  # what was not shown is not held
+            self.failed[name] += 1
+        elif report.when == "call":
+            self.passed[name] += 1
+
+    def of(self, counts: dict[str, int], test: str) -> int:
+        """Return the count of a test, or of a file."""
+        return sum(n for name, n in counts.items() if name == test or name.startswith(f"{test}::"))
+
+
+def main(options: list[str]) -> int:
+    """Run the suite; returns the exit code."""
+    tally = Tally()
+    wanted = sorted({test for tests in SUITE.values() for test in tests})
+    arguments = ["-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT), *options, *wanted]
+    code = pytest.main(arguments, plugins=[tally])
+    table = Table(title="Conformance")
+    for column in ("", "what is promised", "shown by", ""):
+        table.add_column(column, justify="left" if column == "what is promised" else "right")
+    is_whole = True
+    for number, (promise, tests) in enumerate(SUITE.items(), 1):
+        passed = sum(tally.of(tally.passed, test) for test in tests)
+        failed = sum(tally.of(tally.failed, test) for test in tests)
+        is_held = not failed and all(tally.of(tally.passed, test) for test in tests)
+        is_whole &= is_held
+        verdict = "[green]held[/]" if is_held else f"[red]{failed or 'not all'} missing[/]"
+        table.add_row(str(number), promise, f"{passed} tests", verdict)
+    Console(width=110).print(table)
+    return 0 if is_whole and code == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
