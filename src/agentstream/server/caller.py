@@ -32,7 +32,7 @@ class PlacedCall:
     def __init__(self, signaling: SignalingEngine, leg: MediaLeg, session: SdpSession) -> None:
         loop = asyncio.get_running_loop()
         self._signaling = signaling
-        self._session = session
+        self.session = session
         self._prompts = itertools.count(1)
         self._played: dict[str, asyncio.Future[bool]] = {}
         self.leg = leg
@@ -48,10 +48,10 @@ class PlacedCall:
         match report:
             case Accepted(sdp=sdp) if not self.answered.done():
                 if sdp is not None:
-                    self.leg.connect(self._session.accept(sdp))
+                    self.leg.connect(self.session.accept(sdp))
                 self.answered.set_result(report)
             case MediaOffered(ref=ref, offer=str(offer)) if self.local is not None:
-                answered = self._session.answer(offer, self.local)
+                answered = self.session.answer(offer, self.local)
                 self._signaling.answer_media(ref, answered.sdp)
                 self.leg.connect(answered.remote)
             case Ended():

@@ -15,6 +15,7 @@ from agentstream.media.plan import EnginePlan
 from agentstream.net.sip_engine import Listener, SipConfig, SipEngine, TlsFiles
 from agentstream.net.tls import Certificate
 from agentstream.server import config as settings
+from agentstream.server.callee import Manners, ScriptedPhone
 from agentstream.server.caller import ScriptedCaller
 from agentstream.server.house import House
 from agentstream.sip.flow import TransportName
@@ -192,6 +193,18 @@ async def scripted_caller(
     signaling = SipEngine(SipConfig(listeners=(listener,), tls=tls or TlsFiles()))
     async with ScriptedCaller(signaling, media, host) as caller:
         yield caller
+
+
+@asynccontextmanager
+async def scripted_phone(
+    manners: Manners | None = None, pairs: int = 12
+) -> AsyncIterator[tuple[ScriptedPhone, str]]:
+    """Run a phone of its own on loopback; gives it and its "127.0.0.1:5060"."""
+    media = _open_media(HOST, pairs)
+    signaling = SipEngine(SipConfig(listeners=(Listener("udp", HOST, 0),)))
+    async with ScriptedPhone(signaling, media, HOST, manners) as phone:
+        _, host, port = signaling.addresses[0]
+        yield phone, f"{host}:{port}"
 
 
 def _open_media(host: str, pairs: int) -> _media.Engine:
