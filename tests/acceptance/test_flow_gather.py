@@ -1,5 +1,6 @@
 """Gather, SwitchCase and menus over the whole of a call, asked of a customer's server."""
 
+import io
 import json
 import wave
 from pathlib import Path
@@ -33,22 +34,24 @@ PROMPT = json.dumps(
 CHOICE = Reply(200, '{"select":"gold"}')
 
 
-@pytest.fixture
-def beep(tmp_path: Path) -> Path:
-    """A short sound."""
-    path = tmp_path / "beep.wav"
-    with wave.open(str(path), "wb") as file:
+def beep() -> Reply:
+    """Return a short sound."""
+    sound = io.BytesIO()
+    with wave.open(sound, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(8_000)
         file.writeframes(b"\x00\x20\x00\xe0" * 800)
-    return path
+    return Reply(200, sound.getvalue(), "audio/wav")
 
 
-async def test_keys_reach_the_passthru_and_its_body_chooses(tmp_path: Path, beep: Path) -> None:
+async def test_keys_reach_the_passthru_and_its_body_chooses(tmp_path: Path) -> None:
     """AP-2, AP-25 to AP-27, AP-29, AP-33: GET with the header, quoted digits, `select`."""
-    async with customer(tell=CHOICE, fallback=Reply(404)) as shop, file_calls(tmp_path) as house:
-        shop.answers["/ask"] = Reply(200, PROMPT % beep, "application/json")
+    async with (
+        customer(tell=CHOICE, fallback=Reply(404), beep=beep()) as shop,
+        file_calls(tmp_path) as house,
+    ):
+        shop.answers["/ask"] = Reply(200, PROMPT % shop.url("/beep"), "application/json")
         document = GATHER % (shop.url("/ask?k=1"), shop.url("/fallback"), shop.url("/tell"))
         keys = ((900, "1"), (1_300, "2"), (1_700, "#"))
         record = await house.dial(document, digits=keys).record()
@@ -74,8 +77,8 @@ async def test_the_fallback_is_asked_when_the_first_answer_is_no_use(
     bad: Reply, tmp_path: Path, beep: Path
 ) -> None:
     """AP-4, AP-28: XML, 404 and lateness are no answers."""
-    async with customer(ask=bad, tell=CHOICE) as shop, file_calls(tmp_path) as house:
-        shop.answers["/fallback"] = Reply(200, PROMPT % beep, "application/json")
+    async with customer(ask=bad, tell=CHOICE, beep=beep()) as shop, file_calls(tmp_path) as house:
+        shop.answers["/fallback"] = Reply(200, PROMPT % shop.url("/beep"), "application/json")
         document = GATHER % (shop.url("/ask"), shop.url("/fallback"), shop.url("/tell"))
         keys = ((6_900, "1"), (7_300, "#")) if bad.delay_ms else ((900, "1"), (1_300, "#"))
         record = await house.dial(document, digits=keys).record()
@@ -84,9 +87,7 @@ async def test_the_fallback_is_asked_when_the_first_answer_is_no_use(
     assert record.cause.value == "busy"
 
 
-async def test_without_a_use_of_either_the_call_ends_and_says_why(
-    tmp_path: Path, beep: Path
-) -> None:
+async def test_without_a_use_of_either_the_call_ends_and_says_why(tmp_path: Path) -> None:
     """AP-7, AP-28, US-14: the reason names the rule that was broken."""
     xml = Reply(200, "<Response/>", "text/xml")
     async with customer(ask=xml, fallback=xml) as shop, file_calls(tmp_path) as house:
@@ -96,10 +97,10 @@ async def test_without_a_use_of_either_the_call_ends_and_says_why(
     assert "XML" in record.text
 
 
-async def test_a_caller_who_keys_nothing_takes_the_other_output(tmp_path: Path, beep: Path) -> None:
+async def test_a_caller_who_keys_nothing_takes_the_other_output(tmp_path: Path) -> None:
     """AP-26, AP-27."""
-    async with customer() as shop, file_calls(tmp_path) as house:
-        shop.answers["/ask"] = Reply(200, PROMPT % beep, "application/json")
+    async with customer(beep=beep()) as shop, file_calls(tmp_path) as house:
+        shop.answers["/ask"] = Reply(200, PROMPT % shop.url("/beep"), "application/json")
         document = GATHER % (shop.url("/ask"), shop.url("/fallback"), shop.url("/tell"))
         record = await house.dial(document).record()
     assert shop.asked("/tell") == []

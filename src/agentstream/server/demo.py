@@ -6,38 +6,27 @@ its own. Every step of the conversation is checked; the exit code is 0 only if a
 
 import asyncio
 import json
-import secrets
 import sys
 import tempfile
-import wave
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from shutil import copyfile
 from typing import Any
 
 from rich.console import Console
 
-from agentstream import _media
 from agentstream.base.clock import SystemClock
-from agentstream.base.errors import AgentStreamError, CommandError, ConfigError
-from agentstream.bot.offline_speech import Mouth
-from agentstream.calls.events import CallEnded, RecordingFinished
-from agentstream.media.plan import EnginePlan
-from agentstream.net.sip_engine import Listener, SipConfig, SipEngine
-from agentstream.server import config as settings
+from agentstream.base.errors import AgentStreamError, CommandError
+from agentstream.calls.events import CallEnded
+from agentstream.server import demo_handover
 from agentstream.server.caller import PlacedCall, ScriptedCaller
 from agentstream.server.house import House
+from agentstream.server.stage import Steps, Watch, caller, keep_recording, node, spoken, target
 from agentstream.server.timeline import Timeline, leg_rows, stream_rows, table
 from agentstream.switch import feed
 
-HOST = "127.0.0.1"
 NUMBER = "1000"
 BOT = Path(__file__).parents[3] / "examples" / "talking_bot.py"
-# espeak-ng makes the caller's voice (GPL-3, from its wheel); the demo's bot understands this one.
-VOICE, WORDS_PER_MINUTE, PITCH, RATE_HZ = "en-us+f5", 145, 40, 8_000
-STEP_TIMEOUT_S = 25
 FLOW = """
 name: demo
 start: talk
@@ -53,61 +42,6 @@ applets:
 """
 
 
-@dataclass
-class Watch:
-    """Everything that was seen: facts of the node, lines of the bot."""
-
-    facts: list[feed.Fact] = field(default_factory=list)
-    lines: list[dict[str, Any]] = field(default_factory=list)
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def take_fact(self, fact: feed.Fact) -> None:
-        """Keep a fact."""
-        self.facts.append(fact)
-        self.changed.set()
-
-    def take_line(self, line: dict[str, Any]) -> None:
-        """Keep a line of the bot."""
-        self.lines.append(line)
-        self.changed.set()
-
-    def find(self, kind: type) -> list[Any]:
-        """Return the events of a kind."""
-        return [fact.event for fact in self.facts if isinstance(fact.event, kind)]
-
-    def turns(self, who: str, meaning: str = "") -> list[dict[str, Any]]:
-        """Return what somebody said, by its meaning if one is given."""
-        said = [line for line in self.lines if line["event"] == "turn" and line["who"] == who]
-        return [line for line in said if meaning in ("", line.get("meaning"))]
-
-    async def until(self, holds: Callable[[], object]) -> bool:
-        """Wait until something holds; False when it does not in time."""
-        try:
-            async with asyncio.timeout(STEP_TIMEOUT_S):
-                while not holds():
-                    self.changed.clear()
-                    await self.changed.wait()
-        except TimeoutError:
-            return False
-        return True
-
-
-@dataclass
-class Steps:
-    """What the demo promises, and what of it was seen."""
-
-    seen: list[tuple[str, bool]] = field(default_factory=list)
-
-    def note(self, name: str, was_seen: object) -> None:
-        """Write a step down."""
-        self.seen.append((name, bool(was_seen)))
-
-    @property
-    def are_all_seen(self) -> bool:
-        """Whether nothing is missing."""
-        return bool(self.seen) and all(was_seen for _, was_seen in self.seen)
-
-
 def run(save: Path | None = None) -> int:
     """Play the scene; returns the exit code."""
     save = save or Path("build/demo.wav")
@@ -116,41 +50,53 @@ def run(save: Path | None = None) -> int:
 
 
 async def _demo(console: Console, save: Path) -> int:
-    watch, steps = Watch(), Steps()
     console.print("[bold]A caller dials in over SIP and talks to a bot.[/] It takes half a minute.")
+    talk = await _with_a_bot(console, save)
+    other = save.with_name(f"{save.stem}-handover{save.suffix}")
+    console.print("\n[bold]A menu, a question to the customer's server, and a person.[/]")
+    handover = await demo_handover.scene(console, other)
+    are_all_seen = talk.are_all_seen and handover.are_all_seen
+    verdict = (
+        "[green]Every step was seen.[/]" if are_all_seen else "[red]Not every step was seen.[/]"
+    )
+    console.print(verdict)
+    return 0 if are_all_seen else 1
+
+
+async def _with_a_bot(console: Console, save: Path) -> Steps:
+    watch, steps = Watch(), Steps()
     with tempfile.TemporaryDirectory(prefix="agentstream-demo-") as name:
         folder = Path(name)
-        async with _bot(watch, console) as bot_url, _node(folder, bot_url) as house:
+        async with _bot(watch, console) as bot_url, node(folder, n1000=_flow(bot_url)) as house:
             timeline = Timeline(console)
             house.parts.feed.subscribe(timeline.take)
             house.parts.feed.subscribe(watch.take_fact)
             _print_lines(watch, timeline)
-            async with _caller() as caller:
-                setup_ms = await _scene(caller, house, watch, steps, folder)
-        recorded = [event for event in watch.find(RecordingFinished) if not event.error]
-        if recorded:
-            _keep_recording(folder, save, steps)
+            async with caller() as phone:
+                setup_ms = await _scene(phone, house, watch, steps, folder)
+        recorded = keep_recording(folder, save)
+        steps.note("the conversation was recorded", recorded)
     _report(console, watch, setup_ms)
-    for step, was_seen in steps.seen:
-        console.print(f"  {'[green]✓[/]' if was_seen else '[red]✗[/]'} {step}")
+    steps.show(console)
     if recorded:
         console.print(f"Listen: {save} (left the caller, right the bot)")
-    if steps.are_all_seen:
-        console.print("[green]Every step was seen.[/]")
-        return 0
-    console.print("[red]Not every step was seen.[/]")
-    return 1
+    return steps
+
+
+def _flow(bot_url: str) -> str:
+    return FLOW % bot_url.rstrip("/")
 
 
 async def _scene(
-    caller: ScriptedCaller, house: House, watch: Watch, steps: Steps, folder: Path
+    phone: ScriptedCaller, house: House, watch: Watch, steps: Steps, folder: Path
 ) -> int:
     """Play the conversation; returns the set-up time in milliseconds."""
     clock = SystemClock()
-    port = next(port for _, _, port in house.parts.signaling.addresses)
-    voices = await asyncio.to_thread(_voices, folder)
+    voices = await asyncio.to_thread(
+        spoken, folder, "what can you do", "what is my balance", "thank you goodbye"
+    )
     dialled_ms = clock.now_ms()
-    call = await caller.dial(f"sip:{NUMBER}@{HOST}:{port}")
+    call = await phone.dial(target(house, NUMBER))
     setup_ms = clock.now_ms() - dialled_ms
     steps.note("the call was answered over SIP", True)
     steps.note("the bot greeted", await watch.until(lambda: watch.find(feed.BotSpoke)))
@@ -205,26 +151,6 @@ def _marks_heard(watch: Watch) -> Callable[[], int]:
 
 def _texts_heard(watch: Watch) -> list[str]:
     return [line["text"] for line in watch.lines if line["event"] == "heard"]
-
-
-def _voices(folder: Path) -> dict[str, Path]:
-    mouth = Mouth(VOICE, WORDS_PER_MINUTE, PITCH)
-    made: dict[str, Path] = {}
-    for phrase in ("what can you do", "what is my balance", "thank you goodbye"):
-        made[phrase] = folder / f"{phrase.replace(' ', '-')}.wav"
-        with wave.open(str(made[phrase]), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(RATE_HZ)
-            file.writeframes(mouth.speak(phrase, RATE_HZ))
-    return made
-
-
-def _keep_recording(folder: Path, save: Path, steps: Steps) -> None:
-    recordings = sorted((folder / "node" / "recordings").glob("*.wav"))
-    if recordings:
-        copyfile(recordings[0], save)
-    steps.note("the conversation was recorded", recordings)
 
 
 def _report(console: Console, watch: Watch, setup_ms: int) -> None:
@@ -284,54 +210,3 @@ async def _read_lines(stream: asyncio.StreamReader, watch: Watch) -> None:
             watch.take_line(json.loads(line))
         except (ValueError, KeyError):
             continue
-
-
-@asynccontextmanager
-async def _node(folder: Path, bot_url: str) -> AsyncIterator[House]:
-    async def attempt(low: int) -> House:
-        config = settings.Config(
-            data_dir=folder / "node",
-            sip=settings.SipConfig(
-                listeners=(settings.Listener(transport="udp", host=HOST, port=0),)
-            ),
-            rtp=settings.RtpConfig(host=HOST, port_low=low, port_high=low + 19, workers=1),
-            limits=settings.LimitsConfig(calls=10),
-        )
-        return await House(config).__aenter__()
-
-    house = await _with_free_ports(attempt)
-    try:
-        store = house.parts.store
-        account = await store.accounts.create("Demo", "demo")
-        flow = await store.flows.apply(
-            account.sid, "demo", FLOW % bot_url.rstrip("/"), publish=True
-        )
-        await store.numbers.assign(NUMBER, account.sid, flow.sid)
-        await house.parts.directory.refresh()
-        yield house
-    finally:
-        await house.__aexit__(None, None, None)
-
-
-@asynccontextmanager
-async def _caller() -> AsyncIterator[ScriptedCaller]:
-    async def attempt(low: int) -> _media.Engine:
-        try:
-            return _media.Engine(EnginePlan(HOST, low, low + 19, workers=1))
-        except _media.MediaError as error:
-            raise ConfigError(str(error)) from error
-
-    media = await _with_free_ports(attempt)
-    signaling = SipEngine(SipConfig(listeners=(Listener("udp", HOST, 0),)))
-    async with ScriptedCaller(signaling, media, HOST) as caller:
-        yield caller
-
-
-async def _with_free_ports(attempt: Callable[[int], Any]) -> Any:  # noqa: ANN401 - what it makes
-    """Try port ranges until one is free."""
-    for _ in range(9):
-        try:
-            return await attempt(24_000 + 2 * secrets.randbelow(4_000))
-        except ConfigError:
-            continue
-    return await attempt(24_000 + 2 * secrets.randbelow(4_000))

@@ -45,7 +45,7 @@ class Reply:
     """What is answered, after `delay_ms`."""
 
     status: int = 200
-    body: str = ""
+    body: str | bytes = ""
     content_type: str = "text/plain"
     headers: tuple[tuple[str, str], ...] = ()
     delay_ms: int = 0
@@ -109,7 +109,7 @@ async def _read(reader: asyncio.StreamReader) -> Asked:
 
 
 def _written(reply: Reply) -> bytes:
-    body = reply.body.encode()
+    body = reply.body.encode() if isinstance(reply.body, str) else reply.body
     phrase = HTTPStatus(reply.status).phrase
     headers = (
         ("Content-Type", reply.content_type),
