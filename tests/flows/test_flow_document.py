@@ -2,13 +2,15 @@
 
 import contextlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, Field
 
-from agentstream.flows.applet import Onward
+from agentstream.flows.applet import Onward, Settings
 from agentstream.flows.applets import KINDS
 from agentstream.flows.applets.greeting import GreetingSettings
 from agentstream.flows.applets.hangup import HangupSettings
@@ -86,7 +88,7 @@ def test_every_mistake_is_told_at_once() -> None:
         "line 1: field 'name' is missing",
         "line 2: field 'start': must be a valid string",
         "line 1: field 'nme' is unknown; there are version, name, description, start,"
-        " timeout_seconds, applets",
+        " timeout_seconds, on_applet_failure, applets",
         "line 4: applet 'a' (greeting): give either 'text' or 'audio'",
         "line 5: applet 'b' (voicebot): field 'url' is missing",
         "line 6: applet 'c': field 'type' is missing",
@@ -184,6 +186,45 @@ def test_the_examples_in_the_documentation_are_read_without_a_warning() -> None:
     assert examples
     for example in examples:
         assert parse(example.split("```")[0]).warnings == ()
+
+
+def test_an_unknown_field_inside_a_field_is_told_with_its_own_neighbours() -> None:
+    class Inner(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+        text: str = ""
+
+    class Outer(Onward):
+        kind = "outer"
+        one: Inner | None = None
+        many: dict[str, Inner] = Field(default_factory=dict)
+
+    text = "name: x\nstart: a\napplets:\n  a:\n    type: outer\n    one:\n      txt: hello"
+    with pytest.raises(DocumentError) as caught:
+        parse(text, (*KINDS, Outer))
+    told = "line 7: applet 'a' (outer): field 'one.txt' is unknown; there are text"
+    assert str(caught.value) == told
+    text = text.replace("one:", "many: {b: {c: 1}}\n    next: a\n    description:")
+    with pytest.raises(DocumentError, match=r"field 'many.b.c' is unknown; there are text"):
+        parse(text, (*KINDS, Outer))
+
+
+def test_an_exit_inside_a_field_is_told_with_its_own_line() -> None:
+    class Fork(Settings):
+        kind = "fork"
+        ways: dict[str, str]
+
+        def exits(self) -> Mapping[str, str]:
+            return self.ways
+
+        def exit_path(self, exit_name: str) -> tuple[str, ...]:
+            return ("ways", exit_name)
+
+    text = (
+        "name: x\nstart: a\napplets:\n  a:\n    type: fork\n    ways:\n      '1': a\n      '2': b"
+    )
+    with pytest.raises(DocumentError) as caught:
+        parse(text, (*KINDS, Fork))
+    assert str(caught.value) == ("line 8: applet 'a' (fork): exit '2' leads to 'b'; there are a")
 
 
 @given(st.text("abc: {}[],-'\"\ntype name start applets hangup greeting", max_size=200))

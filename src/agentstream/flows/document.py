@@ -12,7 +12,7 @@ applets:
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -63,6 +63,13 @@ class Head(BaseModel):
         le=14_400,
         description="How long a call may be in this flow; then it is hung up (AS-49).",
     )
+    on_applet_failure: Literal["continue", "hangup"] = Field(
+        default="continue",
+        description=(
+            "What an applet that fails without an exit for it does: `continue` with `next`, or"
+            " hang up (AP-7)."
+        ),
+    )
     applets: Annotated[dict[str, dict[str, Any]], Field(min_length=1, max_length=APPLETS_LIMIT)] = (
         Field(description="The applets by name: letters, digits, - and _, at most 64.")
     )
@@ -77,6 +84,7 @@ class FlowDocument:
     timeout_ms: int
     applets: Mapping[str, Settings]
     warnings: tuple[Problem, ...] = ()
+    on_applet_failure: Literal["continue", "hangup"] = "continue"
 
 
 def parse(text: str, kinds: Iterable[type[Settings]] = KINDS) -> FlowDocument:
@@ -123,7 +131,12 @@ class _Reader:
             for name in unreached(applets, head.start)
         ]
         return FlowDocument(
-            head.name, head.start, head.timeout_seconds * 1000, applets, tuple(warnings)
+            head.name,
+            head.start,
+            head.timeout_seconds * 1000,
+            applets,
+            tuple(warnings),
+            head.on_applet_failure,
         )
 
     def _head(self, value: dict[str, Plain]) -> Head | None:
@@ -177,7 +190,7 @@ class _Reader:
         for name, exit_name, target in unknown_targets(applets):
             where = place(name, applets)
             text = f"{where}: exit '{exit_name}' leads to '{target}'; there are {there}"
-            self._note(text, (*at(name), exit_name))
+            self._note(text, (*at(name), *applets[name].exit_path(exit_name)))
         for loop in spinning(applets):
             way = " → ".join([*loop, loop[0]])
             self._note(f"{place(loop[0], applets)}: the loop {way} never waits", at(loop[0]))
@@ -203,7 +216,7 @@ def sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
         case "missing":
             return f"{field} is missing"
         case "extra_forbidden":
-            known = ", ".join(model.model_fields) or "no fields"
+            known = ", ".join(fields_around(model, error["loc"])) or "no fields"
             return f"{field} is unknown; there are {known}"
         case "value_error":
             text = error["msg"].removeprefix("Value error, ")
@@ -211,3 +224,13 @@ def sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
         case _:
             text = re.sub(r"^\w+ should", "must", error["msg"])
             return f"{field}: {text.replace('dictionary', 'mapping')}"
+
+
+def fields_around(model: type[BaseModel], path: tuple[str | int, ...]) -> Iterable[str]:
+    """Return the fields of the model, or of the model inside it, where a path ends."""
+    for part in path[:-1]:
+        field = model.model_fields.get(str(part))
+        inner = [] if field is None else [field.annotation, *get_args(field.annotation)]
+        models = [one for one in inner if isinstance(one, type) and issubclass(one, BaseModel)]
+        model = models[0] if models else model
+    return model.model_fields

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import OpenStream, RecordingSpec, StreamSpec
 from agentstream.calls.events import StreamFinished
+from agentstream.calls.ledger import masked
 from agentstream.calls.reports import StreamOutcome
 from agentstream.flows.applet import (
     ON_FAILURE,
@@ -37,6 +38,7 @@ class VoicebotSettings(Onward):
 
     kind: ClassVar[str] = "voicebot"
     finishes_after_call: ClassVar[bool] = True
+    is_reported: ClassVar[bool] = True
 
     url: Template = Field(
         min_length=6,
@@ -89,6 +91,10 @@ class VoicebotSettings(Onward):
         """Return the exits that are wired."""
         return wired(next=self.next, on_failure=self.on_failure)
 
+    def stream_address(self) -> str:
+        """Return the bot's URL."""
+        return self.url
+
     def applet(self, context: Context) -> Applet:
         """Return a machine for one visit."""
         return Voicebot(self, context)
@@ -126,8 +132,10 @@ class Voicebot:
         match happening:
             case StreamFinished(stream_sid=self._stream_sid, outcome=outcome):
                 return [self._way_out(outcome)]
-            case CommandRefused(text=text):
-                return [self._way_out(StreamOutcome("failed", error=text))]
+            case CommandRefused(command=OpenStream(spec=spec), text=text):
+                outcome = StreamOutcome("failed", error=text, url=masked(spec.url))
+                self._context.stream, self._context.stream_sid = outcome, self._stream_sid
+                return [self._way_out(outcome)]
             case _:
                 return []
 
