@@ -12,7 +12,8 @@ from agentstream.flows.applet import AppletInput, CommandRefused, Leave, Step
 from agentstream.flows.asking import GRACE_MS, HttpUrl, Question, failure, get
 from agentstream.flows.context import Context
 from agentstream.testing.calls import CALL, make_setup
-from agentstream.testing.script import Script, answered
+from agentstream.testing.script import Script
+from agentstream.testing.visits import answered
 
 QuestionScript = Script[AppletInput, Step]
 ONE = HttpRequest("https://a.example/")

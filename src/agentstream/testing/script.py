@@ -10,13 +10,11 @@ call.expect_nothing()
 """
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 from agentstream.base.errors import CommandError
 from agentstream.base.machine import Machine
-from agentstream.calls.commands import Fetch
-from agentstream.calls.events import RequestFinished
-from agentstream.testing.calls import CALL
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -37,6 +35,10 @@ class Script(Generic[In, Out]):
         """Let things happen now, one after the other."""
         for happening in happenings:
             self._answers.extend(self.machine.receive(happening, self.now_ms))
+
+    def keep(self, answers: Iterable[Out]) -> None:
+        """Keep what the machine said elsewhere, until it is expected."""
+        self._answers.extend(answers)
 
     def refuse(self, happening: In) -> str:
         """Feed something that must raise CommandError; return what the error says."""
@@ -89,19 +91,3 @@ class Script(Generic[In, Out]):
     def expect_nothing(self) -> None:
         """Check that no answer is left."""
         assert not self._answers, f"unexpected: {list(self._answers)}"
-
-
-def answered(
-    fetch: Fetch,
-    status: int = 200,
-    body: str = "",
-    content_type: str = "text/plain",
-    error: str = "",
-) -> RequestFinished:
-    """Return what follows a Fetch of the call of `testing.calls`: an answer, or with status 0 none.
-
-    It took 40 ms, at the first attempt.
-    """
-    return RequestFinished(
-        CALL, fetch.request_id, fetch.purpose, status, content_type, body.encode(), 40, 1, error
-    )

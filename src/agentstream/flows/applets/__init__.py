@@ -3,10 +3,12 @@
 from agentstream.flows.applet import Settings
 from agentstream.flows.applets.greeting import GreetingSettings
 from agentstream.flows.applets.hangup import HangupSettings
+from agentstream.flows.applets.passthru import PassthruSettings
 from agentstream.flows.applets.voicebot import VoicebotSettings
 
 KINDS: tuple[type[Settings], ...] = (
     GreetingSettings,
     HangupSettings,
+    PassthruSettings,
     VoicebotSettings,
 )
