@@ -1,11 +1,17 @@
 """What a customer's server answered; and what is wrong with it, in words that help (US-14)."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from agentstream.base.errors import PeerError
 from agentstream.calls.events import RequestFinished
+from agentstream.flows.mistakes import sentence
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 EXCERPT_CHARS: Final = 80
 OK: Final = 200
@@ -46,6 +52,17 @@ class Answer:
         if not isinstance(value, dict):
             raise PeerError(instead("no JSON object", wanted, text))
         return value
+
+
+def fitted(model: type[ModelT], value: Mapping[str, Any]) -> ModelT:
+    """Return a JSON object as the values that it should be; raises PeerError naming the field.
+
+    What is null counts as left out.
+    """
+    try:
+        return model.model_validate({name: one for name, one in value.items() if one is not None})
+    except ValidationError as error:
+        raise PeerError(f"the answer: {sentence(error.errors()[0], model)}") from error
 
 
 def instead(what: str, wanted: str, text: str) -> str:

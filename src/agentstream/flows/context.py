@@ -148,6 +148,10 @@ class Context:
         ahead, self._ahead = self._ahead, ""
         return ahead
 
+    def put_back(self, ahead: str) -> None:
+        """Keep keys that an applet took and had no use for; they are not what it collected."""
+        self._ahead = ahead
+
     def wall(self, now_ms: int) -> datetime:
         """Return the time of day, UTC."""
         return self.setup.started_at + timedelta(milliseconds=now_ms - self._zero_ms)

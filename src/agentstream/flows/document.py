@@ -12,16 +12,16 @@ applets:
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
 from agentstream.base.errors import CommandError
 from agentstream.flows.applet import Settings
 from agentstream.flows.applets import KINDS
 from agentstream.flows.applets.voicebot import VoicebotSettings
 from agentstream.flows.graph import spinning, unknown_targets, unreached
+from agentstream.flows.mistakes import sentence
 from agentstream.flows.source import Path, Plain, Source, SourceError, read
 
 FORMAT_VERSION: Final = 1
@@ -207,30 +207,3 @@ def at(name: str) -> Path:
 def place(name: str, applets: Mapping[str, Settings]) -> str:
     """Return how a problem names an applet."""
     return f"applet '{name}' ({applets[name].kind})"
-
-
-def sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
-    """Return what pydantic found wrong, in our words."""
-    field = f"field '{'.'.join(str(part) for part in error['loc'])}'"
-    match error["type"]:
-        case "missing":
-            return f"{field} is missing"
-        case "extra_forbidden":
-            known = ", ".join(fields_around(model, error["loc"])) or "no fields"
-            return f"{field} is unknown; there are {known}"
-        case "value_error":
-            text = error["msg"].removeprefix("Value error, ")
-            return f"{field}: {text}" if error["loc"] else text
-        case _:
-            text = re.sub(r"^\w+ should", "must", error["msg"])
-            return f"{field}: {text.replace('dictionary', 'mapping')}"
-
-
-def fields_around(model: type[BaseModel], path: tuple[str | int, ...]) -> Iterable[str]:
-    """Return the fields of the model, or of the model inside it, where a path ends."""
-    for part in path[:-1]:
-        field = model.model_fields.get(str(part))
-        inner = [] if field is None else [field.annotation, *get_args(field.annotation)]
-        models = [one for one in inner if isinstance(one, type) and issubclass(one, BaseModel)]
-        model = models[0] if models else model
-    return model.model_fields

@@ -1,6 +1,6 @@
 """What an applet plays: a sound file or a text, as documents and servers name it."""
 
-from typing import Self
+from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -8,10 +8,11 @@ from agentstream.calls.commands import AudioFile, Prompt, Speech
 from agentstream.flows.context import Context
 from agentstream.flows.template import Template
 
-LANGUAGE = "en-IN"
-TEXT_CHARS = 4000
-AUDIO_CHARS = 2048
-WEB = ("http://", "https://")
+PREPARE_MS: Final = 15_000  # to fetch the file or speak the text, before anything is heard
+LANGUAGE: Final = "en-IN"
+TEXT_CHARS: Final = 4000
+AUDIO_CHARS: Final = 2048
+WEB: Final = ("http://", "https://")
 
 
 class PromptSettings(BaseModel):
