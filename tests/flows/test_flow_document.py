@@ -89,7 +89,7 @@ def test_every_mistake_is_told_at_once() -> None:
         "line 2: field 'start': must be a valid string",
         "line 1: field 'nme' is unknown; there are version, name, description, start,"
         " timeout_seconds, on_applet_failure, applets",
-        "line 4: applet 'a' (greeting): give either 'text' or 'audio'",
+        "line 4: applet 'a' (greeting): give either 'text', 'audio' or 'url'",
         "line 5: applet 'b' (voicebot): field 'url' is missing",
         "line 6: applet 'c': field 'type' is missing",
     ]
@@ -99,7 +99,7 @@ def test_every_mistake_is_told_at_once() -> None:
     ("fields", "problem"),
     [
         ("type: gathr", "type 'gathr' is unknown; there are "),
-        ("type: greeting, text: a, audio: b", "(greeting): give either 'text' or 'audio'"),
+        ("type: greeting, text: a, audio: b", "(greeting): give either 'text', 'audio' or 'url'"),
         ("type: greeting, text: a, nxt: b", "field 'nxt' is unknown; there are next, text, "),
         ("type: greeting, text: 5", "field 'text': must be a valid string"),
         ("type: greeting, text: a, loops: no", "field 'loops': must be a valid integer"),
