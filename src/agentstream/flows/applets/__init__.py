@@ -8,6 +8,7 @@ from agentstream.flows.applets.greeting import GreetingSettings
 from agentstream.flows.applets.hangup import HangupSettings
 from agentstream.flows.applets.ivr_menu import IvrMenuSettings
 from agentstream.flows.applets.passthru import PassthruSettings
+from agentstream.flows.applets.stream import StreamSettings
 from agentstream.flows.applets.switch_case import SwitchCaseSettings
 from agentstream.flows.applets.transfer import TransferSettings
 from agentstream.flows.applets.voicebot import VoicebotSettings
@@ -20,6 +21,7 @@ KINDS: tuple[type[Settings], ...] = (
     HangupSettings,
     IvrMenuSettings,
     PassthruSettings,
+    StreamSettings,
     SwitchCaseSettings,
     TransferSettings,
     VoicebotSettings,

@@ -75,17 +75,12 @@ class VoicebotSettings(Onward):
     @field_validator("url")
     @classmethod
     def _is_address(cls, url: str) -> str:
-        if not url.startswith(SCHEMES):
-            raise ValueError("must begin with wss://, ws://, https:// or http://")
-        return url
+        return check_address(url)
 
     @field_validator("settings", mode="before")
     @classmethod
     def _has_plain_values(cls, settings: object) -> object:
-        for name, value in settings.items() if isinstance(settings, dict) else ():
-            if not isinstance(value, str | int | float):
-                raise ValueError(f"'{name}' must be a text, a number, true or false")  # noqa: TRY004 - pydantic takes only ValueError
-        return settings
+        return check_plain_values(settings)
 
     def exits(self) -> Mapping[str, str]:
         """Return the exits that are wired."""
@@ -152,6 +147,21 @@ class Voicebot:
         if self._settings.on_failure is None and self._settings.on_stream_failure == "hangup":
             return hang_up(Cause.STREAM_FAILED, party, reason)
         return Leave(ON_FAILURE, Cause.STREAM_FAILED, party, reason)
+
+
+def check_address(url: str) -> str:
+    """Return the URL; raises ValueError when it is neither a bot's nor a resolver's."""
+    if not url.startswith(SCHEMES):
+        raise ValueError("must begin with wss://, ws://, https:// or http://")
+    return url
+
+
+def check_plain_values(settings: object) -> object:
+    """Return stream settings; raises ValueError for a value that is no plain one."""
+    for name, value in settings.items() if isinstance(settings, dict) else ():
+        if not isinstance(value, str | int | float):
+            raise ValueError(f"'{name}' must be a text, a number, true or false")  # noqa: TRY004 - pydantic takes only ValueError
+    return settings
 
 
 def plain(value: str | float | bool) -> str:
