@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from agentstream.flows.applet import Leave
 from agentstream.flows.applets.business_hours import BusinessHoursSettings
-from agentstream.testing.visits import press, visit
+from agentstream.testing.applets import press, visit
 
 
 def way(**fields: object) -> str:

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from agentstream.flows.applet import Leave
 from agentstream.flows.applets.condition import ConditionSettings
-from agentstream.testing.visits import new_context, press, visit
+from agentstream.testing.applets import new_context, press, visit
 
 
 def is_true(custom_field: str, **fields: object) -> bool:

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from agentstream.calls.commands import Mail, SendMail
 from agentstream.flows.applet import CommandRefused, Leave
 from agentstream.flows.applets.email import EmailSettings
-from agentstream.testing.visits import new_context, visit
+from agentstream.testing.applets import new_context, visit
 
 DESK = "desk@greenleaf.example"
 

@@ -12,7 +12,7 @@ from agentstream.flows.applet import CommandRefused, Leave
 from agentstream.flows.applets.gather import REPEATS_LIMIT, GatherSettings
 from agentstream.flows.asking import GRACE_MS
 from agentstream.flows.prompt import PromptSettings
-from agentstream.testing.visits import Visit, answered, new_context, played, press, visit
+from agentstream.testing.applets import Visit, answered, new_context, played, press, visit
 
 ASK = PromptSettings(text="Key in the code for {From}")
 AGAIN = PromptSettings(audio="again.wav")

@@ -20,9 +20,9 @@ from agentstream.flows.applet import AppletInput, CommandRefused, Leave, Step
 from agentstream.flows.applets.greeting import Greeting, GreetingSettings
 from agentstream.flows.context import Context
 from agentstream.flows.prompt import PREPARE_MS
+from agentstream.testing.applets import answered, played, press, visit
 from agentstream.testing.calls import CALL, LEG, make_setup
 from agentstream.testing.script import Script
-from agentstream.testing.visits import answered, played, press, visit
 
 OTHER_PROMPT = PromptId("another")
 

@@ -8,7 +8,7 @@ from agentstream.calls.commands import Play, Prompt, Speech, StopPlaying
 from agentstream.flows.applet import CommandRefused, Leave
 from agentstream.flows.applets.ivr_menu import RETRIES_LIMIT, IvrMenuSettings
 from agentstream.flows.prompt import PromptSettings
-from agentstream.testing.visits import new_context, played, press, visit
+from agentstream.testing.applets import new_context, played, press, visit
 
 ASK = PromptSettings(text="For sales press 1")
 KEYS = {"1": "sales", "*": "back", "#": "end"}

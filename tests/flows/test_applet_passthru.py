@@ -5,16 +5,35 @@ from urllib.parse import parse_qs
 import pytest
 from pydantic import ValidationError
 
+from agentstream.base.ids import CountedTokens
 from agentstream.calls.causes import Cause, Party
-from agentstream.calls.commands import AudioFile, Fetch, HangUp, Play, StopPlaying
-from agentstream.calls.events import CallHungUp
+from agentstream.calls.commands import (
+    AudioFile,
+    Fetch,
+    HangUp,
+    OpenStream,
+    Play,
+    ReleaseCall,
+    StopPlaying,
+)
+from agentstream.calls.events import (
+    AppletLeft,
+    CallAnswered,
+    CallHungUp,
+    CallStarted,
+    StreamFinished,
+)
+from agentstream.calls.reports import StreamOutcome
 from agentstream.flows.answer import Answer
-from agentstream.flows.applet import CommandRefused, Leave
+from agentstream.flows.applet import AppletInput, CommandRefused, Leave
 from agentstream.flows.applets.passthru import PassthruSettings
 from agentstream.flows.asking import GRACE_MS
+from agentstream.flows.document import parse
+from agentstream.flows.engine import Flow, FlowOutput
 from agentstream.flows.prompt import PromptSettings
-from agentstream.testing.calls import CALL
-from agentstream.testing.visits import answered, new_context, played, visit
+from agentstream.testing.applets import answered, new_context, played, visit
+from agentstream.testing.calls import CALL, LEG, make_setup
+from agentstream.testing.script import Script
 
 URL = "https://crm.example/after?key=secret"
 MUSIC = PromptSettings(audio="music/{To}.wav")
@@ -119,6 +138,7 @@ def test_in_the_background_nobody_waits_and_it_is_tried_three_times_pt_2_pt_5_pt
     script.expect_nothing()
     assert script.machine.wake(100_000) == []
     assert settings.leaves_at_once()
+    assert settings.exits() == {"next": "a"}
     assert not PassthruSettings(url=URL).leaves_at_once()
 
 
@@ -190,6 +210,33 @@ def test_the_style_and_its_words_are_passed_on() -> None:
     script, _ = visit(settings, context)
     body = parse_qs(script.take(Fetch).request.body)
     assert (body["digits"], body["Direction"]) == (["1"], ["incoming"])
+
+
+def test_behind_a_stream_it_tells_of_the_caller_who_hung_up_pt_22() -> None:
+    document = parse("""
+name: x
+start: talk
+applets:
+  talk: {type: voicebot, url: "wss://bot.example/", next: tell}
+  tell: {type: passthru, url: "https://crm.example/", hold: {text: Wait}, next: more}
+  more: {type: passthru, url: "https://crm.example/"}
+""")
+    script: Script[AppletInput, FlowOutput] = Script(
+        Flow(document, make_setup(), CountedTokens(), 0)
+    )
+    script.feed(CallStarted(CALL, LEG, make_setup()), CallAnswered(CALL, LEG))
+    opened = script.skip_to(OpenStream)
+    script.feed(GONE)
+    script.expect_nothing()
+    outcome = StreamOutcome("cancelled", "user", duration_s=4)
+    script.feed(StreamFinished(CALL, LEG, opened.stream_sid, outcome))
+    fetch = script.skip_to(Fetch)  # and no music: nobody hears it
+    told = dict(fetch.request.query)
+    assert (told["Stream[Status]"], told["Stream[DisconnectedBy]"]) == ("cancelled", "user")
+    assert told["CallStatus"] == "completed"
+    script.feed(answered(fetch))
+    assert script.take(AppletLeft).to == ""  # only what follows directly
+    script.expect(ReleaseCall())
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from agentstream.calls.events import CallHungUp
 from agentstream.flows.applet import CommandRefused, Leave
 from agentstream.flows.applets.sms import SmsSettings
 from agentstream.flows.asking import GRACE_MS
+from agentstream.testing.applets import answered, visit
 from agentstream.testing.calls import CALL
-from agentstream.testing.visits import answered, visit
 
 PROVIDER = "https://sms.example/send?key=1"
 STATIC = SmsSettings(provider_url=PROVIDER, text="You called {CallTo} at {DateTime}")

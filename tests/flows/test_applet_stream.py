@@ -11,8 +11,8 @@ from agentstream.calls.reports import StreamOutcome
 from agentstream.flows.applet import CommandRefused, Leave
 from agentstream.flows.applets.stream import StreamSettings
 from agentstream.flows.context import Context
+from agentstream.testing.applets import Visit, new_context, visit
 from agentstream.testing.calls import CALL, LEG
-from agentstream.testing.visits import Visit, new_context, visit
 
 URL = "wss://notes.example/ws"
 STOP = StreamSettings(action="stop")

@@ -7,7 +7,7 @@ from agentstream.calls.causes import Cause, Party
 from agentstream.flows.answer import Answer
 from agentstream.flows.applet import Leave
 from agentstream.flows.applets.switch_case import SwitchCaseSettings
-from agentstream.testing.visits import new_context, press, visit
+from agentstream.testing.applets import new_context, press, visit
 
 SETTINGS = SwitchCaseSettings(cases={"gold": "a", "silver plan": "b"}, default="c")
 STRICT = SwitchCaseSettings(cases={"gold": "a"}, default="c", on_failure="d")

@@ -8,9 +8,9 @@ from agentstream.flows.applet import AppletInput, GoOver
 from agentstream.flows.applets.transfer import TransferSettings
 from agentstream.flows.document import FlowDocument, parse
 from agentstream.flows.engine import VISITS_LIMIT, Flow, FlowOutput
+from agentstream.testing.applets import new_context, press, visit
 from agentstream.testing.calls import CALL, LEG, make_setup
 from agentstream.testing.script import Script
-from agentstream.testing.visits import new_context, press, visit
 
 MAIN = parse("""
 name: main

@@ -11,9 +11,9 @@ from agentstream.flows.answer import Answer
 from agentstream.flows.applet import AppletInput, CommandRefused, Leave, Step
 from agentstream.flows.asking import GRACE_MS, HttpUrl, Question, failure, get
 from agentstream.flows.context import Context
+from agentstream.testing.applets import answered
 from agentstream.testing.calls import CALL, make_setup
 from agentstream.testing.script import Script
-from agentstream.testing.visits import answered
 
 QuestionScript = Script[AppletInput, Step]
 ONE = HttpRequest("https://a.example/")

@@ -10,9 +10,9 @@ from agentstream.flows.applet import CommandRefused, Leave, Step
 from agentstream.flows.context import Context
 from agentstream.flows.keypad import PROMPT_MS, Keypad, Keys
 from agentstream.flows.prompt import PREPARE_MS
+from agentstream.testing.applets import Visit, new_context, played, press
 from agentstream.testing.calls import CALL, LEG
 from agentstream.testing.script import Script
-from agentstream.testing.visits import Visit, new_context, played, press
 
 ASKED = Speech("Key in the code")
 

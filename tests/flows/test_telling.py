@@ -10,8 +10,8 @@ from agentstream.calls.events import StreamFinished
 from agentstream.calls.reports import DisconnectedBy, StreamOutcome
 from agentstream.flows.context import Context, Dialled, DialledParty, Wording
 from agentstream.flows.telling import Style, Telling, lower_case
+from agentstream.testing.applets import new_context
 from agentstream.testing.calls import CALL, LEG, make_setup
-from agentstream.testing.visits import new_context
 
 URL = "https://crm.example/{CallSid}?key=1"
 STREAM = StreamSid("9f27c1")

@@ -78,13 +78,11 @@ class IvrMenuSettings(Onward):
 
     def exits(self) -> Mapping[str, str]:
         """Return the exits that are wired."""
+        tried = wired(on_timeout=self.on_timeout, on_failure=self.on_failure)
+        if self.many_digits:
+            return wired(next=self.next) | tried
         keys = {str(key): applet for key, applet in self.keys.items()}
-        return keys | wired(
-            next=self.next,
-            on_invalid=self.on_invalid,
-            on_timeout=self.on_timeout,
-            on_failure=self.on_failure,
-        )
+        return keys | wired(on_invalid=self.on_invalid) | tried
 
     def exit_path(self, exit_name: str) -> tuple[str, ...]:
         """Return where in the fields an exit is wired."""

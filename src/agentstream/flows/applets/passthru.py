@@ -119,6 +119,8 @@ class PassthruSettings(Onward):
 
     def exits(self) -> Mapping[str, str]:
         """Return the exits that are wired."""
+        if self.mode == "async":
+            return wired(next=self.next)
         routes = {f"body:{applet}": applet for applet in self.body_routing}
         return wired(next=self.next, on_302=self.on_302, on_failure=self.on_failure) | routes
 
