@@ -227,6 +227,15 @@ def test_an_exit_inside_a_field_is_told_with_its_own_line() -> None:
     assert str(caught.value) == ("line 8: applet 'a' (fork): exit '2' leads to 'b'; there are a")
 
 
+@pytest.mark.parametrize("kind", [kind.kind for kind in KINDS])
+def test_every_kind_of_applet_is_explained_with_an_example(kind: str) -> None:
+    page = Path(__file__).parents[2] / "docs" / "flows.md"
+    section = page.read_text().split(f"\n### {kind}\n")[1].split("\n### ")[0].split("\n## ")[0]
+    examples = [part.split("```")[0] for part in page.read_text().split("```yaml\n")[1:]]
+    own = [part.split("```")[0] for part in section.split("```yaml\n")[1:]] or examples
+    assert any(settings.kind == kind for text in own for settings in parse(text).applets.values())
+
+
 @given(st.text("abc: {}[],-'\"\ntype name start applets hangup greeting", max_size=200))
 def test_any_text_gives_a_flow_or_a_document_error(text: str) -> None:
     with contextlib.suppress(DocumentError):
