@@ -205,5 +205,6 @@ def test_only_so_many_keys_are_typed_ahead() -> None:
 def test_ids_have_32_hex_characters_as_69_and_are_all_different() -> None:
     context = make_context()
     ids = {context.new_stream_sid(), context.new_prompt_id(), context.new_recording_sid()}
-    assert len(ids) == 3
+    ids |= {context.new_leg_sid(), context.new_request_id()}
+    assert len(ids) == 5
     assert {len(one) for one in ids} == {32}

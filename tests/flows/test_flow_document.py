@@ -208,6 +208,16 @@ def test_an_unknown_field_inside_a_field_is_told_with_its_own_neighbours() -> No
         parse(text, (*KINDS, Outer))
 
 
+def test_a_wrong_key_of_a_menu_is_told_with_its_line() -> None:
+    text = (
+        "name: x\nstart: a\napplets:\n  a:\n    type: ivr_menu\n    prompt: {text: b}\n    keys:\n"
+    )
+    found = problems_of(text + "      1: a\n      12: a\n")
+    assert found[0].startswith("line 9: applet 'a' (ivr_menu): field 'keys.12': must be '0', '1',")
+    found = problems_of(text + "      1: a\n      2: b\n")
+    assert found == ["line 9: applet 'a' (ivr_menu): exit '2' leads to 'b'; there are a"]
+
+
 def test_an_exit_inside_a_field_is_told_with_its_own_line() -> None:
     class Fork(Settings):
         kind = "fork"

@@ -233,6 +233,14 @@ def test_what_tells_directly_behind_a_bot_finishes_but_the_one_after_it_does_not
     script.expect(left("tell", "", "told"), ReleaseCall())
 
 
+def test_who_would_hang_up_lets_go_when_the_caller_has_gone() -> None:
+    bot = VoicebotSettings(url="wss://b/", on_stream_failure="hangup")
+    script, opened = in_bot(document("bot", bot=bot))
+    script.feed(HUNG_UP, finished(opened, StreamOutcome("failed", error="3009 refused")))
+    assert "3009 refused" in script.take(AppletLeft).reason
+    script.expect(ReleaseCall())
+
+
 def test_what_tells_elsewhere_ends_with_the_caller() -> None:
     script = running(document("tell", tell=WaitSettings(next="more"), more=TellSettings()))
     script.expect(entered("tell", "wait"))

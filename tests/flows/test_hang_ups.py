@@ -79,6 +79,11 @@ SCENES: dict[str, tuple[str, list[Step]]] = {
         "  too: {type: passthru, url: 'https://crm.example/', next: last}",
         [World.open_stream, bot_closes, reply(""), reply("")],
     ),
+    "passthru that hangs up behind a bot": (
+        "talk: {type: voicebot, url: 'wss://bot.example/', next: it}\n"
+        "  it: {type: passthru, url: 'https://crm.example/', failure_takes: hangup, next: last}",
+        [World.open_stream, bot_closes, reply("")],
+    ),
     "passthru in the background": (
         "it: {type: passthru, url: 'https://crm.example/', mode: async, next: last}",
         [reply("")],

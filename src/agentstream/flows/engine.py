@@ -165,6 +165,8 @@ class Flow:
         while steps:
             step = steps.pop(0)
             match step:
+                case HangUp() if self.state is FlowState.CLOSING:
+                    outputs += [self._left("", "", step.text), *self._release()]
                 case HangUp():
                     outputs += [self._left("", "", ""), step]
                 case Leave():

@@ -10,7 +10,8 @@ from pydantic_core import ErrorDetails
 
 def sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
     """Return what pydantic found wrong, in our words."""
-    field = f"field '{'.'.join(str(part) for part in error['loc'])}'"
+    path = [str(part) for part in error["loc"] if part != "[key]"]  # pydantic's word for a name
+    field = f"field '{'.'.join(path)}'"
     match error["type"]:
         case "missing":
             return f"{field} is missing"

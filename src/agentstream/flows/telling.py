@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, assert_never
 from urllib.parse import urlencode
 
 from agentstream.calls.commands import HttpRequest
@@ -47,6 +47,8 @@ class Telling:
             case "post_lowercase_after":
                 form = urlencode(lower_case(context, now_ms))
                 return HttpRequest(url, "POST", body=form, content_type=FORM)
+            case _:
+                assert_never(self.style)
 
     def _parameters(self, context: Context, now_ms: int) -> Parameters:
         stream = context.stream_parameters()
