@@ -18,9 +18,11 @@ URL = "wss://bot.example/ws"
 REFUSED = "3009 failed to establish ws conn: refused"
 
 
-def meet(settings: VoicebotSettings) -> tuple[Script[AppletInput, Step], OpenStream]:
+def meet(
+    settings: VoicebotSettings, context: Context | None = None
+) -> tuple[Script[AppletInput, Step], OpenStream]:
     """Enter a voicebot; return it with what it asks for."""
-    context = Context(make_setup(custom_field="a b"), CountedTokens(), 0)
+    context = context or Context(make_setup(custom_field="a b"), CountedTokens(), 0)
     context.leg_sid = LEG
     voicebot = Voicebot(settings, context)
     [opened] = voicebot.enter(0)
@@ -121,10 +123,15 @@ def test_a_failure_without_an_exit_may_be_set_to_hang_up_as_170() -> None:
 
 
 def test_a_stream_that_the_call_refuses_is_a_failure() -> None:
-    script, opened = meet(VoicebotSettings(url=URL))
+    context = Context(make_setup(), CountedTokens(), 0)
+    context.stream = StreamOutcome("completed", "bot")  # of an earlier one; not to be told again
+    script, opened = meet(VoicebotSettings(url=URL), context)
     script.feed(CommandRefused(opened, "a bot already speaks to this leg"))
     left = script.take(Leave)
     assert (left.exit, left.reason) == ("on_failure", "a bot already speaks to this leg")
+    told = dict(context.stream_parameters())
+    assert told["Stream[StreamSID]"] == opened.stream_sid
+    assert (told["Stream[Status]"], told["Stream[Error]"]) == ("failed", left.reason)
 
 
 def test_settings_are_passed_on_as_text() -> None:

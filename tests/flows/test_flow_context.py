@@ -1,9 +1,15 @@
 """What a flow remembers and tells the customer's server."""
 
 from agentstream.base.ids import CountedTokens, RecordingSid, StreamSid
-from agentstream.calls.events import RecordingFinished, StreamFinished
+from agentstream.calls.causes import Cause, Party
+from agentstream.calls.events import (
+    CallHungUp,
+    RecordingFinished,
+    StreamFinished,
+    StreamRequested,
+)
 from agentstream.calls.reports import StreamOutcome
-from agentstream.flows.context import DIGITS_LIMIT, Context
+from agentstream.flows.context import DIGITS_LIMIT, Context, Dialled, DialledParty, Wording
 from agentstream.testing.calls import CALL, LEG, make_setup
 
 STREAM, RECORDING = StreamSid("9f27"), RecordingSid("r1")
@@ -30,6 +36,8 @@ def test_the_standard_parameters_have_the_names_and_times_of_pt_10() -> None:
         ("flow_id", ""),
         ("DialCallDuration", "0"),
         ("DialWhomNumber", ""),
+        ("CallStatus", "in-progress"),
+        ("tenant_id", "greenleaf1"),
     )
 
 
@@ -79,12 +87,111 @@ def test_the_latest_stream_is_told_in_the_words_of_pt_20() -> None:
     )
 
 
+def requested(sid: str, url: str = "wss://b/") -> StreamRequested:
+    return StreamRequested(CALL, LEG, StreamSid(sid), url, "", two_way=True)
+
+
+def test_a_stream_that_runs_is_told_without_an_outcome() -> None:
+    context = make_context()
+    context.note(requested("one", "wss://***@b/"))
+    assert context.stream_parameters() == (
+        ("Stream[StreamSID]", "one"),
+        ("Stream[StreamUrl]", "wss://***@b/"),
+    )
+
+
+def test_an_older_stream_that_ends_later_is_not_the_latest_pt_25() -> None:
+    context = make_context()
+    context.forks[StreamSid("fork")] = "notes"
+    context.note(requested("fork"))
+    context.note(requested("bot"))
+    context.note(StreamFinished(CALL, LEG, StreamSid("bot"), StreamOutcome("completed", "bot")))
+    context.note(StreamFinished(CALL, LEG, StreamSid("fork"), StreamOutcome("cancelled", "user")))
+    assert context.stream_parameters()[:2] == (
+        ("Stream[StreamSID]", "bot"),
+        ("Stream[Status]", "completed"),
+    )
+    assert context.forks == {}
+
+
+def test_the_next_stream_has_the_id_that_was_told_before_pt_31() -> None:
+    context = make_context()
+    coming = context.coming_stream_sid
+    assert context.coming_stream_sid == coming
+    assert context.new_stream_sid() == coming
+    assert context.new_stream_sid() != coming
+
+
+def test_the_url_of_the_coming_stream_is_filled_in_and_masked_pt_30() -> None:
+    context = make_context()
+    assert context.coming_url(0) == ""
+    context.coming_stream_url = "wss://u:p@b/?from={From}"
+    assert context.coming_url(0) == "wss://***@b/?from=%2B919876500001"
+
+
+def test_what_a_connect_came_to_is_told_with_every_party_pt_10() -> None:
+    context = make_context()
+    parties = (
+        DialledParty("+911", "no-answer", cause=Cause.NO_ANSWER),
+        DialledParty("+912", "completed", 17, "+918040000002"),
+    )
+    context.dial = Dialled("completed", "+912", 19, "+918040000002", parties)
+    context.call_type = "completed"
+    told = dict(context.parameters(0))
+    assert [told[name] for name in ("DialCallStatus", "DialCallDuration", "DialWhomNumber")] == [
+        "completed",
+        "19",
+        "+912",
+    ]
+    assert (told["OutgoingPhoneNumber"], told["CallType"]) == ("+918040000002", "completed")
+    assert context.parameters(0)[-12:] == (
+        ("Legs[0][Number]", "+911"),
+        ("Legs[0][Type]", "single"),
+        ("Legs[0][OnCallDuration]", "0"),
+        ("Legs[0][Status]", "no-answer"),
+        ("Legs[0][CallerId]", ""),
+        ("Legs[0][Cause]", "19"),
+        ("Legs[1][Number]", "+912"),
+        ("Legs[1][Type]", "single"),
+        ("Legs[1][OnCallDuration]", "17"),
+        ("Legs[1][Status]", "completed"),
+        ("Legs[1][CallerId]", "+918040000002"),
+        ("Legs[1][Cause]", "16"),
+    )
+
+
+def test_a_call_that_has_gone_is_completed() -> None:
+    context = make_context()
+    context.note(CallHungUp(CALL, Cause.NORMAL, Party.CALLER, ""))
+    assert ("CallStatus", "completed") in context.parameters(0)
+
+
+def test_the_words_can_be_chosen_pt_13_us_12() -> None:
+    context = Context(make_setup(direction="outbound"), CountedTokens(), 0)
+    context.type_ahead("5")
+    clean = context.parameters(0, Wording("inbound", quotes_digits=False))
+    assert ("Direction", "outbound") in clean
+    assert ("digits", "5") in clean
+    assert ("Direction", "outgoing") in context.parameters(0, Wording("outgoing"))
+
+
+def test_keys_typed_ahead_are_given_once_but_stay_the_digits() -> None:
+    context = make_context()
+    context.digits = "77"  # of an applet before
+    context.type_ahead("1")
+    context.type_ahead("2")
+    assert context.digits == "12"
+    assert (context.take_ahead(), context.take_ahead()) == ("12", "")
+    assert context.digits == "12"
+
+
 def test_templates_see_the_call_its_headers_and_the_bare_digits() -> None:
     context = make_context()
     context.type_ahead("7")
     context.stream_sid = STREAM
-    text = "{AccountSid} {x-PLAN} {digits} {StreamSid} {CurrentTime}"
-    assert context.text(text, 1000) == "greenleaf1 gold 7 9f27 2027-02-16 15:56:26"
+    context.transfer_to = "+913"
+    text = "{AccountSid} {x-PLAN} {digits} {StreamSid} {DateTime} {TransferTo}"
+    assert context.text(text, 1000) == "greenleaf1 gold 7 9f27 2027-02-16 15:56:26 +913"
     assert context.url("ws://h/{From}", 0) == "ws://h/%2B919876500001"
 
 
@@ -98,5 +205,6 @@ def test_only_so_many_keys_are_typed_ahead() -> None:
 def test_ids_have_32_hex_characters_as_69_and_are_all_different() -> None:
     context = make_context()
     ids = {context.new_stream_sid(), context.new_prompt_id(), context.new_recording_sid()}
-    assert len(ids) == 3
+    ids |= {context.new_leg_sid(), context.new_request_id()}
+    assert len(ids) == 5
     assert {len(one) for one in ids} == {32}

@@ -2,13 +2,15 @@
 
 import contextlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, Field
 
-from agentstream.flows.applet import Onward
+from agentstream.flows.applet import Onward, Settings
 from agentstream.flows.applets import KINDS
 from agentstream.flows.applets.greeting import GreetingSettings
 from agentstream.flows.applets.hangup import HangupSettings
@@ -86,8 +88,8 @@ def test_every_mistake_is_told_at_once() -> None:
         "line 1: field 'name' is missing",
         "line 2: field 'start': must be a valid string",
         "line 1: field 'nme' is unknown; there are version, name, description, start,"
-        " timeout_seconds, applets",
-        "line 4: applet 'a' (greeting): give either 'text' or 'audio'",
+        " timeout_seconds, on_applet_failure, applets",
+        "line 4: applet 'a' (greeting): give either 'text', 'audio' or 'url'",
         "line 5: applet 'b' (voicebot): field 'url' is missing",
         "line 6: applet 'c': field 'type' is missing",
     ]
@@ -96,8 +98,8 @@ def test_every_mistake_is_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ("type: gather", "type 'gather' is unknown; there are greeting, hangup, voicebot"),
-        ("type: greeting, text: a, audio: b", "(greeting): give either 'text' or 'audio'"),
+        ("type: gathr", "type 'gathr' is unknown; there are "),
+        ("type: greeting, text: a, audio: b", "(greeting): give either 'text', 'audio' or 'url'"),
         ("type: greeting, text: a, nxt: b", "field 'nxt' is unknown; there are next, text, "),
         ("type: greeting, text: 5", "field 'text': must be a valid string"),
         ("type: greeting, text: a, loops: no", "field 'loops': must be a valid integer"),
@@ -184,6 +186,64 @@ def test_the_examples_in_the_documentation_are_read_without_a_warning() -> None:
     assert examples
     for example in examples:
         assert parse(example.split("```")[0]).warnings == ()
+
+
+def test_an_unknown_field_inside_a_field_is_told_with_its_own_neighbours() -> None:
+    class Inner(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+        text: str = ""
+
+    class Outer(Onward):
+        kind = "outer"
+        one: Inner | None = None
+        many: dict[str, Inner] = Field(default_factory=dict)
+
+    text = "name: x\nstart: a\napplets:\n  a:\n    type: outer\n    one:\n      txt: hello"
+    with pytest.raises(DocumentError) as caught:
+        parse(text, (*KINDS, Outer))
+    told = "line 7: applet 'a' (outer): field 'one.txt' is unknown; there are text"
+    assert str(caught.value) == told
+    text = text.replace("one:", "many: {b: {c: 1}}\n    next: a\n    description:")
+    with pytest.raises(DocumentError, match=r"field 'many.b.c' is unknown; there are text"):
+        parse(text, (*KINDS, Outer))
+
+
+def test_a_wrong_key_of_a_menu_is_told_with_its_line() -> None:
+    text = (
+        "name: x\nstart: a\napplets:\n  a:\n    type: ivr_menu\n    prompt: {text: b}\n    keys:\n"
+    )
+    found = problems_of(text + "      1: a\n      12: a\n")
+    assert found[0].startswith("line 9: applet 'a' (ivr_menu): field 'keys.12': must be '0', '1',")
+    found = problems_of(text + "      1: a\n      2: b\n")
+    assert found == ["line 9: applet 'a' (ivr_menu): exit '2' leads to 'b'; there are a"]
+
+
+def test_an_exit_inside_a_field_is_told_with_its_own_line() -> None:
+    class Fork(Settings):
+        kind = "fork"
+        ways: dict[str, str]
+
+        def exits(self) -> Mapping[str, str]:
+            return self.ways
+
+        def exit_path(self, exit_name: str) -> tuple[str, ...]:
+            return ("ways", exit_name)
+
+    text = (
+        "name: x\nstart: a\napplets:\n  a:\n    type: fork\n    ways:\n      '1': a\n      '2': b"
+    )
+    with pytest.raises(DocumentError) as caught:
+        parse(text, (*KINDS, Fork))
+    assert str(caught.value) == ("line 8: applet 'a' (fork): exit '2' leads to 'b'; there are a")
+
+
+@pytest.mark.parametrize("kind", [kind.kind for kind in KINDS])
+def test_every_kind_of_applet_is_explained_with_an_example(kind: str) -> None:
+    page = Path(__file__).parents[2] / "docs" / "flows.md"
+    section = page.read_text().split(f"\n### {kind}\n")[1].split("\n### ")[0].split("\n## ")[0]
+    examples = [part.split("```")[0] for part in page.read_text().split("```yaml\n")[1:]]
+    own = [part.split("```")[0] for part in section.split("```yaml\n")[1:]] or examples
+    assert any(settings.kind == kind for text in own for settings in parse(text).applets.values())
 
 
 @given(st.text("abc: {}[],-'\"\ntype name start applets hangup greeting", max_size=200))

@@ -199,6 +199,103 @@ def test_what_needs_no_caller_still_runs_behind_a_bot_when_the_caller_has_gone_p
     assert ("Stream[DisconnectedBy]", "user") in script.machine.context.stream_parameters()
 
 
+class WaitSettings(TellSettings):
+    """Like a synchronous Passthru: tells, and waits until a key is pressed."""
+
+    kind: ClassVar[str] = "wait"
+
+    def applet(self, context: Context) -> Applet:
+        return Wait()
+
+
+class Wait(Tell):
+    def enter(self, now_ms: int) -> list[Step]:
+        return []
+
+    def receive(self, happening: AppletInput, now_ms: int) -> list[Step]:
+        return [Leave(reason="told")] if isinstance(happening, DigitReceived) else []
+
+
+KEY = DigitReceived(CALL, LEG, "1", 80)
+
+
+def test_what_tells_directly_behind_a_bot_finishes_but_the_one_after_it_does_not_begin() -> None:
+    """PT-22: "directly"."""
+    bot = VoicebotSettings(url="wss://bot.example/ws", next="tell")
+    script, opened = in_bot(
+        document("bot", bot=bot, tell=WaitSettings(next="more"), more=TellSettings())
+    )
+    script.feed(finished(opened, BY_BOT))
+    script.expect(left("bot", "tell"), entered("tell", "wait"))
+    script.feed(HUNG_UP)
+    script.expect_nothing()  # it goes on without the caller
+    script.feed(KEY)
+    script.expect(left("tell", "", "told"), ReleaseCall())
+
+
+def test_who_would_hang_up_lets_go_when_the_caller_has_gone() -> None:
+    bot = VoicebotSettings(url="wss://b/", on_stream_failure="hangup")
+    script, opened = in_bot(document("bot", bot=bot))
+    script.feed(HUNG_UP, finished(opened, StreamOutcome("failed", error="3009 refused")))
+    assert "3009 refused" in script.take(AppletLeft).reason
+    script.expect(ReleaseCall())
+
+
+def test_what_tells_elsewhere_ends_with_the_caller() -> None:
+    script = running(document("tell", tell=WaitSettings(next="more"), more=TellSettings()))
+    script.expect(entered("tell", "wait"))
+    script.feed(HUNG_UP)
+    script.expect(left("tell", "", "The caller hung up.", way=""), ReleaseCall())
+
+
+def test_what_follows_what_tells_is_not_directly_behind_the_bot_any_more() -> None:
+    bot = VoicebotSettings(url="wss://bot.example/ws", next="tell")
+    script, opened = in_bot(
+        document("bot", bot=bot, tell=TellSettings(next="more"), more=WaitSettings())
+    )
+    script.feed(finished(opened, BY_BOT))
+    script.take_all()
+    script.feed(HUNG_UP)
+    script.expect(left("more", "", "The caller hung up.", way=""), ReleaseCall())
+
+
+def test_a_failure_without_its_own_exit_hangs_up_when_the_document_says_so_ap_7() -> None:
+    applets = {"bot": VoicebotSettings(url="wss://b/", next="sorry"), "sorry": TellSettings()}
+    strict = FlowDocument("test", "bot", 3_600_000, applets, on_applet_failure="hangup")
+    script, opened = in_bot(strict)
+    script.feed(finished(opened, StreamOutcome("failed", error="3009 refused")))
+    script.expect(left("bot", "", "3009 refused", way="on_failure"))
+    assert script.take(HangUp).cause is Cause.STREAM_FAILED
+
+
+def test_a_refusal_concerns_only_the_visit_that_asked() -> None:
+    hello = GreetingSettings(text="Hello", skip_on_key=True, next="talk")
+    talk = VoicebotSettings(url="wss://bot.example/ws")
+    script = running(document("hello", hello=hello, talk=talk))
+    script.feed(KEY)
+    stopped = script.skip_to(StopPlaying)
+    script.take_all()
+    script.feed(CommandRefused(stopped, "this prompt is already ending"))
+    script.expect_nothing()
+
+
+def test_an_applet_knows_which_stream_is_coming_pt_30() -> None:
+    script = running(
+        document(
+            "tell",
+            tell=WaitSettings(next="bot"),
+            bot=VoicebotSettings(url="wss://u:p@bot.example/ws", next="tell"),
+        )
+    )
+    script.expect(entered("tell", "wait"))
+    assert isinstance(script.machine, Flow)
+    assert script.machine.context.coming_url(0) == "wss://***@bot.example/ws"
+    coming = script.machine.context.coming_stream_sid
+    script.feed(KEY)
+    assert script.skip_to(OpenStream).stream_sid == coming
+    assert script.machine.context.coming_url(0) == ""
+
+
 def test_a_call_that_ends_under_a_waiting_applet_takes_the_flow_along() -> None:
     script, opened = in_bot(direct("wss://bot.example/ws"))
     script.feed(HUNG_UP, ENDED, finished(opened, BY_CALLER))

@@ -6,32 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentstream.base.ids import CountedTokens, StreamSid
-from agentstream.calls import effects
-from agentstream.calls.attached import Output
+from agentstream.base.ids import StreamSid
 from agentstream.calls.call import Call
 from agentstream.calls.causes import Cause, Party
-from agentstream.calls.commands import Command, HangUp, OpenStream, StreamSpec
+from agentstream.calls.commands import OpenStream, StreamSpec
 from agentstream.calls.events import AppletEntered, AppletLeft, CallEnded
 from agentstream.calls.record import CallLimits
-from agentstream.calls.reports import (
-    DigitPressed,
-    LegAnswered,
-    LegEnded,
-    LegOffered,
-    MediaLost,
-    PromptEnded,
-    RecordingReady,
-    Report,
-    StreamEnded,
-    StreamOutcome,
-    StreamStarted,
-)
+from agentstream.calls.reports import LegEnded, LegOffered, MediaLost, StreamOutcome
 from agentstream.flows.document import FlowDocument, direct, parse
-from agentstream.flows.engine import Flow
 from agentstream.flows.journey import Journey
-from agentstream.testing.call_watch import CallWatch
 from agentstream.testing.calls import LEG, make_setup
+from agentstream.testing.journeys import World
 
 DAY_MS = 86_400_000
 
@@ -45,80 +30,6 @@ applets:
   sorry: {type: greeting, audio: sorry.wav, interruptible: true, next: bye}
   bye: {type: hangup}
 """)
-
-
-class World:
-    """A small world around a call: it knows what runs, and reports ends when it is told to."""
-
-    def __init__(self, document: FlowDocument = SUPPORT) -> None:
-        setup = make_setup()
-        self.now_ms = 0
-        self.watch = CallWatch()
-        self.story: list[Output] = []
-        self.journey = Journey(
-            Call(setup, CallLimits(), 0), Flow(document, setup, CountedTokens(), 0)
-        )
-
-    @property
-    def record_of_end(self) -> CallEnded:
-        ended = self.watch.ended
-        assert ended is not None, "the call has not ended"
-        return ended
-
-    def happens(self, happening: Report | Command) -> None:
-        self._see(self.journey.receive(happening, self.now_ms))
-
-    def ends(self, sid: str, report: Report) -> None:
-        self.watch.report_end(sid)
-        self.happens(report)
-
-    def wait(self, ms: int) -> None:
-        until_ms = self.now_ms + ms
-        while (wake_at_ms := self.journey.wake_at_ms) is not None and wake_at_ms <= until_ms:
-            self.now_ms = max(self.now_ms, wake_at_ms)
-            self._see(self.journey.wake(self.now_ms))
-        self.now_ms = until_ms
-
-    def ring(self) -> None:
-        self.happens(LegOffered(LEG))
-
-    def answer(self) -> None:
-        self.happens(LegAnswered(LEG))
-
-    def end_prompt(self, *, error: str = "") -> None:
-        for begun in list(self.watch.running.values()):
-            if isinstance(begun, effects.PlayPrompt):
-                self.ends(begun.prompt_id, PromptEnded(begun.prompt_id, not error, error))
-
-    def open_stream(self) -> None:
-        for begun in list(self.watch.running.values()):
-            if isinstance(begun, effects.StartStream):
-                self.happens(StreamStarted(begun.stream_sid))
-
-    def end_stream(self, outcome: StreamOutcome) -> None:
-        for begun in list(self.watch.running.values()):
-            if isinstance(begun, effects.StartStream):
-                self.ends(begun.stream_sid, StreamEnded(begun.stream_sid, outcome))
-
-    def end_recording(self) -> None:
-        for begun in list(self.watch.running.values()):
-            if isinstance(begun, effects.RecordLeg):
-                self.ends(begun.recording_sid, RecordingReady(begun.recording_sid, 1, "r.wav"))
-
-    def end_leg(self, cause: Cause = Cause.NORMAL, party: Party = Party.CALLER) -> None:
-        self.ends(LEG, LegEnded(LEG, cause, party))
-
-    def obey(self) -> None:
-        """Report the end of everything, as a healthy world does when it is told to."""
-        self.end_prompt()
-        self.end_stream(StreamOutcome("cancelled", "user"))
-        self.end_recording()
-        if LEG in self.watch.legs:
-            self.end_leg(Cause.NORMAL, Party.SYSTEM)
-
-    def _see(self, outputs: list[Output]) -> None:
-        self.watch.see(outputs)
-        self.story += outputs
 
 
 BY_BOT = StreamOutcome("completed", "bot")
@@ -165,16 +76,11 @@ ENDS: dict[str, Callable[[World], None]] = {
     "the network loses the caller": lambda world: world.end_leg(
         Cause.SIGNALLING_LOST, Party.NETWORK
     ),
-    "an operator hangs up": lambda world: hang_up(world, Cause.NORMAL, Party.OPERATOR),
-    "the server drains": lambda world: hang_up(world, Cause.DRAINING, Party.SYSTEM),
+    "an operator hangs up": lambda world: world.hang_up(Cause.NORMAL, Party.OPERATOR),
+    "the server drains": lambda world: world.hang_up(Cause.DRAINING, Party.SYSTEM),
     "no audio comes": lambda world: world.happens(MediaLost(LEG, 30_000, ever_flowed=False)),
     "nothing happens any more": lambda world: world.wait(DAY_MS),
 }
-
-
-def hang_up(world: World, cause: Cause, party: Party) -> None:
-    if not world.watch.has_hung_up:
-        world.happens(HangUp(cause, party))
 
 
 @pytest.mark.parametrize("is_healthy", [True, False])
@@ -183,7 +89,7 @@ def hang_up(world: World, cause: Cause, party: Party) -> None:
 def test_whoever_ends_the_call_in_whatever_state_nothing_is_left(
     way: str, end: str, is_healthy: bool
 ) -> None:
-    world = World()
+    world = World(SUPPORT)
     for step in WAYS[way]:
         world.now_ms += 1000
         step(world)
@@ -211,7 +117,7 @@ def test_a_record_says_who_really_ended_the_call() -> None:
 
 
 def test_a_command_that_the_call_refuses_goes_back_to_the_flow() -> None:
-    world = World()
+    world = World(SUPPORT)
     world.ring()
     world.answer()
     world.happens(OpenStream(LEG, StreamSid("mine"), StreamSpec("wss://api.example/")))
@@ -242,7 +148,7 @@ STEPS = st.sampled_from(
         lambda world: world.end_prompt(error="no such file"),
         lambda world: world.end_stream(BY_BOT),
         lambda world: world.end_stream(REFUSED),
-        lambda world: world.happens(DigitPressed(LEG, "5")),
+        lambda world: world.press("5"),
         lambda world: world.wait(1000),
         lambda world: world.wait(200_000),
         *ENDS.values(),

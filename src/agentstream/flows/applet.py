@@ -29,19 +29,29 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
+class GoOver:
+    """The call goes on in another flow of the account, found by its name; no way leads back.
+
+    When there is no such flow the visit fails: a Leave by `on_failure`.
+    """
+
+    flow: str
+
+
+@dataclass(frozen=True, slots=True)
 class CommandRefused:
-    """The call could not do what the flow wanted."""
+    """The call could not do what this visit wanted."""
 
     command: Command
     text: str
 
 
-Step = Command | Leave
+Step = Command | Leave | GoOver
 AppletInput = Event | CommandRefused
 
 
 class Applet(Protocol):
-    """One visit to one applet; a machine. After a Leave nothing is asked of it any more."""
+    """One visit to one applet; a machine. After a Leave or GoOver nothing is asked of it."""
 
     @property
     def wake_at_ms(self) -> int | None:
@@ -67,12 +77,27 @@ class Settings(BaseModel):
     takes_time: ClassVar[bool] = True
     # The visit goes on when the call has gone, until the applet leaves by itself.
     finishes_after_call: ClassVar[bool] = False
-    # The applet may be entered when the call has gone (PT-22).
+    # What the applet did is worth telling: a stream, a conversation. See `starts_after_call`.
+    is_reported: ClassVar[bool] = False
+    # The applet tells a server how it went: directly behind one that `is_reported` it may be
+    # entered, and goes on until it leaves by itself, when the call has gone (PT-22).
     starts_after_call: ClassVar[bool] = False
 
     def exits(self) -> Mapping[str, str]:
         """Return the exits that are wired: exit name to applet name."""
         return {}
+
+    def exit_path(self, exit_name: str) -> tuple[str, ...]:
+        """Return where in the applet's fields an exit is wired, for the line of a mistake."""
+        return (exit_name,)
+
+    def leaves_at_once(self) -> bool:
+        """Tell whether no time passes inside with these settings."""
+        return not self.takes_time
+
+    def stream_address(self) -> str:
+        """Return the URL of the stream that the applet opens, not filled in; "" for none."""
+        return ""
 
     def applet(self, context: Context) -> Applet:
         """Return a machine for one visit."""

@@ -1,13 +1,24 @@
 """What a flow remembers: for templates, for later applets, for the customer's server."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Final
+from types import MappingProxyType
+from typing import Final, Literal
 
 from agentstream.base.ids import LegSid, PromptId, RecordingSid, RequestId, StreamSid, Tokens
-from agentstream.calls.causes import Cause, Party
-from agentstream.calls.events import Event, RecordingFinished, StreamFinished
+from agentstream.calls.causes import CallStatus, Cause, Party, q850
+from agentstream.calls.events import (
+    CallHungUp,
+    Event,
+    RecordingFinished,
+    StreamFinished,
+    StreamRequested,
+)
+from agentstream.calls.ledger import masked
 from agentstream.calls.record import CallSetup
 from agentstream.calls.reports import StreamOutcome
+from agentstream.flows.answer import Answer
 from agentstream.flows.template import key, render, render_path, render_url
 
 INDIAN_TIME: Final = timezone(timedelta(hours=5, minutes=30))  # PT-10
@@ -15,6 +26,47 @@ NO_TIME: Final = "1970-01-01 05:30:00"  # PT-10: EndTime, as long as the call la
 DIGITS_LIMIT: Final = 255  # AP-26; more typed ahead is dropped
 
 Parameters = tuple[tuple[str, str], ...]
+CallType = Literal["call-attempt", "completed", "client-hangup", "incomplete", "voicemail"]
+DirectionWords = Literal["outbound-dial", "outgoing", "inbound"]
+
+# What a call that comes in, and one that was placed, is called (PT-13, PT-30).
+DIRECTIONS: Final[Mapping[DirectionWords, tuple[str, str]]] = MappingProxyType(
+    {
+        "outbound-dial": ("incoming", "outbound-dial"),
+        "outgoing": ("incoming", "outgoing"),
+        "inbound": ("inbound", "outbound"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How the customer's server is spoken to where there is a choice."""
+
+    directions: DirectionWords = "outbound-dial"
+    quotes_digits: bool = True  # AP-29, US-12
+
+
+@dataclass(frozen=True, slots=True)
+class DialledParty:
+    """One party that a Connect dialled; told as `Legs[n][...]`."""
+
+    number: str
+    status: CallStatus
+    talk_s: int = 0  # from its answer
+    caller_id: str = ""
+    cause: Cause = Cause.NORMAL
+
+
+@dataclass(frozen=True, slots=True)
+class Dialled:
+    """What a Connect came to; told as `DialCallStatus`, `DialWhomNumber` and so on (PT-10)."""
+
+    status: CallStatus
+    whom: str = ""  # who answered, or was dialled last
+    duration_s: int = 0  # of the second leg
+    caller_id: str = ""  # what was shown to it
+    parties: tuple[DialledParty, ...] = ()  # all that were dialled, in their order
 
 
 class Context:
@@ -24,19 +76,37 @@ class Context:
         self.setup = setup
         self.leg_sid = LegSid("")  # the leg that the flow speaks to; set when the call starts
         self.digits = ""  # what the last applet collected, or the caller typed ahead
-        self.stream: StreamOutcome | None = None  # the latest one only (PT-25)
+        self.stream: StreamOutcome | None = None  # the latest one's (PT-25); None while it runs
         self.stream_sid = StreamSid("")
+        self.stream_url = ""
+        self.forks: dict[StreamSid, str] = {}  # the running one-way streams of applets: their names
+        self.coming_stream_url = ""  # of the applet behind `next`, not filled in (PT-30)
         self.recording_url = ""
+        self.dial: Dialled | None = None  # of the last Connect
+        self.call_type: CallType = "call-attempt"  # Connect and Voicemail say otherwise
+        self.transfer_to = ""  # whom or where a bot asked to be transferred to (OP-1)
+        self.answer: Answer | None = None  # the last synchronous Passthru's, for SwitchCase (AP-33)
+        self.is_gone = False  # somebody has hung up
         # Why the flow left the last applet, and who made it; a call that ends next ends for that.
         self.cause = Cause.NORMAL
         self.mover = Party.FLOW
         self.reason = ""
         self._tokens = tokens
         self._zero_ms = now_ms
+        self._ahead = ""  # the keys of `digits` that no applet has taken yet
+        self._coming_sid = StreamSid("")
+        self._running: set[StreamSid] = set()
+
+    @property
+    def coming_stream_sid(self) -> StreamSid:
+        """The id that the next stream will have, for whoever must know it before (PT-31)."""
+        self._coming_sid = self._coming_sid or StreamSid(self._tokens.hex())
+        return self._coming_sid
 
     def new_stream_sid(self) -> StreamSid:
         """Return a new id: 32 hex characters (AS-69)."""
-        return StreamSid(self._tokens.hex())
+        sid, self._coming_sid = self.coming_stream_sid, StreamSid("")
+        return sid
 
     def new_leg_sid(self) -> LegSid:
         """Return a new id."""
@@ -57,16 +127,34 @@ class Context:
     def note(self, event: Event) -> None:
         """Remember what later applets report."""
         match event:
+            case StreamRequested():
+                self._running.add(event.stream_sid)
+                self.stream, self.stream_sid, self.stream_url = None, event.stream_sid, event.url
             case StreamFinished():
-                self.stream, self.stream_sid = event.outcome, event.stream_sid
+                self._finished(event)
             case RecordingFinished(error=""):
                 self.recording_url = event.url
+            case CallHungUp():
+                self.is_gone = True
             case _:
                 pass
 
     def type_ahead(self, digit: str) -> None:
         """Keep a key for the next applet that collects keys."""
-        self.digits = (self.digits + digit)[:DIGITS_LIMIT]
+        self._ahead = self.digits = (self._ahead + digit)[:DIGITS_LIMIT]
+
+    def take_ahead(self) -> str:
+        """Return the keys that were typed ahead; they are given once."""
+        ahead, self._ahead = self._ahead, ""
+        return ahead
+
+    def put_back(self, ahead: str) -> None:
+        """Keep keys that an applet took and had no use for; they are not what it collected."""
+        self._ahead = ahead
+
+    def wall(self, now_ms: int) -> datetime:
+        """Return the time of day, UTC."""
+        return self.setup.started_at + timedelta(milliseconds=now_ms - self._zero_ms)
 
     def text(self, template: str, now_ms: int) -> str:
         """Return a text for people with its variables filled in."""
@@ -82,52 +170,72 @@ class Context:
         """Return a file's path with its variables filled in, harmless."""
         return render_path(template, self._variables(now_ms))
 
-    def parameters(self, now_ms: int) -> Parameters:
+    def parameters(self, now_ms: int, wording: Wording = Wording()) -> Parameters:
         """Return what the customer's server is told of the call (PT-10, by the rules of PT-11)."""
         setup = self.setup
         started = self._indian(self._zero_ms)
+        dial = self.dial
+        quote = '"' if wording.quotes_digits and self.digits else ""
         always = (
             ("CallSid", setup.call_sid),
             ("CallFrom", setup.from_number),
             ("CallTo", setup.to_number),
             ("From", setup.from_number),
             ("To", setup.to_number),
-            ("Direction", self._direction()),
+            ("Direction", DIRECTIONS[wording.directions][setup.direction == "outbound"]),
             ("Created", started.strftime("%a, %d %b %Y %H:%M:%S")),
             ("StartTime", started.strftime("%Y-%m-%d %H:%M:%S")),
             ("EndTime", NO_TIME),
-            ("CurrentTime", self._indian(now_ms).strftime("%Y-%m-%d %H:%M:%S")),
-            ("CallType", "call-attempt"),
+            ("CurrentTime", self._current(now_ms)),
+            ("CallType", self.call_type),
             ("flow_id", setup.flow_sid or ""),
-            ("DialCallDuration", "0"),
-            ("DialWhomNumber", ""),
+            ("DialCallDuration", str(dial.duration_s) if dial else "0"),
+            ("DialWhomNumber", dial.whom if dial else ""),
         )
         sometimes = (
-            ("digits", f'"{self.digits}"' if self.digits else ""),  # AP-29: the quotes are wanted
+            ("CallStatus", "completed" if self.is_gone else "in-progress"),
+            ("tenant_id", setup.account_sid),
+            ("digits", f"{quote}{self.digits}{quote}"),
             ("CustomField", setup.custom_field),
             ("RecordingUrl", self.recording_url),
             ("ForwardedFrom", setup.forwarded_from),
+            ("DialCallStatus", dial.status if dial else ""),
+            ("OutgoingPhoneNumber", dial.caller_id if dial else ""),
         )
-        return always + tuple(pair for pair in sometimes if pair[1])
+        legs = leg_parameters(dial.parties) if dial else ()
+        return always + tuple(pair for pair in sometimes if pair[1]) + legs
 
     def stream_parameters(self) -> Parameters:
-        """Return what is told of the latest stream (PT-20); nothing before the first has ended."""
-        if self.stream is None:
-            return ()
+        """Return what is told of the latest stream (PT-20); nothing before the first."""
         stream = self.stream
+        if stream is None:
+            running = (("StreamSID", str(self.stream_sid)), ("StreamUrl", self.stream_url))
+            return bracketed(running) if self.stream_sid else ()
         always = (
-            ("Stream[StreamSID]", str(self.stream_sid)),
-            ("Stream[Status]", stream.status),
-            ("Stream[Duration]", str(stream.duration_s)),
-            ("Stream[StreamUrl]", stream.url),
-            ("Stream[DisconnectedBy]", stream.disconnected_by),
+            ("StreamSID", str(self.stream_sid)),
+            ("Status", stream.status),
+            ("Duration", str(stream.duration_s)),
+            ("StreamUrl", stream.url),
+            ("DisconnectedBy", stream.disconnected_by),
         )
         sometimes = (
-            ("Stream[RecordingUrl]", stream.recording_url),
-            ("Stream[Error]", stream.error),
-            ("Stream[DetailedStatus]", stream.detailed_status),
+            ("RecordingUrl", stream.recording_url),
+            ("Error", stream.error),
+            ("DetailedStatus", stream.detailed_status),
         )
-        return always + tuple(pair for pair in sometimes if pair[1])
+        return bracketed(always + tuple(pair for pair in sometimes if pair[1]))
+
+    def coming_url(self, now_ms: int) -> str:
+        """Return the address of the stream behind `next`, filled in and masked; "" for none."""
+        return masked(self.url(self.coming_stream_url, now_ms))
+
+    def _finished(self, event: StreamFinished) -> None:
+        # An older stream that ends after the latest began is not reported (PT-25).
+        is_older = event.stream_sid in self._running and event.stream_sid != self.stream_sid
+        self._running.discard(event.stream_sid)
+        self.forks.pop(event.stream_sid, None)
+        if not is_older:
+            self.stream, self.stream_sid = event.outcome, event.stream_sid
 
     def _variables(self, now_ms: int) -> dict[str, str]:
         return {
@@ -136,11 +244,33 @@ class Context:
             "digits": self.digits,
             "AccountSid": self.setup.account_sid,
             "StreamSid": self.stream_sid,
+            "DateTime": self._current(now_ms),
+            "TransferTo": self.transfer_to,
         }
 
-    def _direction(self) -> str:
-        return "incoming" if self.setup.direction == "inbound" else "outbound-dial"
+    def _current(self, now_ms: int) -> str:
+        return self._indian(now_ms).strftime("%Y-%m-%d %H:%M:%S")
 
     def _indian(self, time_ms: int) -> datetime:
-        wall = self.setup.started_at + timedelta(milliseconds=time_ms - self._zero_ms)
-        return wall.astimezone(INDIAN_TIME)
+        return self.wall(time_ms).astimezone(INDIAN_TIME)
+
+
+def bracketed(stream: Parameters) -> Parameters:
+    """Return a stream's parameters under the names that a query has."""
+    return tuple((f"Stream[{name}]", value) for name, value in stream)
+
+
+def leg_parameters(parties: tuple[DialledParty, ...]) -> Parameters:
+    """Return what is told of each dialled party (PT-10); `frappe/erpnext` has these names."""
+    pairs: list[tuple[str, str]] = []
+    for number, party in enumerate(parties):
+        told = (
+            ("Number", party.number),
+            ("Type", "single"),
+            ("OnCallDuration", str(party.talk_s)),
+            ("Status", party.status),
+            ("CallerId", party.caller_id),
+            ("Cause", str(q850(party.cause))),
+        )
+        pairs += [(f"Legs[{number}][{name}]", value) for name, value in told]
+    return tuple(pairs)

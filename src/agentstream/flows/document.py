@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
 from agentstream.base.errors import CommandError
 from agentstream.flows.applet import Settings
 from agentstream.flows.applets import KINDS
 from agentstream.flows.applets.voicebot import VoicebotSettings
 from agentstream.flows.graph import spinning, unknown_targets, unreached
+from agentstream.flows.mistakes import sentence
 from agentstream.flows.source import Path, Plain, Source, SourceError, read
 
 FORMAT_VERSION: Final = 1
@@ -63,6 +63,13 @@ class Head(BaseModel):
         le=14_400,
         description="How long a call may be in this flow; then it is hung up (AS-49).",
     )
+    on_applet_failure: Literal["continue", "hangup"] = Field(
+        default="continue",
+        description=(
+            "What an applet that fails without an exit for it does: `continue` with `next`, or"
+            " hang up (AP-7)."
+        ),
+    )
     applets: Annotated[dict[str, dict[str, Any]], Field(min_length=1, max_length=APPLETS_LIMIT)] = (
         Field(description="The applets by name: letters, digits, - and _, at most 64.")
     )
@@ -77,6 +84,7 @@ class FlowDocument:
     timeout_ms: int
     applets: Mapping[str, Settings]
     warnings: tuple[Problem, ...] = ()
+    on_applet_failure: Literal["continue", "hangup"] = "continue"
 
 
 def parse(text: str, kinds: Iterable[type[Settings]] = KINDS) -> FlowDocument:
@@ -123,7 +131,12 @@ class _Reader:
             for name in unreached(applets, head.start)
         ]
         return FlowDocument(
-            head.name, head.start, head.timeout_seconds * 1000, applets, tuple(warnings)
+            head.name,
+            head.start,
+            head.timeout_seconds * 1000,
+            applets,
+            tuple(warnings),
+            head.on_applet_failure,
         )
 
     def _head(self, value: dict[str, Plain]) -> Head | None:
@@ -177,7 +190,7 @@ class _Reader:
         for name, exit_name, target in unknown_targets(applets):
             where = place(name, applets)
             text = f"{where}: exit '{exit_name}' leads to '{target}'; there are {there}"
-            self._note(text, (*at(name), exit_name))
+            self._note(text, (*at(name), *applets[name].exit_path(exit_name)))
         for loop in spinning(applets):
             way = " → ".join([*loop, loop[0]])
             self._note(f"{place(loop[0], applets)}: the loop {way} never waits", at(loop[0]))
@@ -194,20 +207,3 @@ def at(name: str) -> Path:
 def place(name: str, applets: Mapping[str, Settings]) -> str:
     """Return how a problem names an applet."""
     return f"applet '{name}' ({applets[name].kind})"
-
-
-def sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
-    """Return what pydantic found wrong, in our words."""
-    field = f"field '{'.'.join(str(part) for part in error['loc'])}'"
-    match error["type"]:
-        case "missing":
-            return f"{field} is missing"
-        case "extra_forbidden":
-            known = ", ".join(model.model_fields) or "no fields"
-            return f"{field} is unknown; there are {known}"
-        case "value_error":
-            text = error["msg"].removeprefix("Value error, ")
-            return f"{field}: {text}" if error["loc"] else text
-        case _:
-            text = re.sub(r"^\w+ should", "must", error["msg"])
-            return f"{field}: {text.replace('dictionary', 'mapping')}"

@@ -4,13 +4,17 @@
        │                                │                           │ ▲───┘
        └────────── CallHungUp ──────────┴───────────────────────────┘
                        │
-                    CLOSING  what may finish without the call does (PT-22)
+                    CLOSING  what may finish without the call does; behind a stream or a
+                       │     conversation what tells of it may even begin (PT-22)
                        │
                      DONE    ReleaseCall was given, or the call has ended
 
-Where no exit leads on, the flow hangs up and waits for CallHungUp.
+Where no exit leads on, the flow hangs up and waits for CallHungUp. A flow may go over into another
+one of the account (AP-55); a new version of a flow never reaches a call that is in it.
 """
 
+from collections import deque
+from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
@@ -33,6 +37,7 @@ from agentstream.flows.applet import (
     Applet,
     AppletInput,
     CommandRefused,
+    GoOver,
     Leave,
     Settings,
     Step,
@@ -42,6 +47,8 @@ from agentstream.flows.context import Context
 from agentstream.flows.document import FlowDocument
 
 VISITS_LIMIT: Final = 1000  # of applets, in one call: a loop over a failing applet must end
+ASKED_LIMIT: Final = 64  # the latest commands of a visit, to know whose a refusal is
+TRANSFER: Final = "transfer"  # how an AppletLeft names the way into another flow
 
 FlowOutput = Command | AppletEntered | AppletLeft
 
@@ -60,14 +67,24 @@ class Flow:
     """A Machine[AppletInput, FlowOutput]: events of its call in, commands to its call out."""
 
     def __init__(
-        self, document: FlowDocument, setup: CallSetup, tokens: Tokens, now_ms: int
+        self,
+        document: FlowDocument,
+        setup: CallSetup,
+        tokens: Tokens,
+        now_ms: int,
+        *,
+        library: Callable[[str], FlowDocument | None] = lambda name: None,
     ) -> None:
+        """Take the first flow; `library` gives the account's published flows by their names."""
         self.state = FlowState.WAITING
         self.context = Context(setup, tokens, now_ms)
         self._document = document
+        self._library = library
         self._name = ""
         self._settings = Settings()
+        self._is_behind_report = False  # the applet before this one is worth telling of
         self._applet: Applet | None = None
+        self._asked: deque[Command] = deque(maxlen=ASKED_LIMIT)  # by this visit
         self._visits = 0
         self._deadline_ms: int | None = None
 
@@ -100,6 +117,8 @@ class Flow:
                 return []
             case CommandRefused(command=HangUp()):
                 return []  # somebody was quicker; CallHungUp is on its way
+            case CommandRefused(command=command) if command not in self._asked:
+                return []  # of a visit that is over
             case _:
                 return self._ask(happening, now_ms)
 
@@ -124,7 +143,9 @@ class Flow:
         self.state, self._deadline_ms = FlowState.CLOSING, None
         if self._applet is None:
             return self._release()
-        if self._settings.finishes_after_call:
+        if self._settings.finishes_after_call or (
+            self._settings.starts_after_call and self._is_behind_report
+        ):
             return self._ask(hung_up, now_ms)
         left = self._left("", "", hung_up.text)
         return [left, *self._release()]
@@ -143,20 +164,46 @@ class Flow:
         outputs: list[FlowOutput] = []
         while steps:
             step = steps.pop(0)
-            if isinstance(step, HangUp):
-                outputs += [self._left("", "", ""), step]
-                continue
-            if not isinstance(step, Leave):
-                outputs.append(step)
-                continue
-            target = self._target(step)
-            outputs.append(self._left(step.exit, target, step.reason))
-            self.context.cause, self.context.mover = step.cause, step.party
-            self.context.reason = step.reason
-            steps = self._visit(target, now_ms, outputs) if target else []
-            if not target:
-                outputs += self._run_out(step)
+            match step:
+                case HangUp() if self.state is FlowState.CLOSING:
+                    outputs += [self._left("", "", step.text), *self._release()]
+                case HangUp():
+                    outputs += [self._left("", "", ""), step]
+                case Leave():
+                    steps = self._leave(step, now_ms, outputs)
+                case GoOver(flow):
+                    steps = self._go_over(flow, now_ms, outputs)
+                case _:
+                    self._asked.append(step)
+                    outputs.append(step)
         return outputs
+
+    def _leave(self, leave: Leave, now_ms: int, outputs: list[FlowOutput]) -> list[Step]:
+        target = self._target(leave)
+        outputs.append(self._left(leave.exit, target, leave.reason))
+        self._note_why(leave)
+        if target:
+            return self._visit(target, now_ms, outputs)
+        if self.state is FlowState.CLOSING:
+            outputs += self._release()
+        else:
+            outputs.append(self._stop(leave.cause, leave.party, leave.reason))
+        return []
+
+    def _go_over(self, flow: str, now_ms: int, outputs: list[FlowOutput]) -> list[Step]:
+        document = self._library(flow)
+        if document is None:
+            why = f"there is no published flow '{flow}'"
+            return [Leave(ON_FAILURE, Cause.FLOW_ERROR, Party.FLOW, why)]
+        outputs.append(self._left(TRANSFER, document.start, f"goes on in flow '{flow}'"))
+        self._note_why(Leave())
+        self._document = document
+        self._deadline_ms = now_ms + document.timeout_ms
+        return self._visit(document.start, now_ms, outputs)
+
+    def _note_why(self, leave: Leave) -> None:
+        self.context.cause, self.context.mover = leave.cause, leave.party
+        self.context.reason = leave.reason
 
     def _enter(self, name: str, now_ms: int) -> list[FlowOutput]:
         outputs: list[FlowOutput] = []
@@ -169,7 +216,12 @@ class Flow:
             why = f"the flow went through {VISITS_LIMIT} applets"
             outputs.append(self._stop(Cause.FLOW_ERROR, Party.SYSTEM, why))
             return []
-        self._name, self._settings = name, self._document.applets[name]
+        applets = self._document.applets
+        self._is_behind_report = self._settings.is_reported
+        self._name, self._settings = name, applets[name]
+        following = applets.get(self._settings.exits().get(NEXT, ""))
+        self.context.coming_stream_url = following.stream_address() if following else ""
+        self._asked.clear()
         self._applet = self._settings.applet(self.context)
         outputs.append(AppletEntered(self.context.setup.call_sid, name, self._settings.kind))
         return self._applet.enter(now_ms)
@@ -178,17 +230,13 @@ class Flow:
         """Return the applet behind an exit; a failure without its own exit takes `next` (AP-7)."""
         exits = self._settings.exits()
         target = exits.get(leave.exit, "")
-        if not target and leave.exit == ON_FAILURE:
+        goes_on = self._document.on_applet_failure == "continue"
+        if not target and leave.exit == ON_FAILURE and goes_on:
             target = exits.get(NEXT, "")
-        is_gone = self.state is FlowState.CLOSING
-        if target and is_gone and not self._document.applets[target].starts_after_call:
-            return ""
+        if target and self.state is FlowState.CLOSING:
+            tells = self._document.applets[target].starts_after_call
+            return target if tells and self._settings.is_reported else ""
         return target
-
-    def _run_out(self, leave: Leave) -> list[FlowOutput]:
-        if self.state is FlowState.CLOSING:
-            return self._release()
-        return [self._stop(leave.cause, leave.party, leave.reason)]
 
     def _stop(self, cause: Cause, party: Party, reason: str) -> HangUp:
         """Hang up; CallHungUp, or the refusal because it is there already, follows."""

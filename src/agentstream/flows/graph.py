@@ -27,7 +27,7 @@ def unreached(applets: Mapping[str, Settings], start: str) -> list[str]:
 
 def spinning(applets: Mapping[str, Settings]) -> list[list[str]]:
     """Return the loops in which no applet takes any time; a call in one would never pause."""
-    quick = {name: settings for name, settings in applets.items() if not settings.takes_time}
+    quick = {name: settings for name, settings in applets.items() if settings.leaves_at_once()}
     onward = {
         name: [target for target in settings.exits().values() if target in quick]
         for name, settings in quick.items()

@@ -24,6 +24,14 @@ VARIABLES: Final = (
     "digits",
     "StreamSid",
     "RecordingUrl",
+    "DateTime",
+    "CallStatus",
+    "CallType",
+    "DialCallStatus",
+    "DialCallDuration",
+    "DialWhomNumber",
+    "OutgoingPhoneNumber",
+    "TransferTo",
 )
 HEADER_PREFIX: Final = "x-"  # {X-Customer}: the header of the INVITE; empty when it had none
 

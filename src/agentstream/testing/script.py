@@ -10,6 +10,7 @@ call.expect_nothing()
 """
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 from agentstream.base.errors import CommandError
@@ -34,6 +35,10 @@ class Script(Generic[In, Out]):
         """Let things happen now, one after the other."""
         for happening in happenings:
             self._answers.extend(self.machine.receive(happening, self.now_ms))
+
+    def keep(self, answers: Iterable[Out]) -> None:
+        """Keep what the machine said elsewhere, until it is expected."""
+        self._answers.extend(answers)
 
     def refuse(self, happening: In) -> str:
         """Feed something that must raise CommandError; return what the error says."""

@@ -1,45 +1,74 @@
-"""Greeting: plays a sound file or speaks a text, then goes on (AP-10, AP-13)."""
+"""Greeting: plays a sound file, speaks a text, or what a server says; then goes on (AP-10, AP-13).
+
+static   enter ──────────────▶ playing ──its end, or a key──▶ next
+dynamic  enter ──▶ asking ──▶    │
+                      └──────────┴──cannot be had, or played──▶ on_failure
+"""
 
 from collections.abc import Mapping
 from typing import ClassVar, Final, Self
 
 from pydantic import Field, model_validator
 
-from agentstream.calls.causes import Cause, Party
-from agentstream.calls.commands import AudioFile, Play, Prompt, Speech, StopPlaying
-from agentstream.calls.events import DigitReceived, PromptFinished
-from agentstream.flows.applet import (
-    ON_FAILURE,
-    Applet,
-    AppletInput,
-    CommandRefused,
-    Leave,
-    Onward,
-    Step,
-    wired,
+from agentstream.base.errors import PeerError
+from agentstream.base.ids import RecordingSid
+from agentstream.calls.commands import (
+    AudioFile,
+    Play,
+    Prompt,
+    Speech,
+    StartRecording,
+    StopPlaying,
+    StopRecording,
 )
+from agentstream.calls.events import DigitReceived, PromptFinished
+from agentstream.flows.answer import Answer
+from agentstream.flows.applet import Applet, AppletInput, CommandRefused, Leave, Onward, Step, wired
+from agentstream.flows.asking import TIMEOUT_S, HttpUrl, Question, failure, get
 from agentstream.flows.context import Context
+from agentstream.flows.prompt import (
+    AUDIO_CHARS,
+    LANGUAGE,
+    PREPARE_MS,
+    TEXT_CHARS,
+    WEB,
+    PromptSettings,
+)
 from agentstream.flows.template import Template
 
-PREPARE_MS: Final = 15_000  # to fetch the file or speak the text, before anything is heard
+PURPOSE: Final = "greeting"
+WANTED: Final = 'a text, the URL of a sound, or JSON {"greeting_url": "https://..."}'
 
 
 class GreetingSettings(Onward):
-    """Play a sound file, or speak a text."""
+    """Play a sound file, speak a text, or what a server says."""
 
     kind: ClassVar[str] = "greeting"
 
     text: Template | None = Field(
-        default=None, min_length=1, max_length=4000, description="A text to speak."
+        default=None, min_length=1, max_length=TEXT_CHARS, description="A text to speak."
     )
     audio: Template | None = Field(
         default=None,
         min_length=1,
-        max_length=2048,
+        max_length=AUDIO_CHARS,
         description="A sound file: a path on the server, or an http(s) URL; WAV, MP3 or OGG.",
     )
+    url: HttpUrl | None = Field(
+        default=None,
+        description=(
+            "A server that answers with a text to speak, with the URL of a sound, or with JSON"
+            ' {"greeting_url": "https://..."}.'
+        ),
+    )
+    fallback_url: HttpUrl | None = Field(
+        default=None, description="The server that is asked when `url` fails."
+    )
+    timeout_seconds: int = Field(
+        default=TIMEOUT_S, ge=1, le=30, description="How long each server has for its answer."
+    )
     language: str = Field(
-        default="en-IN", min_length=2, max_length=35, description="The text's BCP 47 language tag."
+        default=LANGUAGE, min_length=2, max_length=35, description="The text's BCP 47 language tag."
     )
     voice: str = Field(
         default="", max_length=64, description="A voice; empty is the language's default."
@@ -52,6 +81,9 @@ class GreetingSettings(Onward):
     interruptible: bool = Field(
         default=False, description="Any key ends the greeting and counts for the next applet."
     )
+    record: bool = Field(
+        default=False, description="Record the call while it plays; a Passthru tells the address."
+    )
     on_failure: str | None = Field(
         default=None,
         description="The applet that follows when it cannot be played; without one, `next`.",
@@ -59,8 +91,10 @@ class GreetingSettings(Onward):
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
-        if (self.text is None) == (self.audio is None):
-            raise ValueError("give either 'text' or 'audio'")
+        if len([one for one in (self.text, self.audio, self.url) if one is not None]) != 1:
+            raise ValueError("give either 'text', 'audio' or 'url'")
+        if self.fallback_url is not None and self.url is None:
+            raise ValueError("'fallback_url' is for when 'url' fails; give 'url' too")
         return self
 
     def exits(self) -> Mapping[str, str]:
@@ -79,51 +113,96 @@ class Greeting:
         self._settings = settings
         self._context = context
         self._prompt_id = context.new_prompt_id()
-        self.wake_at_ms: int | None = None
+        self._question: Question[Prompt] | None = None  # while a server is asked
+        self._recording_sid: RecordingSid | None = None
+        self._give_up_ms: int | None = None  # once it plays
+
+    @property
+    def wake_at_ms(self) -> int | None:
+        """When to call `wake`, if nothing comes first."""
+        return self._question.wake_at_ms if self._question else self._give_up_ms
 
     def enter(self, now_ms: int) -> list[Step]:
-        """Begin to play."""
-        settings = self._settings
-        max_ms = settings.max_seconds * 1000
-        # The player keeps to max_ms itself; this is for a prompt that never even begins.
-        self.wake_at_ms = now_ms + max_ms + PREPARE_MS
-        leg_sid = self._context.leg_sid
-        return [Play(leg_sid, self._prompt_id, self._prompt(now_ms), settings.loops, max_ms)]
+        """Begin to play, or ask first what."""
+        settings, context = self._settings, self._context
+        if settings.url is None:
+            said = PromptSettings(
+                text=settings.text,
+                audio=settings.audio,
+                language=settings.language,
+                voice=settings.voice,
+            )
+            return self._play(said.prompt(context, now_ms), now_ms)
+        urls = [url for url in (settings.url, settings.fallback_url) if url is not None]
+        requests = [get(context, url, now_ms, settings.timeout_seconds) for url in urls]
+        self._question = Question(context, PURPOSE, requests, self._read)
+        return self._question.ask(now_ms, self._play, self._fail)
 
     def receive(self, happening: AppletInput, now_ms: int) -> list[Step]:
         """Leave when it is over, was skipped, or cannot be played."""
         match happening:
-            case PromptFinished(prompt_id=self._prompt_id, error=error):
-                return [failed(error) if error else Leave()]
             case DigitReceived(leg_sid=leg_sid, digit=digit) if leg_sid == self._context.leg_sid:
                 return self._pressed(digit)
-            case CommandRefused(text=text):
-                return [failed(text)]
+            case CommandRefused(command=StartRecording()):
+                self._recording_sid = None  # it is heard all the same
+                return []
+            case _ if self._question is not None:
+                return self._question.receive(happening, now_ms)
+            case PromptFinished(prompt_id=self._prompt_id, error=""):
+                return self._leave(Leave())
+            case PromptFinished(prompt_id=self._prompt_id, error=error):
+                return self._fail(error, now_ms)
+            case CommandRefused(command=Play(), text=text):
+                return self._fail(text, now_ms)
             case _:
                 return []
 
     def wake(self, now_ms: int) -> list[Step]:
-        """Give up a prompt that does not come to its end."""
-        return [StopPlaying(self._prompt_id), failed("it did not end in time")]
+        """Give up a server, or a prompt that does not come to its end."""
+        if self._question is not None:
+            return self._question.wake(now_ms)
+        return [StopPlaying(self._prompt_id), *self._fail("it did not end in time", now_ms)]
+
+    def _play(self, prompt: Prompt, now_ms: int) -> list[Step]:
+        settings, leg_sid = self._settings, self._context.leg_sid
+        self._question = None
+        max_ms = settings.max_seconds * 1000
+        # The player keeps to max_ms itself; this is for a prompt that never even begins.
+        self._give_up_ms = now_ms + max_ms + PREPARE_MS
+        play = Play(leg_sid, self._prompt_id, prompt, settings.loops, max_ms)
+        if not settings.record:
+            return [play]
+        self._recording_sid = self._context.new_recording_sid()
+        return [StartRecording(leg_sid, self._recording_sid), play]
+
+    def _read(self, answer: Answer) -> Prompt:
+        text = answer.body().strip()
+        if answer.content_type.startswith("audio/"):
+            raise PeerError("the answer is a sound itself; give its URL as 'audio'")
+        if text.startswith(("{", "[", "<")):
+            url = answer.mapping(WANTED).get("greeting_url")
+            if not isinstance(url, str) or not url.startswith(WEB):
+                raise PeerError(f"the answer has no 'greeting_url', wanted is {WANTED}")
+            return AudioFile(url)
+        if not 1 <= len(text) <= TEXT_CHARS:
+            raise PeerError(f"the answer has {len(text)} characters, not 1 to {TEXT_CHARS}")
+        if text.startswith(WEB) and len(text.split()) == 1:
+            return AudioFile(text)
+        return Speech(text, self._settings.language, self._settings.voice)
 
     def _pressed(self, digit: str) -> list[Step]:
         if self._settings.interruptible:
             self._context.type_ahead(digit)
         elif not self._settings.skip_on_key:
             return []
-        return [StopPlaying(self._prompt_id), Leave(reason=f"skipped with key {digit}")]
+        if self._question is not None:  # nothing to skip yet
+            return []
+        leave = Leave(reason=f"skipped with key {digit}")
+        return [StopPlaying(self._prompt_id), *self._leave(leave)]
 
-    def _prompt(self, now_ms: int) -> Prompt:
-        settings = self._settings
-        if settings.text is not None:
-            text = self._context.text(settings.text, now_ms)
-            return Speech(text, settings.language, settings.voice)
-        assert settings.audio is not None  # by _has_one_source
-        is_url = settings.audio.startswith(("http://", "https://"))
-        fill = self._context.url if is_url else self._context.path
-        return AudioFile(fill(settings.audio, now_ms))
+    def _fail(self, why: str, now_ms: int) -> list[Step]:
+        return self._leave(failure("the greeting", why))
 
-
-def failed(why: str) -> Leave:
-    """Return the way out of a greeting that nobody heard."""
-    return Leave(ON_FAILURE, Cause.FLOW_ERROR, Party.SYSTEM, f"the greeting failed: {why}")
+    def _leave(self, leave: Leave) -> list[Step]:
+        sid = self._recording_sid
+        return [leave] if sid is None else [StopRecording(sid), leave]

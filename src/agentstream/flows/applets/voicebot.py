@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import OpenStream, RecordingSpec, StreamSpec
 from agentstream.calls.events import StreamFinished
+from agentstream.calls.ledger import masked
 from agentstream.calls.reports import StreamOutcome
 from agentstream.flows.applet import (
     ON_FAILURE,
@@ -37,6 +38,7 @@ class VoicebotSettings(Onward):
 
     kind: ClassVar[str] = "voicebot"
     finishes_after_call: ClassVar[bool] = True
+    is_reported: ClassVar[bool] = True
 
     url: Template = Field(
         min_length=6,
@@ -73,21 +75,20 @@ class VoicebotSettings(Onward):
     @field_validator("url")
     @classmethod
     def _is_address(cls, url: str) -> str:
-        if not url.startswith(SCHEMES):
-            raise ValueError("must begin with wss://, ws://, https:// or http://")
-        return url
+        return check_address(url)
 
     @field_validator("settings", mode="before")
     @classmethod
     def _has_plain_values(cls, settings: object) -> object:
-        for name, value in settings.items() if isinstance(settings, dict) else ():
-            if not isinstance(value, str | int | float):
-                raise ValueError(f"'{name}' must be a text, a number, true or false")  # noqa: TRY004 - pydantic takes only ValueError
-        return settings
+        return check_plain_values(settings)
 
     def exits(self) -> Mapping[str, str]:
         """Return the exits that are wired."""
         return wired(next=self.next, on_failure=self.on_failure)
+
+    def stream_address(self) -> str:
+        """Return the bot's URL."""
+        return self.url
 
     def applet(self, context: Context) -> Applet:
         """Return a machine for one visit."""
@@ -126,8 +127,10 @@ class Voicebot:
         match happening:
             case StreamFinished(stream_sid=self._stream_sid, outcome=outcome):
                 return [self._way_out(outcome)]
-            case CommandRefused(text=text):
-                return [self._way_out(StreamOutcome("failed", error=text))]
+            case CommandRefused(command=OpenStream(spec=spec), text=text):
+                outcome = StreamOutcome("failed", error=text, url=masked(spec.url))
+                self._context.stream, self._context.stream_sid = outcome, self._stream_sid
+                return [self._way_out(outcome)]
             case _:
                 return []
 
@@ -144,6 +147,21 @@ class Voicebot:
         if self._settings.on_failure is None and self._settings.on_stream_failure == "hangup":
             return hang_up(Cause.STREAM_FAILED, party, reason)
         return Leave(ON_FAILURE, Cause.STREAM_FAILED, party, reason)
+
+
+def check_address(url: str) -> str:
+    """Return the URL; raises ValueError when it is neither a bot's nor a resolver's."""
+    if not url.startswith(SCHEMES):
+        raise ValueError("must begin with wss://, ws://, https:// or http://")
+    return url
+
+
+def check_plain_values(settings: object) -> object:
+    """Return stream settings; raises ValueError for a value that is no plain one."""
+    for name, value in settings.items() if isinstance(settings, dict) else ():
+        if not isinstance(value, str | int | float):
+            raise ValueError(f"'{name}' must be a text, a number, true or false")  # noqa: TRY004 - pydantic takes only ValueError
+    return settings
 
 
 def plain(value: str | float | bool) -> str:
