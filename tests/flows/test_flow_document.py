@@ -96,7 +96,7 @@ def test_every_mistake_is_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ("type: gather", "type 'gather' is unknown; there are greeting, hangup, voicebot"),
+        ("type: gather", "type 'gather' is unknown; there are connect, greeting, hangup"),
         ("type: greeting, text: a, audio: b", "(greeting): give either 'text' or 'audio'"),
         ("type: greeting, text: a, nxt: b", "field 'nxt' is unknown; there are next, text, "),
         ("type: greeting, text: 5", "field 'text': must be a valid string"),

@@ -1,10 +1,11 @@
 """What a flow remembers: for templates, for later applets, for the customer's server."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
 from agentstream.base.ids import LegSid, PromptId, RecordingSid, RequestId, StreamSid, Tokens
-from agentstream.calls.causes import Cause, Party
+from agentstream.calls.causes import CallStatus, Cause, Party
 from agentstream.calls.events import Event, RecordingFinished, StreamFinished
 from agentstream.calls.record import CallSetup
 from agentstream.calls.reports import StreamOutcome
@@ -17,6 +18,16 @@ DIGITS_LIMIT: Final = 255  # AP-26; more typed ahead is dropped
 Parameters = tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Dialled:
+    """How the latest Connect ended, in the words of PT-10."""
+
+    status: CallStatus
+    whom: str  # the last party that was dialled; "" when nobody was
+    duration_s: int  # from that party's answer
+    caller_id: str  # what it was shown
+
+
 class Context:
     """The memory of one flow in one call."""
 
@@ -27,6 +38,9 @@ class Context:
         self.stream: StreamOutcome | None = None  # the latest one only (PT-25)
         self.stream_sid = StreamSid("")
         self.recording_url = ""
+        self.dial: Dialled | None = None  # the latest Connect
+        self.call_type = "call-attempt"  # PT-10 lists what else it becomes
+        self.transfer_to = ""  # what the bot asked for last (OP-1)
         # Why the flow left the last applet, and who made it; a call that ends next ends for that.
         self.cause = Cause.NORMAL
         self.mover = Party.FLOW
@@ -85,6 +99,7 @@ class Context:
     def parameters(self, now_ms: int) -> Parameters:
         """Return what the customer's server is told of the call (PT-10, by the rules of PT-11)."""
         setup = self.setup
+        dial = self.dial
         started = self._indian(self._zero_ms)
         always = (
             ("CallSid", setup.call_sid),
@@ -97,12 +112,14 @@ class Context:
             ("StartTime", started.strftime("%Y-%m-%d %H:%M:%S")),
             ("EndTime", NO_TIME),
             ("CurrentTime", self._indian(now_ms).strftime("%Y-%m-%d %H:%M:%S")),
-            ("CallType", "call-attempt"),
+            ("CallType", self.call_type),
             ("flow_id", setup.flow_sid or ""),
-            ("DialCallDuration", "0"),
-            ("DialWhomNumber", ""),
+            ("DialCallDuration", str(dial.duration_s) if dial else "0"),
+            ("DialWhomNumber", dial.whom if dial else ""),
         )
         sometimes = (
+            ("DialCallStatus", dial.status if dial else ""),
+            ("OutgoingPhoneNumber", dial.caller_id if dial else ""),
             ("digits", f'"{self.digits}"' if self.digits else ""),  # AP-29: the quotes are wanted
             ("CustomField", setup.custom_field),
             ("RecordingUrl", self.recording_url),
@@ -136,6 +153,7 @@ class Context:
             "digits": self.digits,
             "AccountSid": self.setup.account_sid,
             "StreamSid": self.stream_sid,
+            "TransferTo": self.transfer_to,
         }
 
     def _direction(self) -> str:

@@ -24,6 +24,7 @@ VARIABLES: Final = (
     "digits",
     "StreamSid",
     "RecordingUrl",
+    "TransferTo",
 )
 HEADER_PREFIX: Final = "x-"  # {X-Customer}: the header of the INVITE; empty when it had none
 
