@@ -16,7 +16,7 @@ from agentstream.calls.commands import (
 )
 from agentstream.flows.applet import Leave
 from agentstream.flows.applets.connect import ConnectSettings
-from agentstream.flows.context import Dialled
+from agentstream.flows.context import Dialled, DialledParty
 from agentstream.testing.calls import LEG, make_setup
 from agentstream.testing.visits import Visit
 
@@ -58,7 +58,8 @@ def test_a_conversation_ends_with_the_callee_and_is_remembered_ap_46() -> None:
     visit.gone(dial.leg_sid)
     left = visit.left("on_conversation_ended")
     assert (left.cause, left.party) == (Cause.NORMAL, Party.CALLEE)
-    assert visit.context.dial == Dialled("completed", AAA, 61, EXOPHONE)
+    parties = (DialledParty(AAA, "completed", 61, EXOPHONE),)
+    assert visit.context.dial == Dialled("completed", AAA, 61, EXOPHONE, parties)
     assert told(visit)["CallType"] == "completed"  # CL-10
     assert told(visit)["DialCallStatus"] == "completed"
     assert told(visit)["DialCallDuration"] == "61"
@@ -112,7 +113,17 @@ def test_numbers_are_dialled_one_after_the_other_and_once_more_ap_47() -> None:
     visit.gone(last.leg_sid, Cause.NO_ANSWER)
     visit.expect(StopPlaying(music.prompt_id))
     visit.left("on_nobody_answered")
-    assert visit.context.dial == Dialled("no-answer", CCC, 0, EXOPHONE)
+    dialled = visit.context.dial
+    assert dialled is not None
+    assert (dialled.status, dialled.whom, dialled.duration_s) == ("no-answer", CCC, 0)
+    told_of = [(party.number, party.status, party.cause) for party in dialled.parties]
+    assert told_of == [
+        (AAA, "busy", Cause.BUSY),
+        (BBB, "failed", Cause.REJECTED),
+        (CCC, "no-answer", Cause.NO_ANSWER),
+        (AAA, "busy", Cause.BUSY),
+        (CCC, "no-answer", Cause.NO_ANSWER),
+    ]
 
 
 def test_the_first_who_answers_wins_and_the_others_are_cancelled_ap_43() -> None:
@@ -149,6 +160,11 @@ def test_ten_who_ring_are_cancelled_at_once() -> None:
     assert ended == {dial.leg_sid for dial in dials} - {dials[4].leg_sid}
     visit.take(StopPlaying)
     visit.expect(Bridge(LEG, dials[4].leg_sid))
+    visit.bridged(dials[4].leg_sid)
+    visit.gone(dials[4].leg_sid)
+    assert visit.context.dial is not None
+    statuses = [party.status for party in visit.context.dial.parties]
+    assert statuses == ["canceled"] * 4 + ["completed"] + ["canceled"] * 5
 
 
 def test_a_caller_who_gives_up_is_remembered_as_that_cl_10() -> None:
@@ -251,7 +267,8 @@ def test_a_caller_who_goes_while_it_is_whispered_has_given_up() -> None:
     visit.take(Play)
     visit.hangs_up()
     visit.left("on_nobody_answered")
-    assert visit.context.dial == Dialled("canceled", AAA, 0, EXOPHONE)
+    parties = (DialledParty(AAA, "canceled", 0, EXOPHONE, Cause.CANCELED),)
+    assert visit.context.dial == Dialled("canceled", AAA, 0, EXOPHONE, parties)
 
 
 def test_two_who_cannot_be_bridged_do_not_wait_for_each_other() -> None:

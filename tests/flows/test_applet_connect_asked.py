@@ -2,7 +2,7 @@
 
 from agentstream.calls.causes import Cause
 from agentstream.calls.commands import Bridge, Dial, Fetch, HangUpLeg, Play, StopPlaying
-from agentstream.flows.applets.connect import ASKS_LIMIT, ConnectSettings
+from agentstream.flows.applets.connect import ASKS_LIMIT, PARTIES_LIMIT, ConnectSettings
 from agentstream.flows.context import Dialled
 from agentstream.testing.calls import LEG
 from agentstream.testing.visits import Visit
@@ -93,6 +93,8 @@ def test_a_server_that_always_says_the_same_is_not_asked_for_ever_ap_44() -> Non
             visit.gone(visit.take(Dial).leg_sid, Cause.BUSY)
     visit.take(StopPlaying)
     visit.left("on_nobody_answered")
+    assert visit.context.dial is not None
+    assert len(visit.context.dial.parties) == PARTIES_LIMIT  # the last ones
 
 
 # Agent events

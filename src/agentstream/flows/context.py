@@ -19,13 +19,25 @@ Parameters = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
+class DialledParty:
+    """One party that a Connect dialled; told as `Legs[n][...]`."""
+
+    number: str
+    status: CallStatus
+    talk_s: int = 0  # from its answer
+    caller_id: str = ""
+    cause: Cause = Cause.NORMAL
+
+
+@dataclass(frozen=True, slots=True)
 class Dialled:
-    """How the latest Connect ended, in the words of PT-10."""
+    """What a Connect came to; told as `DialCallStatus`, `DialWhomNumber` and so on (PT-10)."""
 
     status: CallStatus
-    whom: str  # the last party that was dialled; "" when nobody was
-    duration_s: int  # from that party's answer
-    caller_id: str  # what it was shown
+    whom: str = ""  # who answered, or was dialled last
+    duration_s: int = 0  # of the second leg
+    caller_id: str = ""  # what was shown to it
+    parties: tuple[DialledParty, ...] = ()  # all that were dialled, in their order
 
 
 class Context:

@@ -7,7 +7,7 @@ Target ─┤ Dial ──▶ LegRinging ──▶ LegUp ────────
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from agentstream.base.ids import LegSid
@@ -23,7 +23,7 @@ from agentstream.calls.commands import (
 )
 from agentstream.calls.events import LegDialled, LegGone, LegRinging, LegUp
 from agentstream.flows.applet import Step
-from agentstream.flows.context import Context
+from agentstream.flows.context import Context, DialledParty
 from agentstream.flows.dial_plan import DialPlan, Target
 
 EVENT_TIMEOUT_MS: Final = 15_000  # PT-5, PT-6: what nobody waits for
@@ -109,6 +109,7 @@ class Dialling:
         self.failure: Failure | None = None  # the latest
         self.latest: Target | None = None  # the party that was dialled last
         self.has_dialled = False  # the call took one of the Dials at least
+        self.parties: dict[LegSid, DialledParty] = {}  # all that were dialled, in their order
         self._context = context
         self._plan = plan
         self._events = events
@@ -140,6 +141,9 @@ class Dialling:
             attempt = Attempt(self._context.new_leg_sid(), target)
             self._attempts[attempt.leg_sid] = attempt
             self.latest = target
+            self.parties[attempt.leg_sid] = DialledParty(
+                target.destination, "canceled", 0, self._plan.caller_id, Cause.CANCELED
+            )
             steps.append(Dial(attempt.leg_sid, self._spec(target)))
         return steps
 
@@ -162,9 +166,8 @@ class Dialling:
             case LegGone():
                 del self._attempts[attempt.leg_sid]
                 freed = self._events.free(attempt, now_ms)
-                return freed + self.failed(
-                    Failure(attempt.target, event.cause, event.party, event.text)
-                )
+                failure = Failure(attempt.target, event.cause, event.party, event.text)
+                return freed + self.failed(attempt, failure)
             case _:
                 assert_never(event)
 
@@ -173,16 +176,29 @@ class Dialling:
         match command:
             case Dial(leg_sid=leg_sid) if leg_sid in self._attempts:
                 attempt = self._attempts.pop(leg_sid)
-                return self.failed(Failure(attempt.target, Cause.FAILED, Party.SYSTEM, text))
+                failure = Failure(attempt.target, Cause.FAILED, Party.SYSTEM, text)
+                steps = self.failed(attempt, failure)
+                del self.parties[leg_sid]  # there was no leg
+                return steps
             case Bridge(other_sid=leg_sid) if leg_sid in self._attempts:
                 self._attempts[leg_sid].has_early_media = False
             case _:
                 pass
         return []
 
-    def failed(self, failure: Failure) -> list[Step]:
+    def talked(self, attempt: Attempt, talk_s: int) -> None:
+        """Take note of a talk."""
+        party = self.parties[attempt.leg_sid]
+        self.parties[attempt.leg_sid] = replace(
+            party, status="completed", talk_s=talk_s, cause=Cause.NORMAL
+        )
+
+    def failed(self, attempt: Attempt, failure: Failure) -> list[Step]:
         """Go on with the next, when one was not reached or did not stay."""
         self.answered, self.failure = None, failure
+        self.parties[attempt.leg_sid] = replace(
+            self.parties[attempt.leg_sid], status=failure.status, cause=failure.cause
+        )
         if failure.cause in PASSING:
             self._again.append(failure.target)
         if self.is_exhausted and self._rounds:

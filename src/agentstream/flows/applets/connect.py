@@ -9,7 +9,7 @@ enter ──url──▶ ASKING ──whom──▶ DIALLING ──LegUp──�
 from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 from agentstream.base.machine import earliest
 from agentstream.calls.causes import CallStatus, Cause, Party
@@ -17,11 +17,12 @@ from agentstream.calls.events import CallHungUp, LegDialled, LegGone, LegRinging
 from agentstream.flows.applet import NEXT, Applet, AppletInput, CommandRefused, Leave, Step
 from agentstream.flows.connect_fields import ConnectFields
 from agentstream.flows.connect_question import Question
-from agentstream.flows.context import Context, Dialled
+from agentstream.flows.context import Context, Dialled, DialledParty
 from agentstream.flows.conversation import CallerEar, Conversation, Ending
 from agentstream.flows.dial_plan import OPERATOR_TONE, DialPlan, Target
 from agentstream.flows.dialling import AgentEvents, Attempt, Dialling, Failure
 
+PARTIES_LIMIT: Final = 10  # are told of one by one, the last ones; a query is not endless
 ASKS_LIMIT: Final = 20  # of one visit; a server that always names the same number must end
 
 
@@ -86,6 +87,7 @@ class Connect:
         self._dialling = Dialling(context, self._plan, self._events)
         self._conversation: Conversation | None = None
         self._asked = 0
+        self._earlier: list[DialledParty] = []  # of the rounds before
         self._latest: Target | None = None  # who was dialled last
         self._failure: Failure | None = None  # why the last who was dialled was not reached
         self._is_call_over = False
@@ -153,6 +155,7 @@ class Connect:
     def _dial(self, now_ms: int) -> list[Step]:
         context, plan = self._context, self._plan
         self._events = AgentEvents(context, plan.event_url, self._settings.agent_emails)
+        self._earlier += self._dialling.parties.values()
         self._dialling = Dialling(context, plan, self._events)
         dials = self._dialling.dial()
         if not dials:
@@ -223,6 +226,7 @@ class Connect:
         if not talk.is_over:
             return []
         if talk.has_talked:
+            self._dialling.talked(talk.callee, talk.talk_s)
             return self._leave(Outcome.ANSWERED, talk.ending, talk.talk_s)
         if self._is_call_over:
             return self._given_up(talk.ending, now_ms)
@@ -230,7 +234,7 @@ class Connect:
         cause = Cause.REJECTED if talk.ending.cause is Cause.NORMAL else talk.ending.cause
         text = talk.ending.text or "it hung up before the two were connected"
         failure = Failure(talk.callee.target, cause, talk.ending.party, text)
-        return self._dialling.failed(failure) + self._after_dialling(now_ms)
+        return self._dialling.failed(talk.callee, failure) + self._after_dialling(now_ms)
 
     # How it ends
 
@@ -248,10 +252,13 @@ class Connect:
         """Keep what later applets and URLs are told (PT-10)."""
         whom = self._latest.destination if self._latest else ""
         caller_id = self._plan.caller_id if self._latest else ""
-        self._context.dial = Dialled(status, whom, talk_s, caller_id)
+        parties = [*self._earlier, *self._dialling.parties.values()][-PARTIES_LIMIT:]
+        self._context.dial = Dialled(status, whom, talk_s, caller_id, tuple(parties))
 
 
-def call_type(outcome: Outcome, party: Party) -> str:
+def call_type(
+    outcome: Outcome, party: Party
+) -> Literal["completed", "client-hangup", "incomplete"]:
     """Return what CallType says (PT-10, CL-10)."""
     if outcome is Outcome.ANSWERED:
         return "completed"
