@@ -5,14 +5,25 @@ from pydantic import ValidationError
 
 from agentstream.base.ids import CountedTokens, StreamSid
 from agentstream.calls.causes import Cause, Party
-from agentstream.calls.commands import HangUp, OpenStream
-from agentstream.calls.events import CallHungUp, StreamFinished, StreamOpened
+from agentstream.calls.commands import (
+    Bridge,
+    CloseStream,
+    Dial,
+    HangUp,
+    HangUpLeg,
+    OpenStream,
+    Play,
+    StopPlaying,
+    Unbridge,
+)
+from agentstream.calls.events import BotAsked, CallHungUp, StreamFinished, StreamOpened
 from agentstream.calls.reports import StreamOutcome
 from agentstream.flows.applet import AppletInput, CommandRefused, Leave, Step
 from agentstream.flows.applets.voicebot import Voicebot, VoicebotSettings, plain
 from agentstream.flows.context import Context
 from agentstream.testing.calls import CALL, LEG, make_setup
 from agentstream.testing.script import Script
+from agentstream.testing.visits import Visit
 
 URL = "wss://bot.example/ws"
 REFUSED = "3009 failed to establish ws conn: refused"
@@ -143,3 +154,95 @@ def test_a_label_has_at_most_32_characters_as_12() -> None:
     assert VoicebotSettings(url=url, name="x" * 32).name == "x" * 32
     with pytest.raises(ValidationError, match="at most 32 characters"):
         VoicebotSettings(url=url, name="x" * 33)
+
+
+# Transfers, OP-1: the bot asks for somebody else
+
+
+def asks(visit: Visit, opened: OpenStream, value: str) -> None:
+    """Let the bot ask for a transfer."""
+    visit.feed(BotAsked(CALL, LEG, opened.stream_sid, "transfer", value))
+
+
+def stream_ends(visit: Visit, opened: OpenStream) -> None:
+    outcome = StreamOutcome("completed", "NA")
+    visit.feed(StreamFinished(CALL, LEG, opened.stream_sid, outcome))
+
+
+def test_a_transfer_leaves_by_its_exit_once_the_stream_has_ended_op_1() -> None:
+    visit = Visit(VoicebotSettings(url=URL, next="a", on_transfer="human"))
+    opened = visit.take(OpenStream)
+    asks(visit, opened, " sales ")
+    visit.expect(CloseStream(opened.stream_sid))
+    asks(visit, opened, "support")  # once is enough
+    visit.refused(CloseStream(opened.stream_sid))
+    visit.expect_nothing()
+    stream_ends(visit, opened)
+    assert visit.left("on_transfer").party is Party.BOT
+    assert visit.context.transfer_to == "sales"
+    assert visit.context.text("{TransferTo}", 0) == "sales"
+
+
+def test_a_transfer_without_an_exit_dials_the_number_op_1() -> None:
+    visit = Visit(VoicebotSettings(url=URL, next="a", on_failure="b"))
+    opened = visit.take(OpenStream)
+    asks(visit, opened, "+919000000001")
+    visit.expect(CloseStream(opened.stream_sid))
+    stream_ends(visit, opened)
+    dial, music = visit.take(Dial), visit.take(Play)
+    assert dial.spec.destination == "+919000000001"
+    visit.up(dial.leg_sid)
+    visit.expect(StopPlaying(music.prompt_id), Bridge(LEG, dial.leg_sid))
+    visit.bridged(dial.leg_sid)
+    assert visit.machine.wake_at_ms == 14_400_000  # the conversation's limit
+    visit.wait(14_400_000)
+    visit.take(Unbridge)
+    visit.take(HangUpLeg)
+    assert visit.left("next").cause is Cause.TIME_LIMIT
+    assert visit.context.call_type == "completed"
+
+
+def test_a_transfer_that_reaches_nobody_is_a_failure() -> None:
+    visit = Visit(VoicebotSettings(url=URL))
+    opened = visit.take(OpenStream)
+    asks(visit, opened, "sip:anna@pbx.example")
+    visit.take(CloseStream)
+    stream_ends(visit, opened)
+    dial, _ = visit.take(Dial), visit.take(Play)
+    visit.gone(dial.leg_sid, Cause.REJECTED)
+    visit.take(StopPlaying)
+    assert visit.left("on_failure").cause is Cause.REJECTED
+
+
+def test_a_caller_who_goes_while_it_is_transferred_takes_the_usual_way() -> None:
+    visit = Visit(VoicebotSettings(url=URL))
+    opened = visit.take(OpenStream)
+    asks(visit, opened, "+919000000001")
+    visit.take(CloseStream)
+    stream_ends(visit, opened)
+    visit.take(Dial)
+    visit.take(Play)
+    visit.hangs_up()
+    visit.left("next")
+    assert visit.context.call_type == "client-hangup"
+
+
+def test_a_caller_who_goes_before_the_stream_has_ended_is_not_transferred() -> None:
+    visit = Visit(VoicebotSettings(url=URL, on_transfer="human"))
+    opened = visit.take(OpenStream)
+    asks(visit, opened, "sales")
+    visit.take(CloseStream)
+    visit.hangs_up()
+    stream_ends(visit, opened)
+    visit.left("next")
+
+
+@pytest.mark.parametrize("value", ["sales", "", "+919000000001,+919000000002", "{From}"])
+def test_a_transfer_to_nobody_who_can_be_dialled_changes_nothing(value: str) -> None:
+    visit = Visit(VoicebotSettings(url=URL))
+    opened = visit.take(OpenStream)
+    asks(visit, opened, value)
+    visit.feed(BotAsked(CALL, LEG, opened.stream_sid, "send_dtmf", "1"))
+    visit.feed(BotAsked(CALL, LEG, StreamSid("another"), "transfer", "+919000000001"))
+    visit.expect_nothing()
+    assert visit.context.transfer_to == ""

@@ -121,6 +121,14 @@ SCENES: dict[str, tuple[str, list[Step]]] = {
         [reply("Hello"), reply("")],
     ),
     "email": ("it: {type: email, to: [a@b.example], subject: Hi, text: Hi, next: last}", []),
+    "connect": (
+        "it: {type: connect, numbers: ['+919000000001'], record: true, next: last}",
+        [],
+    ),
+    "voicemail": (
+        "it: {type: voicemail, text: Speak, webhook_url: 'https://crm.example/', next: last}",
+        [World.end_prompt, World.end_prompt, press("#"), World.end_recording],
+    ),
     "transfer": ("it: {type: transfer, flow: other, on_failure: last}", []),
     "hangup": ("it: {type: hangup}", []),
 }

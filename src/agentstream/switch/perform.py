@@ -13,6 +13,8 @@ from agentstream.base.machine import earliest
 from agentstream.calls import commands, effects, reports
 from agentstream.calls.record import CallSetup
 from agentstream.media.plan import PromptPlan, RecordPlan
+from agentstream.store.tones import PREFIX as BUILTIN
+from agentstream.store.tones import builtin_sound
 from agentstream.stream import happenings as wire
 from agentstream.stream.bot_stream import BotStream
 from agentstream.stream.messages import StreamOrder
@@ -247,7 +249,7 @@ class Performer:
 
     def _play(self, effect: effects.PlayPrompt) -> None:
         prompt = effect.prompt
-        if isinstance(prompt, commands.AudioFile) and "://" not in prompt.source:
+        if isinstance(prompt, commands.AudioFile) and is_path(prompt.source):
             self._play_file(effect, Path(prompt.source))
             return
         job = self._spawn(self._fetch_and_play(effect))
@@ -272,6 +274,9 @@ class Performer:
         means = self._means
         if isinstance(prompt, commands.Speech):
             return await means.speech.render(prompt.text, prompt.language, prompt.voice)
+        if prompt.source.startswith(BUILTIN):
+            sound = await asyncio.to_thread(builtin_sound, prompt.source)
+            return await means.sounds.keep(prompt.source, "audio/wav", sound)
         answer = await means.web.get(
             prompt.source,
             query=(),
@@ -307,3 +312,8 @@ class Performer:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
+
+
+def is_path(source: str) -> bool:
+    """Tell whether a sound is a file of this server, neither fetched nor built in."""
+    return "://" not in source and not source.startswith(BUILTIN)

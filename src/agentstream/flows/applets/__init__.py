@@ -3,6 +3,7 @@
 from agentstream.flows.applet import Settings
 from agentstream.flows.applets.business_hours import BusinessHoursSettings
 from agentstream.flows.applets.condition import ConditionSettings
+from agentstream.flows.applets.connect import ConnectSettings
 from agentstream.flows.applets.email import EmailSettings
 from agentstream.flows.applets.gather import GatherSettings
 from agentstream.flows.applets.greeting import GreetingSettings
@@ -14,10 +15,12 @@ from agentstream.flows.applets.stream import StreamSettings
 from agentstream.flows.applets.switch_case import SwitchCaseSettings
 from agentstream.flows.applets.transfer import TransferSettings
 from agentstream.flows.applets.voicebot import VoicebotSettings
+from agentstream.flows.applets.voicemail import VoicemailSettings
 
 KINDS: tuple[type[Settings], ...] = (
     BusinessHoursSettings,
     ConditionSettings,
+    ConnectSettings,
     EmailSettings,
     GatherSettings,
     GreetingSettings,
@@ -29,4 +32,5 @@ KINDS: tuple[type[Settings], ...] = (
     SwitchCaseSettings,
     TransferSettings,
     VoicebotSettings,
+    VoicemailSettings,
 )

@@ -1,21 +1,24 @@
 """Voicebot: a stream both ways; the flow waits inside until it has ended (AS-3, ST-20).
 
 enter ──OpenStream──▶ waiting ──StreamFinished──▶ next          bot closed, time is up (AS-169)
-                         │                 └────▶ on_failure    connect failure, crash (AS-170)
+                         │ │               └────▶ on_failure    connect failure, crash (AS-170)
+                         │ └──BotAsked transfer: CloseStream, then on_transfer, or a Connect (OP-1)
                          └──CallHungUp: the call ends the stream, StreamFinished follows
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar, Final, Literal
 
 from pydantic import Field, field_validator
 
 from agentstream.calls.causes import Cause, Party
-from agentstream.calls.commands import OpenStream, RecordingSpec, StreamSpec
-from agentstream.calls.events import StreamFinished
+from agentstream.calls.commands import CloseStream, OpenStream, RecordingSpec, StreamSpec
+from agentstream.calls.events import BotAsked, CallHungUp, StreamFinished
 from agentstream.calls.ledger import masked
 from agentstream.calls.reports import StreamOutcome
 from agentstream.flows.applet import (
+    NEXT,
     ON_FAILURE,
     Applet,
     AppletInput,
@@ -26,9 +29,12 @@ from agentstream.flows.applet import (
     hang_up,
     wired,
 )
+from agentstream.flows.applets.connect import Connect, ConnectSettings
 from agentstream.flows.context import Context
+from agentstream.flows.dial_plan import is_dialable
 from agentstream.flows.template import Template
 
+ON_TRANSFER: Final = "on_transfer"
 SCHEMES: Final = ("wss://", "ws://", "https://", "http://")
 OVERRIDES_LIMIT: Final = 32
 
@@ -72,6 +78,14 @@ class VoicebotSettings(Onward):
         default="continue", description="What a failure without `on_failure` does (AS-170)."
     )
 
+    on_transfer: str | None = Field(
+        default=None,
+        description=(
+            "The applet that follows when the bot asks for a transfer; `{TransferTo}` says where"
+            " to. Without one a number or sip address is dialled."
+        ),
+    )
+
     @field_validator("url")
     @classmethod
     def _is_address(cls, url: str) -> str:
@@ -84,7 +98,7 @@ class VoicebotSettings(Onward):
 
     def exits(self) -> Mapping[str, str]:
         """Return the exits that are wired."""
-        return wired(next=self.next, on_failure=self.on_failure)
+        return wired(next=self.next, on_failure=self.on_failure, on_transfer=self.on_transfer)
 
     def stream_address(self) -> str:
         """Return the bot's URL."""
@@ -98,12 +112,18 @@ class VoicebotSettings(Onward):
 class Voicebot:
     """One conversation with a bot."""
 
-    wake_at_ms: int | None = None  # the stream and the call have the time limits
-
     def __init__(self, settings: VoicebotSettings, context: Context) -> None:
         self._settings = settings
         self._context = context
         self._stream_sid = context.new_stream_sid()
+        self._transfer_to = ""
+        self._connect: Connect | None = None
+        self._is_call_over = False
+
+    @property
+    def wake_at_ms(self) -> int | None:
+        """When a transfer wants `wake`; the stream and the call keep their own limits."""
+        return self._connect.wake_at_ms if self._connect else None
 
     def enter(self, now_ms: int) -> list[Step]:
         """Ask for the stream."""
@@ -124,19 +144,50 @@ class Voicebot:
 
     def receive(self, happening: AppletInput, now_ms: int) -> list[Step]:
         """Leave when the stream has ended, or could not even be asked for."""
+        self._is_call_over |= isinstance(happening, CallHungUp)
+        if self._connect is not None:
+            return self._through(self._connect.receive(happening, now_ms))
         match happening:
             case StreamFinished(stream_sid=self._stream_sid, outcome=outcome):
+                if self._transfer_to and not self._is_call_over:
+                    return self._transfer(now_ms)
                 return [self._way_out(outcome)]
-            case CommandRefused(command=OpenStream(spec=spec), text=text):
+            case CommandRefused(
+                command=OpenStream(stream_sid=self._stream_sid, spec=spec), text=text
+            ):
                 outcome = StreamOutcome("failed", error=text, url=masked(spec.url))
                 self._context.stream, self._context.stream_sid = outcome, self._stream_sid
                 return [self._way_out(outcome)]
+            case BotAsked(stream_sid=self._stream_sid, action="transfer", value=value):
+                return self._asked(value.strip())
             case _:
                 return []
 
     def wake(self, now_ms: int) -> list[Step]:
-        """Have no timer."""
-        return []
+        """Let the transfer's timer fire."""
+        return self._through(self._connect.wake(now_ms)) if self._connect else []
+
+    def _asked(self, value: str) -> list[Step]:
+        """Take a transfer that can be made; another one is no reason to end the talk."""
+        can_follow = bool(self._settings.on_transfer) or is_dialable(value)
+        if self._transfer_to or not value or not can_follow:
+            return []
+        self._transfer_to = self._context.transfer_to = value
+        return [CloseStream(self._stream_sid)]
+
+    def _transfer(self, now_ms: int) -> list[Step]:
+        if self._settings.on_transfer:
+            return [Leave(ON_TRANSFER, party=Party.BOT)]
+        self._connect = Connect(ConnectSettings(numbers=[self._transfer_to]), self._context)
+        return self._through(self._connect.enter(now_ms))
+
+    def _through(self, steps: list[Step]) -> list[Step]:
+        """Leave by an exit of ours when the transfer leaves by its own."""
+        return [self._handed_over(step) if isinstance(step, Leave) else step for step in steps]
+
+    def _handed_over(self, leave: Leave) -> Leave:
+        is_reached = self._is_call_over or leave.exit == "on_conversation_ended"
+        return replace(leave, exit=NEXT if is_reached else ON_FAILURE)
 
     def _way_out(self, outcome: StreamOutcome) -> Step:
         by_bot = outcome.disconnected_by == "bot"
