@@ -3,6 +3,8 @@
 enter ──OpenStream──▶ waiting ──StreamFinished──▶ next          bot closed, time is up (AS-169)
                          │                 └────▶ on_failure    connect failure, crash (AS-170)
                          └──CallHungUp: the call ends the stream, StreamFinished follows
+
+What was recorded is waited for before leaving, so that a Passthru can name it (US-17).
 """
 
 from collections.abc import Mapping
@@ -12,7 +14,7 @@ from pydantic import Field, field_validator
 
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import OpenStream, RecordingSpec, StreamSpec
-from agentstream.calls.events import StreamFinished
+from agentstream.calls.events import RecordingFinished, StreamFinished, StreamOpened
 from agentstream.calls.reports import StreamOutcome
 from agentstream.flows.applet import (
     ON_FAILURE,
@@ -30,6 +32,7 @@ from agentstream.flows.template import Template
 
 SCHEMES: Final = ("wss://", "ws://", "https://", "http://")
 OVERRIDES_LIMIT: Final = 32
+RECORDING_WAIT_MS: Final = 2_000
 
 
 class VoicebotSettings(Onward):
@@ -97,12 +100,14 @@ class VoicebotSettings(Onward):
 class Voicebot:
     """One conversation with a bot."""
 
-    wake_at_ms: int | None = None  # the stream and the call have the time limits
-
     def __init__(self, settings: VoicebotSettings, context: Context) -> None:
         self._settings = settings
         self._context = context
         self._stream_sid = context.new_stream_sid()
+        self._recording_sid = context.new_recording_sid() if settings.record else None
+        self._records = False  # from the stream's start until the file is whole
+        self._way: Step | None = None  # how to leave once it is
+        self.wake_at_ms: int | None = None  # the stream and the call have the other time limits
 
     def enter(self, now_ms: int) -> list[Step]:
         """Ask for the stream."""
@@ -117,23 +122,32 @@ class Voicebot:
             overrides=tuple((name, plain(value)) for name, value in settings.settings.items()),
             parameters=parameters,
         )
-        recording_sid = context.new_recording_sid() if settings.record else None
         recording = RecordingSpec(settings.recording_channels)
-        return [OpenStream(context.leg_sid, self._stream_sid, spec, recording_sid, recording)]
+        return [OpenStream(context.leg_sid, self._stream_sid, spec, self._recording_sid, recording)]
 
     def receive(self, happening: AppletInput, now_ms: int) -> list[Step]:
         """Leave when the stream has ended, or could not even be asked for."""
         match happening:
+            case StreamOpened(stream_sid=self._stream_sid):
+                self._records = self._recording_sid is not None
+                return []
+            case RecordingFinished(recording_sid=self._recording_sid):
+                self._records = False
+                return [] if self._way is None else [self._way]
             case StreamFinished(stream_sid=self._stream_sid, outcome=outcome):
-                return [self._way_out(outcome)]
+                self._way = self._way_out(outcome)
+                if not self._records:
+                    return [self._way]
+                self.wake_at_ms = now_ms + RECORDING_WAIT_MS
+                return []
             case CommandRefused(text=text):
                 return [self._way_out(StreamOutcome("failed", error=text))]
             case _:
                 return []
 
     def wake(self, now_ms: int) -> list[Step]:
-        """Have no timer."""
-        return []
+        """Leave without the recording: its file takes too long."""
+        return [] if self._way is None else [self._way]
 
     def _way_out(self, outcome: StreamOutcome) -> Step:
         by_bot = outcome.disconnected_by == "bot"
