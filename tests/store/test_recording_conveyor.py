@@ -4,10 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-import pytest
 from structlog.testing import capture_logs
 
-from agentstream.store import recording_conveyor
 from agentstream.store.protocols import StoreError
 from agentstream.store.recording_conveyor import Conveyor
 from agentstream.store.values import Recording
@@ -18,14 +16,9 @@ Work = Callable[[Recording], Awaitable[None]]
 ROWS = [a_recording(f"r{number}", "c1") for number in range(6)]
 
 
-@pytest.fixture(autouse=True)
-def _short_rests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording_conveyor, "RETRY_MS", (5, 10))
-
-
 @asynccontextmanager
 async def running(work: Work, workers: int = 2, limit: int = 100) -> AsyncIterator[Conveyor]:
-    conveyor = Conveyor("testing", work, workers, limit)
+    conveyor = Conveyor("testing", work, workers, limit, (5, 10))
     task = asyncio.create_task(conveyor.run())
     try:
         async with asyncio.timeout(10):

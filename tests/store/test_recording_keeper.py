@@ -15,7 +15,6 @@ from structlog.testing import capture_logs
 from agentstream.base.clock import SystemClock
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import RecordingSid
-from agentstream.store import recording_conveyor
 from agentstream.store.protocols import StoreError
 from agentstream.store.recording_files import RecordingFiles
 from agentstream.store.recording_keeper import RecordingKeeper
@@ -34,11 +33,6 @@ from agentstream.testing.waiting import until
 pytestmark = pytest.mark.integration
 KEY = SealKey(b"k" * 32)
 R1 = RecordingSid("r1")
-
-
-@pytest.fixture(autouse=True)
-def _short_rests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording_conveyor, "RETRY_MS", (20, 50))
 
 
 @dataclass
@@ -90,6 +84,7 @@ async def keeping(
     files = RecordingFiles(FolderStorage(folder), mp3, keys, remote, keeps_local)
     store, settled = store or MemoryStore(), list[Recording]()
     keeper = RecordingKeeper(files, store, SystemClock(), keep_days, settled.append)
+    keeper.settling._retry_ms = keeper.uploading._retry_ms = (20, 50)
     task = asyncio.create_task(keeper.run()) if runs else None
     try:
         yield Kept(keeper, files, store, settled)
@@ -236,13 +231,15 @@ async def test_encryption_that_is_wanted_later_reaches_what_lies_in_the_folder(
 
 
 async def test_a_crash_between_encryption_and_its_row_loses_nothing(tmp_path: Path) -> None:
-    async with keeping(tmp_path, keys=(KEY,)) as kept:
+    store = MemoryStore()
+    await store.calls.write([begun("r1")])
+    async with keeping(tmp_path, keys=(KEY,), runs=False) as kept:
         content = kept.record("r1")
         await asyncio.to_thread(kept.files.settle, R1)
         (kept.folder / "r1.wav").write_bytes(content)  # as if it had not been removed yet
-        await kept.store.calls.write([begun("r1")])
-        await kept.keeper.patrol()
-        await kept.idle()
+        (kept.folder / ".r2.wav.enc.tmp").touch()
+    async with keeping(tmp_path, keys=(KEY,), store=store) as kept:
+        await until(lambda: kept.settled)
         assert kept.names() == ["r1.wav.enc"]
         assert (await kept.row("r1")).sha256 == hashlib.sha256(content).hexdigest()
 

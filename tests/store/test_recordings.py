@@ -10,6 +10,7 @@ from agentstream.base.ids import AccountSid, CallSid, RecordingSid
 from agentstream.store import tables
 from agentstream.store.database import open_database
 from agentstream.store.protocols import RecordingQuery, Store
+from agentstream.store.values import RecordingState
 from agentstream.testing.records import a_call, a_recording
 
 R1 = RecordingSid("r1")
@@ -33,8 +34,10 @@ async def test_a_recording_that_failed_may_still_be_saved(store: Store) -> None:
     assert await store.recordings.find(R1) == saved
 
 
-@pytest.mark.parametrize("state", ["ready", "deleted"])
-async def test_what_is_final_is_not_undone_by_a_late_row(store: Store, state: str) -> None:
+@pytest.mark.parametrize("state", ["ready", "failed", "deleted"])
+async def test_what_is_final_is_not_undone_by_a_late_row(
+    store: Store, state: RecordingState
+) -> None:
     final = replace(READY, state=state)
     await store.calls.write([final])
     assert await store.calls.write([BEGUN, a_call("c1")]) == 1

@@ -39,6 +39,10 @@ def _split(value: object) -> object:
     return [part for part in (piece.strip() for piece in value.split(",")) if part]
 
 
+def _number(value: object) -> object:
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
 Texts = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
@@ -236,7 +240,7 @@ class RecordingsConfig(_Section):
     public_url: str = ""  # how others reach our HTTP interface; "": the host and port of [http]
     links: Literal["signed", "basic", "open"] = "signed"
     url_seconds: int = Field(default=604_800, ge=60, le=315_360_000)  # how long a link works
-    mp3_kbps: Literal[16, 24, 32, 40, 48, 64] = 32  # of each channel
+    mp3_kbps: Annotated[Literal[16, 24, 32, 40, 48, 64], BeforeValidator(_number)] = 32  # a channel
     mp3_cache_mb: int = Field(default=512, ge=1)
     s3_bucket: str = ""
     s3_prefix: str = ""

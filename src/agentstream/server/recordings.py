@@ -2,8 +2,10 @@
 
 import threading
 from collections.abc import Callable
+from typing import Literal
 
 from agentstream.base.clock import Clock
+from agentstream.base.errors import AgentStreamError
 from agentstream.server.config import Config
 from agentstream.store.recording_files import RecordingFiles
 from agentstream.store.recording_keeper import RecordingKeeper
@@ -58,6 +60,20 @@ class Recordings:
             "failed_attempts": settling.failures + uploading.failures,
             "encoded": self.shelf.encoded,
         }
+
+
+def check_recordings(config: Config) -> tuple[Literal["ok", "error"], str]:
+    """Look whether recordings can be kept as they should be; asks S3 for its bucket."""
+    try:
+        files = recording_files(config, lambda: False)
+        if isinstance(files.remote, S3Storage):
+            files.remote.check()
+            files.remote.close()
+    except AgentStreamError as error:
+        return "error", str(error)
+    where = "this folder" if files.remote is None else f"S3, bucket {config.recordings.s3_bucket}"
+    how = ", encrypted" if files.keys else ""
+    return "ok", f"kept in {where}{how}; links begin with {config.public_url}"
 
 
 def recording_files(config: Config, is_stopping: Callable[[], bool]) -> RecordingFiles:

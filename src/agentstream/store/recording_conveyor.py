@@ -15,7 +15,7 @@ from agentstream.store.protocols import StoreError
 from agentstream.store.values import Recording
 
 LINE_LIMIT = 10_000
-RETRY_MS = (200, 1_000, 2_000, 5_000, 15_000, 60_000)
+RETRY_MS = (200, 1_000, 2_000, 5_000)  # the rests after failures; the last one repeats
 _log = structlog.get_logger("recordings")
 
 
@@ -28,6 +28,7 @@ class Conveyor:
         work: Callable[[Recording], Awaitable[None]],
         workers: int = 2,
         limit: int = LINE_LIMIT,
+        retry_ms: tuple[int, ...] = RETRY_MS,
     ) -> None:
         self.done = 0
         self.failures = 0  # attempts, not recordings
@@ -35,6 +36,7 @@ class Conveyor:
         self._work = work
         self._workers = workers
         self._limit = limit
+        self._retry_ms = retry_ms
         self._line: OrderedDict[str, Recording] = OrderedDict()
         self._at_work: set[str] = set()
         self._failed_in_a_row = 0
@@ -121,7 +123,7 @@ class Conveyor:
             self._failed_in_a_row = 0
             return 0
         self.failures += 1
-        rest_ms = RETRY_MS[min(self._failed_in_a_row, len(RETRY_MS) - 1)]
+        rest_ms = self._retry_ms[min(self._failed_in_a_row, len(self._retry_ms) - 1)]
         self._failed_in_a_row += 1
         return rest_ms
 

@@ -124,6 +124,11 @@ class RecordingFiles:
         for sealed in (False, True):
             self.folder.delete(StoredName(sid, sealed))
 
+    def clear_left_over(self) -> None:
+        """Remove what a crash left half written; only for a start, before anything is written."""
+        self.folder.clear_left_over()
+        self.mp3.clear_left_over()
+
     def local_names(self) -> list[StoredName]:
         """Return what lies in the folder, finished."""
         try:

@@ -30,6 +30,7 @@ from agentstream.store.values import Recording
 
 PATROL_S = 3_600.0
 PRUNE_S = 86_400.0
+UPLOAD_RETRY_MS = (200, 1_000, 5_000, 15_000, 60_000)
 AGAIN_S = 600.0  # after a patrol or a pruning that failed
 BATCH = 200
 LONGEST = timedelta(hours=25)  # a recording ends with its call, which has at most a day (AS-49)
@@ -52,7 +53,7 @@ class RecordingKeeper:
     ) -> None:
         """`is_live` tells of a recording that is being made now; `keep_days` 0: for ever."""
         self.settling = Conveyor("settling", self._settle, _WORKERS)
-        self.uploading = Conveyor("uploading", self._upload, _WORKERS)
+        self.uploading = Conveyor("uploading", self._upload, _WORKERS, retry_ms=UPLOAD_RETRY_MS)
         self._files = files
         self._store = store
         self._clock = clock
@@ -68,7 +69,9 @@ class RecordingKeeper:
             self._is_behind.set()
 
     async def run(self) -> None:
-        """Work until `stop`, or until cancelled."""
+        """Work until `stop`, or until cancelled; one keeper of a folder at a time."""
+        with suppress(OSError):
+            await self._off(self._files.clear_left_over)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.settling.run())
             tasks.create_task(self.uploading.run())
@@ -232,6 +235,10 @@ class RecordingKeeper:
                 await work()
             except (StoreError, OSError) as error:
                 _log.warning("recordings_not_looked_at", error=str(error))
+                wait_s = AGAIN_S
+            except Exception:
+                # The top of a task: what waits in the lines goes on without a patrol.
+                _log.exception("recordings_not_looked_at")
                 wait_s = AGAIN_S
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):

@@ -17,8 +17,10 @@ import structlog
 from agentstream.store.protocols import StoreError
 from agentstream.store.recording_seal import SealedSource, SealKeys, seal
 from agentstream.store.recording_source import FileSource, Source
+from agentstream.store.recording_storage import clear_left_over
 from agentstream.store.recording_wav import read_facts
 
+READ_BYTES = 1_048_576  # of samples at once: each may be a request to another machine
 PIECE_BYTES = 65_536  # of samples between two looks whether the MP3 is still wanted
 _QUALITY = 5  # LAME's scale: 2 the best, 7 the fastest
 _ROOM = 0.9  # making room goes on until this share of the space is used
@@ -70,6 +72,11 @@ class Mp3Folder:
             fresh.replace(path)
         self._make_room(path)
 
+    def clear_left_over(self) -> None:
+        """Remove what a crash left half written; only for a start."""
+        if self._folder.is_dir():
+            clear_left_over(self._folder)
+
     def delete(self, sid: str) -> None:
         """Forget an MP3, if it is there."""
         for suffix in (".mp3", ".mp3.enc"):
@@ -114,11 +121,12 @@ def encoded(
     if place == end:  # LAME makes no file of nothing; one silent sample is one
         yield bytes(encoder.encode(bytes(2 * facts.channels)))
     while place < end:
-        if not is_wanted():
-            raise StoreError("the MP3 is not wanted any more")
-        samples = wav.read(place, min(PIECE_BYTES, end - place))
+        samples = wav.read(place, min(READ_BYTES, end - place))
         if not samples:
             break
         place += len(samples)
-        yield bytes(encoder.encode(samples))
+        for at in range(0, len(samples), PIECE_BYTES):
+            if not is_wanted():
+                raise StoreError("the MP3 is not wanted any more")
+            yield bytes(encoder.encode(samples[at : at + PIECE_BYTES]))
     yield bytes(encoder.flush())

@@ -138,7 +138,7 @@ class SealedSource:
         self._kept: tuple[int, bytes] = (-1, b"")
         if self._size < 0:
             raise SealError(f"{name} is damaged: it was cut off")
-        self._open(self._chunks - 1)
+        self._open(self._chunks - 1, self._chunks - 1)
 
     @property
     def size(self) -> int:
@@ -151,25 +151,35 @@ class SealedSource:
         if start >= end:
             return b""
         first, last = start // self._chunk, (end - 1) // self._chunk
-        plain = b"".join(self._open(number) for number in range(first, last + 1))
+        plain = self._open(first, last)
         return plain[start - first * self._chunk : end - first * self._chunk]
 
     def close(self) -> None:
         """Let go of it; more calls change nothing."""
         self._sealed.close()
 
-    def _open(self, number: int) -> bytes:
-        if self._kept[0] == number:  # neighbours are often read one after the other
-            return self._kept[1]
+    def _open(self, first: int, last: int) -> bytes:
+        """Read some chunks at once, as each reading may be a request to another machine."""
+        plain = []
+        if self._kept[0] == first:  # parts are often read one after the other
+            plain.append(self._kept[1])
+            first += 1
         stride = self._chunk + _TAG
-        sealed = self._sealed.read(_HEADER.size + number * stride, stride)
+        if first <= last:
+            place, size = _HEADER.size + first * stride, (last - first + 1) * stride
+            sealed = self._sealed.read(place, size)
+            for number in range(first, last + 1):
+                at = (number - first) * stride
+                plain.append(self._decrypted(number, sealed[at : at + stride]))
+            self._kept = (last, plain[-1])
+        return b"".join(plain)
+
+    def _decrypted(self, number: int, sealed: bytes) -> bytes:
         nonce = _nonce(number, is_last=number == self._chunks - 1)
         try:
-            plain = self._cipher.decrypt(nonce, sealed, self._header)
+            return self._cipher.decrypt(nonce, sealed, self._header)
         except (InvalidTag, ValueError):
             raise SealError(f"{self._name} is damaged: chunk {number} was changed") from None
-        self._kept = (number, plain)
-        return plain
 
 
 def is_sealed(beginning: bytes) -> bool:

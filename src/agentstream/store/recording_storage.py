@@ -101,9 +101,14 @@ class FolderStorage:
 
     def clear_left_over(self) -> None:
         """Remove what a crash left half written; only for a start, before anything is written."""
-        for path in self.folder.iterdir():
-            if _LEFT_OVER.fullmatch(path.name):
-                path.unlink(missing_ok=True)
+        clear_left_over(self.folder)
+
+
+def clear_left_over(folder: Path) -> None:
+    """Remove files that were never given their names."""
+    for path in folder.iterdir():
+        if _LEFT_OVER.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def is_sid(text: str) -> bool:

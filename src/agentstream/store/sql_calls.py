@@ -120,10 +120,14 @@ class SqlCalls:
 async def _write_recordings(connection: AsyncConnection, batch: Sequence[dict[str, Any]]) -> int:
     recordings = tables.recordings.c
     latest = {row["sid"]: row for row in batch}  # begun and finished may come in one batch
-    is_meant = recordings.sid.in_(latest)
-    unfinished = delete(tables.recordings).where(is_meant, recordings.state.in_(UNFINISHED))
-    await connection.execute(unfinished)
-    known = set((await connection.execute(select(recordings.sid).where(is_meant))).scalars())
+    # The row of a beginning may come late, when the database was locked; it replaces nothing.
+    ended = [sid for sid, row in latest.items() if row["state"] != "recording"]
+    is_unfinished = recordings.state.in_(UNFINISHED)
+    await connection.execute(
+        delete(tables.recordings).where(recordings.sid.in_(ended), is_unfinished)
+    )
+    found = await connection.execute(select(recordings.sid).where(recordings.sid.in_(latest)))
+    known = set(found.scalars())
     fresh = [row for sid, row in latest.items() if sid not in known]
     if fresh:
         await connection.execute(RECORDINGS.insert, fresh)

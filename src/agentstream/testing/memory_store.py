@@ -255,7 +255,7 @@ class MemoryCalls:
         if self.fail_with:
             raise self.fail_with.pop(0)
         fresh: dict[str, Written] = {
-            row.sid: row for row in rows if _may_be_replaced(self.rows.get(row.sid))
+            row.sid: row for row in rows if _may_replace(row, self.rows.get(row.sid))
         }
         self.rows.update(fresh)
         return len(fresh)
@@ -344,8 +344,11 @@ class MemoryRecordings:
             self._rows[sid] = replace(row, path="")
 
 
-def _may_be_replaced(row: Written | None) -> bool:
-    return row is None or (isinstance(row, Recording) and row.state in UNFINISHED)
+def _may_replace(row: Written, known: Written | None) -> bool:
+    if known is None:
+        return True
+    is_end = isinstance(row, Recording) and row.state != "recording"
+    return is_end and isinstance(known, Recording) and known.state in UNFINISHED
 
 
 class MemoryStore:
