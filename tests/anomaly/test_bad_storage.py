@@ -109,6 +109,7 @@ async def test_a_full_disk_ends_the_recording_and_not_the_call(tmp_path: Path) -
             finished = await failed_recording(night)
             record = await goes_on_to_its_end(night)
         await written(night, record)
+        await night.node.house.parts.recordings.keeper.settling.idle()
         (part,) = (tmp_path / "recordings").glob("*.part")
         with wave.open(str(part)) as kept:
             assert kept.getnframes() > 1_000

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from agentstream.base.ids import CountedTokens, StreamSid
+from agentstream.base.ids import CountedTokens, RecordingSid, StreamSid
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import (
     Bridge,
@@ -16,10 +16,21 @@ from agentstream.calls.commands import (
     StopPlaying,
     Unbridge,
 )
-from agentstream.calls.events import BotAsked, CallHungUp, StreamFinished, StreamOpened
+from agentstream.calls.events import (
+    BotAsked,
+    CallHungUp,
+    RecordingFinished,
+    StreamFinished,
+    StreamOpened,
+)
 from agentstream.calls.reports import StreamOutcome
 from agentstream.flows.applet import AppletInput, CommandRefused, Leave, Step
-from agentstream.flows.applets.voicebot import Voicebot, VoicebotSettings, plain
+from agentstream.flows.applets.voicebot import (
+    RECORDING_WAIT_MS,
+    Voicebot,
+    VoicebotSettings,
+    plain,
+)
 from agentstream.flows.context import Context
 from agentstream.testing.calls import CALL, LEG, make_setup
 from agentstream.testing.script import Script
@@ -246,3 +257,50 @@ def test_a_transfer_to_nobody_who_can_be_dialled_changes_nothing(value: str) -> 
     visit.feed(BotAsked(CALL, LEG, StreamSid("another"), "transfer", "+919000000001"))
     visit.expect_nothing()
     assert visit.context.transfer_to == ""
+
+
+def recorded() -> tuple[Script[AppletInput, Step], OpenStream, RecordingFinished]:
+    """Return a conversation that is recorded, and the report that its file is whole."""
+    script, opened = meet(VoicebotSettings(url=URL, record=True))
+    script.feed(StreamOpened(CALL, LEG, opened.stream_sid))
+    assert opened.recording_sid is not None
+    return script, opened, RecordingFinished(CALL, LEG, opened.recording_sid, 9, "http://x", "")
+
+
+BY_BOT = StreamOutcome("completed", "bot")
+
+
+def test_the_file_of_a_recording_is_waited_for_us_17() -> None:
+    script, opened, finished = recorded()
+    script.feed(ended(opened, BY_BOT))
+    script.feed(RecordingFinished(CALL, LEG, RecordingSid("another"), 9, "", ""))
+    script.expect_nothing()
+    script.feed(finished)
+    script.expect(Leave(party=Party.BOT))
+
+
+def test_a_file_that_was_whole_before_the_streams_end_is_not_waited_for() -> None:
+    script, opened, finished = recorded()
+    script.feed(CallHungUp(CALL, Cause.NORMAL, Party.CALLER, ""), finished)
+    script.expect_nothing()
+    script.feed(ended(opened, BY_BOT))
+    script.expect(Leave(party=Party.BOT))
+
+
+def test_a_file_that_takes_too_long_is_left_alone() -> None:
+    context = Context(make_setup(), CountedTokens(), 0)
+    context.leg_sid = LEG
+    voicebot = Voicebot(VoicebotSettings(url=URL, record=True), context)
+    [opened] = voicebot.enter(0)
+    assert isinstance(opened, OpenStream)
+    voicebot.receive(StreamOpened(CALL, LEG, opened.stream_sid), 10)
+    assert voicebot.wake_at_ms is None
+    assert voicebot.receive(ended(opened, BY_BOT), 1_000) == []
+    assert voicebot.wake_at_ms == 1_000 + RECORDING_WAIT_MS
+    assert voicebot.wake(3_000) == [Leave(party=Party.BOT)]
+
+
+def test_a_stream_that_never_opened_leaves_no_recording_to_wait_for() -> None:
+    script, opened = meet(VoicebotSettings(url=URL, record=True))
+    script.feed(ended(opened, StreamOutcome("failed", "NA", REFUSED)))
+    assert script.take(Leave).exit == "on_failure"

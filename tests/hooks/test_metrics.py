@@ -43,6 +43,7 @@ def test_the_present_is_read_at_the_scrape() -> None:
         invites={"admitted": 9, "overloaded": 2},
         engine={"packets_received": 100, "packets_sent": 90, "frames_late_5ms": 1, "codec": ""},
         sip={"dropped": 4},
+        recordings={"waiting": 3, "stored": 8, "failed_attempts": 2, "encoded": 1},
     )
     text = metrics.render().decode()
     assert value(text, "agentstream_calls_active") == 7
@@ -52,6 +53,10 @@ def test_the_present_is_read_at_the_scrape() -> None:
     assert value(text, 'agentstream_rtp_packets_total{direction="out"}') == 90
     assert value(text, "agentstream_rtp_frames_late_total") == 1
     assert value(text, 'agentstream_sip_total{what="dropped"}') == 4
+    assert value(text, "agentstream_recordings_waiting") == 3
+    assert value(text, "agentstream_recordings_stored_total") == 8
+    assert value(text, "agentstream_recordings_failed_attempts_total") == 2
+    assert value(text, "agentstream_recordings_encoded_total") == 1
 
 
 def test_every_name_is_ours_and_two_houses_do_not_meet() -> None:

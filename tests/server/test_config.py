@@ -184,3 +184,61 @@ def test_the_example_in_the_documentation_is_valid() -> None:
     example = page.read_text().split("```toml\n")[1].split("```")[0]
     config = Config.model_validate(tomllib.loads(example))
     assert config.profile().frame_ms == 20
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('storage = "s3"', "recordings: storage s3 needs s3_bucket"),
+        ('s3_access_key = "k"', "set together"),
+        ('public_url = "voice.example.net"', "recordings.public_url"),
+        ('public_url = "https://u:p@voice.example.net"', "recordings.public_url"),
+        ('public_url = "https://voice.example.net?x=1"', "recordings.public_url"),
+        ('public_url = "https://voice.example.net:99999"', "recordings.public_url"),
+        ('s3_endpoint = "ftp://x"', "recordings.s3_endpoint"),
+        ("keep_days = -1", "recordings.keep_days"),
+        ("mp3_kbps = 33", "recordings.mp3_kbps"),
+        ('links = "free"', "recordings.links"),
+        ("url_seconds = 5", "recordings.url_seconds"),
+    ],
+)
+def test_a_mistake_about_recordings_is_named(text: str, says: str) -> None:
+    write(f"[recordings]\n{text}\n")
+    with pytest.raises(ConfigError, match=says):
+        load_config(environ={})
+
+
+def test_recordings_are_set_like_everything_else_and_the_secret_is_masked() -> None:
+    environ = {
+        "AGENTSTREAM_RECORDINGS__STORAGE": "s3",
+        "AGENTSTREAM_RECORDINGS__S3_BUCKET": "calls",
+        "AGENTSTREAM_RECORDINGS__S3_ACCESS_KEY": "AKIA",
+        "AGENTSTREAM_RECORDINGS__S3_ACCESS_SECRET": "very secret",
+        "AGENTSTREAM_RECORDINGS__MP3_KBPS": "48",
+        "AGENTSTREAM_RECORDINGS__KEEP_DAYS": "90",
+    }
+    config = load_config(environ=environ)
+    assert (config.recordings.mp3_kbps, config.recordings.keep_days) == (48, 90)
+    shown = config.shown()["recordings"]
+    assert (shown["s3_bucket"], shown["s3_access_secret"]) == ("calls", "***")
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("", "http://127.0.0.1:8080"),
+        ('[http]\nhost = "0.0.0.0"\nport = 80', "http://127.0.0.1:80"),
+        ('[http]\nhost = "::1"', "http://[::1]:8080"),
+        (
+            '[http]\nhost = "0.0.0.0"\n[sip]\npublic_host = "voice.example.net"',
+            "http://voice.example.net:8080",
+        ),
+        (
+            '[recordings]\npublic_url = "https://voice.example.net/a"',
+            "https://voice.example.net/a",
+        ),
+    ],
+)
+def test_links_begin_with_the_address_by_which_others_reach_us(text: str, url: str) -> None:
+    write(text)
+    assert load_config(environ={}).public_url == url

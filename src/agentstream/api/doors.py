@@ -1,11 +1,22 @@
 """What the HTTP interface asks of the house, as shapes that a double can have."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from agentstream.api.live import LiveHub
 from agentstream.base.ids import AccountSid
-from agentstream.store.protocols import Accounts
+from agentstream.store.protocols import Accounts, Recordings
+from agentstream.store.recording_shelf import RecordingShelf
+from agentstream.store.values import Recording
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingDoor:
+    """What requests for recordings need."""
+
+    shelf: RecordingShelf
+    rows: Recordings
+    delete: Callable[[Recording], Awaitable[None]]  # everywhere; its row stays
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +29,4 @@ class Doors:
     metrics: Callable[[], bytes]  # Prometheus text, version 0.0.4
     active_streams: Callable[[AccountSid], int]  # AC-4: from the handshake's start to the close
     operator_token: str  # of the user "operator": whoever can read this server's data folder
+    recordings: RecordingDoor | None = None  # None: there are none to be had

@@ -1,4 +1,4 @@
-"""Call records: what a call, its streams and its recordings leave behind becomes rows.
+"""Call records: what a call and its streams leave behind becomes rows.
 
 Notes about a call (counters, connect times, failed attempts) come while it lives; its last event is
 CallEnded, and then everything is written at once.
@@ -12,7 +12,7 @@ from datetime import timedelta
 from agentstream.base.ids import CallSid, StreamSid
 from agentstream.calls import record as calls
 from agentstream.calls.events import CallEnded, CallStarted
-from agentstream.store.values import CallRecord, Recording, StreamRecord, Written
+from agentstream.store.values import CallRecord, StreamRecord, Written
 from agentstream.switch import feed
 
 _CALLS_LIMIT = 10_000  # calls that broke off without their last event; the oldest goes
@@ -74,9 +74,8 @@ def _take(notes: _Notes, note: object) -> None:
 
 
 def rows_of(record: calls.CallRecord, notes: _Notes) -> list[Written]:
-    """Return the rows of an ended call: streams and recordings first, the call itself last."""
+    """Return the rows of an ended call: streams first, the call itself last."""
     rows: list[Written] = [_stream_row(record, stream, notes) for stream in record.streams]
-    rows += [_recording_row(record, recording) for recording in record.recordings]
     rows.append(_call_row(record, notes.leg))
     return rows
 
@@ -167,16 +166,3 @@ _COUNTERS = (
     "ws_to_rtp_p99_ms",
     "clear_to_silence_max_ms",
 )
-
-
-def _recording_row(record: calls.CallRecord, recording: calls.RecordingRecord) -> Recording:
-    return Recording(
-        sid=recording.recording_sid,
-        call_sid=record.setup.call_sid,
-        account_sid=record.setup.account_sid,
-        path=recording.path,
-        created_at=record.ended_at,
-        leg_sid=recording.leg_sid,
-        duration_ms=recording.duration_ms,
-        error=recording.error,
-    )

@@ -41,6 +41,8 @@ class Facts:
     rows_refused: int = 0
     rows_lost: int = 0
     watchers: int = 0
+    # Recordings: "waiting" now; "stored", "failed_attempts" and "encoded" since the start.
+    recordings: Mapping[str, int] = field(default_factory=dict)
     # Whatever the SIP endpoint counts, by name: messages dropped, transactions, retransmissions ...
     sip: Mapping[str, int] = field(default_factory=dict)
 
@@ -185,6 +187,12 @@ class _Now(Collector):
         yield _counter("rows_written", "Rows written", facts.rows_written)
         yield _counter("rows_refused", "Rows refused, the queue was full", facts.rows_refused)
         yield _counter("rows_lost", "Rows lost at a stop", facts.rows_lost)
+        kept = facts.recordings
+        yield _gauge("recordings_waiting", "Recordings not stored yet", kept.get("waiting", 0))
+        yield _counter("recordings_stored", "Recordings stored", kept.get("stored", 0))
+        failed = kept.get("failed_attempts", 0)
+        yield _counter("recordings_failed_attempts", "Attempts to store one that failed", failed)
+        yield _counter("recordings_encoded", "MP3 files made", kept.get("encoded", 0))
 
 
 # Our name, the name in EngineStats, and what it is.

@@ -48,6 +48,7 @@ def check_all(config: Config) -> list[Finding]:
         socket_buffers,
         certificate,
         data_folder,
+        recordings,
         speech,
     ):
         findings += check(config)
@@ -172,6 +173,14 @@ def data_folder(config: Config) -> Iterator[Finding]:
         except ConfigError as error:
             yield Finding("secret file", "error", str(error))
     yield from _database(config)
+
+
+def recordings(config: Config) -> Iterator[Finding]:
+    """See whether recordings can be encrypted and stored as they should be."""
+    from agentstream.server.recordings import check_recordings  # slow to import: not for --help
+
+    verdict, text = check_recordings(config)
+    yield Finding("recordings", verdict, text)
 
 
 def speech(config: Config) -> Iterator[Finding]:

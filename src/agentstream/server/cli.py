@@ -21,6 +21,7 @@ from agentstream.server.cli_common import (
     run,
 )
 from agentstream.server.cli_flows import flows, numbers
+from agentstream.server.cli_recordings import recordings
 from agentstream.server.config import Config, as_toml
 
 calls.command("tail", epilog=cli_tail.EXAMPLES)(cli_tail.tail)
@@ -30,6 +31,7 @@ for _name, _group in (
     ("flows", flows),
     ("numbers", numbers),
     ("calls", calls),
+    ("recordings", recordings),
     ("accounts", accounts),
     ("keys", keys),
 ):

@@ -39,6 +39,10 @@ def _split(value: object) -> object:
     return [part for part in (piece.strip() for piece in value.split(",")) if part]
 
 
+def _number(value: object) -> object:
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
 Texts = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
@@ -226,6 +230,46 @@ class EgressConfig(_Section):
         return EgressPolicy(self.mode, self.allow, self.deny, ports)
 
 
+class RecordingsConfig(_Section):
+    """Where recordings are kept and for how long, and how links to them work."""
+
+    storage: Literal["folder", "s3"] = "folder"  # s3 needs the extra of that name
+    keep_days: int = Field(default=0, ge=0, le=36_500)  # 0: for ever
+    keep_local: bool = False  # in the folder too, once they are in S3
+    encryption_key_file: Path | None = None
+    public_url: str = ""  # how others reach our HTTP interface; "": the host and port of [http]
+    links: Literal["signed", "basic", "open"] = "signed"
+    url_seconds: int = Field(default=604_800, ge=60, le=315_360_000)  # how long a link works
+    mp3_kbps: Annotated[Literal[16, 24, 32, 40, 48, 64], BeforeValidator(_number)] = 32  # a channel
+    mp3_cache_mb: int = Field(default=512, ge=1)
+    s3_bucket: str = ""
+    s3_prefix: str = ""
+    s3_endpoint: str = ""  # "": Amazon's own
+    s3_region: str = ""
+    s3_access_key: str = ""  # "": the credentials of the environment or of the machine
+    s3_access_secret: str = ""
+
+    @field_validator("public_url", "s3_endpoint")
+    @classmethod
+    def _is_plain_url(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            is_plain = parts.port != 0 and not (parts.query or parts.fragment or "@" in url)
+        except ValueError:
+            is_plain = False
+        if url and not (is_plain and parts.scheme in {"http", "https"} and parts.hostname):
+            raise ValueError('write it as "https://voice.example.net", without query')
+        return url
+
+    @model_validator(mode="after")
+    def _has_what_s3_needs(self) -> Self:
+        if self.storage == "s3" and not self.s3_bucket:
+            raise ValueError("storage s3 needs s3_bucket")
+        if bool(self.s3_access_key) != bool(self.s3_access_secret):
+            raise ValueError("s3_access_key and s3_access_secret are set together or not at all")
+        return self
+
+
 class LogConfig(_Section):
     """What is logged, and how."""
 
@@ -247,6 +291,7 @@ class Config(_Section):
     limits: LimitsConfig = LimitsConfig()
     speech: SpeechConfig = SpeechConfig()
     egress: EgressConfig = EgressConfig()
+    recordings: RecordingsConfig = RecordingsConfig()
     log: LogConfig = LogConfig()
 
     @field_validator("stream")
@@ -270,6 +315,15 @@ class Config(_Section):
     def profile(self) -> WireProfile:
         """Return the settings of every bot that has none of its own."""
         return WireProfile.from_mapping(self.stream)
+
+    @property
+    def public_url(self) -> str:
+        """How others reach our HTTP interface, as far as we know."""
+        host, port = self.http.host, self.http.port
+        if host in {"0.0.0.0", "::"}:  # noqa: S104  (we bind all; a link needs one of them)
+            host = self.sip.public_host or self.rtp.public_host or "127.0.0.1"
+        shown = f"[{host}]" if ":" in host else host
+        return self.recordings.public_url or f"http://{shown}:{port}"
 
     @property
     def database_file(self) -> Path | None:

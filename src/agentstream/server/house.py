@@ -19,6 +19,7 @@ from agentstream.base.errors import ConfigError
 from agentstream.base.ids import RandomTokens
 from agentstream.calls.record import CallLimits
 from agentstream.flows.document import FlowDocument, parse
+from agentstream.hooks.recording_facts import RecordingFacts
 from agentstream.media.negotiate import LocalMedia
 from agentstream.net.dns import Resolver
 from agentstream.net.egress import Egress
@@ -28,6 +29,7 @@ from agentstream.net.sip_engine import Listener, SipConfig, SipEngine, TlsFiles
 from agentstream.net.tls import Certificate
 from agentstream.server.config import Config
 from agentstream.server.config import SipConfig as SipSection
+from agentstream.server.recordings import RECORDINGS_FOLDER, Recordings
 from agentstream.sip.settings import SipSettings
 from agentstream.sip.wire import Limits as MessageLimits
 from agentstream.store.call_writer import CallWriter
@@ -56,6 +58,7 @@ class Parts:
     switchboard: Switchboard
     feed: Feed
     speech: Speech
+    recordings: Recordings
 
 
 class House:
@@ -103,7 +106,7 @@ class House:
         config.data_dir.mkdir(parents=True, exist_ok=True)
         media = _open_media(config)
         stack.callback(media.close)
-        recordings = _open_recordings(config.data_dir / "recordings")
+        _open_recordings(config.data_dir / RECORDINGS_FOLDER)
         store = await open_store(
             config.data_dir, config.database_url, country_code=config.country_code
         )
@@ -115,13 +118,17 @@ class House:
         self._tasks.append(asyncio.create_task(writer.run(), name="call writer"))
         stack.push_async_callback(self._end_tasks)
         stack.push_async_callback(writer.stop)
+        recordings = Recordings(config, store, self._clock, writer.write)
+        self._tasks.append(asyncio.create_task(recordings.keeper.run(), name="recordings"))
+        stack.push_async_callback(recordings.stop)
         files = PromptFiles(config.data_dir / "prompts", config.speech.cache_mb * 1_048_576)
         speech = self._open_speech(files)
         web = self._open_web()
         signaling = SipEngine(_sip_config(config), clock=self._clock)
         stack.push_async_callback(signaling.stop, 2_000)
         feed, limits = Feed(), StreamLimits()
-        means = Means(web, speech, files, config.profile(), limits, recordings)
+        feed.subscribe(RecordingFacts(recordings.shelf).hear, RecordingFacts.KINDS)
+        means = Means(web, speech, files, config.profile(), limits, recordings.shelf)
         host = config.rtp.public_host or config.sip.public_host
         wiring = Wiring(
             signaling=signaling,
@@ -135,7 +142,18 @@ class House:
             country_code=config.country_code,
         )
         switchboard = Switchboard(wiring, _switch_limits(config))
-        return Parts(store, directory, writer, media, signaling, limits, switchboard, feed, speech)
+        return Parts(
+            store,
+            directory,
+            writer,
+            media,
+            signaling,
+            limits,
+            switchboard,
+            feed,
+            speech,
+            recordings,
+        )
 
     def _open_speech(self, files: PromptFiles) -> Speech:
         wanted = self.config.speech
@@ -177,7 +195,7 @@ def _open_media(config: Config) -> _media.Engine:
         raise ConfigError(f"rtp: {error}") from error
 
 
-def _open_recordings(folder: Path) -> Path:
+def _open_recordings(folder: Path) -> None:
     """Make the folder, or save what a crash left in it.
 
     The media ports are ours by now, so no other server of this configuration records here.
@@ -191,7 +209,6 @@ def _open_recordings(folder: Path) -> Path:
             log.warning("recording_recovered", path=str(path))
     except OSError as error:  # what is left of old recordings must not keep new calls out
         log.error("recordings_not_recovered", folder=str(folder), error=str(error))  # noqa: TRY400
-    return folder
 
 
 def _sip_config(config: Config) -> SipConfig:

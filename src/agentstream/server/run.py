@@ -16,7 +16,7 @@ import uvloop
 from fastapi import FastAPI
 
 from agentstream.api.app import create_app
-from agentstream.api.doors import Doors
+from agentstream.api.doors import Doors, RecordingDoor
 from agentstream.api.live import LiveHub
 from agentstream.base.errors import ConfigError
 from agentstream.hooks.call_log import CallLog
@@ -89,6 +89,9 @@ def _doors(house: House, hub: LiveHub, metrics: Metrics) -> Doors:
         metrics=metrics.render,
         active_streams=parts.stream_limits.count,
         operator_token=parts.store.operator_token,
+        recordings=RecordingDoor(
+            parts.recordings.shelf, parts.store.recordings, parts.recordings.keeper.delete
+        ),
     )
 
 
@@ -117,6 +120,7 @@ def _facts(house: House, hub: LiveHub) -> Facts:
         rows_refused=rows.refused,
         rows_lost=rows.lost,
         watchers=hub.watchers,
+        recordings=parts.recordings.counts(),
         sip=parts.signaling.counters,
     )
 

@@ -43,6 +43,11 @@ def operator_token(secret: bytes) -> str:
     return token_hash(secret, "operator of this server")
 
 
+def link_key(secret: bytes) -> bytes:
+    """Return the key that signs links to recordings."""
+    return hmac.new(secret, b"links to recordings", hashlib.sha256).digest()
+
+
 def is_token(secret: bytes, token: str, hashed: str) -> bool:
     """Whether the token has this hash; takes the same time wherever the two differ."""
     return hmac.compare_digest(token_hash(secret, token), hashed)

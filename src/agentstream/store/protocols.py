@@ -4,13 +4,13 @@ Every method raises CommandError when it cannot do what it was asked (no such ac
 and StoreError when the database cannot be reached.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from agentstream.base.errors import AgentStreamError
-from agentstream.base.ids import AccountSid, CallSid, FlowSid
+from agentstream.base.ids import AccountSid, CallSid, FlowSid, RecordingSid
 from agentstream.store.values import (
     DEFAULT_STREAM_LIMIT,
     Account,
@@ -22,6 +22,7 @@ from agentstream.store.values import (
     Number,
     Published,
     Recording,
+    RecordingState,
     StreamRecord,
     Written,
 )
@@ -125,7 +126,10 @@ class Calls(Protocol):
     """Call, stream and recording rows."""
 
     async def write(self, rows: Sequence[Written]) -> int:
-        """Write rows in one transaction and return how many were new; a known sid is left alone."""
+        """Write rows in one transaction and return how many were new; a known sid is left alone.
+
+        Only a recording that had begun or failed is replaced by what became of it.
+        """
 
     async def find(self, sid: CallSid) -> CallRecord | None:
         """Return one call."""
@@ -138,6 +142,41 @@ class Calls(Protocol):
 
     async def recordings(self, call_sid: CallSid) -> Sequence[Recording]:
         """Return the recordings of a call, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingQuery:
+    """Which recordings to read; newest first. None and () ask for all."""
+
+    account_sid: AccountSid | None = None
+    call_sid: CallSid | None = None
+    states: tuple[RecordingState, ...] = ()
+    limit: int = 50
+    before: datetime | None = None
+    before_sid: str = ""  # with `before`: of several at that moment, those with a smaller sid too
+    has_path: bool = False  # only those whose bytes are somewhere
+
+
+class Recordings(Protocol):
+    """What is known of recordings; new ones come in by `Calls.write`."""
+
+    async def find(self, sid: RecordingSid) -> Recording | None:
+        """Return one recording."""
+
+    async def known(self, sids: Sequence[RecordingSid]) -> Mapping[RecordingSid, Recording]:
+        """Return those of some hundred recordings that have a row."""
+
+    async def list(self, query: RecordingQuery) -> Sequence[Recording]:
+        """Return recordings, newest first."""
+
+    async def move(self, sid: RecordingSid, storage: str, path: str, is_encrypted: bool) -> bool:
+        """Note where a ready recording is now, and how; False when it is none (any more)."""
+
+    async def mark_deleted(self, sid: RecordingSid) -> bool:
+        """Let nobody listen any more; False when there is no such row. Its path stays."""
+
+    async def clear_path(self, sid: RecordingSid) -> None:
+        """Note that the bytes of a deleted recording are gone."""
 
 
 class Store(Protocol):
@@ -158,6 +197,10 @@ class Store(Protocol):
     @property
     def calls(self) -> Calls:
         """What ended calls left."""
+
+    @property
+    def recordings(self) -> Recordings:
+        """What calls recorded."""
 
     async def revision(self) -> int:
         """Return a number that grows whenever accounts, numbers or flows change, in any process."""

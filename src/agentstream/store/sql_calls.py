@@ -5,7 +5,7 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Insert, Table, bindparam, insert, select
+from sqlalchemy import Insert, Table, bindparam, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,10 +30,11 @@ class _Shelf:
         return dict(zip(self.names, self._read(value), strict=True))
 
 
+UNFINISHED = ("recording", "failed")  # the states of a recording that another row may replace
 _CALLS = _Shelf(tables.calls, CallRecord)
 _STREAMS = _Shelf(tables.streams, StreamRecord)
-_RECORDINGS = _Shelf(tables.recordings, Recording)
-_SHELVES = (_CALLS, _STREAMS, _RECORDINGS)
+RECORDINGS = _Shelf(tables.recordings, Recording)
+_SHELVES = (_CALLS, _STREAMS, RECORDINGS)
 
 
 class SqlCalls:
@@ -43,19 +44,23 @@ class SqlCalls:
         self._database = database
 
     async def write(self, rows: Sequence[Written]) -> int:
-        """Write rows in one transaction and return how many were new; a known sid is left alone."""
+        """Write rows in one transaction and return how many were new; see `protocols.Calls`."""
         batches = [
             (shelf, [shelf.row(row) for row in rows if type(row) is shelf.value])
             for shelf in _SHELVES
         ]
+        written = 0
         try:
             async with self._database.write() as connection:
                 for shelf, batch in batches:
-                    if batch:
+                    if batch and shelf is RECORDINGS:
+                        written += await _write_recordings(connection, batch)
+                    elif batch:
                         await connection.execute(shelf.insert, batch)
-            return len(rows)
+                        written += len(batch)
         except IntegrityError:
             return await self._write_singly(batches)
+        return written
 
     async def find(self, sid: CallSid) -> CallRecord | None:
         """Return one call."""
@@ -91,7 +96,7 @@ class SqlCalls:
         """Return the recordings of a call, oldest first."""
         recordings = tables.recordings.c
         query = (
-            select(*_RECORDINGS.columns)
+            select(*RECORDINGS.columns)
             .where(recordings.call_sid == call_sid)
             .order_by(recordings.created_at, recordings.sid)
         )
@@ -104,9 +109,29 @@ class SqlCalls:
         written = 0
         async with self._database.write() as connection:
             for shelf, batch in batches:
+                if batch and shelf is RECORDINGS:
+                    written += await _write_recordings(connection, batch)
+                    continue
                 for row in batch:
                     written += await _insert_one(connection, shelf, row)
         return written
+
+
+async def _write_recordings(connection: AsyncConnection, batch: Sequence[dict[str, Any]]) -> int:
+    recordings = tables.recordings.c
+    latest = {row["sid"]: row for row in batch}  # begun and finished may come in one batch
+    # The row of a beginning may come late, when the database was locked; it replaces nothing.
+    ended = [sid for sid, row in latest.items() if row["state"] != "recording"]
+    is_unfinished = recordings.state.in_(UNFINISHED)
+    await connection.execute(
+        delete(tables.recordings).where(recordings.sid.in_(ended), is_unfinished)
+    )
+    found = await connection.execute(select(recordings.sid).where(recordings.sid.in_(latest)))
+    known = set(found.scalars())
+    fresh = [row for sid, row in latest.items() if sid not in known]
+    if fresh:
+        await connection.execute(RECORDINGS.insert, fresh)
+    return len(fresh)
 
 
 async def _insert_one(connection: AsyncConnection, shelf: _Shelf, row: dict[str, Any]) -> int:

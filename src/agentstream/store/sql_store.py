@@ -7,11 +7,12 @@ from agentstream.base.ids import RandomTokens, Tokens
 from agentstream.store import revisions
 from agentstream.store.database import BUSY_TIMEOUT_MS, Database, open_database
 from agentstream.store.files import DATABASE_FILE, SECRET_FILE
-from agentstream.store.key_hash import load_secret, operator_token
+from agentstream.store.key_hash import link_key, load_secret, operator_token
 from agentstream.store.sql_accounts import SqlAccounts
 from agentstream.store.sql_calls import SqlCalls
 from agentstream.store.sql_flows import SqlFlows
 from agentstream.store.sql_numbers import SqlNumbers
+from agentstream.store.sql_recordings import SqlRecordings
 
 
 class SqlStore:
@@ -29,10 +30,12 @@ class SqlStore:
         clock, tokens = clock or SystemClock(), tokens or RandomTokens()
         self._database = database
         self.operator_token = operator_token(secret)
+        self.link_key = link_key(secret)
         self.accounts = SqlAccounts(database, secret, clock, tokens)
         self.numbers = SqlNumbers(database, clock, country_code)
         self.flows = SqlFlows(database, clock, tokens)
         self.calls = SqlCalls(database)
+        self.recordings = SqlRecordings(database)
 
     async def revision(self) -> int:
         """Return a number that grows whenever accounts, numbers or flows change."""

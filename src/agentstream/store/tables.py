@@ -160,4 +160,8 @@ recordings = Table(
     *_columns(Text, "path channels sha256 error"),
     *_columns(BigInteger, "duration_ms size_bytes"),
     Column("created_at", Moment, nullable=False),
+    *_columns(Text, "state storage"),
+    Column("is_encrypted", Boolean, nullable=False),
+    Index("ix_recordings_account_created", "account_sid", "created_at"),
+    Index("ix_recordings_created", "created_at"),
 )

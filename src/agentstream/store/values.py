@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from agentstream.base.ids import AccountSid, CallSid, FlowSid, LegSid, RecordingSid, StreamSid
 
@@ -162,21 +163,31 @@ class StreamRecord:
     clear_to_silence_max_ms: float = 0.0
 
 
+RecordingState = Literal["recording", "ready", "failed", "deleted"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """An audio file of a call."""
+    """An audio file of a call, from its first sample on.
+
+    recording ──▶ ready ──▶ deleted      whole: it can be listened to, then its time was up
+        └──▶ failed ──▶ ready, deleted   broke off; ready when a later start could save it
+    """
 
     sid: RecordingSid
     call_sid: CallSid
-    account_sid: AccountSid
-    path: str
+    account_sid: AccountSid  # "": found without a row, nobody knows whose it is
+    path: str  # where it is now: a file, or "s3://bucket/key"; "" once it is deleted
     created_at: datetime
     leg_sid: LegSid | None = None
     channels: str = "mono"  # "mono" or "stereo"
     duration_ms: int = 0
     size_bytes: int = 0
-    sha256: str = ""
+    sha256: str = ""  # of the WAV, also when it is kept encrypted
     error: str = ""  # why it is incomplete, else empty
+    state: RecordingState = "ready"
+    storage: str = "folder"  # or "s3"
+    is_encrypted: bool = False
 
 
 Written = CallRecord | StreamRecord | Recording

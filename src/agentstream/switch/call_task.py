@@ -176,6 +176,8 @@ class CallTask:
         if isinstance(event, _media.SourceChanged):
             self._tell(feed.SourceLearnt(event.leg_sid, event.address))
             return []
+        if isinstance(event, _media.RecordingReady | _media.RecordingFailed):
+            return [self._performer.recordings.report(event)]
         if hasattr(event, "stream_sid"):
             sid = StreamSid(event.stream_sid)
             return self._performer.stream_event(sid, event, now_ms)

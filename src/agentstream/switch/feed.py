@@ -7,7 +7,7 @@ from datetime import datetime
 import structlog
 
 from agentstream._media import LegStats, StreamStats
-from agentstream.base.ids import AccountSid, CallSid, StreamSid
+from agentstream.base.ids import AccountSid, CallSid, LegSid, RecordingSid, StreamSid
 from agentstream.calls.events import Event
 
 log = structlog.get_logger()
@@ -91,6 +91,15 @@ class LegCounted:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingBegan:
+    """A leg is being recorded; RecordingFinished follows."""
+
+    leg_sid: LegSid
+    recording_sid: RecordingSid
+    channels: str
+
+
+@dataclass(frozen=True, slots=True)
 class SourceLearnt:
     """The far end's audio comes from another address than its SDP said."""
 
@@ -107,6 +116,7 @@ Note = (
     | StreamWarned
     | StreamCounted
     | LegCounted
+    | RecordingBegan
     | SourceLearnt
 )
 

@@ -12,7 +12,7 @@ from agentstream.base.ids import AccountSid, PromptId, StreamSid
 from agentstream.base.machine import earliest
 from agentstream.calls import commands, effects, reports
 from agentstream.calls.record import CallSetup
-from agentstream.media.plan import PromptPlan, RecordPlan
+from agentstream.media.plan import PromptPlan
 from agentstream.store.tones import PREFIX as BUILTIN
 from agentstream.store.tones import builtin_sound
 from agentstream.stream import happenings as wire
@@ -22,7 +22,8 @@ from agentstream.stream.profile import WireProfile
 from agentstream.switch import feed
 from agentstream.switch.limits import StreamLimits
 from agentstream.switch.lines import FileLine, SipLine
-from agentstream.switch.ports import Speech, Web
+from agentstream.switch.ports import Shelf, Speech, Web
+from agentstream.switch.recordings import CallRecordings
 from agentstream.switch.streams import ForStream, Job, StreamDoors, StreamRun
 
 AUDIO_LIMIT = 5_242_880  # AP-11: bytes of a prompt fetched by URL
@@ -45,7 +46,7 @@ class Means:
     sounds: Sounds
     profile: WireProfile
     stream_limits: StreamLimits
-    recordings: Path
+    shelf: Shelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Performer:
         note: Callable[[feed.Note], None],
     ) -> None:
         self.line = line
+        self.recordings = CallRecordings(means.shelf, note)
         self._setup = setup
         self._tenant = tenant
         self._means = means
@@ -152,7 +154,7 @@ class Performer:
     def _after(self, run: StreamRun, followed: list[reports.Report]) -> list[reports.Report]:
         if run.is_over:
             self._forget_stream(run.stream_sid)
-        return followed
+        return self.recordings.named(followed)
 
     # Effects
 
@@ -185,7 +187,7 @@ class Performer:
             case effects.PlayPrompt():
                 self._play(effect)
             case effects.RecordLeg():
-                media.record(self._record_plan(effect))
+                self.recordings.begin(effect, media)
             case effects.EndRecording(recording_sid=recording_sid):
                 media.stop_recording(recording_sid)
             case effects.PressDigits():
@@ -212,6 +214,7 @@ class Performer:
 
     def _start_stream(self, effect: effects.StartStream, now_ms: int) -> list[reports.Report]:
         spec, sid = effect.spec, effect.stream_sid
+        self.recordings.promise(effect)
         order = StreamOrder(
             stream_sid=sid,
             call_sid=self._setup.call_sid,
@@ -245,7 +248,7 @@ class Performer:
         self._streams.pop(sid, None)
         self._means.stream_limits.release(self._tenant.sid, sid)
 
-    # Prompts and recordings
+    # Prompts
 
     def _play(self, effect: effects.PlayPrompt) -> None:
         prompt = effect.prompt
@@ -296,15 +299,6 @@ class Performer:
             return []
         job.cancel()
         return [reports.PromptEnded(prompt_id, completed=False)]
-
-    def _record_plan(self, effect: effects.RecordLeg) -> RecordPlan:
-        path = self._means.recordings / f"{effect.recording_sid}.wav"
-        return RecordPlan(
-            effect.recording_sid,
-            str(path),
-            channels=effect.spec.channels,
-            max_ms=effect.spec.max_ms,
-        )
 
     def _spawn(self, job: Job) -> asyncio.Task[None]:
         assert self._jobs is not None, "a call works only while it runs"

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from agentstream.base.ids import RecordingSid
+
 
 class WebAnswer(Protocol):
     """An HTTP answer, whatever its status."""
@@ -56,3 +58,13 @@ class Speech(Protocol):
 
     async def render(self, text: str, language: str, voice: str) -> Path:
         """Return a sound file; raises an AgentStreamError with a reason."""
+
+
+class Shelf(Protocol):
+    """Where recordings are kept."""
+
+    def path_for(self, recording_sid: RecordingSid) -> Path:
+        """Return the WAV file to write."""
+
+    def url_for(self, recording_sid: RecordingSid) -> str:
+        """Return the link to a recording, whether it is ready yet or not."""

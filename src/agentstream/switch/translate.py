@@ -1,7 +1,7 @@
 """Says in a call's words what signalling and the audio path report."""
 
 from agentstream import _media
-from agentstream.base.ids import LegSid, PromptId, RecordingSid
+from agentstream.base.ids import LegSid, PromptId
 from agentstream.calls import reports
 from agentstream.calls.causes import Cause, Party, explain, from_signalling
 from agentstream.sip import reports as sip
@@ -55,11 +55,5 @@ def leg_report(event: _media.Event) -> reports.Report | None:
             return reports.DigitPressed(leg_sid, event.digit, event.duration_ms)
         case _media.PlayFinished():
             return reports.PromptEnded(PromptId(event.prompt_id), event.completed, event.error)
-        case _media.RecordingReady():
-            return reports.RecordingReady(
-                RecordingSid(event.recording_sid), event.duration_ms, event.path
-            )
-        case _media.RecordingFailed():
-            return reports.RecordingFailed(RecordingSid(event.recording_sid), event.error)
         case _:
             return None

@@ -24,6 +24,7 @@ from agentstream.switch.switchboard import Switchboard, SwitchLimits, Wiring
 from agentstream.testing.fake_media import FakeLeg, FakeMedia
 from agentstream.testing.fake_signaling import FakeSignaling
 from agentstream.testing.memory_store import MemoryStore
+from agentstream.testing.shelves import FolderShelf
 from agentstream.testing.waiting import until
 
 NUMBER = "+918000000042"
@@ -177,7 +178,7 @@ async def open_board(
         sounds=FakeSounds(),
         profile=WireProfile(),
         stream_limits=stream_limits,
-        recordings=recordings,
+        shelf=FolderShelf(recordings),
     )
     wiring = Wiring(
         signaling=signaling,

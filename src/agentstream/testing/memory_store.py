@@ -1,14 +1,22 @@
 """The store in memory: the same doors and the same refusals, without a database."""
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.errors import CommandError
-from agentstream.base.ids import AccountSid, CallSid, CountedTokens, FlowSid, Tokens
-from agentstream.store.protocols import CallQuery
+from agentstream.base.ids import (
+    AccountSid,
+    CallSid,
+    CountedTokens,
+    FlowSid,
+    RecordingSid,
+    Tokens,
+)
+from agentstream.store.protocols import CallQuery, RecordingQuery
 from agentstream.store.sql_accounts import check_account_sid, no_account
+from agentstream.store.sql_calls import UNFINISHED
 from agentstream.store.sql_flows import check_flow_name
 from agentstream.store.sql_numbers import check_number
 from agentstream.store.values import (
@@ -246,7 +254,9 @@ class MemoryCalls:
         """Write rows and return how many were new; a known sid is left alone."""
         if self.fail_with:
             raise self.fail_with.pop(0)
-        fresh: dict[str, Written] = {row.sid: row for row in rows if row.sid not in self.rows}
+        fresh: dict[str, Written] = {
+            row.sid: row for row in rows if _may_replace(row, self.rows.get(row.sid))
+        }
         self.rows.update(fresh)
         return len(fresh)
 
@@ -281,6 +291,66 @@ class MemoryCalls:
         return sorted(found, key=lambda row: (row.created_at, row.sid))
 
 
+class MemoryRecordings:
+    """See `protocols.Recordings`; the rows are those of the calls."""
+
+    def __init__(self, rows: dict[str, Written]) -> None:
+        self._rows = rows
+
+    async def find(self, sid: RecordingSid) -> Recording | None:
+        """Return one recording."""
+        row = self._rows.get(sid)
+        return row if isinstance(row, Recording) else None
+
+    async def known(self, sids: Sequence[RecordingSid]) -> Mapping[RecordingSid, Recording]:
+        """Return those of some hundred recordings that have a row."""
+        return {sid: row for sid in sids if (row := await self.find(sid)) is not None}
+
+    async def list(self, query: RecordingQuery) -> Sequence[Recording]:
+        """Return recordings, newest first."""
+        found = [
+            row
+            for row in self._rows.values()
+            if isinstance(row, Recording)
+            and query.account_sid in (None, row.account_sid)
+            and query.call_sid in (None, row.call_sid)
+            and (not query.states or row.state in query.states)
+            and (not query.has_path or row.path)
+            and (
+                query.before is None or (row.created_at, row.sid) < (query.before, query.before_sid)
+            )
+        ]
+        return sorted(found, key=lambda row: (row.created_at, row.sid), reverse=True)[: query.limit]
+
+    async def move(self, sid: RecordingSid, storage: str, path: str, is_encrypted: bool) -> bool:
+        """Note where a ready recording is now, and how; False when it is none (any more)."""
+        row = await self.find(sid)
+        if row is None or row.state != "ready":
+            return False
+        self._rows[sid] = replace(row, storage=storage, path=path, is_encrypted=is_encrypted)
+        return True
+
+    async def mark_deleted(self, sid: RecordingSid) -> bool:
+        """Let nobody listen any more; False when there is no such row. Its path stays."""
+        row = await self.find(sid)
+        if row is not None:
+            self._rows[sid] = replace(row, state="deleted")
+        return row is not None
+
+    async def clear_path(self, sid: RecordingSid) -> None:
+        """Note that the bytes of a deleted recording are gone."""
+        row = await self.find(sid)
+        if row is not None and row.state == "deleted":
+            self._rows[sid] = replace(row, path="")
+
+
+def _may_replace(row: Written, known: Written | None) -> bool:
+    if known is None:
+        return True
+    is_end = isinstance(row, Recording) and row.state != "recording"
+    return is_end and isinstance(known, Recording) and known.state in UNFINISHED
+
+
 class MemoryStore:
     """All the doors together, in memory."""
 
@@ -296,6 +366,7 @@ class MemoryStore:
         self.flows = MemoryFlows(self.accounts, clock, tokens, self._revision)
         self.numbers = MemoryNumbers(self.flows, clock, self._revision, country_code)
         self.calls = MemoryCalls()
+        self.recordings = MemoryRecordings(self.calls.rows)
 
     async def revision(self) -> int:
         """Return a number that grows whenever accounts, numbers or flows change."""

@@ -4,6 +4,8 @@ enter ──OpenStream──▶ waiting ──StreamFinished──▶ next      
                          │ │               └────▶ on_failure    connect failure, crash (AS-170)
                          │ └──BotAsked transfer: CloseStream, then on_transfer, or a Connect (OP-1)
                          └──CallHungUp: the call ends the stream, StreamFinished follows
+
+What was recorded is waited for before leaving, so that a Passthru can name it (US-17).
 """
 
 from collections.abc import Mapping
@@ -14,7 +16,13 @@ from pydantic import Field, field_validator
 
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import CloseStream, OpenStream, RecordingSpec, StreamSpec
-from agentstream.calls.events import BotAsked, CallHungUp, StreamFinished
+from agentstream.calls.events import (
+    BotAsked,
+    CallHungUp,
+    RecordingFinished,
+    StreamFinished,
+    StreamOpened,
+)
 from agentstream.calls.ledger import masked
 from agentstream.calls.reports import StreamOutcome
 from agentstream.flows.applet import (
@@ -37,6 +45,7 @@ from agentstream.flows.template import Template
 ON_TRANSFER: Final = "on_transfer"
 SCHEMES: Final = ("wss://", "ws://", "https://", "http://")
 OVERRIDES_LIMIT: Final = 32
+RECORDING_WAIT_MS: Final = 2_000
 
 
 class VoicebotSettings(Onward):
@@ -116,14 +125,18 @@ class Voicebot:
         self._settings = settings
         self._context = context
         self._stream_sid = context.new_stream_sid()
+        self._recording_sid = context.new_recording_sid() if settings.record else None
+        self._records = False  # from the stream's start until the file is whole
+        self._outcome: StreamOutcome | None = None  # of the stream, while its file is waited for
+        self._wait_until_ms: int | None = None
         self._transfer_to = ""
         self._connect: Connect | None = None
         self._is_call_over = False
 
     @property
     def wake_at_ms(self) -> int | None:
-        """When a transfer wants `wake`; the stream and the call keep their own limits."""
-        return self._connect.wake_at_ms if self._connect else None
+        """When a file or a transfer wants `wake`; stream and call keep their own limits."""
+        return self._connect.wake_at_ms if self._connect else self._wait_until_ms
 
     def enter(self, now_ms: int) -> list[Step]:
         """Ask for the stream."""
@@ -138,9 +151,8 @@ class Voicebot:
             overrides=tuple((name, plain(value)) for name, value in settings.settings.items()),
             parameters=parameters,
         )
-        recording_sid = context.new_recording_sid() if settings.record else None
         recording = RecordingSpec(settings.recording_channels)
-        return [OpenStream(context.leg_sid, self._stream_sid, spec, recording_sid, recording)]
+        return [OpenStream(context.leg_sid, self._stream_sid, spec, self._recording_sid, recording)]
 
     def receive(self, happening: AppletInput, now_ms: int) -> list[Step]:
         """Leave when the stream has ended, or could not even be asked for."""
@@ -148,10 +160,18 @@ class Voicebot:
         if self._connect is not None:
             return self._through(self._connect.receive(happening, now_ms))
         match happening:
+            case StreamOpened(stream_sid=self._stream_sid):
+                self._records = self._recording_sid is not None
+                return []
+            case RecordingFinished(recording_sid=self._recording_sid):
+                self._records = False
+                return [] if self._outcome is None else self._go_on(self._outcome, now_ms)
             case StreamFinished(stream_sid=self._stream_sid, outcome=outcome):
-                if self._transfer_to and not self._is_call_over:
-                    return self._transfer(now_ms)
-                return [self._way_out(outcome)]
+                self._outcome = outcome
+                if not self._records:
+                    return self._go_on(outcome, now_ms)
+                self._wait_until_ms = now_ms + RECORDING_WAIT_MS
+                return []
             case CommandRefused(
                 command=OpenStream(stream_sid=self._stream_sid, spec=spec), text=text
             ):
@@ -164,8 +184,17 @@ class Voicebot:
                 return []
 
     def wake(self, now_ms: int) -> list[Step]:
-        """Let the transfer's timer fire."""
-        return self._through(self._connect.wake(now_ms)) if self._connect else []
+        """Go on without a recording whose file takes too long, or let the transfer's timer fire."""
+        if self._connect is not None:
+            return self._through(self._connect.wake(now_ms))
+        return [] if self._outcome is None else self._go_on(self._outcome, now_ms)
+
+    def _go_on(self, outcome: StreamOutcome, now_ms: int) -> list[Step]:
+        """Leave, or transfer the caller, now that nothing of the stream is waited for."""
+        self._wait_until_ms = None
+        if self._transfer_to and not self._is_call_over:
+            return self._transfer(now_ms)
+        return [self._way_out(outcome)]
 
     def _asked(self, value: str) -> list[Step]:
         """Take a transfer that can be made; another one is no reason to end the talk."""

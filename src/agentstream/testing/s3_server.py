@@ -1,0 +1,108 @@
+"""A real S3-compatible server for tests: moto's, as a process on loopback, with one empty bucket.
+
+with running_s3(folder) as s3:
+    storage = S3Storage(s3.settings())
+"""
+
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agentstream.store.recording_s3 import S3Settings
+from agentstream.testing.node import HOST, free_port
+
+_PATIENCE_S = 20.0
+KEY, SECRET = "AKIATESTTESTTESTTEST", "not-a-secret"
+
+
+@dataclass
+class S3Server:
+    """A running server and the names to reach it by."""
+
+    endpoint: str
+    bucket: str
+    _clients: list[Any] = field(default_factory=list)
+
+    def settings(self, prefix: str = "") -> S3Settings:
+        """Return what a storage needs to know."""
+        return S3Settings(self.bucket, prefix, self.endpoint, "us-east-1", KEY, SECRET)
+
+    @property
+    def client(self) -> Any:  # noqa: ANN401  (boto3's client has no type)
+        """Return a plain client, to look behind a storage's back."""
+        import boto3
+
+        if not self._clients:
+            self._clients.append(
+                boto3.session.Session().client(
+                    "s3",
+                    endpoint_url=self.endpoint,
+                    region_name="us-east-1",
+                    aws_access_key_id=KEY,
+                    aws_secret_access_key=SECRET,
+                )
+            )
+        return self._clients[0]
+
+    def keys(self) -> list[str]:
+        """Return every key of the bucket."""
+        found = self.client.list_objects_v2(Bucket=self.bucket).get("Contents", [])
+        return [str(each["Key"]) for each in found]
+
+    def body(self, key: str) -> bytes:
+        """Return what an object holds."""
+        content: bytes = self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return content
+
+    def fresh_bucket(self) -> "S3Server":
+        """Return the same server with a bucket of its own."""
+        bucket = f"recordings-{secrets.token_hex(4)}"
+        self.client.create_bucket(Bucket=bucket)
+        return S3Server(self.endpoint, bucket, self._clients)
+
+    def close(self) -> None:
+        """Close the plain client."""
+        for client in self._clients:
+            client.close()
+
+
+@contextmanager
+def running_s3(folder: Path, port: int = 0) -> Iterator[S3Server]:
+    """Run a server while the block runs; what it says is in `s3.log` of the folder."""
+    port = port or free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)]
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "s3.log").open("ab") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out)  # noqa: S603  (our own words)
+    server = S3Server(f"http://{HOST}:{port}", "")
+    try:
+        _await_port(port, process)
+        yield server.fresh_bucket()
+    finally:
+        server.close()
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _await_port(port: int, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            socket.create_connection((HOST, port), 1).close()
+        except OSError:
+            assert process.poll() is None, "the S3 server ended at its start: see s3.log"
+            assert time.monotonic() < deadline, "the S3 server does not listen"
+            time.sleep(0.05)
+        else:
+            return
