@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agentstream.base.errors import CommandError
 from agentstream.media.plan import StreamPlan
-from agentstream.stream.bot_stream import CONNECT_GRACE_MS, MOVES, BotStream, State
+from agentstream.stream.bot_stream import MOVES, BotStream
 from agentstream.stream.happenings import (
     Begin,
     BotSaid,
@@ -38,7 +38,9 @@ from agentstream.stream.happenings import (
     StreamStarted,
     Warn,
 )
+from agentstream.stream.life import State
 from agentstream.stream.messages import SocketPlan, StreamOrder
+from agentstream.stream.opening import CONNECT_GRACE_MS
 from agentstream.stream.profile import WireProfile
 
 URL = "wss://ana:pw@bots.example.net/ws?order=7781"

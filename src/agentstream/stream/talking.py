@@ -1,0 +1,87 @@
+"""While the bot is there: what it says besides audio, keys, and who ends it."""
+
+from agentstream.stream.dialects import exotel
+from agentstream.stream.endings import result_of
+from agentstream.stream.happenings import (
+    BotSaid,
+    CallerGone,
+    Closed,
+    CloseSocket,
+    DigitPressed,
+    DropQueue,
+    SendText,
+    ShutDown,
+    StopRequested,
+    StreamOutput,
+    StreamResult,
+    TimeUp,
+)
+from agentstream.stream.life import Life
+from agentstream.stream.messages import Echoed, StopAsked, Unknown
+
+
+def bot_said(life: Life, said: BotSaid, now_ms: int) -> list[StreamOutput]:
+    """AS-114 to AS-116."""
+    if not life.order.two_way:  # ST-42
+        return []
+    text = exotel.read_text(said.text)
+    if isinstance(text, StopAsked):
+        return _bot_stops(life, now_ms)
+    if isinstance(text, Echoed):
+        return []
+    if isinstance(text, Unknown):
+        return life.warn(f"the bot sent an event that means nothing here: {text.event!r}")
+    return life.warn(f"the bot sent a message that cannot be used: {text.why}")
+
+
+def digit(life: Life, key: DigitPressed, now_ms: int) -> list[StreamOutput]:
+    """ST-9; a unidirectional stream has no digits (AS-4)."""
+    if not life.order.two_way:
+        return []
+    return [SendText(exotel.write_dtmf(life.order, life.profile, key.digit, key.duration_ms))]
+
+
+def closed(life: Life, closed: Closed, now_ms: int) -> list[StreamOutput]:
+    """ST-15, ST-16: a farewell is heard to its end (ST-33), a crash is not."""
+    result = life.timed(result_of(closed, life.profile), now_ms)
+    has_rest = closed.queued_ms > 0 and life.profile.drain_on_close_ms > 0
+    if has_rest and result.status == "completed" and not result.error:
+        return life.drain(result, now_ms)
+    return [DropQueue(), *life.finish(result)]
+
+
+def caller_left(life: Life, gone: CallerGone, now_ms: int) -> list[StreamOutput]:
+    """ST-13."""
+    result = life.timed(StreamResult("cancelled", "user", why="the caller hung up"), now_ms)
+    stop = exotel.write_stop(life.order, life.profile, "callended")
+    return life.close(CloseSocket(1000, "", stop), result, now_ms)
+
+
+def stopped(life: Life, stop: StopRequested, now_ms: int) -> list[StreamOutput]:
+    """ST-14: the call goes on, so nobody waits for the bot's close reply."""
+    result = life.timed(StreamResult("completed", "NA", why=stop.why), now_ms)
+    last_text = exotel.write_stop(life.order, life.profile, "stopped")
+    return [CloseSocket(1000, "", last_text), DropQueue(), *life.finish(result)]
+
+
+def limit_reached(life: Life, time_up: TimeUp, now_ms: int) -> list[StreamOutput]:
+    """ST-14, AS-48."""
+    limit = f"the stream reached its limit of {life.profile.max_seconds} s"
+    return stopped(life, StopRequested(limit), now_ms)
+
+
+def shut_down(life: Life, shut_down: ShutDown, now_ms: int) -> list[StreamOutput]:
+    """ST-18."""
+    result = life.timed(StreamResult("completed", "NA", why="the server stops"), now_ms)
+    stop = exotel.write_stop(life.order, life.profile, "stopped")
+    return life.close(CloseSocket(1001, "server stops", stop), result, now_ms)
+
+
+def _bot_stops(life: Life, now_ms: int) -> list[StreamOutput]:
+    """ST-17, AS-116."""
+    result = life.timed(
+        StreamResult("completed", "bot", why="the bot asked for the end with `stop`"), now_ms
+    )
+    if life.profile.on_bot_stop == "flush" or not life.profile.drain_on_close_ms:
+        return [DropQueue(), CloseSocket(1000, ""), *life.finish(result)]
+    return life.drain(result, now_ms)
