@@ -23,8 +23,10 @@ from agentstream.stream.happenings import (
     Drain,
     Drained,
     DropQueue,
+    MarkReached,
     Opened,
     OpenFailed,
+    QueueCleared,
     Resolve,
     Resolved,
     ResolveFailed,
@@ -501,6 +503,74 @@ def test_a_late_close_still_tells_its_warnings_as156() -> None:
     assert isinstance(warning, Warn)
 
 
+def test_another_stream_sid_is_told_and_by_setting_refused_as114() -> None:
+    text = BotSaid('{"event":"stop","streamSid":"other"}')
+    lenient = Script().talking()
+    warning, drain = lenient.feed(text)
+    assert isinstance(warning, Warn)
+    assert drain == Drain()
+    strict = Script(reject_wrong_stream_sid=True).talking()
+    assert [type(output) for output in strict.feed(text)] == [Warn]
+    assert strict.feed(text) == []
+    assert strict.stream.state is State.ACTIVE
+    own = Script(reject_wrong_stream_sid=True).talking()
+    assert own.feed(BotSaid(f'{{"event":"stop","stream_sid":"{"s" * 32}"}}')) == [Drain()]
+
+
+def test_a_format_that_overrules_the_address_is_told_bx1() -> None:
+    script = Script("ws://b.example/?sample-rate=16000", media_format="audio/x-mulaw;rate=8000")
+    warning, connect = script.feed(Begin())
+    assert isinstance(warning, Warn)
+    assert "sample-rate=16000 is left aside" in warning.text
+    assert isinstance(connect, Connect)
+
+
+# Marks and clears (OP-7).
+
+
+def sent(outputs: list[StreamOutput]) -> list[dict[str, Any]]:
+    texts = [output.text for output in outputs if isinstance(output, SendText)]
+    return [json.loads(text.replace("\x01", "5")) for text in texts]
+
+
+def test_marks_and_clears_are_the_audio_paths_by_default_op7() -> None:
+    script = Script().talking()
+    assert script.feed(MarkReached("a", 20)) == []
+    assert script.feed(QueueCleared(20, 400)) == []
+
+
+def test_marks_say_whether_they_were_heard_by_setting_op7_as128() -> None:
+    script = Script(marks_carry_cleared=True, marks_carry_played_ms=True).talking()
+    (heard,) = sent(script.feed(MarkReached("a", 20)))
+    (lost,) = sent(script.feed(MarkReached("b", 20, cleared=True)))
+    assert heard["mark"] == {"name": "a", "played_ms": "20"}
+    assert lost["mark"] == {"name": "b", "played_ms": "20", "cleared": True}
+
+
+def test_a_name_of_a_mark_may_have_a_limit_as117() -> None:
+    script = Script(max_mark_chars=3).talking()
+    assert sent(script.feed(MarkReached("abc", 0)))[0]["mark"] == {"name": "abc"}
+    (warning,) = script.feed(MarkReached("abcd", 0))
+    assert isinstance(warning, Warn)
+    assert "4 characters; 3 are allowed" in warning.text
+
+
+def test_a_clear_is_answered_by_setting_op7() -> None:
+    script = Script(acknowledge_clear=True).talking()
+    (answer,) = sent(script.feed(QueueCleared(640, 1_200)))
+    assert answer["cleared"] == {"played_ms": "640", "dropped_ms": "1200"}
+
+
+def test_what_a_bot_still_hears_while_it_drains_ends_with_its_socket_op7() -> None:
+    script = Script(acknowledge_clear=True, max_mark_chars=9).talking()
+    script.feed(BotSaid('{"event":"stop"}'))
+    assert len(sent(script.feed(MarkReached("a", 20)))) == 1
+    assert len(sent(script.feed(QueueCleared(20, 0)))) == 1
+    script.feed(Closed(1000, "", "bot", queued_ms=300))
+    assert script.feed(MarkReached("b", 20)) == []
+    assert script.feed(QueueCleared(20, 0)) == []
+
+
 # The machine itself.
 
 
@@ -526,6 +596,8 @@ happenings: st.SearchStrategy[StreamInput | int] = st.sampled_from(
         BotSaid('{"event":"stop"}'),
         BotSaid("x"),
         DigitPressed("1", 100),
+        MarkReached("m", 20, cleared=True),
+        QueueCleared(20, 40),
         Drained(),
         Closed(1000, "", "bot"),
         Closed(1000, "", "bot", 300, Counters(1, 1)),

@@ -135,6 +135,7 @@ class StreamSpec:
     profile: str = ""  # wire profile, "" is the server's default: docs, field (CX-*)
     overrides: tuple[tuple[str, str], ...] = ()  # settings of the profile, e.g. ("frame_ms", "20")
     parameters: tuple[tuple[str, str], ...] = ()  # what a resolver is sent (AS-14, PT-10)
+    track: Literal["inbound", "outbound", "mixed", "both"] = "inbound"  # whose audio (BX-2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,23 @@ class DigitPressed:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkReached:
+    """A mark of the bot was heard, or (`cleared`) dropped unheard by a clear."""
+
+    name: str
+    played_ms: int
+    cleared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCleared:
+    """The bot's clear was carried out; `played_ms` counts since this socket was opened."""
+
+    played_ms: int
+    dropped_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Drained:
     """The bot's queued audio has been played: the answer to `Drain`."""
 
@@ -135,6 +152,8 @@ StreamInput = (
     | OpenFailed
     | BotSaid
     | DigitPressed
+    | MarkReached
+    | QueueCleared
     | Drained
     | Closed
     | CallerGone

@@ -30,7 +30,7 @@ from agentstream.stream.happenings import (
     Warn,
 )
 from agentstream.stream.life import Life, State
-from agentstream.stream.plans import plan_socket
+from agentstream.stream.plans import audio_of, overruled, plan_socket
 
 # The audio path has the same limit and knows the phase that hangs: it may speak first.
 CONNECT_GRACE_MS: Final = 250
@@ -111,7 +111,8 @@ def stopped_early(life: Life, stop: StopRequested | ShutDown, now_ms: int) -> li
 
 def _found(life: Life, bot: BotAddress, now_ms: int) -> list[StreamOutput]:
     life.bot, life.shown_url = bot, bot.shown_url
-    return [*(Warn(text) for text in bot.warnings), *_connect(life, bot, now_ms)]
+    texts = [*bot.warnings, *overruled(bot, audio_of(life.order, bot, life.profile))]
+    return [*(Warn(text) for text in texts), *_connect(life, bot, now_ms)]
 
 
 def _connect(life: Life, bot: BotAddress, now_ms: int) -> list[StreamOutput]:

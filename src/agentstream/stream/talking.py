@@ -9,6 +9,8 @@ from agentstream.stream.happenings import (
     CloseSocket,
     DigitPressed,
     DropQueue,
+    MarkReached,
+    QueueCleared,
     SendText,
     ShutDown,
     StopRequested,
@@ -17,21 +19,44 @@ from agentstream.stream.happenings import (
     TimeUp,
 )
 from agentstream.stream.life import Life
-from agentstream.stream.messages import Echoed, StopAsked, Unknown
+from agentstream.stream.messages import BotText, Echoed, StopAsked, Unknown
 
 
 def bot_said(life: Life, said: BotSaid, now_ms: int) -> list[StreamOutput]:
     """AS-114 to AS-116."""
     if not life.order.two_way:  # ST-42
         return []
-    text = exotel.read_text(said.text)
-    if isinstance(text, StopAsked):
-        return _bot_stops(life, now_ms)
-    if isinstance(text, Echoed):
+    read = exotel.read_said(said.text)
+    if read.stream_sid not in (None, life.order.stream_sid):
+        told = life.warn("the bot sent another stream_sid than it was given")
+        return (
+            told
+            if life.profile.reject_wrong_stream_sid
+            else [*told, *_meant(life, read.text, now_ms)]
+        )
+    return _meant(life, read.text, now_ms)
+
+
+def mark_reached(life: Life, mark: MarkReached, now_ms: int) -> list[StreamOutput]:
+    """Echo the mark if the audio path has not (OP-7, AS-117)."""
+    limit = life.profile.max_mark_chars
+    if not life.profile.echoes_marks or not life.is_open:
         return []
-    if isinstance(text, Unknown):
-        return life.warn(f"the bot sent an event that means nothing here: {text.event!r}")
-    return life.warn(f"the bot sent a message that cannot be used: {text.why}")
+    if limit and len(mark.name) > limit:
+        text = f"a mark's name has {len(mark.name)} characters; {limit} are allowed: no echo"
+        return life.warn(text)
+    text = exotel.write_mark(
+        life.order, life.profile, mark.name, mark.played_ms, cleared=mark.cleared
+    )
+    return [SendText(text)]
+
+
+def queue_cleared(life: Life, cleared: QueueCleared, now_ms: int) -> list[StreamOutput]:
+    """Answer the bot's clear, by setting (OP-7)."""
+    if not life.profile.acknowledge_clear or not life.is_open:
+        return []
+    text = exotel.write_cleared(life.order, life.profile, cleared.played_ms, cleared.dropped_ms)
+    return [SendText(text)]
 
 
 def digit(life: Life, key: DigitPressed, now_ms: int) -> list[StreamOutput]:
@@ -75,6 +100,16 @@ def shut_down(life: Life, shut_down: ShutDown, now_ms: int) -> list[StreamOutput
     result = life.timed(StreamResult("completed", "NA", why="the server stops"), now_ms)
     stop = exotel.write_stop(life.order, life.profile, "stopped")
     return life.close(CloseSocket(1001, "server stops", stop), result, now_ms)
+
+
+def _meant(life: Life, text: BotText, now_ms: int) -> list[StreamOutput]:
+    if isinstance(text, StopAsked):
+        return _bot_stops(life, now_ms)
+    if isinstance(text, Echoed):
+        return []
+    if isinstance(text, Unknown):
+        return life.warn(f"the bot sent an event that means nothing here: {text.event!r}")
+    return life.warn(f"the bot sent a message that cannot be used: {text.why}")
 
 
 def _bot_stops(life: Life, now_ms: int) -> list[StreamOutput]:

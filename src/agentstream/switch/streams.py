@@ -6,13 +6,15 @@ from typing import Any, Literal
 
 from agentstream import _media
 from agentstream.base.errors import AgentStreamError
-from agentstream.base.ids import StreamSid
-from agentstream.calls import reports
+from agentstream.base.ids import AccountSid, StreamSid
+from agentstream.calls import effects, reports
+from agentstream.calls.record import CallSetup
 from agentstream.media.engine import MediaLeg
 from agentstream.media.plan import StreamPlan
 from agentstream.net.egress import EgressError
 from agentstream.stream import happenings as wire
 from agentstream.stream.bot_stream import BotStream
+from agentstream.stream.messages import StreamOrder
 from agentstream.switch import feed
 from agentstream.switch.ports import Web
 
@@ -102,14 +104,22 @@ class StreamRun:
                 happening = wire.BotSaid(event.text)
             case _media.StreamDrained():
                 happening = wire.Drained()
+            case _media.MarkPlayed(name=name, played_ms=played_ms, cleared=cleared):
+                self._doors.note(feed.MarkEchoed(self.stream_sid, name, played_ms, cleared))
+                happening = wire.MarkReached(name, played_ms, cleared)
+            case _media.Cleared(played_ms=played_ms, dropped_ms=dropped_ms):
+                self._doors.note(feed.PlayoutCleared(self.stream_sid, played_ms, dropped_ms))
+                happening = wire.QueueCleared(played_ms, dropped_ms)
             case _media.StreamClosed():
                 self._is_open = False
                 self._doors.note(feed.StreamCounted(self.stream_sid, event.code, event.stats))
                 happening = wire.Closed(
                     event.code, event.reason, event.who, event.queued_ms, event.stats
                 )
+            case _media.BotAudioStarted():
+                self._doors.note(feed.BotSpoke(self.stream_sid))
+                return []
             case _:
-                self._note(event)
                 return []
         return self.receive(happening, now_ms)
 
@@ -117,21 +127,6 @@ class StreamRun:
         """Close the socket for a fault of ours (AS-167); one that is closing already stays so."""
         if self._is_dialled or self._is_open:
             self._leg.close_stream(self.stream_sid, 1011, "internal error", None)
-
-    def _note(self, event: _media.Event) -> None:
-        match event:
-            case _media.BotAudioStarted():
-                self._doors.note(feed.BotSpoke(self.stream_sid))
-            case _media.MarkPlayed():
-                self._doors.note(
-                    feed.MarkEchoed(self.stream_sid, event.name, event.played_ms, event.cleared)
-                )
-            case _media.Cleared():
-                self._doors.note(
-                    feed.PlayoutCleared(self.stream_sid, event.played_ms, event.dropped_ms)
-                )
-            case _:
-                pass
 
     def _note_failure(self, phase: str, http_status: int, detail: str) -> None:
         self._doors.note(
@@ -213,6 +208,21 @@ class StreamRun:
         settings = {field.name: getattr(order.plan, field.name) for field in fields(order.plan)}
         plan = StreamPlan(addresses=pinned.addresses, **settings)
         self._leg.open_stream(plan)
+
+
+def order_of(effect: effects.StartStream, setup: CallSetup, account_sid: AccountSid) -> StreamOrder:
+    """Say what a call orders in the words of the wire."""
+    return StreamOrder(
+        stream_sid=effect.stream_sid,
+        call_sid=setup.call_sid,
+        account_sid=account_sid,
+        url=effect.spec.url,
+        from_number=setup.from_number,
+        to_number=setup.to_number,
+        two_way=effect.spec.two_way,
+        track=effect.spec.track,
+        custom_field=setup.custom_field,
+    )
 
 
 def outcome(result: wire.StreamResult) -> reports.StreamOutcome:

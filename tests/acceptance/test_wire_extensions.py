@@ -1,0 +1,221 @@
+"""Extensions of the bot's wire, each by its setting, through the whole of the audio path."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from agentstream.base.ids import LegSid, StreamSid
+from agentstream.calls.commands import OpenStream, StreamSpec
+from agentstream.calls.events import CallStarted, StreamOpened
+from agentstream.testing.file_calls import FileCall, file_calls
+from agentstream.testing.scripted_bot import BotCall, scripted_bot
+from agentstream.testing.waiting import until
+
+pytestmark = pytest.mark.acceptance
+
+FLOW = """
+name: settings
+start: talk
+applets:
+  talk: {type: voicebot, url: "%s", settings: %s}
+"""
+LOUD, LOUD_ULAW = b"\x7c\x20", b"\x9f"  # one sample, as PCM and as G.711 has it exactly
+FORK = StreamSid("f" * 32)
+
+
+def flow(url: str, **settings: object) -> str:
+    """Return a flow with one bot and these settings of its stream."""
+    return FLOW % (url, json.dumps(settings))
+
+
+async def fork(call: FileCall, url: str, **settings: str) -> None:
+    """Fork the call's audio one way, beside the bot that speaks."""
+    await until(lambda: any(isinstance(note, StreamOpened) for note in call.notes))
+    leg_sid = next(note.leg_sid for note in call.notes if isinstance(note, CallStarted))
+    spec = StreamSpec(url, two_way=False, overrides=tuple(settings.items()))
+    await call.house.parts.switchboard.ask(call.call_sid, OpenStream(LegSid(leg_sid), FORK, spec))
+
+
+async def test_a_stream_both_ways_may_be_mulaw(tmp_path: Path) -> None:
+    """BX-1, CX-4, AS-144: eight bytes per millisecond, in both directions."""
+
+    async def talk(call: BotCall) -> None:
+        await call.media(LOUD_ULAW * 8 * 400)
+        await call.mark("end")
+        await call.until("mark")
+        await call.until("media", 4)
+        await call.close()
+
+    settings = {"media_format": "audio/x-mulaw;rate=8000", "media_format_profile": "docs"}
+    async with scripted_bot(talk) as bot, file_calls(tmp_path) as house:
+        call = house.dial(flow(f"{bot.url}?sample-rate=16000", **settings), say=LOUD * 8 * 400)
+        heard = await call.heard()
+    assert len(bot.call.audio()) == 800 * len(bot.call.said("media"))
+    assert LOUD_ULAW * 8 * 300 in bot.call.audio()
+    assert heard.count(LOUD) == 8 * 400
+    assert bot.call.start["media_format"] == {
+        "encoding": "audio/x-mulaw",
+        "sample_rate": "8000",
+        "bit_rate": "8",
+    }
+    assert "sample-rate=16000 is left aside" in call.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("media_format", "chunk_bytes"),
+    [
+        ("audio/x-mulaw;rate=8000", 800),
+        ("audio/L16;rate=8000", 1600),
+        ("audio/L16;rate=16000", 3200),
+        ("audio/L16;rate=24000", 4800),
+    ],
+)
+async def test_a_one_way_stream_has_every_format_too(
+    tmp_path: Path, media_format: str, chunk_bytes: int
+) -> None:
+    """BX-1: beside a bot of another format."""
+
+    async def hear(call: BotCall) -> None:
+        await call.until("media", 3)
+        await call.close()
+
+    async with scripted_bot() as bot, scripted_bot(hear) as ear, file_calls(tmp_path) as house:
+        call = house.dial(bot.url)
+        await fork(call, ear.url, media_format=media_format)
+        await ear.ended()
+        call.hang_up()
+        await call.record()
+    sizes = {len(call.audio()) // len(call.said("media")) for call in ear.calls}
+    assert sizes == {chunk_bytes}
+    assert len(bot.call.audio()) == 1600 * len(bot.call.said("media"))
+
+
+async def test_a_track_that_is_asked_for_by_name_is_said(tmp_path: Path) -> None:
+    """BX-2: `media.track`; nothing of it by default."""
+
+    async def hear(call: BotCall) -> None:
+        await call.until("media", 2)
+        await call.close()
+
+    async with scripted_bot(hear) as bot, file_calls(tmp_path) as house:
+        await house.dial(flow(bot.url, track="inbound")).record()
+        await house.dial(bot.url).record()
+    named, plain = bot.calls
+    assert [m["media"]["track"] for m in named.said("media")] == ["inbound", "inbound"]
+    assert all(set(m["media"]) == {"chunk", "timestamp", "payload"} for m in plain.said("media"))
+
+
+async def test_custom_parameters_by_comma_and_in_connected(tmp_path: Path) -> None:
+    """BX-3, CX-11, CX-12."""
+
+    async def hear(call: BotCall) -> None:
+        await call.until("start")
+        await call.close()
+
+    async with scripted_bot(hear) as bot, file_calls(tmp_path) as house:
+        settings = {"custom_parameters": "lang=hi, tier=gold"}
+        await house.dial(flow(f"{bot.url}?order=7781", **settings)).record()
+        settings["custom_parameters_in"] = "connected"
+        await house.dial(flow(f"{bot.url}?order=7781", **settings)).record()
+    pairs = {"order": "7781", "lang": "hi", "tier": "gold"}
+    first, second = bot.calls
+    assert first.texts[0] == '{"event":"connected"}'
+    assert first.start["custom_parameters"] == pairs
+    assert second.said("connected") == [{"event": "connected", "custom_parameters": pairs}]
+    assert "custom_parameters" not in second.start
+
+
+async def test_marks_and_clears_say_what_was_heard(tmp_path: Path) -> None:
+    """OP-7, AS-128: by setting; a clear is answered, a mark that was dropped says so."""
+
+    async def talk(call: BotCall) -> None:
+        await call.media(LOUD * 8 * 100)
+        await call.mark("heard")
+        await call.until("mark")
+        await call.media(LOUD * 8 * 5_000)
+        await call.mark("dropped")
+        await call.send({"event": "clear"})
+        await call.until("cleared")
+        await call.until("mark", 2)
+        await call.close()
+
+    settings = {
+        "marks_carry_played_ms": True,
+        "marks_carry_cleared": True,
+        "acknowledge_clear": True,
+    }
+    async with scripted_bot(talk) as bot, file_calls(tmp_path) as house:
+        await house.dial(flow(bot.url, **settings)).record()
+    heard, dropped = (message["mark"] for message in bot.call.said("mark"))
+    assert heard == {"name": "heard", "played_ms": "100"}
+    assert (dropped["name"], dropped["cleared"]) == ("dropped", True)
+    (cleared,) = bot.call.said("cleared")
+    assert cleared["cleared"]["played_ms"] == dropped["played_ms"]
+    assert 4_800 <= int(cleared["cleared"]["dropped_ms"]) <= 5_000
+    numbers = [int(m["sequence_number"]) for m in bot.call.messages[1:]]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+async def test_the_name_of_a_mark_has_a_limit_by_setting(tmp_path: Path) -> None:
+    """AS-117: a longer one is not echoed, and told once."""
+
+    async def talk(call: BotCall) -> None:
+        await call.until("start")
+        for name in ("x" * 257, "x" * 256, "y" * 257):
+            await call.mark(name)
+        await call.mark("end")
+        await call.until("mark", 2)
+        await call.close()
+
+    async with scripted_bot(talk) as bot, file_calls(tmp_path) as house:
+        call = house.dial(flow(bot.url, max_mark_chars=256))
+        await call.record()
+    assert bot.call.marks() == ["x" * 256, "end"]
+    assert call.warnings == ["a mark's name has 257 characters; 256 are allowed: no echo"]
+
+
+async def test_a_wrong_stream_sid_is_told_and_by_setting_ignored(tmp_path: Path) -> None:
+    """AS-114: for what is not audio, a mark or a clear."""
+    stop = {"event": "stop", "stream_sid": "of another stream"}
+
+    async def talk(call: BotCall) -> None:
+        await call.until("start")
+        await call.send(stop)
+        await call.until("media", 3)
+        await call.close(4000)
+
+    async with scripted_bot(talk) as bot, file_calls(tmp_path) as house:
+        strict = house.dial(flow(bot.url, reject_wrong_stream_sid=True))
+        assert "4000" in (await strict.stream()).outcome.error
+        lenient = house.dial(bot.url)
+        assert (await lenient.stream()).outcome.error == ""
+    for call in (strict, lenient):
+        assert call.warnings == ["the bot sent another stream_sid than it was given"]
+
+
+async def test_nothing_of_the_extensions_is_on_the_wire_by_default(tmp_path: Path) -> None:
+    """AS-105, AS-106, OP-1: what extensions would answer is not even read."""
+    asked = [
+        {"event": "hangup", "hangup": {}},
+        {"event": "transfer", "transfer": {"to": "+14155550100"}},
+        {"event": "send_dtmf", "send_dtmf": {"digits": "1"}},
+        {"event": "clear"},
+    ]
+
+    async def talk(call: BotCall) -> None:
+        await call.until("start")
+        for message in asked:
+            await call.send(message)
+        await call.mark("end")
+        await call.until("mark")
+        await call.close()
+
+    async with scripted_bot(talk) as bot, file_calls(tmp_path) as house:
+        call = house.dial(bot.url, digits=((60, "5"),))
+        await call.record()
+    events = {message["event"] for message in bot.call.messages}
+    assert events <= {"connected", "start", "media", "mark", "dtmf"}
+    assert set(bot.call.start) == {
+        *("stream_sid", "call_sid", "account_sid", "from", "to", "media_format")
+    }
