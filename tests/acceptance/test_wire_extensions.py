@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -194,9 +195,53 @@ async def test_a_wrong_stream_sid_is_told_and_by_setting_ignored(tmp_path: Path)
         assert call.warnings == ["the bot sent another stream_sid than it was given"]
 
 
+async def test_control_events_are_acknowledged_with_their_reasons(tmp_path: Path) -> None:
+    """OP-1: accepted or refused, with the id that came; what is accepted goes to the call."""
+
+    async def talk(call: BotCall) -> None:
+        await call.until("start")
+        await call.send({"event": "send_dtmf", "send_dtmf": {"id": 1, "digits": "12#"}})
+        await call.send({"event": "transfer", "transfer": {"id": "b", "to": "nobody"}})
+        await call.media(LOUD * 8 * 300)
+        await call.mark("goodbye")
+        await call.send({"event": "hangup", "hangup": {"after_mark": "goodbye"}})
+        await call.send({"event": "hangup", "hangup": {"id": "again"}})
+        await call.until("ack", 4)
+        await call.until("mark")
+        await call.close()
+
+    async with scripted_bot(talk) as bot, file_calls(tmp_path) as house:
+        call = house.dial(flow(bot.url, control_events=True))
+        heard = await call.heard()
+    keys, nobody, bye, again = (message["ack"] for message in bot.call.said("ack"))
+    assert keys == {"event": "send_dtmf", "id": 1, "status": "accepted"}
+    assert (nobody["id"], nobody["status"]) == ("b", "refused")
+    assert nobody["reason"].startswith("transfer.to")
+    assert bye == {"event": "hangup", "status": "accepted"}
+    assert (again["id"], again["reason"]) == ("again", "the call is being hung up")
+    assert heard.count(LOUD) >= 8 * 300, "the farewell is heard"
+    assert call.warnings[:-1] == []
+
+
+async def test_keys_are_kept_from_the_bot_by_setting(tmp_path: Path) -> None:
+    """BX-5."""
+
+    async def hear(call: BotCall) -> None:
+        await call.until("media", 4)
+        await call.close()
+
+    async with scripted_bot(hear) as bot, file_calls(tmp_path) as house:
+        for handling in ("stream", "suppress", "passthrough"):
+            call = house.dial(flow(bot.url, dtmf_handling=handling), digits=((60, "5"),))
+            await call.record()
+    told = [len(call.said("dtmf")) for call in bot.calls]
+    assert told == [1, 0, 0]
+    assert len(call.warnings) == 1
+
+
 async def test_nothing_of_the_extensions_is_on_the_wire_by_default(tmp_path: Path) -> None:
     """AS-105, AS-106, OP-1: what extensions would answer is not even read."""
-    asked = [
+    asked: list[dict[str, Any]] = [
         {"event": "hangup", "hangup": {}},
         {"event": "transfer", "transfer": {"to": "+14155550100"}},
         {"event": "send_dtmf", "send_dtmf": {"digits": "1"}},

@@ -99,9 +99,8 @@ def test_a_comma_list_is_read_as_it_was_written_cx12(pairs: dict[str, str]) -> N
 
 @given(st.text(max_size=40))
 def test_any_comma_list_is_taken_or_refused_cx12(text: str) -> None:
-    try:
+    if all(key and "=" in raw for raw, key, _ in comma_pairs(text)):
         WireProfile.from_mapping({"custom_parameters": text})
-    except ConfigError as error:
-        assert str(error).startswith("custom_parameters: ")
-    else:
-        assert all(key and "=" in raw for raw, key, _ in comma_pairs(text))
+        return
+    with pytest.raises(ConfigError, match="custom_parameters: "):
+        WireProfile.from_mapping({"custom_parameters": text})

@@ -11,7 +11,14 @@ import pytest
 
 from agentstream.stream import messages
 from agentstream.stream.dialects import exotel
-from agentstream.stream.messages import Audio, StreamOrder
+from agentstream.stream.messages import (
+    Audio,
+    BotText,
+    DigitsAsked,
+    HangUpAsked,
+    StreamOrder,
+    TransferAsked,
+)
 from agentstream.stream.profile import WireProfile
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -41,6 +48,23 @@ OURS = {
         exotel.write_mark(ORDER, FULL_MARKS, "m-17", 1_240, cleared=True),
     ),
     "the answer to a clear": (16, exotel.write_cleared(ORDER, PLAIN, 1_240, 2_600)),
+    "a refusal": (
+        17,
+        exotel.write_ack(
+            ORDER,
+            PLAIN,
+            "transfer",
+            8,
+            "transfer.to is neither a number of 2 to 15 digits nor a sip: address",
+        ),
+    ),
+    "silence": (18, exotel.write_silence(ORDER, PLAIN, 2_000)),
+}
+# What a bot sends, and how it is read.
+THEIRS: dict[str, BotText] = {
+    "a hang-up after a mark": HangUpAsked("7", after_mark="goodbye"),
+    "a transfer": TransferAsked(8, "+14155550100"),
+    "keys": DigitsAsked(None, "12#"),
 }
 
 
@@ -69,10 +93,16 @@ def filled(template: str, seq: int) -> Any:
 
 
 def test_every_example_of_the_page_is_looked_at() -> None:
-    assert set(examples()) == set(OURS)
+    assert set(examples()) == OURS.keys() | THEIRS.keys()
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_an_extension_sends_what_the_page_shows(name: str) -> None:
     seq, template = OURS[name]
     assert examples()[name] == filled(template, seq)
+
+
+@pytest.mark.parametrize("name", THEIRS)
+def test_what_the_page_lets_a_bot_send_is_understood(name: str) -> None:
+    text = json.dumps(examples()[name])
+    assert exotel.read_said(text, has_controls=True).text == THEIRS[name]

@@ -5,14 +5,14 @@ r"""The life of one stream to a bot, from the applet to its result.
 
 DRAINING plays what the bot still has queued; CLOSING waits for the bot's close reply when nobody
 else does. `MOVES`, at the end of this file, says all of it; docs/protocol.md shows its picture.
-What each move does is told in `opening`, `talking` and `leaving`.
+What each move does is told in `opening`, `talking`, `wishes` and `leaving`.
 """
 
 from collections.abc import Callable
 from typing import Any, Final
 
 from agentstream.base.errors import CommandError
-from agentstream.stream import leaving, opening, talking
+from agentstream.stream import leaving, opening, talking, wishes
 from agentstream.stream.endings import payload_warnings
 from agentstream.stream.happenings import (
     Begin,
@@ -28,6 +28,7 @@ from agentstream.stream.happenings import (
     Resolved,
     ResolveFailed,
     ShutDown,
+    SilenceHeard,
     StopRequested,
     StreamInput,
     StreamOutput,
@@ -117,10 +118,12 @@ MOVES: Final[dict[tuple[State, type], tuple[Handle, tuple[State, ...]]]] = {
     (_ACTIVE, DigitPressed): (talking.digit, (_ACTIVE,)),
     (_ACTIVE, MarkReached): (talking.mark_reached, (_ACTIVE,)),
     (_ACTIVE, QueueCleared): (talking.queue_cleared, (_ACTIVE,)),
+    (_ACTIVE, SilenceHeard): (talking.silence, (_ACTIVE,)),
+    (_ACTIVE, Drained): (wishes.drained, (_ACTIVE,)),
     (_ACTIVE, Closed): (talking.closed, (_DRAINING, _ENDED)),
     (_ACTIVE, CallerGone): (talking.caller_left, (_CLOSING,)),
     (_ACTIVE, StopRequested): (talking.stopped, (_ENDED,)),
-    (_ACTIVE, TimeUp): (talking.limit_reached, (_ENDED,)),
+    (_ACTIVE, TimeUp): (talking.time_up, (_ACTIVE, _ENDED)),
     (_ACTIVE, ShutDown): (talking.shut_down, (_CLOSING,)),
     (_DRAINING, MarkReached): (talking.mark_reached, (_DRAINING,)),
     (_DRAINING, QueueCleared): (talking.queue_cleared, (_DRAINING,)),

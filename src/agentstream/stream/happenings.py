@@ -107,6 +107,13 @@ class QueueCleared:
 
 
 @dataclass(frozen=True, slots=True)
+class SilenceHeard:
+    """The caller has been quiet for so long; told once per silence."""
+
+    silent_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Drained:
     """The bot's queued audio has been played: the answer to `Drain`."""
 
@@ -154,6 +161,7 @@ StreamInput = (
     | DigitPressed
     | MarkReached
     | QueueCleared
+    | SilenceHeard
     | Drained
     | Closed
     | CallerGone
@@ -188,6 +196,21 @@ class SendText:
     """Send one text; the audio path fills in its sequence number."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSilence:
+    """Report SilenceHeard when the caller is quiet for so long; 0 ends the watch (BX-4)."""
+
+    timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The bot wants this of its call (OP-1): a transfer's target, or digits, is its value."""
+
+    action: Literal["hangup", "transfer", "send_dtmf"]
+    value: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +272,8 @@ StreamOutput = (
     Resolve
     | Connect
     | SendText
+    | WatchSilence
+    | Wish
     | Drain
     | CloseSocket
     | DropQueue

@@ -1,9 +1,11 @@
 """What a stream remembers all its life, and the steps that every state may take."""
 
-from dataclasses import replace
+from collections import deque
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Final
+from typing import Final, Literal
 
+from agentstream.base.machine import earliest
 from agentstream.stream.address import BotAddress
 from agentstream.stream.happenings import (
     CloseSocket,
@@ -13,12 +15,17 @@ from agentstream.stream.happenings import (
     StreamOutput,
     StreamResult,
     Warn,
+    WatchSilence,
+    Wish,
 )
 from agentstream.stream.messages import StreamOrder
 from agentstream.stream.profile import WireProfile
 
 # Warnings about the bot's messages, each kind once; a flood of new kinds is not told in full.
 WARNINGS_LIMIT: Final = 16
+
+# Names of marks that came back lately: a hang-up after one of them need not wait.
+MARKS_KEPT: Final = 16
 
 
 class State(Enum):
@@ -31,6 +38,22 @@ class State(Enum):
     DRAINING = "draining"
     CLOSING = "closing"
     ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """A hang-up that waits for a mark, or (None) for all that is queued."""
+
+    after_mark: str | None
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wished:
+    """What the call was asked for: when it then ends the stream, the bot has ended it."""
+
+    action: Literal["hangup", "transfer"]
+    why: str
 
 
 class Life:
@@ -47,12 +70,44 @@ class Life:
         self.opened_at_ms: int | None = None
         self.is_open = False
         self.result: StreamResult | None = None
+        self.limit_at_ms = 0  # when the stream must end (AS-48); set once it is active
+        self.asks = 0
+        self.parting: Parting | None = None
+        self.wished: Wished | None = None
+        self.is_watching = False
+        self.reached: deque[str] = deque(maxlen=MARKS_KEPT)
         self._warned: set[str] = set()
 
     def enter(self, state: State, wake_at_ms: int | None) -> None:
         """Change the state and set its timer."""
         self.state = state
         self.wake_at_ms = wake_at_ms
+
+    def talk(self) -> None:
+        """Be active, until the limit or until the bot's hang-up has waited long enough."""
+        until_ms = self.parting.until_ms if self.parting else None
+        self.enter(State.ACTIVE, earliest(self.limit_at_ms, until_ms))
+
+    def watch(self) -> list[StreamOutput]:
+        """Listen for silence if that is set. A fork leaves it to the flow, which may listen too."""
+        timeout_ms = self.profile.silence_timeout_ms
+        self.is_watching = timeout_ms > 0 and self.order.two_way
+        return [WatchSilence(timeout_ms)] if self.is_watching else []
+
+    def has_wished(self, action: Literal["hangup", "transfer"]) -> bool:
+        """Tell whether the call was asked for this last."""
+        return self.wished is not None and self.wished.action == action
+
+    def ended_as_wished(self, otherwise: StreamResult) -> StreamResult:
+        """Return the result of a stream that its call ends, asked by the bot or not."""
+        if self.wished is None:
+            return otherwise
+        return StreamResult("completed", "bot", why=self.wished.why)
+
+    def unwatch(self) -> list[StreamOutput]:
+        """End the watch, if there is one."""
+        was_watching, self.is_watching = self.is_watching, False
+        return [WatchSilence(0)] if was_watching else []
 
     def warn(self, text: str) -> list[StreamOutput]:
         """Tell the bot's developer, each text once."""
@@ -64,7 +119,10 @@ class Life:
     def drain(self, result: StreamResult, now_ms: int) -> list[StreamOutput]:
         """Play what the bot has queued, for a limited time (ST-33)."""
         self.result = result
-        self.enter(State.DRAINING, now_ms + self.profile.drain_on_close_ms)
+        until_ms = now_ms + self.profile.drain_on_close_ms
+        if self.parting:
+            until_ms = max(until_ms, self.parting.until_ms)
+        self.enter(State.DRAINING, until_ms)
         return [Drain()]
 
     def close(self, close: CloseSocket, result: StreamResult, now_ms: int) -> list[StreamOutput]:
@@ -94,4 +152,7 @@ class Life:
         """Tell the one result."""
         assert result is not None
         self.enter(State.ENDED, None)
-        return [StreamFinished(replace(result, url=self.shown_url))]
+        outputs = self.unwatch()
+        if self.parting and result.disconnected_by == "bot":
+            outputs.append(Wish("hangup"))  # it left before its own farewell was over
+        return [*outputs, StreamFinished(replace(result, url=self.shown_url))]

@@ -109,7 +109,48 @@ class Malformed:
     why: str
 
 
-BotText = StopAsked | Echoed | Unknown | Malformed
+# What a bot asks for by a control event (OP-1). `ask_id` comes back in the answer.
+
+AskId = str | int | None
+ControlEvent = Literal["hangup", "transfer", "send_dtmf"]
+
+
+@dataclass(frozen=True, slots=True)
+class HangUpAsked:
+    """End the call: after a mark, or when all that is queued was heard, or (not `drains`) now."""
+
+    ask_id: AskId = None
+    drains: bool = True
+    after_mark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransferAsked:
+    """Hand the caller over to a number, a `sip:` address, or `flow:NAME`."""
+
+    ask_id: AskId
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsAsked:
+    """Press keys towards the caller."""
+
+    ask_id: AskId
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskRefused:
+    """A control event that lacks what it needs; `why` is for the bot's developer."""
+
+    event: ControlEvent
+    ask_id: AskId
+    why: str
+
+
+Ask = HangUpAsked | TransferAsked | DigitsAsked | AskRefused
+BotText = StopAsked | Echoed | Unknown | Malformed | Ask
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,8 +77,9 @@ def opened(life: Life, opened: Opened, now_ms: int) -> list[StreamOutput]:
     """ST-4; the audio path has sent `connected` and `start` before anything else (ST-34)."""
     life.opened_at_ms = now_ms
     life.is_open = True
-    life.enter(State.ACTIVE, now_ms + life.profile.max_seconds * 1000)
-    return [StreamStarted(life.shown_url, opened, life.attempt)]
+    life.limit_at_ms = now_ms + life.profile.max_seconds * 1000
+    life.talk()
+    return [StreamStarted(life.shown_url, opened, life.attempt), *life.watch()]
 
 
 def not_opened(life: Life, failed: OpenFailed, now_ms: int) -> list[StreamOutput]:

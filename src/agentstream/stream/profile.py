@@ -47,6 +47,12 @@ class WireProfile:
     max_message_bytes: int = 1_048_576  # AS-155
     max_mark_chars: int = 0  # AS-117; 0: no limit of ours
     reject_wrong_stream_sid: bool = False  # AS-114
+    # What a bot may ask for, and is told of the caller.
+    control_events: bool = False  # OP-1
+    hangup_wait_ms: int = 30_000  # how long a hang-up waits for what is queued
+    silence_timeout_ms: int = 0  # BX-4; 0: nobody listens for silence
+    silence_action: Literal["notify", "hangup"] = "notify"
+    dtmf_handling: Literal["stream", "suppress", "passthrough"] = "stream"  # BX-5
     # Custom parameters.
     custom_parameters: str = ""  # "k=v,k=v", beside those of the address (BX-3, CX-12)
     custom_field_parameter: str = ""  # the key under which the call's CustomField is sent (OP-5)

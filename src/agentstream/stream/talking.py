@@ -1,5 +1,6 @@
 """While the bot is there: what it says besides audio, keys, and who ends it."""
 
+from agentstream.stream import wishes
 from agentstream.stream.dialects import exotel
 from agentstream.stream.endings import result_of
 from agentstream.stream.happenings import (
@@ -13,20 +14,21 @@ from agentstream.stream.happenings import (
     QueueCleared,
     SendText,
     ShutDown,
+    SilenceHeard,
     StopRequested,
     StreamOutput,
     StreamResult,
     TimeUp,
 )
 from agentstream.stream.life import Life
-from agentstream.stream.messages import BotText, Echoed, StopAsked, Unknown
+from agentstream.stream.messages import BotText, Echoed, Malformed, StopAsked, StopReason, Unknown
 
 
 def bot_said(life: Life, said: BotSaid, now_ms: int) -> list[StreamOutput]:
     """AS-114 to AS-116."""
     if not life.order.two_way:  # ST-42
         return []
-    read = exotel.read_said(said.text)
+    read = exotel.read_said(said.text, has_controls=life.profile.control_events)
     if read.stream_sid not in (None, life.order.stream_sid):
         told = life.warn("the bot sent another stream_sid than it was given")
         return (
@@ -38,17 +40,8 @@ def bot_said(life: Life, said: BotSaid, now_ms: int) -> list[StreamOutput]:
 
 
 def mark_reached(life: Life, mark: MarkReached, now_ms: int) -> list[StreamOutput]:
-    """Echo the mark if the audio path has not (OP-7, AS-117)."""
-    limit = life.profile.max_mark_chars
-    if not life.profile.echoes_marks or not life.is_open:
-        return []
-    if limit and len(mark.name) > limit:
-        text = f"a mark's name has {len(mark.name)} characters; {limit} are allowed: no echo"
-        return life.warn(text)
-    text = exotel.write_mark(
-        life.order, life.profile, mark.name, mark.played_ms, cleared=mark.cleared
-    )
-    return [SendText(text)]
+    """Echo the mark if the audio path has not (OP-7, AS-117); a hang-up may wait for it."""
+    return [*_echo(life, mark), *wishes.after_mark(life, mark)]
 
 
 def queue_cleared(life: Life, cleared: QueueCleared, now_ms: int) -> list[StreamOutput]:
@@ -61,9 +54,21 @@ def queue_cleared(life: Life, cleared: QueueCleared, now_ms: int) -> list[Stream
 
 def digit(life: Life, key: DigitPressed, now_ms: int) -> list[StreamOutput]:
     """ST-9; a unidirectional stream has no digits (AS-4)."""
-    if not life.order.two_way:
+    if not life.order.two_way or life.profile.dtmf_handling == "suppress":
         return []
+    if life.profile.dtmf_handling == "passthrough":
+        return life.warn("a key was pressed: the bot hears it only if it is a tone in the audio")
     return [SendText(exotel.write_dtmf(life.order, life.profile, key.digit, key.duration_ms))]
+
+
+def silence(life: Life, heard: SilenceHeard, now_ms: int) -> list[StreamOutput]:
+    """BX-4; a shorter silence is what somebody else asked for."""
+    timeout_ms = life.profile.silence_timeout_ms
+    if not life.is_watching or heard.silent_ms < timeout_ms:
+        return []
+    if life.profile.silence_action == "hangup":
+        return wishes.hang_up(life, f"the caller was silent for {timeout_ms} ms")
+    return [SendText(exotel.write_silence(life.order, life.profile, heard.silent_ms))]
 
 
 def closed(life: Life, closed: Closed, now_ms: int) -> list[StreamOutput]:
@@ -76,21 +81,29 @@ def closed(life: Life, closed: Closed, now_ms: int) -> list[StreamOutput]:
 
 
 def caller_left(life: Life, gone: CallerGone, now_ms: int) -> list[StreamOutput]:
-    """ST-13."""
-    result = life.timed(StreamResult("cancelled", "user", why="the caller hung up"), now_ms)
-    stop = exotel.write_stop(life.order, life.profile, "callended")
+    """ST-13; not the caller has ended a call that ends as its bot asked (CX-14)."""
+    reason: StopReason = "callended"
+    result = StreamResult("cancelled", "user", why="the caller hung up")
+    if life.has_wished("hangup"):
+        result, reason = life.ended_as_wished(result), "stopped"
+    result = life.timed(result, now_ms)
+    stop = exotel.write_stop(life.order, life.profile, reason)
     return life.close(CloseSocket(1000, "", stop), result, now_ms)
 
 
 def stopped(life: Life, stop: StopRequested, now_ms: int) -> list[StreamOutput]:
     """ST-14: the call goes on, so nobody waits for the bot's close reply."""
-    result = life.timed(StreamResult("completed", "NA", why=stop.why), now_ms)
+    result = life.ended_as_wished(StreamResult("completed", "NA", why=stop.why))
+    result = life.timed(result, now_ms)
     last_text = exotel.write_stop(life.order, life.profile, "stopped")
     return [CloseSocket(1000, "", last_text), DropQueue(), *life.finish(result)]
 
 
-def limit_reached(life: Life, time_up: TimeUp, now_ms: int) -> list[StreamOutput]:
-    """ST-14, AS-48."""
+def time_up(life: Life, time_up: TimeUp, now_ms: int) -> list[StreamOutput]:
+    """ST-14, AS-48, or a farewell that is too long (OP-1)."""
+    if now_ms < life.limit_at_ms:
+        return wishes.hang_up(life)
+    life.wished = None
     limit = f"the stream reached its limit of {life.profile.max_seconds} s"
     return stopped(life, StopRequested(limit), now_ms)
 
@@ -102,14 +115,30 @@ def shut_down(life: Life, shut_down: ShutDown, now_ms: int) -> list[StreamOutput
     return life.close(CloseSocket(1001, "server stops", stop), result, now_ms)
 
 
+def _echo(life: Life, mark: MarkReached) -> list[StreamOutput]:
+    limit = life.profile.max_mark_chars
+    if not life.profile.echoes_marks or not life.is_open:
+        return []
+    if limit and len(mark.name) > limit:
+        text = f"a mark's name has {len(mark.name)} characters; {limit} are allowed: no echo"
+        return life.warn(text)
+    text = exotel.write_mark(
+        life.order, life.profile, mark.name, mark.played_ms, cleared=mark.cleared
+    )
+    return [SendText(text)]
+
+
 def _meant(life: Life, text: BotText, now_ms: int) -> list[StreamOutput]:
     if isinstance(text, StopAsked):
         return _bot_stops(life, now_ms)
     if isinstance(text, Echoed):
         return []
-    if isinstance(text, Unknown):
-        return life.warn(f"the bot sent an event that means nothing here: {text.event!r}")
-    return life.warn(f"the bot sent a message that cannot be used: {text.why}")
+    if isinstance(text, Malformed):
+        return life.warn(f"the bot sent a message that cannot be used: {text.why}")
+    if not isinstance(text, Unknown):
+        return wishes.asked(life, text, now_ms)
+    hint = "; the setting control_events allows it" if text.event in exotel.CONTROLS else ""
+    return life.warn(f"the bot sent an event that means nothing here: {text.event!r}{hint}")
 
 
 def _bot_stops(life: Life, now_ms: int) -> list[StreamOutput]:

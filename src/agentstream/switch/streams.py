@@ -61,6 +61,11 @@ class StreamRun:
         self._is_finished = False
 
     @property
+    def leg_sid(self) -> str:
+        """The leg whose party the bot talks with."""
+        return self._leg.leg_sid
+
+    @property
     def wake_at_ms(self) -> int | None:
         """When to call `wake`."""
         return self._machine.wake_at_ms
@@ -142,6 +147,8 @@ class StreamRun:
                 case wire.StreamFinished(result=result):
                     self._is_finished = True
                     followed.append(reports.StreamEnded(self.stream_sid, outcome(result)))
+                case wire.Wish(action=action, value=value):
+                    followed.append(reports.BotWished(self.stream_sid, action, value))
                 case wire.Warn(text=text):
                     self._doors.note(feed.StreamWarned(self.stream_sid, text))
                 case _:
@@ -158,6 +165,8 @@ class StreamRun:
                 self._doors.spawn(self._connect(output))
             case wire.SendText(text=text):
                 self._leg.send_text(sid, text)
+            case wire.WatchSilence(timeout_ms=timeout_ms):
+                self._leg.watch_silence(timeout_ms)
             case wire.Drain():
                 self._leg.drain_stream(sid)
             case wire.CloseSocket(code=code, reason=reason, last_text=last_text):

@@ -11,6 +11,7 @@ which escapes control characters, so nobody can smuggle in a placeholder.
 import json
 from typing import Final
 
+from agentstream.stream.dialects.controls import ack_body, read_ask
 from agentstream.stream.messages import (
     CHUNK,
     MARK_NAME,
@@ -19,8 +20,10 @@ from agentstream.stream.messages import (
     SEQ,
     TIMESTAMP_MS,
     TRACK,
+    AskId,
     Audio,
     BotText,
+    ControlEvent,
     Echoed,
     Malformed,
     Said,
@@ -36,6 +39,11 @@ _DEFAULT: Final = WireProfile()
 
 # Events of ours that bots send back (AS-115), and `start`, which one connector sends (CL-9).
 _OURS: Final = {"connected", "start", "dtmf", "mark", "clear"}
+CONTROLS: Final[dict[str, ControlEvent]] = {
+    "hangup": "hangup",
+    "transfer": "transfer",
+    "send_dtmf": "send_dtmf",
+}
 _NEEDS: Final = {"media": "media.payload, a text", "mark": "mark.name, a text"}
 
 
@@ -106,6 +114,19 @@ def write_cleared(order: StreamOrder, profile: WireProfile, played_ms: int, drop
     return _message("cleared", order, profile, f',"cleared":{body}')
 
 
+def write_ack(
+    order: StreamOrder, profile: WireProfile, event: ControlEvent, ask_id: AskId, refusal: str
+) -> str:
+    """Write the answer to a control event (OP-1); no refusal means accepted."""
+    return _message("ack", order, profile, f',"ack":{_json(ack_body(event, ask_id, refusal))}')
+
+
+def write_silence(order: StreamOrder, profile: WireProfile, silent_ms: int) -> str:
+    """Write that the caller has been quiet (BX-4)."""
+    body = _json({"duration": str(silent_ms)})
+    return _message("silence", order, profile, f',"silence":{body}')
+
+
 def write_dtmf(order: StreamOrder, profile: WireProfile, digit: str, duration_ms: int) -> str:
     """Write one key press, always nested (AS-90, CX-20)."""
     body = _json({"digit": digit, "duration": str(duration_ms)})
@@ -129,8 +150,11 @@ def read_text(text: str) -> BotText:
     return read_said(text).text
 
 
-def read_said(text: str) -> Said:
-    """Read a text, and the stream that it names, if any (AS-114)."""
+def read_said(text: str, *, has_controls: bool = False) -> Said:
+    """Read a text, and the stream that it names, if any (AS-114).
+
+    Without `has_controls` control events are as unknown as others (OP-1).
+    """
     try:
         message = json.loads(text)
     except (ValueError, RecursionError):
@@ -138,15 +162,17 @@ def read_said(text: str) -> Said:
     if not isinstance(message, dict):
         return Said(Malformed("JSON, but not an object"))
     sid = message.get("stream_sid", message.get("streamSid"))
-    return Said(_meaning(message), sid if isinstance(sid, str) else None)
+    return Said(_meaning(message, has_controls), sid if isinstance(sid, str) else None)
 
 
-def _meaning(message: dict[str, object]) -> BotText:
+def _meaning(message: dict[str, object], has_controls: bool) -> BotText:
     event = next((value for key, value in message.items() if key.lower() == "event"), None)
     if not isinstance(event, str):
         return Malformed('no text under "event"')
     if event == "stop":
         return StopAsked()
+    if has_controls and event in CONTROLS:
+        return read_ask(CONTROLS[event], message)
     if event in _NEEDS and not _is_echo(event, message):
         return Malformed(f'"{event}" without {_NEEDS[event]}')
     if event in _OURS:
