@@ -1,6 +1,7 @@
 """Extensions of the bot's wire, each by its setting, through the whole of the audio path."""
 
 import json
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from agentstream.base.ids import LegSid, StreamSid
 from agentstream.calls.commands import OpenStream, StreamSpec
 from agentstream.calls.events import CallStarted, StreamOpened
+from agentstream.switch import feed
 from agentstream.testing.file_calls import FileCall, file_calls
 from agentstream.testing.scripted_bot import BotCall, scripted_bot
 from agentstream.testing.waiting import until
@@ -22,7 +24,16 @@ applets:
   talk: {type: voicebot, url: "%s", settings: %s}
 """
 LOUD, LOUD_ULAW = b"\x7c\x20", b"\x9f"  # one sample, as PCM and as G.711 has it exactly
+HOLD = b"\x34\x12"
 FORK = StreamSid("f" * 32)
+
+
+def write_wav(path: Path, pcm: bytes) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8_000)
+        file.writeframes(pcm)
 
 
 def flow(url: str, **settings: object) -> str:
@@ -237,6 +248,101 @@ async def test_keys_are_kept_from_the_bot_by_setting(tmp_path: Path) -> None:
     told = [len(call.said("dtmf")) for call in bot.calls]
     assert told == [1, 0, 0]
     assert len(call.warnings) == 1
+
+
+async def test_a_bot_that_crashes_comes_back_to_its_caller(tmp_path: Path) -> None:
+    """OP-10, AS-168: the same stream on a second socket; hold sound, keys and one result."""
+    hold = tmp_path / "hold.wav"
+    write_wav(hold, HOLD * 8 * 200)
+
+    async def talk(call: BotCall) -> None:
+        start = await call.until("start")
+        if "resumed" not in start["start"]:
+            await call.media(LOUD * 8 * 200)
+            await call.mark("heard")
+            await call.until("mark")
+            call.socket.transport.abort()
+            return
+        await call.until("dtmf")
+        await call.media(LOUD * 8 * 100)
+        await call.mark("again")
+        await call.until("mark")
+        await call.close()
+
+    settings = {
+        "reconnect_attempts": 2,
+        "reconnect_delay_ms": 900,
+        "hold_audio": str(hold),
+    }
+    async with scripted_bot(talk) as bot, file_calls(tmp_path) as house:
+        call = house.dial(flow(bot.url, **settings), digits=((800, "5"),))
+        heard, record = await call.heard(), await call.record()
+    first, second = (one.start for one in bot.calls)
+    assert "resumed" not in first
+    assert second["stream_sid"] == first["stream_sid"] == second["resume_token"]
+    assert first["resume_token"] == second["resume_token"]
+    assert (second["resumed"], second["played_ms"]) == (True, "200")
+    assert [m["sequence_number"] for m in bot.calls[1].messages[1:3]] == ["1", "2"]
+    assert bot.calls[1].said("dtmf")[0]["dtmf"]["digit"] == "5"
+    assert heard.count(LOUD) == 8 * 300
+    assert heard.count(HOLD) >= 8 * 400, "it plays again and again"
+    (stream,) = record.streams
+    assert (stream.outcome.status, stream.outcome.disconnected_by) == ("completed", "bot")
+    attempts = [note.attempt for note in call.notes if isinstance(note, feed.StreamConnected)]
+    assert attempts == [1, 2]
+    assert call.warnings[0] == "the bot broke off and is dialled again: 1006"
+    assert call.warnings[1].startswith("the bot is back after ")
+
+
+async def test_a_bot_that_does_not_come_back_has_failed(tmp_path: Path) -> None:
+    """OP-10, ST-32: every attempt is told; the result is that of the crash."""
+
+    async def crash(call: BotCall) -> None:
+        await call.until("start")
+        await call.close(1011, "no memory")
+
+    async with file_calls(tmp_path) as house:
+        async with scripted_bot(crash) as bot:
+            call = house.dial(flow(bot.url, reconnect_attempts=2, reconnect_delay_ms=300))
+            await bot.ended()
+        outcome = (await call.stream()).outcome
+    assert (outcome.status, outcome.disconnected_by) == ("failed", "bot")
+    assert outcome.error.startswith("1011")
+    failed = [note.attempt for note in call.notes if isinstance(note, feed.StreamAttemptFailed)]
+    assert failed == [2, 3]
+
+
+async def test_a_caller_may_leave_while_the_bot_is_away(tmp_path: Path) -> None:
+    """OP-10: as cancelled, by the user."""
+
+    async def crash(call: BotCall) -> None:
+        await call.until("media")
+        await call.close(1012)
+
+    async with scripted_bot(crash) as bot, file_calls(tmp_path) as house:
+        call = house.dial(flow(bot.url, reconnect_attempts=1, reconnect_delay_ms=30_000))
+        await bot.ended()
+        await until(lambda: bool(call.warnings))
+        call.hang_up()
+        outcome = (await call.stream()).outcome
+    assert (outcome.status, outcome.disconnected_by) == ("cancelled", "user")
+    assert len(bot.calls) == 1
+
+
+async def test_a_second_address_is_dialled_when_the_first_is_not_reached(tmp_path: Path) -> None:
+    """OP-10: after the first one's own retries."""
+
+    async def hear(call: BotCall) -> None:
+        await call.until("start")
+        await call.close()
+
+    async with scripted_bot() as gone:
+        pass
+    async with scripted_bot(hear) as bot, file_calls(tmp_path) as house:
+        call = house.dial(flow(gone.url, fallback_url=f"{bot.url}?order=7781"))
+        outcome = (await call.stream()).outcome
+    assert (outcome.status, outcome.url) == ("completed", f"{bot.url}?order=7781")
+    assert bot.call.start["custom_parameters"] == {"order": "7781"}
 
 
 async def test_nothing_of_the_extensions_is_on_the_wire_by_default(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from agentstream.base.errors import CommandError
 from agentstream.media.plan import StreamPlan
 from agentstream.stream.bot_stream import MOVES, BotStream
 from agentstream.stream.happenings import (
+    Activated,
     Begin,
     BotSaid,
     CallerGone,
@@ -32,6 +33,7 @@ from agentstream.stream.happenings import (
     ResolveFailed,
     SendText,
     ShutDown,
+    SilenceHeard,
     StopRequested,
     StreamFinished,
     StreamInput,
@@ -57,6 +59,7 @@ class Counters:
     payloads_misaligned: int = 0
     payloads_undecodable: int = 0
     media_dropped_in_ms: int = 0
+    played_ms: int = 0
 
 
 class Script:
@@ -593,8 +596,12 @@ happenings: st.SearchStrategy[StreamInput | int] = st.sampled_from(
         Opened(),
         OpenFailed("tcp"),
         OpenFailed("aborted"),
+        Activated(),
         BotSaid('{"event":"stop"}'),
+        BotSaid('{"event":"hangup"}'),
+        BotSaid('{"event":"transfer","transfer":{"to":"911"}}'),
         BotSaid("x"),
+        SilenceHeard(2_000),
         DigitPressed("1", 100),
         MarkReached("m", 20, cleared=True),
         QueueCleared(20, 40),
@@ -612,12 +619,28 @@ happenings: st.SearchStrategy[StreamInput | int] = st.sampled_from(
 )
 
 
-@given(st.sampled_from([URL, "https://hooks.example.net", "ftp://x"]), st.lists(happenings))
+everything_on = {
+    "reconnect_attempts": 3,
+    "fallback_url": "ws://second.example",
+    "hold_audio": "/hold.wav",
+    "control_events": True,
+    "silence_timeout_ms": 2_000,
+    "acknowledge_clear": True,
+    "marks_carry_cleared": True,
+}
+
+
+@given(
+    st.sampled_from([URL, "https://hooks.example.net", "ftp://x"]),
+    st.booleans(),
+    st.sampled_from([{}, everything_on]),
+    st.lists(happenings),
+)
 def test_whatever_happens_the_end_is_told_once_and_nothing_starts_after_it(
-    url: str, bad_night: list[StreamInput | int]
+    url: str, is_early: bool, settings: dict[str, Any], bad_night: list[StreamInput | int]
 ) -> None:
-    script = Script(url)
-    steps = [script.feed(Begin())]
+    script = Script(url, **settings)
+    steps = [script.feed(Begin(is_early=is_early))]
     for happening in bad_night:
         if isinstance(happening, int):
             steps.append(script.wait(happening))

@@ -16,6 +16,7 @@ from agentstream.stream.messages import (
     BotText,
     DigitsAsked,
     HangUpAsked,
+    Resume,
     StreamOrder,
     TransferAsked,
 )
@@ -33,6 +34,7 @@ ORDER = StreamOrder(
 )
 PLAIN = WireProfile()
 FULL_MARKS = WireProfile(marks_carry_played_ms=True, marks_carry_cleared=True)
+COMES_BACK = WireProfile(reconnect_attempts=3)
 IN_CONNECTED = WireProfile(custom_parameters_in="connected")
 PAIRS = (("order", "7781"), ("ticket", "17"))
 
@@ -57,6 +59,10 @@ OURS = {
             8,
             "transfer.to is neither a number of 2 to 15 digits nor a sip: address",
         ),
+    ),
+    "a start that resumes": (
+        1,
+        exotel.write_start(ORDER, (), Audio(), COMES_BACK, Resume(1_240)),
     ),
     "silence": (18, exotel.write_silence(ORDER, PLAIN, 2_000)),
 }

@@ -1,20 +1,25 @@
 r"""The life of one stream to a bot, from the applet to its result.
 
     IDLE --> RESOLVING --> CONNECTING --> ACTIVE --> DRAINING --> ENDED
-                                               \---> CLOSING --/
+                              |   ^        ^  |\---> CLOSING --/
+                              v   |       /   v
+                              HELD ------/  WAITING <--> REDIALLING --> ACTIVE
 
-DRAINING plays what the bot still has queued; CLOSING waits for the bot's close reply when nobody
-else does. `MOVES`, at the end of this file, says all of it; docs/protocol.md shows its picture.
-What each move does is told in `opening`, `talking`, `wishes` and `leaving`.
+HELD has connected before the call was answered (OP-6); WAITING and REDIALLING want a bot back that
+broke off (OP-10); DRAINING plays what the bot still has queued; CLOSING waits for the bot's close
+reply when nobody else does. `MOVES`, at the end of this file, says all of it; docs/protocol.md
+shows its picture. What each move does is told in `opening`, `talking`, `wishes`, `redialling` and
+`leaving`.
 """
 
 from collections.abc import Callable
 from typing import Any, Final
 
 from agentstream.base.errors import CommandError
-from agentstream.stream import leaving, opening, talking, wishes
+from agentstream.stream import leaving, opening, redialling, talking, wishes
 from agentstream.stream.endings import payload_warnings
 from agentstream.stream.happenings import (
+    Activated,
     Begin,
     BotSaid,
     CallerGone,
@@ -89,12 +94,9 @@ class BotStream:
 Handle = Callable[[Life, Any, int], list[StreamOutput]]
 
 _IDLE, _RESOLVING, _CONNECTING = State.IDLE, State.RESOLVING, State.CONNECTING
-_ACTIVE, _DRAINING, _CLOSING, _ENDED = (
-    State.ACTIVE,
-    State.DRAINING,
-    State.CLOSING,
-    State.ENDED,
-)
+_HELD, _ACTIVE = State.HELD, State.ACTIVE
+_WAITING, _REDIALLING = State.WAITING, State.REDIALLING
+_DRAINING, _CLOSING, _ENDED = State.DRAINING, State.CLOSING, State.ENDED
 
 # What may happen where: who handles it, and where it can lead. What is not here cannot happen.
 MOVES: Final[dict[tuple[State, type], tuple[Handle, tuple[State, ...]]]] = {
@@ -102,29 +104,48 @@ MOVES: Final[dict[tuple[State, type], tuple[Handle, tuple[State, ...]]]] = {
     (_IDLE, CallerGone): (opening.caller_left_early, (_ENDED,)),
     (_IDLE, StopRequested): (opening.stopped_early, (_ENDED,)),
     (_IDLE, ShutDown): (opening.stopped_early, (_ENDED,)),
-    (_RESOLVING, Resolved): (opening.resolved, (_CONNECTING, _ENDED)),
-    (_RESOLVING, ResolveFailed): (opening.unresolved, (_ENDED,)),
-    (_RESOLVING, TimeUp): (opening.resolver_late, (_ENDED,)),
+    (_RESOLVING, Resolved): (opening.resolved, (_CONNECTING, _HELD, _ENDED)),
+    (_RESOLVING, ResolveFailed): (opening.unresolved, (_CONNECTING, _HELD, _ENDED)),
+    (_RESOLVING, TimeUp): (opening.resolver_late, (_CONNECTING, _HELD, _ENDED)),
+    (_RESOLVING, Activated): (opening.activated, (_RESOLVING,)),
     (_RESOLVING, CallerGone): (opening.caller_left_early, (_ENDED,)),
     (_RESOLVING, StopRequested): (opening.stopped_early, (_ENDED,)),
     (_RESOLVING, ShutDown): (opening.stopped_early, (_ENDED,)),
-    (_CONNECTING, Opened): (opening.opened, (_ACTIVE,)),
-    (_CONNECTING, OpenFailed): (opening.not_opened, (_CONNECTING, _ENDED)),
-    (_CONNECTING, TimeUp): (opening.connect_late, (_CONNECTING, _ENDED)),
+    (_CONNECTING, Opened): (opening.opened, (_ACTIVE, _HELD)),
+    (_CONNECTING, OpenFailed): (opening.not_opened, (_CONNECTING, _HELD, _ENDED)),
+    (_CONNECTING, TimeUp): (opening.connect_late, (_CONNECTING, _HELD, _ENDED)),
+    (_CONNECTING, Activated): (opening.activated, (_CONNECTING,)),
     (_CONNECTING, CallerGone): (opening.caller_left_early, (_ENDED,)),
     (_CONNECTING, StopRequested): (opening.stopped_early, (_ENDED,)),
     (_CONNECTING, ShutDown): (opening.stopped_early, (_ENDED,)),
+    (_HELD, Activated): (opening.activated, (_RESOLVING, _CONNECTING, _ACTIVE, _ENDED)),
+    (_HELD, Closed): (opening.closed_while_held, (_HELD,)),
+    (_HELD, CallerGone): (opening.caller_left_early, (_ENDED,)),
+    (_HELD, StopRequested): (opening.stopped_early, (_ENDED,)),
+    (_HELD, ShutDown): (opening.stopped_early, (_ENDED,)),
     (_ACTIVE, BotSaid): (talking.bot_said, (_ACTIVE, _DRAINING, _ENDED)),
     (_ACTIVE, DigitPressed): (talking.digit, (_ACTIVE,)),
     (_ACTIVE, MarkReached): (talking.mark_reached, (_ACTIVE,)),
     (_ACTIVE, QueueCleared): (talking.queue_cleared, (_ACTIVE,)),
     (_ACTIVE, SilenceHeard): (talking.silence, (_ACTIVE,)),
     (_ACTIVE, Drained): (wishes.drained, (_ACTIVE,)),
-    (_ACTIVE, Closed): (talking.closed, (_DRAINING, _ENDED)),
+    (_ACTIVE, Closed): (talking.closed, (_DRAINING, _WAITING, _ENDED)),
     (_ACTIVE, CallerGone): (talking.caller_left, (_CLOSING,)),
     (_ACTIVE, StopRequested): (talking.stopped, (_ENDED,)),
     (_ACTIVE, TimeUp): (talking.time_up, (_ACTIVE, _ENDED)),
     (_ACTIVE, ShutDown): (talking.shut_down, (_CLOSING,)),
+    (_WAITING, TimeUp): (redialling.redial, (_REDIALLING, _ENDED)),
+    (_WAITING, DigitPressed): (redialling.keep_key, (_WAITING,)),
+    (_WAITING, CallerGone): (redialling.left_while_lost, (_ENDED,)),
+    (_WAITING, StopRequested): (redialling.left_while_lost, (_ENDED,)),
+    (_WAITING, ShutDown): (redialling.left_while_lost, (_ENDED,)),
+    (_REDIALLING, Opened): (redialling.reopened, (_ACTIVE,)),
+    (_REDIALLING, OpenFailed): (redialling.not_reopened, (_REDIALLING, _WAITING, _ENDED)),
+    (_REDIALLING, TimeUp): (redialling.redial_late, (_WAITING, _ENDED)),
+    (_REDIALLING, DigitPressed): (redialling.keep_key, (_REDIALLING,)),
+    (_REDIALLING, CallerGone): (redialling.left_while_lost, (_ENDED,)),
+    (_REDIALLING, StopRequested): (redialling.left_while_lost, (_ENDED,)),
+    (_REDIALLING, ShutDown): (redialling.left_while_lost, (_ENDED,)),
     (_DRAINING, MarkReached): (talking.mark_reached, (_DRAINING,)),
     (_DRAINING, QueueCleared): (talking.queue_cleared, (_DRAINING,)),
     (_DRAINING, Drained): (leaving.drained, (_ENDED,)),

@@ -29,15 +29,28 @@ class StreamCounters(Protocol):
     def media_dropped_in_ms(self) -> int:
         """Bot audio refused because the buffer was full (AS-125)."""
 
+    @property
+    def played_ms(self) -> int:
+        """Bot audio that the line has heard."""
+
 
 # Inputs.
 
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """The flow has reached the applet. `is_throttled`: the account has its share (AS-50)."""
+    """The flow has reached the applet. `is_throttled`: the account has its share (AS-50).
+
+    `is_early`: the call is not answered yet; connect, but keep `start` until Activated (OP-6).
+    """
 
     is_throttled: bool = False
+    is_early: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Activated:
+    """The call of a stream that began early is there: the bot may have its `start` (AS-51)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +166,7 @@ class TimeUp:
 
 StreamInput = (
     Begin
+    | Activated
     | Resolved
     | ResolveFailed
     | Opened
@@ -189,6 +203,23 @@ class Connect:
     host: str
     port: int
     plan: SocketPlan
+
+
+@dataclass(frozen=True, slots=True)
+class BeginStream:
+    """Send the opening that was held, and let media flow (OP-6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldSound:
+    """Play a file to the caller, again and again, until StopHold (OP-10)."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopHold:
+    """Stop the hold sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +302,9 @@ class StreamFinished:
 StreamOutput = (
     Resolve
     | Connect
+    | BeginStream
+    | HoldSound
+    | StopHold
     | SendText
     | WatchSilence
     | Wish

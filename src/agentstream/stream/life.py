@@ -9,8 +9,12 @@ from agentstream.base.machine import earliest
 from agentstream.stream.address import BotAddress
 from agentstream.stream.happenings import (
     CloseSocket,
+    DigitPressed,
     Drain,
     DropQueue,
+    HoldSound,
+    Opened,
+    StopHold,
     StreamFinished,
     StreamOutput,
     StreamResult,
@@ -34,7 +38,10 @@ class State(Enum):
     IDLE = "idle"
     RESOLVING = "resolving"
     CONNECTING = "connecting"
+    HELD = "held"
     ACTIVE = "active"
+    WAITING = "waiting"
+    REDIALLING = "redialling"
     DRAINING = "draining"
     CLOSING = "closing"
     ENDED = "ended"
@@ -64,9 +71,16 @@ class Life:
         self.profile = profile
         self.state = State.IDLE
         self.wake_at_ms: int | None = None
-        self.bot: BotAddress | None = None
         self.shown_url = ""
+        # The way to the bot.
+        self.bot: BotAddress | None = None  # the address that is dialled, or was reached
+        self.first: BotAddress | None = None  # that of the order
+        self.fallback: BotAddress | None = None
         self.attempt = 0
+        self.tries = 0  # of this address
+        self.is_early = False  # the call is not there yet (OP-6)
+        self.is_held = False  # the socket waits for BeginStream
+        self.opened = Opened()
         self.opened_at_ms: int | None = None
         self.is_open = False
         self.result: StreamResult | None = None
@@ -76,6 +90,14 @@ class Life:
         self.wished: Wished | None = None
         self.is_watching = False
         self.reached: deque[str] = deque(maxlen=MARKS_KEPT)
+        # While the bot is dialled again (OP-10).
+        self.lost: StreamResult | None = None  # how the stream ends if the bot does not come back
+        self.lost_at_ms = 0
+        self.redials = 0
+        self.redials_since_loss = 0
+        self.played_ms = 0  # bot audio heard by the line, by the sockets that are gone
+        self.keys: list[DigitPressed] = []
+        self.is_holding = False
         self._warned: set[str] = set()
 
     def enter(self, state: State, wake_at_ms: int | None) -> None:
@@ -108,6 +130,16 @@ class Life:
         """End the watch, if there is one."""
         was_watching, self.is_watching = self.is_watching, False
         return [WatchSilence(0)] if was_watching else []
+
+    def hold(self) -> list[StreamOutput]:
+        """Let the caller hear something while the bot is away; who only listens plays nothing."""
+        self.is_holding = bool(self.profile.hold_audio) and self.order.two_way
+        return [HoldSound(self.profile.hold_audio)] if self.is_holding else []
+
+    def stop_hold(self) -> list[StreamOutput]:
+        """Stop the hold sound, if there is one."""
+        was_holding, self.is_holding = self.is_holding, False
+        return [StopHold()] if was_holding else []
 
     def warn(self, text: str) -> list[StreamOutput]:
         """Tell the bot's developer, each text once."""
@@ -152,7 +184,7 @@ class Life:
         """Tell the one result."""
         assert result is not None
         self.enter(State.ENDED, None)
-        outputs = self.unwatch()
+        outputs = [*self.unwatch(), *self.stop_hold()]
         if self.parting and result.disconnected_by == "bot":
             outputs.append(Wish("hangup"))  # it left before its own farewell was over
         return [*outputs, StreamFinished(replace(result, url=self.shown_url))]

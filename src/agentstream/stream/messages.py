@@ -53,6 +53,13 @@ class StreamOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class Resume:
+    """A bot that is dialled again gets to know what it has said (OP-10)."""
+
+    played_ms: int  # of the bot's audio, heard by the line before
+
+
+@dataclass(frozen=True, slots=True)
 class SocketPlan:
     """How to open the socket; the native `StreamPlan` less the addresses, which DNS gives."""
 
@@ -67,6 +74,7 @@ class SocketPlan:
     frame_ms: int
     track: Track
     two_way: bool
+    holds_opening: bool
     opening: tuple[str, ...]
     media_template: str
     mark_template: str

@@ -4,7 +4,7 @@ from typing import Final
 
 from agentstream.stream.address import BotAddress
 from agentstream.stream.dialects import exotel
-from agentstream.stream.messages import Audio, SocketPlan, StreamOrder
+from agentstream.stream.messages import Audio, Resume, SocketPlan, StreamOrder
 from agentstream.stream.profile import WireProfile
 
 # "strict" stands for the hosted size limit (CX-7): 102400 bytes as base64, and the envelope.
@@ -13,8 +13,18 @@ STRICT_MESSAGE_BYTES: Final = 102_400 * 4 // 3 + 1_024
 CUSTOM_FIELD_LIMIT: Final = 1_024  # characters that reach the bot (OP-5)
 
 
-def plan_socket(order: StreamOrder, bot: BotAddress, profile: WireProfile) -> SocketPlan:
-    """Lay out headers, templates and opening: `connected`, then `start` (ST-34)."""
+def plan_socket(
+    order: StreamOrder,
+    bot: BotAddress,
+    profile: WireProfile,
+    *,
+    holds_opening: bool = False,
+    resume: Resume | None = None,
+) -> SocketPlan:
+    """Lay out headers, templates and opening: `connected`, then `start` (ST-34).
+
+    The opening may be held until the call is there (OP-6), or `resume` what broke off (OP-10).
+    """
     audio = audio_of(order, bot, profile)
     parameters = _parameters(order, bot, profile)
     headers = [("User-Agent", profile.user_agent)]
@@ -32,9 +42,10 @@ def plan_socket(order: StreamOrder, bot: BotAddress, profile: WireProfile) -> So
         frame_ms=bot.frame_ms or profile.frame_ms,
         track=audio.track,
         two_way=order.two_way,
+        holds_opening=holds_opening,
         opening=(
             exotel.write_connected(parameters, profile),
-            exotel.write_start(order, parameters, audio, profile),
+            exotel.write_start(order, parameters, audio, profile, resume),
         ),
         media_template=exotel.write_media_template(order, audio, profile),
         mark_template=exotel.write_mark_template(order, profile),

@@ -71,6 +71,10 @@ class WireProfile:
     connect_timeout_ms: int = 10_000  # AS-45
     connect_retries: int = 1  # AS-46, CX-19
     max_seconds: int = 3_600  # AS-48
+    fallback_url: str = ""  # a second ws(s) address, for when the first is not reached (OP-10)
+    reconnect_attempts: int = 0  # AS-168, OP-10: how often one stream dials again in its life
+    reconnect_delay_ms: int = 500  # before each of them
+    hold_audio: str = ""  # a sound file for the caller meanwhile
     drain_on_close_ms: int = 2_000  # ST-33
     close_reply_ms: int = 5_000  # AS-100
     on_bot_stop: Literal["drain", "flush"] = "drain"  # AS-116
@@ -119,7 +123,12 @@ PRESETS: Final[dict[str, WireProfile]] = {
     "field": WireProfile(number_format="national0"),
 }
 
-_LOWEST: Final = {"max_seconds": 1, "connect_timeout_ms": 1, "resolver_timeout_ms": 1}
+_LOWEST: Final = {
+    "max_seconds": 1,
+    "connect_timeout_ms": 1,
+    "resolver_timeout_ms": 1,
+    "reconnect_delay_ms": 50,  # the audio path has forgotten the old socket by then
+}
 
 
 @cache

@@ -1,6 +1,6 @@
 """While the bot is there: what it says besides audio, keys, and who ends it."""
 
-from agentstream.stream import wishes
+from agentstream.stream import redialling, wishes
 from agentstream.stream.dialects import exotel
 from agentstream.stream.endings import result_of
 from agentstream.stream.happenings import (
@@ -74,6 +74,8 @@ def silence(life: Life, heard: SilenceHeard, now_ms: int) -> list[StreamOutput]:
 def closed(life: Life, closed: Closed, now_ms: int) -> list[StreamOutput]:
     """ST-15, ST-16: a farewell is heard to its end (ST-33), a crash is not."""
     result = life.timed(result_of(closed, life.profile), now_ms)
+    if redialling.may_redial(life, closed):
+        return redialling.lose(life, closed, result, now_ms)
     has_rest = closed.queued_ms > 0 and life.profile.drain_on_close_ms > 0
     if has_rest and result.status == "completed" and not result.error:
         return life.drain(result, now_ms)

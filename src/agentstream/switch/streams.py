@@ -10,7 +10,7 @@ from agentstream.base.ids import AccountSid, StreamSid
 from agentstream.calls import effects, reports
 from agentstream.calls.record import CallSetup
 from agentstream.media.engine import MediaLeg
-from agentstream.media.plan import StreamPlan
+from agentstream.media.plan import PromptPlan, StreamPlan
 from agentstream.net.egress import EgressError
 from agentstream.stream import happenings as wire
 from agentstream.stream.bot_stream import BotStream
@@ -55,8 +55,8 @@ class StreamRun:
         self._doors = doors
         self._attempt = 0
         self._dns_ms = 0
-        self._is_dialled = False  # the audio path owes us StreamOpen or StreamFailed
-        self._is_aborted = False  # told to close before the socket was asked for
+        self._dialled = 0  # sockets for which the audio path owes us StreamOpen or StreamFailed
+        self._aborted = 0  # attempts up to this one were told to close before they were dialled
         self._is_open = False
         self._is_finished = False
 
@@ -73,7 +73,7 @@ class StreamRun:
     @property
     def is_over(self) -> bool:
         """Whether the result was told and no socket is left."""
-        return self._is_finished and not self._is_dialled and not self._is_open
+        return self._is_finished and not self._dialled and not self._is_open
 
     def receive(self, happening: wire.StreamInput, now_ms: int) -> list[reports.Report]:
         """Take one happening."""
@@ -87,7 +87,7 @@ class StreamRun:
         """Take what the audio path says of this stream."""
         match event:
             case _media.StreamOpen():
-                self._is_dialled, self._is_open = False, True
+                self._dialled, self._is_open = max(0, self._dialled - 1), True
                 self._doors.note(
                     feed.StreamConnected(
                         self.stream_sid,
@@ -102,7 +102,7 @@ class StreamRun:
                     event.tcp_ms, event.tls_ms, event.upgrade_ms
                 )
             case _media.StreamFailed():
-                self._is_dialled = False
+                self._dialled = max(0, self._dialled - 1)
                 self._note_failure(event.phase, event.http_status, event.detail)
                 happening = wire.OpenFailed(event.phase, event.http_status, event.detail)
             case _media.BotMessage():
@@ -130,7 +130,7 @@ class StreamRun:
 
     def break_off(self) -> None:
         """Close the socket for a fault of ours (AS-167); one that is closing already stays so."""
-        if self._is_dialled or self._is_open:
+        if self._dialled or self._is_open:
             self._leg.close_stream(self.stream_sid, 1011, "internal error", None)
 
     def _note_failure(self, phase: str, http_status: int, detail: str) -> None:
@@ -165,17 +165,28 @@ class StreamRun:
                 self._doors.spawn(self._connect(output))
             case wire.SendText(text=text):
                 self._leg.send_text(sid, text)
-            case wire.WatchSilence(timeout_ms=timeout_ms):
-                self._leg.watch_silence(timeout_ms)
+            case wire.BeginStream():
+                self._leg.begin_stream(sid)
             case wire.Drain():
                 self._leg.drain_stream(sid)
             case wire.CloseSocket(code=code, reason=reason, last_text=last_text):
-                if self._is_dialled or self._is_open:
+                if self._dialled or self._is_open:
                     self._leg.close_stream(sid, code, reason, last_text)
                 else:
-                    self._is_aborted = True
+                    self._aborted = self._attempt
             case wire.DropQueue():
                 self._leg.drop_stream(sid)
+            case _:
+                self._ask_leg(output)
+
+    def _ask_leg(self, output: wire.StreamOutput) -> None:
+        match output:
+            case wire.HoldSound(path=path):
+                self._leg.play(PromptPlan(f"hold-{self.stream_sid}", path, loops=0))
+            case wire.StopHold():
+                self._leg.stop_play()
+            case wire.WatchSilence(timeout_ms=timeout_ms):
+                self._leg.watch_silence(timeout_ms)
             case _:
                 pass
 
@@ -209,10 +220,10 @@ class StreamRun:
             failed = wire.OpenFailed(phase, 0, str(error))
             self._doors.post(ForStream(self.stream_sid, failed))
             return
-        if self._is_aborted:
+        if order.attempt <= self._aborted:
             return
         self._dns_ms = pinned.elapsed_ms
-        self._is_dialled = True
+        self._dialled += 1
         # Not asdict: it copies every value in depth, and all of them are frozen.
         settings = {field.name: getattr(order.plan, field.name) for field in fields(order.plan)}
         plan = StreamPlan(addresses=pinned.addresses, **settings)

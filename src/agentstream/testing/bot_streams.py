@@ -6,7 +6,7 @@ assert sent(script) == [...]
 """
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agentstream.stream.bot_stream import BotStream
@@ -50,6 +50,18 @@ def state_of(script: StreamScript) -> State:
     """Return where the stream stands."""
     assert isinstance(script.machine, BotStream)
     return script.machine.state
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Counters of a socket that has closed."""
+
+    media_received: int = 0
+    payloads_small: int = 0
+    payloads_misaligned: int = 0
+    payloads_undecodable: int = 0
+    media_dropped_in_ms: int = 0
+    played_ms: int = 0
 
 
 def said(event: str, **body: object) -> BotSaid:

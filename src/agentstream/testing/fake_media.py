@@ -47,6 +47,11 @@ class FakeLeg:
     is_closed: bool = False
     _playing: PromptPlan | None = None
 
+    @property
+    def is_playing(self) -> bool:
+        """Whether a prompt plays."""
+        return self._playing is not None
+
     def connect(self, plan: RemotePlan) -> None:
         """Note the far end."""
         self.remotes.append(plan)

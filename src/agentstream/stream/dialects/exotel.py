@@ -26,6 +26,7 @@ from agentstream.stream.messages import (
     ControlEvent,
     Echoed,
     Malformed,
+    Resume,
     Said,
     StopAsked,
     StopReason,
@@ -62,6 +63,7 @@ def write_start(
     custom_parameters: tuple[tuple[str, str], ...],
     audio: Audio,
     profile: WireProfile,
+    resume: Resume | None = None,
 ) -> str:
     """Write the second message (AS-65 to AS-71)."""
     start: dict[str, object] = {
@@ -74,6 +76,10 @@ def write_start(
     if profile.custom_parameters_in == "start":
         start |= _parameters(custom_parameters, profile)
     start["media_format"] = _media_format(audio, profile)
+    if profile.reconnect_attempts:  # OP-10
+        start["resume_token"] = order.stream_sid
+    if resume is not None:
+        start |= {"resumed": True, "played_ms": str(resume.played_ms)}
     if profile.camel_keys == "full":
         start |= _camel(start)
     return _message("start", order, profile, ',"start":' + _json(start))
