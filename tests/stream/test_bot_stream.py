@@ -15,7 +15,9 @@ from agentstream.stream.bot_stream import MOVES, BotStream
 from agentstream.stream.happenings import (
     Activated,
     Begin,
+    BotPaced,
     BotSaid,
+    BotSampled,
     CallerGone,
     Closed,
     CloseSocket,
@@ -526,6 +528,41 @@ def test_a_format_that_overrules_the_address_is_told_bx1() -> None:
     assert isinstance(warning, Warn)
     assert "sample-rate=16000 is left aside" in warning.text
     assert isinstance(connect, Connect)
+
+
+def sample(values: dict[str, Any]) -> BotSampled:
+    return BotSampled(json.dumps(values))
+
+
+def test_the_first_messages_are_looked_at_while_there_is_time_op12_us5() -> None:
+    script = Script().talking()
+    odd = {"event": "media", "streamSid": "s" * 32, "media": {"payload": "AAAA"}}
+    (warning,) = script.feed(sample(odd))
+    assert isinstance(warning, Warn)
+    assert warning.text.endswith("not documented (US-5)")
+    assert script.feed(sample(odd)) == []
+    assert script.feed(sample({"event": "clear"})) == []
+    (unknown,) = script.feed(sample({"event": "hangup"}))
+    assert isinstance(unknown, Warn)
+    allowed = Script(control_events=True).talking()
+    assert allowed.feed(sample({"event": "hangup"})) == []
+
+
+def test_audio_of_another_rate_is_told_once_op12_us3() -> None:
+    script = Script().talking()
+    told = []
+    for second in range(20):
+        script.now_ms += 1_000
+        told += script.feed(BotPaced(second * 32_000))
+    (warning,) = told
+    assert isinstance(warning, Warn)
+    assert "is it 16-bit PCM at 16000 Hz?" in warning.text
+
+
+def test_a_lenient_bot_is_not_looked_at_as156() -> None:
+    script = Script(chunk_policy="lenient").talking()
+    assert script.feed(BotSampled("x")) == []
+    assert script.feed(BotPaced(1)) == []
 
 
 # Marks and clears (OP-7).

@@ -135,7 +135,7 @@ async def test_a_bot_that_broke_off_is_dialled_again_op_10(bench: Make) -> None:
     assert told == [1, 2]
 
 
-async def test_a_caller_who_leaves_while_the_bot_is_looked_up_again_frees_the_run_op_10(
+async def test_a_caller_who_leaves_during_the_look_up_frees_the_run_op_10(
     bench: Make,
 ) -> None:
     table = await bench(reconnect_attempts=1).talking()

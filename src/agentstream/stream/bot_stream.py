@@ -21,7 +21,9 @@ from agentstream.stream.endings import payload_warnings
 from agentstream.stream.happenings import (
     Activated,
     Begin,
+    BotPaced,
     BotSaid,
+    BotSampled,
     CallerGone,
     Closed,
     DigitPressed,
@@ -124,6 +126,8 @@ MOVES: Final[dict[tuple[State, type], tuple[Handle, tuple[State, ...]]]] = {
     (_HELD, StopRequested): (opening.stopped_early, (_ENDED,)),
     (_HELD, ShutDown): (opening.stopped_early, (_ENDED,)),
     (_ACTIVE, BotSaid): (talking.bot_said, (_ACTIVE, _DRAINING, _ENDED)),
+    (_ACTIVE, BotSampled): (talking.sampled, (_ACTIVE,)),
+    (_ACTIVE, BotPaced): (talking.paced, (_ACTIVE,)),
     (_ACTIVE, DigitPressed): (talking.digit, (_ACTIVE,)),
     (_ACTIVE, MarkReached): (talking.mark_reached, (_ACTIVE,)),
     (_ACTIVE, QueueCleared): (talking.queue_cleared, (_ACTIVE,)),

@@ -95,6 +95,20 @@ class BotSaid:
 
 
 @dataclass(frozen=True, slots=True)
+class BotSampled:
+    """One of the bot's first messages, whatever it is; the audio path has done what it asks."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BotPaced:
+    """How much audio the bot has sent on this socket; told about once a second while it sends."""
+
+    bytes_received: int  # before base64
+
+
+@dataclass(frozen=True, slots=True)
 class DigitPressed:
     """The caller pressed a key."""
 
@@ -172,6 +186,8 @@ StreamInput = (
     | Opened
     | OpenFailed
     | BotSaid
+    | BotSampled
+    | BotPaced
     | DigitPressed
     | MarkReached
     | QueueCleared

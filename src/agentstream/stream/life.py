@@ -22,7 +22,9 @@ from agentstream.stream.happenings import (
     WatchSilence,
     Wish,
 )
-from agentstream.stream.messages import StreamOrder
+from agentstream.stream.lint import Lint
+from agentstream.stream.messages import Audio, StreamOrder
+from agentstream.stream.pace import Pace
 from agentstream.stream.profile import WireProfile
 
 # Warnings about the bot's messages, each kind once; a flood of new kinds is not told in full.
@@ -98,6 +100,8 @@ class Life:
         self.played_ms = 0  # bot audio heard by the line, by the sockets that are gone
         self.keys: list[DigitPressed] = []
         self.is_holding = False
+        self.lint: Lint | None = None  # of this socket
+        self.pace: Pace | None = None
         self._warned: set[str] = set()
 
     def enter(self, state: State, wake_at_ms: int | None) -> None:
@@ -109,6 +113,13 @@ class Life:
         """Be active, until the limit or until the bot's hang-up has waited long enough."""
         until_ms = self.parting.until_ms if self.parting else None
         self.enter(State.ACTIVE, earliest(self.limit_at_ms, until_ms))
+
+    def listen(self, audio: Audio) -> None:
+        """Judge the bot's messages on a new socket, unless nobody wants to know (AS-156)."""
+        if self.profile.chunk_policy != "lenient":
+            controls = self.profile.control_events
+            self.lint = Lint(self.order.stream_sid, audio, has_controls=controls)
+            self.pace = Pace(audio)
 
     def watch(self) -> list[StreamOutput]:
         """Listen for silence if that is set. A fork leaves it to the flow, which may listen too."""

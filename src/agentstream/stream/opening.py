@@ -126,6 +126,7 @@ def dial(
     life.attempt += 1
     life.is_held = life.is_early
     plan = plan_socket(life.order, bot, life.profile, holds_opening=life.is_early, resume=resume)
+    life.listen(audio_of(life.order, bot, life.profile))
     life.enter(state, now_ms + plan.connect_timeout_ms + CONNECT_GRACE_MS)
     return [Connect(life.attempt, bot.host, bot.port, plan)]
 

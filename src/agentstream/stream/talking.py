@@ -4,7 +4,9 @@ from agentstream.stream import redialling, wishes
 from agentstream.stream.dialects import exotel
 from agentstream.stream.endings import result_of
 from agentstream.stream.happenings import (
+    BotPaced,
     BotSaid,
+    BotSampled,
     CallerGone,
     Closed,
     CloseSocket,
@@ -37,6 +39,24 @@ def bot_said(life: Life, said: BotSaid, now_ms: int) -> list[StreamOutput]:
             else [*told, *_meant(life, read.text, now_ms)]
         )
     return _meant(life, read.text, now_ms)
+
+
+def sampled(life: Life, sample: BotSampled, now_ms: int) -> list[StreamOutput]:
+    """Tell what would fail on the hosted service while there is still time to mend it (OP-12)."""
+    if life.lint is None:
+        return []
+    life.lint.hear(sample.text, now_ms)
+    return [
+        warning
+        for finding in life.lint.news()
+        for warning in life.warn(f"{finding.text} ({finding.about})")
+    ]
+
+
+def paced(life: Life, paced: BotPaced, now_ms: int) -> list[StreamOutput]:
+    """Tell when the audio seems to have another rate than was agreed (US-3, OP-12)."""
+    text = life.pace.note(now_ms, paced.bytes_received) if life.pace else ""
+    return life.warn(text) if text else []
 
 
 def mark_reached(life: Life, mark: MarkReached, now_ms: int) -> list[StreamOutput]:
