@@ -8,7 +8,7 @@ The first attempt goes to the address that was there last, the next to the other
 """
 
 from dataclasses import replace
-from typing import Final
+from typing import Final, assert_never
 
 from agentstream.base.machine import earliest
 from agentstream.stream.dialects import exotel
@@ -120,6 +120,8 @@ def left_while_lost(
             result = StreamResult("completed", "NA", why=why)
         case ShutDown():
             result = StreamResult("completed", "NA", why="the server stops")
+        case _:
+            assert_never(happening)
     return [*_abort(life), *life.finish(life.timed(result, now_ms))]
 
 

@@ -1,6 +1,6 @@
 """What a bot asks of its call by control events (OP-1), and the hang-up that may wait."""
 
-from typing import Final
+from typing import Final, assert_never
 
 from agentstream.stream.dialects import exotel
 from agentstream.stream.happenings import (
@@ -47,6 +47,8 @@ def asked(life: Life, ask: Ask, now_ms: int) -> list[StreamOutput]:
                 _ack(life, "send_dtmf", ask_id),
                 Wish("send_dtmf", digits),
             ]
+        case _:
+            assert_never(ask)
 
 
 def hang_up(life: Life, why: str = "the bot asked to hang up") -> list[StreamOutput]:
