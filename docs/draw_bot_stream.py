@@ -7,7 +7,8 @@ import re
 import sys
 from pathlib import Path
 
-from agentstream.stream.bot_stream import MOVES, State
+from agentstream.stream.bot_stream import MOVES
+from agentstream.stream.life import State
 
 PAGE = Path(__file__).parent / "protocol.md"
 _PICTURE = re.compile(r"(<!-- picture: .*? -->\n)```mermaid\n.*?```\n", re.DOTALL)

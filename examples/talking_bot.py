@@ -113,6 +113,8 @@ class Conversation:
                     log("heard", call_sid=self.call.call_sid, text=self.unheard.pop(name))
             case CallEnded(reason):
                 log("ended", call_sid=self.call.call_sid, reason=reason)
+            case _:
+                pass  # answers to what this bot does not ask for
 
     async def on_turn(self, turn: Turn) -> None:
         """Take a turn: the caller began to speak, or has spoken."""

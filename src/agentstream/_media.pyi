@@ -62,6 +62,8 @@ class Leg:
     def start(self) -> None:
         """Start the clock of a file leg."""
     def open_stream(self, plan: StreamPlan) -> None: ...
+    def begin_stream(self, stream_sid: str) -> None:
+        """Send the opening that `holds_opening` kept back; media follows."""
     def send_text(self, stream_sid: str, text: str) -> None:
         """Send one text message; SEQ in it is filled in."""
     def drain_stream(self, stream_sid: str) -> None:
@@ -79,6 +81,8 @@ class Leg:
     def stop_play(self) -> None: ...
     def send_digits(self, digits: str, tone_ms: int = 100, gap_ms: int = 70) -> None:
         """RFC 4733 where agreed, else tones in the audio; a file leg hears tones."""
+    def watch_silence(self, timeout_ms: int) -> None:
+        """Report Silence when the far end is quiet for so long; 0 ends the watch."""
     def record(self, plan: RecordPlan) -> None: ...
     def pause_recording(self, recording_sid: str) -> None: ...
     def resume_recording(self, recording_sid: str) -> None: ...

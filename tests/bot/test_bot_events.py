@@ -9,12 +9,15 @@ from hypothesis import strategies as st
 from agentstream.base.errors import PeerError
 from agentstream.bot.call import rate_of
 from agentstream.bot.events import (
+    Answered,
     Audio,
     CallEnded,
     CallStarted,
+    Cleared,
     Digit,
     Event,
     MarkPlayed,
+    Silence,
     read_event,
 )
 
@@ -23,7 +26,32 @@ from agentstream.bot.events import (
     ("text", "event"),
     [
         ('{"event":"connected"}', None),
-        ('{"event":"silence"}', None),
+        ('{"event":"weather"}', None),
+        ('{"event":"silence","silence":{"duration":"2000"}}', Silence(2_000)),
+        ('{"event":"cleared","cleared":{"played_ms":"640","dropped_ms":20}}', Cleared(640, 20)),
+        (
+            '{"event":"ack","ack":{"event":"hangup","id":7,"status":"accepted"}}',
+            Answered("hangup", 7, is_accepted=True),
+        ),
+        (
+            '{"event":"ack","ack":{"event":"transfer","id":[],"status":"refused","reason":"no"}}',
+            Answered("transfer", None, is_accepted=False, reason="no"),
+        ),
+        (
+            '{"event":"media","media":{"track":"outbound","timestamp":"20","payload":"AQI="}}',
+            Audio(b"\1\2", 20, "outbound"),
+        ),
+        (
+            '{"event":"mark","mark":{"name":"a","played_ms":"640","cleared":true}}',
+            MarkPlayed("a", 640, is_cleared=True),
+        ),
+        (
+            '{"event":"start","start":{"stream_sid":"s","call_sid":"c","account_sid":"a",'
+            '"from":"1","to":"2","resume_token":"t","resumed":true,"played_ms":"1240"}}',
+            CallStarted(
+                "s", "c", "a", "1", "2", resume_token="t", is_resumed=True, played_ms=1_240
+            ),
+        ),
         ("[]", None),
         (
             '{"event":"media","media":{"chunk":"1","timestamp":"200","payload":"AQID"}}',

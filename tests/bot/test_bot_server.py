@@ -22,6 +22,8 @@ from agentstream.bot import (
     listen,
     serve,
 )
+from agentstream.stream.dialects import exotel
+from agentstream.stream.messages import AskRefused, Unknown
 
 START = json.dumps(
     {
@@ -92,6 +94,34 @@ async def test_play_mark_clear_and_stop_are_sent_in_order_and_cut_into_pieces() 
         {"event": "clear", "stream_sid": "s1"},
         {"event": "stop", "stream_sid": "s1"},
     ]
+
+
+async def test_control_events_are_sent_as_the_protocol_page_shows_them_op1() -> None:
+    async def talk(call: Call) -> None:
+        await call.hang_up()
+        await call.hang_up(after_mark="bye", ask_id="7")
+        await call.hang_up(drain=False)
+        await call.transfer("+14155550100", ask_id=8)
+        await call.transfer(flow="night desk")
+        await call.send_dtmf("12#")
+        for wrong in (call.transfer(), call.transfer("1", flow="a")):
+            with pytest.raises(CommandError):
+                await wrong
+
+    async with listen(talk) as bot, connect(bot.url) as socket:
+        await begin(socket)
+        messages = [await receive(socket) for _ in range(6)]
+    assert [message[message["event"]] for message in messages] == [
+        {},
+        {"after_mark": "bye", "id": "7"},
+        {"drain": False},
+        {"to": "+14155550100", "id": 8},
+        {"flow": "night desk"},
+        {"digits": "12#"},
+    ]
+    for message in messages:
+        ask = exotel.read_said(json.dumps(message), has_controls=True)
+        assert not isinstance(ask.text, AskRefused | Unknown)
 
 
 @pytest.mark.parametrize("code", [1000, 1011])

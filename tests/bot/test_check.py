@@ -79,6 +79,33 @@ async def test_long_fragmented_messages_are_put_together() -> None:
     assert report.heard[0].text == '{"event":"clear"}'
 
 
+async def test_a_bot_of_another_sample_rate_is_found_us3_op12() -> None:
+    async def talk(call: Call) -> None:
+        async for event in call:
+            if isinstance(event, Audio):
+                await call.play(bytes(2 * len(event.pcm)))  # as if it were 16000 Hz
+
+    async with listen(talk) as bot:
+        report = await check(bot.url, QUICK, listen_ms=2_800)
+    (finding,) = (finding for finding in report.findings if finding.about == "US-3")
+    assert "is it 16-bit PCM at 16000 Hz?" in finding.text
+
+
+async def test_a_mulaw_bot_is_checked_as_one_bx1() -> None:
+    async def echo_bytes(call: Call) -> None:
+        async for event in call:
+            if isinstance(event, Audio):
+                assert set(event.pcm) == {0xFF}, "silence"
+                await call.play(event.pcm)
+
+    async with listen(echo_bytes) as bot:
+        profile = replace(QUICK, media_format="audio/x-mulaw;rate=8000")
+        report = await check(bot.url, profile, listen_ms=600)
+    assert report.is_fine
+    assert report.findings == ()
+    assert 100 <= report.audio_ms <= 700
+
+
 @asynccontextmanager
 async def answering(answer: bytes | None) -> AsyncIterator[int]:
     served: set[asyncio.Task[None] | None] = set()

@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 
 from agentstream.base.errors import CommandError
 from agentstream.media.plan import StreamPlan
-from agentstream.stream.bot_stream import CONNECT_GRACE_MS, MOVES, BotStream, State
+from agentstream.stream.bot_stream import MOVES, BotStream
 from agentstream.stream.happenings import (
+    Activated,
     Begin,
+    BotPaced,
     BotSaid,
+    BotSampled,
     CallerGone,
     Closed,
     CloseSocket,
@@ -23,13 +26,16 @@ from agentstream.stream.happenings import (
     Drain,
     Drained,
     DropQueue,
+    MarkReached,
     Opened,
     OpenFailed,
+    QueueCleared,
     Resolve,
     Resolved,
     ResolveFailed,
     SendText,
     ShutDown,
+    SilenceHeard,
     StopRequested,
     StreamFinished,
     StreamInput,
@@ -38,7 +44,9 @@ from agentstream.stream.happenings import (
     StreamStarted,
     Warn,
 )
+from agentstream.stream.life import State
 from agentstream.stream.messages import SocketPlan, StreamOrder
+from agentstream.stream.opening import CONNECT_GRACE_MS
 from agentstream.stream.profile import WireProfile
 
 URL = "wss://ana:pw@bots.example.net/ws?order=7781"
@@ -53,6 +61,7 @@ class Counters:
     payloads_misaligned: int = 0
     payloads_undecodable: int = 0
     media_dropped_in_ms: int = 0
+    played_ms: int = 0
 
 
 class Script:
@@ -499,6 +508,109 @@ def test_a_late_close_still_tells_its_warnings_as156() -> None:
     assert isinstance(warning, Warn)
 
 
+def test_another_stream_sid_is_told_and_by_setting_refused_as114() -> None:
+    text = BotSaid('{"event":"stop","streamSid":"other"}')
+    lenient = Script().talking()
+    warning, drain = lenient.feed(text)
+    assert isinstance(warning, Warn)
+    assert drain == Drain()
+    strict = Script(reject_wrong_stream_sid=True).talking()
+    assert [type(output) for output in strict.feed(text)] == [Warn]
+    assert strict.feed(text) == []
+    assert strict.stream.state is State.ACTIVE
+    own = Script(reject_wrong_stream_sid=True).talking()
+    assert own.feed(BotSaid(f'{{"event":"stop","stream_sid":"{"s" * 32}"}}')) == [Drain()]
+
+
+def test_a_format_that_overrules_the_address_is_told_bx1() -> None:
+    script = Script("ws://b.example/?sample-rate=16000", media_format="audio/x-mulaw;rate=8000")
+    warning, connect = script.feed(Begin())
+    assert isinstance(warning, Warn)
+    assert "sample-rate=16000 is left aside" in warning.text
+    assert isinstance(connect, Connect)
+
+
+def sample(values: dict[str, Any]) -> BotSampled:
+    return BotSampled(json.dumps(values))
+
+
+def test_the_first_messages_are_looked_at_while_there_is_time_op12_us5() -> None:
+    script = Script().talking()
+    odd = {"event": "media", "streamSid": "s" * 32, "media": {"payload": "AAAA"}}
+    (warning,) = script.feed(sample(odd))
+    assert isinstance(warning, Warn)
+    assert warning.text.endswith("not documented (US-5)")
+    assert script.feed(sample(odd)) == []
+    assert script.feed(sample({"event": "clear"})) == []
+    (unknown,) = script.feed(sample({"event": "hangup"}))
+    assert isinstance(unknown, Warn)
+    allowed = Script(control_events=True).talking()
+    assert allowed.feed(sample({"event": "hangup"})) == []
+
+
+def test_audio_of_another_rate_is_told_once_op12_us3() -> None:
+    script = Script().talking()
+    told = []
+    for second in range(20):
+        script.now_ms += 1_000
+        told += script.feed(BotPaced(second * 32_000))
+    (warning,) = told
+    assert isinstance(warning, Warn)
+    assert "is it 16-bit PCM at 16000 Hz?" in warning.text
+
+
+def test_a_lenient_bot_is_not_looked_at_as156() -> None:
+    script = Script(chunk_policy="lenient").talking()
+    assert script.feed(BotSampled("x")) == []
+    assert script.feed(BotPaced(1)) == []
+
+
+# Marks and clears (OP-7).
+
+
+def sent(outputs: list[StreamOutput]) -> list[dict[str, Any]]:
+    texts = [output.text for output in outputs if isinstance(output, SendText)]
+    return [json.loads(text.replace("\x01", "5")) for text in texts]
+
+
+def test_marks_and_clears_are_the_audio_paths_by_default_op7() -> None:
+    script = Script().talking()
+    assert script.feed(MarkReached("a", 20)) == []
+    assert script.feed(QueueCleared(20, 400)) == []
+
+
+def test_marks_say_whether_they_were_heard_by_setting_op7_as128() -> None:
+    script = Script(marks_carry_cleared=True, marks_carry_played_ms=True).talking()
+    (heard,) = sent(script.feed(MarkReached("a", 20)))
+    (lost,) = sent(script.feed(MarkReached("b", 20, cleared=True)))
+    assert heard["mark"] == {"name": "a", "played_ms": "20"}
+    assert lost["mark"] == {"name": "b", "played_ms": "20", "cleared": True}
+
+
+def test_a_name_of_a_mark_may_have_a_limit_as117() -> None:
+    script = Script(max_mark_chars=3).talking()
+    assert sent(script.feed(MarkReached("abc", 0)))[0]["mark"] == {"name": "abc"}
+    (warning,) = script.feed(MarkReached("abcd", 0))
+    assert isinstance(warning, Warn)
+    assert "4 characters; 3 are allowed" in warning.text
+
+
+def test_a_clear_is_answered_by_setting_op7() -> None:
+    script = Script(acknowledge_clear=True).talking()
+    (answer,) = sent(script.feed(QueueCleared(640, 1_200)))
+    assert answer["cleared"] == {"played_ms": "640", "dropped_ms": "1200"}
+
+
+def test_what_a_bot_still_hears_while_it_drains_ends_with_its_socket_op7() -> None:
+    script = Script(acknowledge_clear=True, max_mark_chars=9).talking()
+    script.feed(BotSaid('{"event":"stop"}'))
+    assert len(sent(script.feed(MarkReached("a", 20)))) == 1
+    assert len(sent(script.feed(QueueCleared(20, 0)))) == 1
+    script.feed(Closed(1000, "", "bot", queued_ms=300))
+    assert script.feed(MarkReached("b", 20)) == []
+    assert script.feed(QueueCleared(20, 0)) == []
+
+
 # The machine itself.
 
 
@@ -521,9 +633,15 @@ happenings: st.SearchStrategy[StreamInput | int] = st.sampled_from(
         Opened(),
         OpenFailed("tcp"),
         OpenFailed("aborted"),
+        Activated(),
         BotSaid('{"event":"stop"}'),
+        BotSaid('{"event":"hangup"}'),
+        BotSaid('{"event":"transfer","transfer":{"to":"911"}}'),
         BotSaid("x"),
+        SilenceHeard(2_000),
         DigitPressed("1", 100),
+        MarkReached("m", 20, cleared=True),
+        QueueCleared(20, 40),
         Drained(),
         Closed(1000, "", "bot"),
         Closed(1000, "", "bot", 300, Counters(1, 1)),
@@ -538,12 +656,28 @@ happenings: st.SearchStrategy[StreamInput | int] = st.sampled_from(
 )
 
 
-@given(st.sampled_from([URL, "https://hooks.example.net", "ftp://x"]), st.lists(happenings))
+everything_on = {
+    "reconnect_attempts": 3,
+    "fallback_url": "ws://second.example",
+    "hold_audio": "/hold.wav",
+    "control_events": True,
+    "silence_timeout_ms": 2_000,
+    "acknowledge_clear": True,
+    "marks_carry_cleared": True,
+}
+
+
+@given(
+    st.sampled_from([URL, "https://hooks.example.net", "ftp://x"]),
+    st.booleans(),
+    st.sampled_from([{}, everything_on]),
+    st.lists(happenings),
+)
 def test_whatever_happens_the_end_is_told_once_and_nothing_starts_after_it(
-    url: str, bad_night: list[StreamInput | int]
+    url: str, is_early: bool, settings: dict[str, Any], bad_night: list[StreamInput | int]
 ) -> None:
-    script = Script(url)
-    steps = [script.feed(Begin())]
+    script = Script(url, **settings)
+    steps = [script.feed(Begin(is_early=is_early))]
     for happening in bad_night:
         if isinstance(happening, int):
             steps.append(script.wait(happening))

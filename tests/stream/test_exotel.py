@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from agentstream.media import plan as native
 from agentstream.stream import messages
 from agentstream.stream.dialects import exotel
-from agentstream.stream.messages import BotText, Echoed, Malformed, StopAsked, StreamOrder, Unknown
+from agentstream.stream.messages import (
+    Audio,
+    BotText,
+    Echoed,
+    Malformed,
+    StopAsked,
+    StreamOrder,
+    Unknown,
+)
 from agentstream.stream.profile import WireProfile
 
 ORDER = StreamOrder(
@@ -23,6 +31,7 @@ ORDER = StreamOrder(
     to_number="+918040000002",
 )
 DEFAULT = WireProfile()
+PCM = Audio()
 SID = ORDER.stream_sid
 
 
@@ -42,14 +51,14 @@ def filled(template: str, seq: int = 1, chunk: int = 1, timestamp_ms: int = 0) -
 
 
 def start_of(
-    profile: WireProfile = DEFAULT, order: StreamOrder = ORDER, rate_hz: int = 8000
+    profile: WireProfile = DEFAULT, order: StreamOrder = ORDER, audio: Audio = PCM
 ) -> dict[str, object]:
-    message: dict[str, object] = json.loads(filled(exotel.write_start(order, (), rate_hz, profile)))
+    message: dict[str, object] = json.loads(filled(exotel.write_start(order, (), audio, profile)))
     return message
 
 
 def test_the_placeholders_are_those_of_the_native_contract() -> None:
-    for name in ("SEQ", "CHUNK", "TIMESTAMP_MS", "PAYLOAD", "MARK_NAME", "PLAYED_MS"):
+    for name in ("SEQ", "CHUNK", "TIMESTAMP_MS", "PAYLOAD", "MARK_NAME", "PLAYED_MS", "TRACK"):
         assert getattr(messages, name) == getattr(native, name)
 
 
@@ -58,7 +67,7 @@ def test_connected_says_nothing_else_as61_cx17() -> None:
 
 
 def test_start_is_the_documented_one_as65_to_as71_cx1_cx3() -> None:
-    text = exotel.write_start(ORDER, (("order", "7781"),), 8000, DEFAULT)
+    text = exotel.write_start(ORDER, (("order", "7781"),), PCM, DEFAULT)
     assert json.loads(filled(text)) == {
         "event": "start",
         "sequence_number": "1",
@@ -82,20 +91,20 @@ def test_custom_parameters_are_left_out_when_empty_unless_set_as28() -> None:
 
 
 @pytest.mark.parametrize(
-    ("profile", "order", "rate_hz", "expected"),
+    ("profile", "audio", "expected"),
     [
-        ("field", ORDER, 16000, ("base64", "16000", "256kbps")),
-        ("docs", ORDER, 8000, ("audio/x-raw", "8000", "16")),
-        ("docs", ORDER, 24000, ("audio/x-raw", "24000", "16")),
-        ("field", replace(ORDER, encoding="mulaw"), 8000, ("base64", "8000", "64kbps")),
-        ("docs", replace(ORDER, encoding="mulaw"), 8000, ("audio/x-mulaw", "8000", "8")),
+        ("field", Audio("pcm16", 16000), ("base64", "16000", "256kbps")),
+        ("docs", PCM, ("audio/x-raw", "8000", "16")),
+        ("docs", Audio("pcm16", 24000), ("audio/x-raw", "24000", "16")),
+        ("field", Audio("mulaw"), ("base64", "8000", "64kbps")),
+        ("docs", Audio("mulaw"), ("audio/x-mulaw", "8000", "8")),
     ],
 )
 def test_the_media_format_follows_its_profile_cx3a_cx3b_cx3c(
-    profile: str, order: StreamOrder, rate_hz: int, expected: tuple[str, str, str]
+    profile: str, audio: Audio, expected: tuple[str, str, str]
 ) -> None:
     settings = WireProfile.from_mapping({"media_format_profile": profile})
-    media_format = start_of(settings, order, rate_hz)["start"]["media_format"]  # type: ignore[index]
+    media_format = start_of(settings, ORDER, audio)["start"]["media_format"]  # type: ignore[index]
     assert tuple(media_format.values()) == expected
 
 
@@ -105,7 +114,9 @@ def test_numbers_are_national_by_setting_as70_cx9() -> None:
 
 
 def test_media_is_the_documented_one_as75_to_as79_cx2() -> None:
-    text = filled(exotel.write_media_template(ORDER, DEFAULT), seq=3, chunk=2, timestamp_ms=200)
+    text = filled(
+        exotel.write_media_template(ORDER, PCM, DEFAULT), seq=3, chunk=2, timestamp_ms=200
+    )
     assert text == (
         f'{{"event":"media","sequence_number":"3","stream_sid":"{SID}",'
         '"media":{"chunk":"2","timestamp":"200","payload":"AAAA"}}'
@@ -114,7 +125,7 @@ def test_media_is_the_documented_one_as75_to_as79_cx2() -> None:
 
 def test_numbers_may_be_numbers_but_the_timestamp_stays_a_text_cx1_cx2() -> None:
     profile = replace(DEFAULT, numbers_as="number")
-    message = json.loads(filled(exotel.write_media_template(ORDER, profile), seq=3, chunk=2))
+    message = json.loads(filled(exotel.write_media_template(ORDER, PCM, profile), seq=3, chunk=2))
     assert (message["sequence_number"], message["media"]["chunk"]) == (3, 2)
     assert message["media"]["timestamp"] == "0"
     assert start_of(profile)["sequence_number"] == 1
@@ -145,6 +156,38 @@ def test_a_mark_tells_what_was_played_by_setting_op7() -> None:
     assert json.loads(filled(text))["mark"] == {"name": "m-17", "played_ms": "1240"}
 
 
+@pytest.mark.parametrize(
+    ("settings", "cleared", "mark"),
+    [
+        ({}, True, {"name": 'a "b"'}),
+        ({"marks_carry_cleared": True}, True, {"name": 'a "b"', "cleared": True}),
+        (
+            {"marks_carry_cleared": True, "marks_carry_played_ms": True},
+            False,
+            {"name": 'a "b"', "played_ms": "640"},
+        ),
+    ],
+)
+def test_a_mark_tells_whether_it_was_heard_by_setting_op7_as128(
+    settings: dict[str, bool], cleared: bool, mark: dict[str, object]
+) -> None:
+    profile = WireProfile.from_mapping(settings)
+    text = exotel.write_mark(ORDER, profile, 'a "b"', 640, cleared=cleared)
+    message = json.loads(filled(text, seq=4))
+    assert message == {
+        "event": "mark",
+        "sequence_number": "4",
+        "stream_sid": SID,
+        "mark": mark,
+    }
+
+
+def test_a_clear_is_answered_with_what_was_heard_op7() -> None:
+    message = json.loads(filled(exotel.write_cleared(ORDER, DEFAULT, 640, 1_200)))
+    assert message["event"] == "cleared"
+    assert message["cleared"] == {"played_ms": "640", "dropped_ms": "1200"}
+
+
 @pytest.mark.parametrize("reason", ["stopped", "callended"])
 def test_stop_tells_the_reason_as98_as99_cx14(reason: messages.StopReason) -> None:
     assert json.loads(filled(exotel.write_stop(ORDER, DEFAULT, reason), seq=20)) == {
@@ -172,8 +215,8 @@ def test_camel_keys_stand_on_top_or_everywhere_by_setting_cx5() -> None:
 
 def test_the_stream_sid_is_on_top_of_every_message_but_the_first_as60_cl21() -> None:
     for text in (
-        exotel.write_start(ORDER, (), 8000, DEFAULT),
-        exotel.write_media_template(ORDER, DEFAULT),
+        exotel.write_start(ORDER, (), PCM, DEFAULT),
+        exotel.write_media_template(ORDER, PCM, DEFAULT),
         exotel.write_mark_template(ORDER, DEFAULT),
         exotel.write_dtmf(ORDER, DEFAULT, "#", 80),
         exotel.write_stop(ORDER, DEFAULT, "stopped"),
@@ -189,7 +232,7 @@ placeholders = st.text(alphabet='\x01\x02\x03\x04\x05\x06"\\aü\x00', max_size=8
 @given(placeholders, placeholders, placeholders)
 def test_no_text_of_a_user_becomes_a_placeholder(name: str, value: str, number: str) -> None:
     order = replace(ORDER, from_number=number, account_sid=value)
-    text = exotel.write_start(order, ((name, value),), 8000, DEFAULT)
+    text = exotel.write_start(order, ((name, value),), PCM, DEFAULT)
     assert text.count(messages.SEQ) == 1
     assert not set(text) & {"\x02", "\x03", "\x04", "\x05", "\x06"}
     start = json.loads(filled(text))["start"]
@@ -221,6 +264,20 @@ def test_no_text_of_a_user_becomes_a_placeholder(name: str, value: str, number: 
 )
 def test_what_a_bot_may_say_besides_as114_as115_as116(text: str, meaning: BotText) -> None:
     assert exotel.read_text(text) == meaning
+
+
+@pytest.mark.parametrize(
+    ("text", "sid"),
+    [
+        ('{"event":"stop"}', None),
+        ('{"event":"stop","stream_sid":"a"}', "a"),
+        ('{"event":"stop","streamSid":"b"}', "b"),
+        ('{"event":"stop","stream_sid":7}', None),
+        ("x", None),
+    ],
+)
+def test_a_text_names_its_stream_in_either_case_as114(text: str, sid: str | None) -> None:
+    assert exotel.read_said(text).stream_sid == sid
 
 
 CAPTURES = sorted((Path(__file__).parent.parent / "wire" / "stream").glob("*.json"))

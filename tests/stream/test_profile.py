@@ -1,9 +1,11 @@
 """Settings of a bot: section 11 of the dossier, one default each."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agentstream.base.errors import ConfigError
-from agentstream.stream.profile import PRESETS, WireProfile
+from agentstream.stream.profile import PRESETS, WireProfile, comma_pairs
 
 
 def test_the_default_is_docs_for_all_but_the_media_format() -> None:
@@ -44,6 +46,9 @@ def test_a_preset_is_changed_by_settings() -> None:
         ({"connect_retries": -1}, "connect_retries: -1 is less than 0"),
         ({"user_agent": 5}, "user_agent: 5 is not a text"),
         ({"ca_file": 5}, "ca_file: 5 is not a text"),
+        ({"media_format": "audio/L16"}, "media_format: 'audio/L16' is none of auto, audio/x-mulaw"),
+        ({"custom_parameters": "a=1,b"}, "custom_parameters: 'b' is not key=value"),
+        ({"custom_parameters": "=1"}, "custom_parameters: '=1' is not key=value"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_it_may_be(
@@ -80,3 +85,22 @@ def test_a_wrong_text_of_a_flow_is_named(preset: str, texts: dict[str, str], tex
     with pytest.raises(ConfigError) as caught:
         WireProfile().overridden(preset, texts)
     assert str(caught.value).startswith(text)
+
+
+words = st.text(alphabet="abc =%&", min_size=1, max_size=8).map(str.strip).filter(bool)
+
+
+@given(st.dictionaries(words.filter(lambda key: "=" not in key), words, max_size=5))
+def test_a_comma_list_is_read_as_it_was_written_cx12(pairs: dict[str, str]) -> None:
+    text = " , ".join(f"{key} = {value}" for key, value in pairs.items())
+    assert {key: value for _, key, value in comma_pairs(text)} == pairs
+    assert WireProfile.from_mapping({"custom_parameters": text}).custom_parameters == text
+
+
+@given(st.text(max_size=40))
+def test_any_comma_list_is_taken_or_refused_cx12(text: str) -> None:
+    if all(key and "=" in raw for raw, key, _ in comma_pairs(text)):
+        WireProfile.from_mapping({"custom_parameters": text})
+        return
+    with pytest.raises(ConfigError, match="custom_parameters: "):
+        WireProfile.from_mapping({"custom_parameters": text})

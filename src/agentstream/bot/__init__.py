@@ -11,18 +11,31 @@ asyncio.run(serve(talk, "0.0.0.0", 5000))
 """
 
 from agentstream.bot.call import Call
-from agentstream.bot.events import Audio, CallEnded, CallStarted, Digit, Event, MarkPlayed
+from agentstream.bot.events import (
+    Answered,
+    Audio,
+    CallEnded,
+    CallStarted,
+    Cleared,
+    Digit,
+    Event,
+    MarkPlayed,
+    Silence,
+)
 from agentstream.bot.server import BotServer, Talk, listen, serve
 
 __all__ = [
+    "Answered",
     "Audio",
     "BotServer",
     "Call",
     "CallEnded",
     "CallStarted",
+    "Cleared",
     "Digit",
     "Event",
     "MarkPlayed",
+    "Silence",
     "Talk",
     "listen",
     "serve",

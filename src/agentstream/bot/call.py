@@ -73,9 +73,38 @@ class Call:
         """Ask for a graceful end: what is queued is heard (for 2 s), then the flow goes on."""
         await self._send({"event": "stop"})
 
+    async def hang_up(
+        self, *, after_mark: str = "", drain: bool = True, ask_id: str | int | None = None
+    ) -> None:
+        """End the call, when all that was played so far, or up to a mark, has been heard.
+
+        Like `transfer` and `send_dtmf` it needs the setting `control_events`, and Answered follows.
+        """
+        body: dict[str, object] = {} if drain else {"drain": False}
+        if after_mark:
+            body["after_mark"] = after_mark
+        await self._ask("hangup", ask_id, body)
+
+    async def transfer(
+        self, to: str = "", *, flow: str = "", ask_id: str | int | None = None
+    ) -> None:
+        """Hand the caller over to a number or `sip:` address, or to a flow of the account."""
+        if bool(to) == bool(flow):
+            raise CommandError("a transfer goes either to somebody or to a flow")
+        await self._ask("transfer", ask_id, {"to": to} if to else {"flow": flow})
+
+    async def send_dtmf(self, digits: str, *, ask_id: str | int | None = None) -> None:
+        """Press keys towards the caller: at most 64 of 0-9 * # A-D."""
+        await self._ask("send_dtmf", ask_id, {"digits": digits})
+
     async def close(self) -> None:
         """End the stream; the flow goes on, or hangs up when it has nothing left to do."""
         await self._socket.close()
+
+    async def _ask(self, event: str, ask_id: str | int | None, body: dict[str, object]) -> None:
+        if ask_id is not None:
+            body["id"] = ask_id
+        await self._send({"event": event, event: body})
 
     async def _send(self, message: dict[str, object]) -> None:
         try:

@@ -14,23 +14,25 @@ from typing import Final, Literal
 
 from agentstream.base.errors import PeerError
 from agentstream.bot.dialled import DialError, Dialled, Phase, PhaseName, dial
-from agentstream.bot.lint import Finding, Lint
 from agentstream.stream.address import ResolverAddress, read_address
 from agentstream.stream.dialects import exotel
+from agentstream.stream.lint import Finding, Lint
 from agentstream.stream.messages import (
     CHUNK,
     PAYLOAD,
     SEQ,
     TIMESTAMP_MS,
+    TRACK,
     SocketPlan,
     StreamOrder,
 )
-from agentstream.stream.plans import plan_socket
+from agentstream.stream.plans import audio_of, plan_socket
 from agentstream.stream.profile import WireProfile
 
 LISTEN_MS: Final = 3_000
 MESSAGES_LIMIT: Final = 10  # shown in the report
 TEXT_LIMIT: Final = 200
+STRETCH_MS: Final = 1_800  # audio at a wrong pace that is found while we listen (US-3)
 
 _SID: Final = "0" * 31 + "1"  # a stream that no call has
 
@@ -91,7 +93,9 @@ async def check(url: str, profile: WireProfile | None = None, listen_ms: int = L
             http_status=error.http_status,
             error=str(error),
         )
-    ear = _Ear(Lint(order.stream_sid, plan.rate_hz))
+    audio = audio_of(order, bot, profile)
+    lint = Lint(_SID, audio, has_controls=profile.control_events, stretch_ms=STRETCH_MS)
+    ear = _Ear(lint)
     await _converse(dialled, plan, ear, listen_ms)
     closed_with = dialled.close_code
     if closed_with is None:
@@ -149,11 +153,13 @@ async def _send_silence(dialled: Dialled, plan: SocketPlan) -> None:
 
 def _filled(template: str, plan: SocketPlan, chunk: int, sequence: int) -> str:
     """Do what the audio path does with a template, for silence."""
-    silence = bytes(plan.rate_hz * plan.frame_ms // 1000 * 2)
+    samples = plan.rate_hz * plan.frame_ms // 1000
+    silence = b"\xff" * samples if plan.encoding == "mulaw" else bytes(samples * 2)
     for placeholder, value in (
         (SEQ, str(sequence)),
         (CHUNK, str(chunk)),
         (TIMESTAMP_MS, str(chunk * plan.frame_ms)),
+        (TRACK, "inbound"),
         (PAYLOAD, b64encode(silence).decode("ascii")),
     ):
         template = template.replace(placeholder, value)

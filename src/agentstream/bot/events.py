@@ -20,6 +20,10 @@ class CallStarted:
     from_number: str  # the human
     to_number: str
     custom_parameters: Mapping[str, str] = field(default_factory=dict)
+    # Where the setting `reconnect_attempts` lets a bot come back:
+    resume_token: str = ""  # the same in every start of one stream
+    is_resumed: bool = False  # this bot, or one before it, had the call already
+    played_ms: int = 0  # audio of the bot that the caller has heard before
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Audio:
 
     pcm: bytes
     timestamp_ms: int = 0  # since the stream's start
+    track: str = ""  # inbound, outbound or mixed, where the setting `track` asks for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,33 @@ class MarkPlayed:
     """All audio before this mark was heard, or dropped by `clear`."""
 
     name: str
+    played_ms: int = 0  # heard so far, with the setting `marks_carry_played_ms`
+    is_cleared: bool = False  # it was not heard, with the setting `marks_carry_cleared`
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """`clear` was carried out; told with the setting `acknowledge_clear`."""
+
+    played_ms: int
+    dropped_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """The caller has been quiet for so long; told with the setting `silence_timeout_ms`."""
+
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of `hang_up`, `transfer` or `send_dtmf`; `reason` says why it was refused."""
+
+    asked: Literal["hangup", "transfer", "send_dtmf"] | str
+    ask_id: str | int | None
+    is_accepted: bool
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +84,7 @@ class CallEnded:
     reason: Literal["callended", "stopped", "lost"] | str
 
 
-Event = CallStarted | Audio | Digit | MarkPlayed | CallEnded
+Event = CallStarted | Audio | Digit | MarkPlayed | Cleared | Silence | Answered | CallEnded
 
 
 def read_event(text: str | bytes) -> Event | None:
@@ -75,13 +107,27 @@ def _event(message: dict[str, Any]) -> Event | None:
             return _started(message, body)
         case "media":
             pcm = b64decode(_text(body, "payload"), validate=True)
-            return Audio(pcm, int(_text(body, "timestamp") or 0))
+            return Audio(pcm, _number(body, "timestamp"), _text(body, "track"))
         case "dtmf":
-            return Digit(_text(body, "digit"), int(_text(body, "duration") or 0))
+            return Digit(_text(body, "digit"), _number(body, "duration"))
         case "mark":
-            return MarkPlayed(_text(body, "name"))
+            is_cleared = body.get("cleared") is True
+            return MarkPlayed(_text(body, "name"), _number(body, "played_ms"), is_cleared)
         case "stop":
             return CallEnded(_text(body, "reason") or "stopped")
+        case _:
+            return _extension(message.get("event"), body)
+
+
+def _extension(event: object, body: dict[str, Any]) -> Event | None:
+    match event:
+        case "cleared":
+            return Cleared(_number(body, "played_ms"), _number(body, "dropped_ms"))
+        case "silence":
+            return Silence(_number(body, "duration"))
+        case "ack":
+            is_accepted = body.get("status") == "accepted"
+            return Answered(_text(body, "event"), _id(body), is_accepted, _text(body, "reason"))
         case _:
             return None
 
@@ -97,7 +143,19 @@ def _started(message: dict[str, Any], body: dict[str, Any]) -> CallStarted:
         custom_parameters={str(k): str(v) for k, v in custom.items()}
         if isinstance(custom, dict)
         else {},
+        resume_token=_text(body, "resume_token"),
+        is_resumed=body.get("resumed") is True,
+        played_ms=_number(body, "played_ms"),
     )
+
+
+def _id(body: dict[str, Any]) -> str | int | None:
+    ask_id = body.get("id")
+    return ask_id if isinstance(ask_id, str | int) else None
+
+
+def _number(values: dict[str, Any], key: str) -> int:
+    return int(_text(values, key) or 0)
 
 
 def _text(values: dict[str, Any], key: str) -> str:

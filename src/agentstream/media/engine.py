@@ -33,6 +33,9 @@ class MediaLeg(Protocol):
     def open_stream(self, plan: StreamPlan) -> None:
         """Dial the bot."""
 
+    def begin_stream(self, stream_sid: str) -> None:
+        """Send the opening that `holds_opening` kept back; media follows."""
+
     def send_text(self, stream_sid: str, text: str) -> None:
         """Send one text message to the bot."""
 
@@ -53,6 +56,9 @@ class MediaLeg(Protocol):
 
     def send_digits(self, digits: str, tone_ms: int = 100, gap_ms: int = 70) -> None:
         """Press keys."""
+
+    def watch_silence(self, timeout_ms: int) -> None:
+        """Report Silence when the far end is quiet for so long; 0 ends the watch."""
 
     def record(self, plan: RecordPlan) -> None:
         """Record the leg."""

@@ -15,6 +15,7 @@ TIMESTAMP_MS = "\x03"  # milliseconds since the stream's start, decimal
 PAYLOAD = "\x04"  # base64 of the samples
 MARK_NAME = "\x05"  # the bot's mark name, JSON-escaped, without quotes
 PLAYED_MS = "\x06"  # milliseconds of bot audio heard by the line so far, decimal
+TRACK = "\x07"  # whose audio a media message carries: inbound, outbound or mixed
 
 Encoding = Literal["PCMU", "PCMA", "G722"]
 
@@ -98,6 +99,8 @@ class StreamPlan:
     encoding: Literal["pcm16", "mulaw"] = "pcm16"
     frame_ms: int = 100  # 20, 40, 60 or 100 (AS-80)
     two_way: bool = True  # False: bot messages are ignored and counted (ST-42)
+    track: Literal["inbound", "outbound", "mixed", "both"] = "inbound"  # BX-2
+    holds_opening: bool = False  # `opening` and media wait for `Leg.begin_stream` (OP-6)
     opening: tuple[str, ...] = ()  # texts sent right after 101, before any media (ST-34)
     media_template: str = ""  # with SEQ, CHUNK, TIMESTAMP_MS, PAYLOAD
     mark_template: str = ""  # with SEQ, MARK_NAME, PLAYED_MS

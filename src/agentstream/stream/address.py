@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import SplitResult, quote, unquote, unquote_to_bytes, urlsplit
 
 from agentstream.base.errors import PeerError
-from agentstream.stream.profile import FRAMES_MS, WireProfile
+from agentstream.stream.profile import FRAMES_MS, WireProfile, comma_pairs
 
 URL_LIMIT: Final = 600  # characters, the query included (AS-11)
 RESOLVED_URL_LIMIT: Final = 4_096  # a resolver's answer may carry a signed token
@@ -133,7 +133,7 @@ def _bot_address(parts: SplitResult, profile: WireProfile) -> BotAddress:
     bracketed = f"[{host}]" if ":" in host else host
     pairs = _pairs(parts.query)
     rate_hz, frame_ms, warnings = _audio_wishes(pairs)
-    custom, more = _custom_parameters(pairs, profile)
+    custom, more = _custom_parameters([*pairs, *comma_pairs(profile.custom_parameters)], profile)
     return BotAddress(
         secure=parts.scheme == "wss",
         host=host,
@@ -206,7 +206,10 @@ def _audio_wishes(pairs: list[tuple[str, str, str]]) -> tuple[int, int | None, l
 def _custom_parameters(
     pairs: list[tuple[str, str, str]], profile: WireProfile
 ) -> tuple[tuple[tuple[str, str], ...], list[str]]:
-    """Keep the first pairs within the limits (AS-25, AS-27); of one key the last value counts."""
+    """Keep the first pairs within the limits (AS-25, AS-27); of one key the last value counts.
+
+    Those of the address come first, then those of the setting (BX-3).
+    """
     own = [pair for pair in pairs if pair[1] not in _RESERVED]
     kept: dict[str, str] = {}
     chars = -1  # no separator before the first pair
@@ -220,7 +223,7 @@ def _custom_parameters(
     if count == len(own):
         return tuple(kept.items()), []
     problem = (
-        f"the stream URL has {len(own)} custom parameters; at most {profile.max_pairs} pairs "
+        f"the stream has {len(own)} custom parameters; at most {profile.max_pairs} pairs "
         f"and {profile.max_chars} characters are allowed"
     )
     if profile.on_violation == "reject":

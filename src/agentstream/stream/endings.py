@@ -40,6 +40,15 @@ def result_of(closed: Closed, profile: WireProfile) -> StreamResult:
     return StreamResult("failed" if is_failure else "completed", "bot", error=text, why=why)
 
 
+def is_abnormal(closed: Closed) -> bool:
+    """Tell whether the bot may be back soon (OP-10): it broke off, or it is going away (1001).
+
+    Who means goodbye closes with 1000, without a code, or with a code of its own.
+    """
+    is_failure = 1001 <= closed.code <= 1015 and closed.code != 1005
+    return is_failure and closed.who != "us"
+
+
 def connect_error(failed: OpenFailed) -> str:
     """Say why the socket did not open, with the opening that bot developers know (AS-166)."""
     status = f" HTTP {failed.http_status}" if failed.http_status else ""

@@ -29,15 +29,28 @@ class StreamCounters(Protocol):
     def media_dropped_in_ms(self) -> int:
         """Bot audio refused because the buffer was full (AS-125)."""
 
+    @property
+    def played_ms(self) -> int:
+        """Bot audio that the line has heard."""
+
 
 # Inputs.
 
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """The flow has reached the applet. `is_throttled`: the account has its share (AS-50)."""
+    """The flow has reached the applet. `is_throttled`: the account has its share (AS-50).
+
+    `is_early`: the call is not answered yet; connect, but keep `start` until Activated (OP-6).
+    """
 
     is_throttled: bool = False
+    is_early: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Activated:
+    """The call of a stream that began early is there: the bot may have its `start` (AS-51)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +95,49 @@ class BotSaid:
 
 
 @dataclass(frozen=True, slots=True)
+class BotSampled:
+    """One of the bot's first messages, whatever it is; the audio path has done what it asks."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BotPaced:
+    """How much audio the bot has sent on this socket; told about once a second while it sends."""
+
+    bytes_received: int  # before base64
+
+
+@dataclass(frozen=True, slots=True)
 class DigitPressed:
     """The caller pressed a key."""
 
     digit: str
     duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarkReached:
+    """A mark of the bot was heard, or (`cleared`) dropped unheard by a clear."""
+
+    name: str
+    played_ms: int
+    cleared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCleared:
+    """The bot's clear was carried out; `played_ms` counts since this socket was opened."""
+
+    played_ms: int
+    dropped_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceHeard:
+    """The caller has been quiet for so long; told once per silence."""
+
+    silent_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +180,18 @@ class TimeUp:
 
 StreamInput = (
     Begin
+    | Activated
     | Resolved
     | ResolveFailed
     | Opened
     | OpenFailed
     | BotSaid
+    | BotSampled
+    | BotPaced
     | DigitPressed
+    | MarkReached
+    | QueueCleared
+    | SilenceHeard
     | Drained
     | Closed
     | CallerGone
@@ -165,10 +222,42 @@ class Connect:
 
 
 @dataclass(frozen=True, slots=True)
+class BeginStream:
+    """Send the opening that was held, and let media flow (OP-6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldSound:
+    """Play a file to the caller, again and again, until StopHold (OP-10)."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopHold:
+    """Stop the hold sound."""
+
+
+@dataclass(frozen=True, slots=True)
 class SendText:
     """Send one text; the audio path fills in its sequence number."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSilence:
+    """Report SilenceHeard when the caller is quiet for so long; 0 ends the watch (BX-4)."""
+
+    timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The bot wants this of its call (OP-1): a transfer's target, or digits, is its value."""
+
+    action: Literal["hangup", "transfer", "send_dtmf"]
+    value: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +318,12 @@ class StreamFinished:
 StreamOutput = (
     Resolve
     | Connect
+    | BeginStream
+    | HoldSound
+    | StopHold
     | SendText
+    | WatchSilence
+    | Wish
     | Drain
     | CloseSocket
     | DropQueue

@@ -14,9 +14,26 @@ TIMESTAMP_MS: Final = "\x03"  # milliseconds since the stream's start
 PAYLOAD: Final = "\x04"  # base64 of the samples
 MARK_NAME: Final = "\x05"  # the bot's mark name, JSON-escaped, without quotes
 PLAYED_MS: Final = "\x06"  # milliseconds of bot audio that the line has heard
+TRACK: Final = "\x07"  # whose audio this is: inbound, outbound or mixed (BX-2)
 
 Encoding = Literal["pcm16", "mulaw"]
+Track = Literal["inbound", "outbound", "mixed", "both"]
 StopReason = Literal["stopped", "callended"]  # AS-99
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """What the audio of one stream is, in both directions (AS-142)."""
+
+    encoding: Encoding = "pcm16"
+    rate_hz: int = 8000
+    track: Track = "inbound"
+    shows_track: bool = False  # `media` says its track
+
+    @property
+    def bytes_per_ms(self) -> int:
+        """8 for µ-law, 16 for PCM at 8000 Hz."""
+        return self.rate_hz // 1000 * (2 if self.encoding == "pcm16" else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +48,15 @@ class StreamOrder:
     to_number: str
     two_way: bool = True  # False: a unidirectional fork (AS-3)
     encoding: Encoding = "pcm16"  # "mulaw" for leg actions (AS-144), always 8000 Hz
+    track: Track = "inbound"  # AS-82, AS-182: what the leg says, hears, or both (BX-2)
+    custom_field: str = ""  # the call's CustomField (OP-5)
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """A bot that is dialled again gets to know what it has said (OP-10)."""
+
+    played_ms: int  # of the bot's audio, heard by the line before
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +72,9 @@ class SocketPlan:
     rate_hz: int
     encoding: Encoding
     frame_ms: int
+    track: Track
     two_way: bool
+    holds_opening: bool
     opening: tuple[str, ...]
     media_template: str
     mark_template: str
@@ -89,4 +117,53 @@ class Malformed:
     why: str
 
 
-BotText = StopAsked | Echoed | Unknown | Malformed
+# What a bot asks for by a control event (OP-1). `ask_id` comes back in the answer.
+
+AskId = str | int | None
+ControlEvent = Literal["hangup", "transfer", "send_dtmf"]
+
+
+@dataclass(frozen=True, slots=True)
+class HangUpAsked:
+    """End the call: after a mark, or when all that is queued was heard, or (not `drains`) now."""
+
+    ask_id: AskId = None
+    drains: bool = True
+    after_mark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransferAsked:
+    """Hand the caller over to a number, a `sip:` address, or `flow:NAME`."""
+
+    ask_id: AskId
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsAsked:
+    """Press keys towards the caller."""
+
+    ask_id: AskId
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskRefused:
+    """A control event that lacks what it needs; `why` is for the bot's developer."""
+
+    event: ControlEvent
+    ask_id: AskId
+    why: str
+
+
+Ask = HangUpAsked | TransferAsked | DigitsAsked | AskRefused
+BotText = StopAsked | Echoed | Unknown | Malformed | Ask
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A text of the bot and the stream that it names; None when it names none (AS-114)."""
+
+    text: BotText
+    stream_sid: str | None = None

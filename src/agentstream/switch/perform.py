@@ -17,14 +17,13 @@ from agentstream.store.tones import PREFIX as BUILTIN
 from agentstream.store.tones import builtin_sound
 from agentstream.stream import happenings as wire
 from agentstream.stream.bot_stream import BotStream
-from agentstream.stream.messages import StreamOrder
 from agentstream.stream.profile import WireProfile
 from agentstream.switch import feed
 from agentstream.switch.limits import StreamLimits
 from agentstream.switch.lines import FileLine, SipLine
 from agentstream.switch.ports import Shelf, Speech, Web
 from agentstream.switch.recordings import CallRecordings
-from agentstream.switch.streams import ForStream, Job, StreamDoors, StreamRun
+from agentstream.switch.streams import ForStream, Job, StreamDoors, StreamRun, order_of
 
 AUDIO_LIMIT = 5_242_880  # AP-11: bytes of a prompt fetched by URL
 AUDIO_TIMEOUT_MS = 10_000
@@ -215,15 +214,7 @@ class Performer:
     def _start_stream(self, effect: effects.StartStream, now_ms: int) -> list[reports.Report]:
         spec, sid = effect.spec, effect.stream_sid
         self.recordings.promise(effect)
-        order = StreamOrder(
-            stream_sid=sid,
-            call_sid=self._setup.call_sid,
-            account_sid=self._tenant.sid,
-            url=spec.url,
-            from_number=self._setup.from_number,
-            to_number=self._setup.to_number,
-            two_way=spec.two_way,
-        )
+        order = order_of(effect, self._setup, self._tenant.sid)
         try:
             profile = self._means.profile.overridden(spec.profile, dict(spec.overrides))
         except ConfigError as error:

@@ -6,13 +6,15 @@ from typing import Any, Literal
 
 from agentstream import _media
 from agentstream.base.errors import AgentStreamError
-from agentstream.base.ids import StreamSid
-from agentstream.calls import reports
+from agentstream.base.ids import AccountSid, StreamSid
+from agentstream.calls import effects, reports
+from agentstream.calls.record import CallSetup
 from agentstream.media.engine import MediaLeg
-from agentstream.media.plan import StreamPlan
+from agentstream.media.plan import PromptPlan, StreamPlan
 from agentstream.net.egress import EgressError
 from agentstream.stream import happenings as wire
 from agentstream.stream.bot_stream import BotStream
+from agentstream.stream.messages import StreamOrder
 from agentstream.switch import feed
 from agentstream.switch.ports import Web
 
@@ -53,10 +55,15 @@ class StreamRun:
         self._doors = doors
         self._attempt = 0
         self._dns_ms = 0
-        self._is_dialled = False  # the audio path owes us StreamOpen or StreamFailed
-        self._is_aborted = False  # told to close before the socket was asked for
+        self._dialled = 0  # sockets for which the audio path owes us StreamOpen or StreamFailed
+        self._aborted = 0  # attempts up to this one were told to close before they were dialled
         self._is_open = False
         self._is_finished = False
+
+    @property
+    def leg_sid(self) -> str:
+        """The leg whose party the bot talks with."""
+        return self._leg.leg_sid
 
     @property
     def wake_at_ms(self) -> int | None:
@@ -66,7 +73,7 @@ class StreamRun:
     @property
     def is_over(self) -> bool:
         """Whether the result was told and no socket is left."""
-        return self._is_finished and not self._is_dialled and not self._is_open
+        return self._is_finished and not self._dialled and not self._is_open
 
     def receive(self, happening: wire.StreamInput, now_ms: int) -> list[reports.Report]:
         """Take one happening."""
@@ -80,7 +87,7 @@ class StreamRun:
         """Take what the audio path says of this stream."""
         match event:
             case _media.StreamOpen():
-                self._is_dialled, self._is_open = False, True
+                self._dialled, self._is_open = max(0, self._dialled - 1), True
                 self._doors.note(
                     feed.StreamConnected(
                         self.stream_sid,
@@ -95,43 +102,36 @@ class StreamRun:
                     event.tcp_ms, event.tls_ms, event.upgrade_ms
                 )
             case _media.StreamFailed():
-                self._is_dialled = False
+                self._dialled = max(0, self._dialled - 1)
                 self._note_failure(event.phase, event.http_status, event.detail)
                 happening = wire.OpenFailed(event.phase, event.http_status, event.detail)
             case _media.BotMessage():
                 happening = wire.BotSaid(event.text)
             case _media.StreamDrained():
                 happening = wire.Drained()
+            case _media.MarkPlayed(name=name, played_ms=played_ms, cleared=cleared):
+                self._doors.note(feed.MarkEchoed(self.stream_sid, name, played_ms, cleared))
+                happening = wire.MarkReached(name, played_ms, cleared)
+            case _media.Cleared(played_ms=played_ms, dropped_ms=dropped_ms):
+                self._doors.note(feed.PlayoutCleared(self.stream_sid, played_ms, dropped_ms))
+                happening = wire.QueueCleared(played_ms, dropped_ms)
             case _media.StreamClosed():
                 self._is_open = False
                 self._doors.note(feed.StreamCounted(self.stream_sid, event.code, event.stats))
                 happening = wire.Closed(
                     event.code, event.reason, event.who, event.queued_ms, event.stats
                 )
+            case _media.BotAudioStarted():
+                self._doors.note(feed.BotSpoke(self.stream_sid))
+                return []
             case _:
-                self._note(event)
                 return []
         return self.receive(happening, now_ms)
 
     def break_off(self) -> None:
         """Close the socket for a fault of ours (AS-167); one that is closing already stays so."""
-        if self._is_dialled or self._is_open:
+        if self._dialled or self._is_open:
             self._leg.close_stream(self.stream_sid, 1011, "internal error", None)
-
-    def _note(self, event: _media.Event) -> None:
-        match event:
-            case _media.BotAudioStarted():
-                self._doors.note(feed.BotSpoke(self.stream_sid))
-            case _media.MarkPlayed():
-                self._doors.note(
-                    feed.MarkEchoed(self.stream_sid, event.name, event.played_ms, event.cleared)
-                )
-            case _media.Cleared():
-                self._doors.note(
-                    feed.PlayoutCleared(self.stream_sid, event.played_ms, event.dropped_ms)
-                )
-            case _:
-                pass
 
     def _note_failure(self, phase: str, http_status: int, detail: str) -> None:
         self._doors.note(
@@ -147,6 +147,8 @@ class StreamRun:
                 case wire.StreamFinished(result=result):
                     self._is_finished = True
                     followed.append(reports.StreamEnded(self.stream_sid, outcome(result)))
+                case wire.Wish(action=action, value=value):
+                    followed.append(reports.BotWished(self.stream_sid, action, value))
                 case wire.Warn(text=text):
                     self._doors.note(feed.StreamWarned(self.stream_sid, text))
                 case _:
@@ -163,15 +165,28 @@ class StreamRun:
                 self._doors.spawn(self._connect(output))
             case wire.SendText(text=text):
                 self._leg.send_text(sid, text)
+            case wire.BeginStream():
+                self._leg.begin_stream(sid)
             case wire.Drain():
                 self._leg.drain_stream(sid)
             case wire.CloseSocket(code=code, reason=reason, last_text=last_text):
-                if self._is_dialled or self._is_open:
+                if self._dialled or self._is_open:
                     self._leg.close_stream(sid, code, reason, last_text)
                 else:
-                    self._is_aborted = True
+                    self._aborted = self._attempt
             case wire.DropQueue():
                 self._leg.drop_stream(sid)
+            case _:
+                self._ask_leg(output)
+
+    def _ask_leg(self, output: wire.StreamOutput) -> None:
+        match output:
+            case wire.HoldSound(path=path):
+                self._leg.play(PromptPlan(f"hold-{self.stream_sid}", path, loops=0))
+            case wire.StopHold():
+                self._leg.stop_play()
+            case wire.WatchSilence(timeout_ms=timeout_ms):
+                self._leg.watch_silence(timeout_ms)
             case _:
                 pass
 
@@ -205,14 +220,29 @@ class StreamRun:
             failed = wire.OpenFailed(phase, 0, str(error))
             self._doors.post(ForStream(self.stream_sid, failed))
             return
-        if self._is_aborted:
+        if order.attempt <= self._aborted:
             return
         self._dns_ms = pinned.elapsed_ms
-        self._is_dialled = True
+        self._dialled += 1
         # Not asdict: it copies every value in depth, and all of them are frozen.
         settings = {field.name: getattr(order.plan, field.name) for field in fields(order.plan)}
         plan = StreamPlan(addresses=pinned.addresses, **settings)
         self._leg.open_stream(plan)
+
+
+def order_of(effect: effects.StartStream, setup: CallSetup, account_sid: AccountSid) -> StreamOrder:
+    """Say what a call orders in the words of the wire."""
+    return StreamOrder(
+        stream_sid=effect.stream_sid,
+        call_sid=setup.call_sid,
+        account_sid=account_sid,
+        url=effect.spec.url,
+        from_number=setup.from_number,
+        to_number=setup.to_number,
+        two_way=effect.spec.two_way,
+        track=effect.spec.track,
+        custom_field=setup.custom_field,
+    )
 
 
 def outcome(result: wire.StreamResult) -> reports.StreamOutcome:

@@ -76,7 +76,7 @@ class EchoBot:
                     conversation.marks.append(name)
                 case CallEnded():
                     conversation.ended = event
-                case CallStarted():
+                case _:
                     pass
 
 

@@ -41,9 +41,16 @@ class FakeLeg:
     recordings: list[RecordPlan] = field(default_factory=list)
     stopped_recordings: list[str] = field(default_factory=list)
     digits: list[str] = field(default_factory=list)
+    begun_streams: list[str] = field(default_factory=list)
+    silence_watches: list[int] = field(default_factory=list)
     is_started: bool = False
     is_closed: bool = False
     _playing: PromptPlan | None = None
+
+    @property
+    def is_playing(self) -> bool:
+        """Whether a prompt plays."""
+        return self._playing is not None
 
     def connect(self, plan: RemotePlan) -> None:
         """Note the far end."""
@@ -56,6 +63,14 @@ class FakeLeg:
     def open_stream(self, plan: StreamPlan) -> None:
         """Note the stream; the test says whether it opens."""
         self.streams.append(plan)
+
+    def begin_stream(self, stream_sid: str) -> None:
+        """Note the wish."""
+        self.begun_streams.append(stream_sid)
+
+    def watch_silence(self, timeout_ms: int) -> None:
+        """Note the watch; the test feeds Silence."""
+        self.silence_watches.append(timeout_ms)
 
     def send_text(self, stream_sid: str, text: str) -> None:
         """Note the text."""

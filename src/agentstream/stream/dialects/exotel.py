@@ -11,6 +11,7 @@ which escapes control characters, so nobody can smuggle in a placeholder.
 import json
 from typing import Final
 
+from agentstream.stream.dialects.controls import ack_body, read_ask
 from agentstream.stream.messages import (
     CHUNK,
     MARK_NAME,
@@ -18,9 +19,15 @@ from agentstream.stream.messages import (
     PLAYED_MS,
     SEQ,
     TIMESTAMP_MS,
+    TRACK,
+    AskId,
+    Audio,
     BotText,
+    ControlEvent,
     Echoed,
     Malformed,
+    Resume,
+    Said,
     StopAsked,
     StopReason,
     StreamOrder,
@@ -29,21 +36,34 @@ from agentstream.stream.messages import (
 from agentstream.stream.numbers import show_number
 from agentstream.stream.profile import WireProfile
 
+_DEFAULT: Final = WireProfile()
+
 # Events of ours that bots send back (AS-115), and `start`, which one connector sends (CL-9).
 _OURS: Final = {"connected", "start", "dtmf", "mark", "clear"}
+CONTROLS: Final[dict[str, ControlEvent]] = {
+    "hangup": "hangup",
+    "transfer": "transfer",
+    "send_dtmf": "send_dtmf",
+}
 _NEEDS: Final = {"media": "media.payload, a text", "mark": "mark.name, a text"}
 
 
-def write_connected() -> str:
-    """Write the first message; it carries nothing else (AS-61, CX-17)."""
-    return '{"event":"connected"}'
+def write_connected(
+    custom_parameters: tuple[tuple[str, str], ...] = (), profile: WireProfile = _DEFAULT
+) -> str:
+    """Write the first message; it carries nothing else (AS-61, CX-17) unless set so (BX-3)."""
+    if profile.custom_parameters_in == "start":
+        return '{"event":"connected"}'
+    message: dict[str, object] = {"event": "connected"}
+    return _json(message | _parameters(custom_parameters, profile))
 
 
 def write_start(
     order: StreamOrder,
     custom_parameters: tuple[tuple[str, str], ...],
-    rate_hz: int,
+    audio: Audio,
     profile: WireProfile,
+    resume: Resume | None = None,
 ) -> str:
     """Write the second message (AS-65 to AS-71)."""
     start: dict[str, object] = {
@@ -53,26 +73,64 @@ def write_start(
         "from": show_number(order.from_number, profile.number_format, profile.country_code),
         "to": show_number(order.to_number, profile.number_format, profile.country_code),
     }
-    if custom_parameters or profile.always_send_custom_parameters:  # AS-28
-        start["custom_parameters"] = dict(custom_parameters)
-    start["media_format"] = _media_format(order, rate_hz, profile)
+    if profile.custom_parameters_in == "start":
+        start |= _parameters(custom_parameters, profile)
+    start["media_format"] = _media_format(audio, profile)
+    if profile.reconnect_attempts:  # OP-10
+        start["resume_token"] = order.stream_sid
+    if resume is not None:
+        start |= {"resumed": True, "played_ms": str(resume.played_ms)}
     if profile.camel_keys == "full":
         start |= _camel(start)
     return _message("start", order, profile, ',"start":' + _json(start))
 
 
-def write_media_template(order: StreamOrder, profile: WireProfile) -> str:
+def write_media_template(order: StreamOrder, audio: Audio, profile: WireProfile) -> str:
     """Write `media` (AS-75 to AS-79); `timestamp` is a text in every variant (CX-2)."""
-    body = (
-        f'{{"chunk":{_number(CHUNK, profile)},"timestamp":"{TIMESTAMP_MS}","payload":"{PAYLOAD}"}}'
-    )
+    chunk, track = _number(CHUNK, profile), ""
+    if audio.shows_track:  # BX-2; only the audio path knows which of both it is
+        track = f'"track":"{TRACK if audio.track == "both" else audio.track}",'
+    body = f'{{{track}"chunk":{chunk},"timestamp":"{TIMESTAMP_MS}","payload":"{PAYLOAD}"}}'
     return _message("media", order, profile, f',"media":{body}')
 
 
 def write_mark_template(order: StreamOrder, profile: WireProfile) -> str:
-    """Write the echo of a mark (AS-95)."""
+    """Write the echo of a mark (AS-95); empty when each is written by `write_mark`."""
+    if profile.echoes_marks:
+        return ""
     played = f',"played_ms":"{PLAYED_MS}"' if profile.marks_carry_played_ms else ""
     return _message("mark", order, profile, f',"mark":{{"name":"{MARK_NAME}"{played}}}')
+
+
+def write_mark(
+    order: StreamOrder, profile: WireProfile, name: str, played_ms: int, *, cleared: bool
+) -> str:
+    """Write the echo of one mark, by setting with what became of its audio (OP-7, AS-128)."""
+    body: dict[str, object] = {"name": name}
+    if profile.marks_carry_played_ms:
+        body["played_ms"] = str(played_ms)
+    if profile.marks_carry_cleared and cleared:
+        body["cleared"] = True
+    return _message("mark", order, profile, f',"mark":{_json(body)}')
+
+
+def write_cleared(order: StreamOrder, profile: WireProfile, played_ms: int, dropped_ms: int) -> str:
+    """Write the answer to a clear: what the line has heard, and what it will not (OP-7)."""
+    body = _json({"played_ms": str(played_ms), "dropped_ms": str(dropped_ms)})
+    return _message("cleared", order, profile, f',"cleared":{body}')
+
+
+def write_ack(
+    order: StreamOrder, profile: WireProfile, event: ControlEvent, ask_id: AskId, refusal: str
+) -> str:
+    """Write the answer to a control event (OP-1); no refusal means accepted."""
+    return _message("ack", order, profile, f',"ack":{_json(ack_body(event, ask_id, refusal))}')
+
+
+def write_silence(order: StreamOrder, profile: WireProfile, silent_ms: int) -> str:
+    """Write that the caller has been quiet (BX-4)."""
+    body = _json({"duration": str(silent_ms)})
+    return _message("silence", order, profile, f',"silence":{body}')
 
 
 def write_dtmf(order: StreamOrder, profile: WireProfile, digit: str, duration_ms: int) -> str:
@@ -95,17 +153,32 @@ def write_stop(order: StreamOrder, profile: WireProfile, reason: StopReason) -> 
 
 def read_text(text: str) -> BotText:
     """Read what the audio path does not know itself; any text gives a value (AS-114 to AS-116)."""
+    return read_said(text).text
+
+
+def read_said(text: str, *, has_controls: bool = False) -> Said:
+    """Read a text, and the stream that it names, if any (AS-114).
+
+    Without `has_controls` control events are as unknown as others (OP-1).
+    """
     try:
         message = json.loads(text)
     except (ValueError, RecursionError):
-        return Malformed("not JSON")
+        return Said(Malformed("not JSON"))
     if not isinstance(message, dict):
-        return Malformed("JSON, but not an object")
+        return Said(Malformed("JSON, but not an object"))
+    sid = message.get("stream_sid", message.get("streamSid"))
+    return Said(_meaning(message, has_controls), sid if isinstance(sid, str) else None)
+
+
+def _meaning(message: dict[str, object], has_controls: bool) -> BotText:
     event = next((value for key, value in message.items() if key.lower() == "event"), None)
     if not isinstance(event, str):
         return Malformed('no text under "event"')
     if event == "stop":
         return StopAsked()
+    if has_controls and event in CONTROLS:
+        return read_ask(CONTROLS[event], message)
     if event in _NEEDS and not _is_echo(event, message):
         return Malformed(f'"{event}" without {_NEEDS[event]}')
     if event in _OURS:
@@ -131,14 +204,21 @@ def _number(placeholder: str, profile: WireProfile) -> str:
     return placeholder if profile.numbers_as == "number" else f'"{placeholder}"'
 
 
-def _media_format(order: StreamOrder, rate_hz: int, profile: WireProfile) -> dict[str, object]:
+def _parameters(pairs: tuple[tuple[str, str], ...], profile: WireProfile) -> dict[str, object]:
+    """Give the key, or none when there is nothing to tell (AS-28)."""
+    if not pairs and not profile.always_send_custom_parameters:
+        return {}
+    return {"custom_parameters": dict(pairs)}
+
+
+def _media_format(audio: Audio, profile: WireProfile) -> dict[str, object]:
     """Describe the audio, for information only (AS-71, CX-3)."""
-    is_pcm = order.encoding == "pcm16"
+    is_pcm = audio.encoding == "pcm16"
     if profile.media_format_profile == "docs":
         encoding, bit_rate = ("audio/x-raw", "16") if is_pcm else ("audio/x-mulaw", "8")
     else:
-        encoding, bit_rate = "base64", f"{rate_hz * (16 if is_pcm else 8) // 1000}kbps"
-    return {"encoding": encoding, "sample_rate": str(rate_hz), "bit_rate": bit_rate}
+        encoding, bit_rate = "base64", f"{audio.bytes_per_ms * 8}kbps"
+    return {"encoding": encoding, "sample_rate": str(audio.rate_hz), "bit_rate": bit_rate}
 
 
 def _camel(values: dict[str, object]) -> dict[str, object]:

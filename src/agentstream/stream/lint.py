@@ -6,6 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from agentstream.stream.dialects.exotel import CONTROLS
+from agentstream.stream.messages import Audio
+from agentstream.stream.pace import LIVE_STRETCH_MS, Pace
+
 SMALL_BYTES: Final = 3_200  # AS-150
 LARGE_BYTES: Final = 100_000
 STEP_BYTES: Final = 320
@@ -23,15 +27,27 @@ class Finding:
 
 
 class Lint:
-    """Collects findings about the messages of one bot on a stream of PCM at `rate_hz`."""
+    """Collects findings about the messages of one bot.
 
-    def __init__(self, stream_sid: str, rate_hz: int) -> None:
+    `stretch_ms` is how long audio must come at a wrong pace before that is told (US-3).
+    """
+
+    def __init__(
+        self,
+        stream_sid: str,
+        audio: Audio,
+        *,
+        has_controls: bool = False,
+        stretch_ms: int = LIVE_STRETCH_MS,
+    ) -> None:
         self.media_count = 0
         self.audio_bytes = 0
         self.first_audio_ms: int | None = None
         self._stream_sid = stream_sid
-        self._rate_hz = rate_hz
-        self._last_audio_ms = 0
+        self._audio = audio
+        self._known = _KNOWN_EVENTS | (CONTROLS.keys() if has_controls else set())
+        self._pace = Pace(audio, stretch_ms)
+        self._told = 0
         self._small = self._large = self._misaligned = 0
         self._ulaw_like = 0
         self._findings: dict[str, Finding] = {}
@@ -39,7 +55,7 @@ class Lint:
     @property
     def audio_ms(self) -> int:
         """How long the bot's audio lasts on the line."""
-        return self.audio_bytes * 1000 // (self._rate_hz * 2)
+        return self.audio_bytes // self._audio.bytes_per_ms
 
     def hear(self, message: str | bytes, at_ms: int) -> None:
         """Take one message of the bot, `at_ms` after the stream opened."""
@@ -60,17 +76,22 @@ class Lint:
             mark = values.get("mark")
             if not isinstance(mark, dict) or not isinstance(mark.get("name"), str):
                 self._note("error", "AS-111", "`mark` without a text under mark.name")
-        elif event not in _KNOWN_EVENTS:
+        elif event not in self._known:
             self._note("warning", "AS-106", f"event {str(event)[:40]!r} means nothing here")
 
     def findings(self) -> tuple[Finding, ...]:
         """Return all that was found, worst first."""
         self._sizes()
-        self._speed()
         if self.media_count == 0:
             self._note("warning", "US-5", "the bot sent no audio: does it wait for another event?")
         order = ("error", "warning", "note")
         return tuple(sorted(self._findings.values(), key=lambda f: order.index(f.severity)))
+
+    def news(self) -> list[Finding]:
+        """Return what single messages showed since the last time."""
+        found = list(self._findings.values())[self._told :]
+        self._told += len(found)
+        return found
 
     def _keys(self, values: dict[str, Any]) -> None:
         if "event" not in values:
@@ -89,22 +110,26 @@ class Lint:
             self._note("error", "US-5", "`media` without a text under media.payload")
             return
         try:
-            pcm = b64decode(payload, validate=True)
+            data = b64decode(payload, validate=True)
         except ValueError:
             self._note("error", "AS-157", "media.payload is not standard base64")
             return
         self.media_count += 1
-        self.audio_bytes += len(pcm)
+        self.audio_bytes += len(data)
         if self.first_audio_ms is None:
             self.first_audio_ms = at_ms
-        self._last_audio_ms = at_ms
-        self._small += len(pcm) < SMALL_BYTES
-        self._large += len(pcm) > LARGE_BYTES
-        self._misaligned += len(pcm) % STEP_BYTES != 0
-        self._ulaw_like += is_ulaw_like(pcm)
+        is_off_pace = self._pace.note(at_ms, self.audio_bytes)
+        if is_off_pace:
+            self._note("warning", "US-3", is_off_pace)
+        if self._audio.encoding == "mulaw":
+            return
+        self._small += len(data) < SMALL_BYTES
+        self._large += len(data) > LARGE_BYTES
+        self._misaligned += len(data) % STEP_BYTES != 0
+        self._ulaw_like += is_ulaw_like(data)
 
     def _sizes(self) -> None:
-        """AS-150, AS-156."""
+        """AS-150, AS-156; nothing is documented for µ-law."""
         for count, text in (
             (self._small, f"are below {SMALL_BYTES} bytes; the hosted service may drop these"),
             (self._large, f"are above {LARGE_BYTES} bytes; the hosted service may time out"),
@@ -118,20 +143,6 @@ class Lint:
                 "the audio looks like µ-law or A-law; this stream is 16-bit PCM, it would be noise"
             )
             self._note("error", "US-5", text)
-
-    def _speed(self) -> None:
-        """US-3: audio that comes steadily at twice or thrice real time has another sample rate."""
-        if self.first_audio_ms is None or self.media_count < 10:
-            return
-        span_ms = self._last_audio_ms - self.first_audio_ms
-        ratio = self.audio_ms / span_ms if span_ms >= 1000 else 0
-        if 1.6 <= ratio <= 3.4:
-            self._note(
-                "warning",
-                "US-3",
-                f"the audio comes {ratio:.1f} times as fast as {self._rate_hz} Hz plays: is it "
-                f"{self._rate_hz * round(ratio)} Hz? The line would be slow and deep",
-            )
 
     def _note(self, severity: Literal["error", "warning", "note"], about: str, text: str) -> None:
         if len(self._findings) < 32:

@@ -7,7 +7,8 @@ from base64 import b64encode
 
 import pytest
 
-from agentstream.bot.lint import Finding, Lint, is_ulaw_like
+from agentstream.stream.lint import Finding, Lint, is_ulaw_like
+from agentstream.stream.messages import Audio
 
 SID = "s1"
 
@@ -23,14 +24,14 @@ def tone(samples: int) -> bytes:
 
 
 def findings_of(*messages: str | bytes) -> dict[str, Finding]:
-    lint = Lint(SID, 8000)
+    lint = Lint(SID, Audio())
     for message in messages:
         lint.hear(message, 100)
     return {finding.about: finding for finding in lint.findings()}
 
 
 def test_a_well_behaved_bot_has_no_findings() -> None:
-    lint = Lint(SID, 8000)
+    lint = Lint(SID, Audio())
     for at_ms in range(0, 2_000, 200):
         lint.hear(media(tone(1600)), at_ms)
     lint.hear('{"event":"mark","stream_sid":"s1","mark":{"name":"a"}}', 2_000)
@@ -40,7 +41,7 @@ def test_a_well_behaved_bot_has_no_findings() -> None:
 
 
 def test_sizes_are_noted_not_judged_as156() -> None:
-    lint = Lint(SID, 8000)
+    lint = Lint(SID, Audio())
     for size in (640, 4_096, 100_320):
         lint.hear(media(bytes(size)), 0)
     assert [f.severity for f in lint.findings()] == ["note"] * 3
@@ -71,7 +72,7 @@ def test_what_would_fail_is_found_us5(message: str | bytes, about: str, severity
 
 
 def test_audio_at_twice_real_time_has_another_rate_us3() -> None:
-    lint = Lint(SID, 8000)
+    lint = Lint(SID, Audio(), stretch_ms=1_800)
     for at_ms in range(0, 2_000, 100):
         lint.hear(media(tone(1600)), at_ms)
     (finding,) = lint.findings()
@@ -80,9 +81,39 @@ def test_audio_at_twice_real_time_has_another_rate_us3() -> None:
 
 
 def test_a_burst_is_no_other_rate_us3_as158() -> None:
-    lint = Lint(SID, 8000)
+    lint = Lint(SID, Audio())
     for at_ms in range(20):
         lint.hear(media(tone(1600)), at_ms)
+    assert lint.findings() == ()
+
+
+def test_control_events_are_known_where_they_are_allowed_op1() -> None:
+    lint = Lint(SID, Audio(), has_controls=True)
+    lint.hear('{"event":"hangup"}', 0)
+    assert lint.news() == []
+
+
+def test_news_are_told_once() -> None:
+    lint = Lint(SID, Audio())
+    lint.hear('{"Event":"clear"}', 0)
+    assert [finding.about for finding in lint.news()] == ["US-5"]
+    lint.hear('{"Event":"clear"}', 0)
+    assert lint.news() == []
+    lint.hear("x", 0)
+    assert [finding.about for finding in lint.news()] == ["AS-115"]
+
+
+def test_findings_have_a_bound() -> None:
+    lint = Lint(SID, Audio())
+    for number in range(99):
+        lint.hear(f'{{"event":"e{number}"}}', 0)
+    assert len(lint.news()) == 32
+
+
+def test_mulaw_streams_have_no_rules_of_size_and_may_sound_like_mulaw_as144() -> None:
+    lint = Lint(SID, Audio("mulaw"))
+    lint.hear(media(bytes(801)), 0)
+    assert lint.audio_ms == 100
     assert lint.findings() == ()
 
 
