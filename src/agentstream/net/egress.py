@@ -30,6 +30,12 @@ _URL_LIMIT = 4_096
 _VERDICTS_KEPT = 4_096
 _URLS_KEPT = 256
 _USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
+# Parameters of a query that are secrets by their name: `key=` is what CRM integrations use (AP-1).
+_SECRET_PARAMETER = re.compile(
+    r"([?&;](?:[\w.-]*(?:token|secret|passw(?:or)?d|signature|api[_-]?key|access[_-]?key|auth"
+    r"|credential)[\w.-]*|key|sig|pwd|pass)=)[^&;#\s\"'<>]+",
+    re.IGNORECASE,
+)
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.(?!-)[a-z0-9_-]{1,63})*\.?")
 
 # Where clouds answer questions about the machine itself; some of these look like any other address.
@@ -235,6 +241,14 @@ def parse_url(url: str, schemes: frozenset[str] = STREAM_SCHEMES | HTTP_SCHEMES)
 def mask_url(text: str) -> str:
     """Hide the credentials of every URL in a text (AS-37)."""
     return _USERINFO.sub("***@", text)
+
+
+def mask_secrets(text: str) -> str:
+    """Hide the credentials of every URL in a text, and parameters whose name says what they are."""
+    if "://" not in text:
+        return text
+    masked = mask_url(text) if "@" in text else text
+    return _SECRET_PARAMETER.sub(r"\1***", masked) if "=" in masked else masked
 
 
 def classify(address: Address) -> AddressClass:
