@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from agentstream.base.ids import CallSid
 from agentstream.hooks.call_events import CallEvents
 from agentstream.hooks.call_records import CallRecords
 from agentstream.server.cli import app
+from agentstream.server.config import EventsConfig
 from agentstream.store.call_events import CallEvent, Story
 from agentstream.store.sql_store import open_store
 from agentstream.testing.node import free_port, running_node, scripted_caller
@@ -215,3 +217,9 @@ def test_a_call_without_events_is_told_from_its_rows(ask: Ask, tmp_path: Path) -
 
 def test_help_has_examples(ask: Ask) -> None:
     assert "agentstream explain last" in ask("--help").stdout
+
+
+def test_the_page_about_it_gives_the_settings_as_they_are() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "explain-a-call.md").read_text()
+    written = tomllib.loads(page.split("```toml\n")[1].split("```")[0])
+    assert written == {"events": EventsConfig().model_dump()}

@@ -81,7 +81,7 @@ def _endless(document: FlowDocument) -> Iterator[Advice]:
 def _never_set(applets: _Applets, idle: set[str]) -> Iterator[Advice]:
     """Find names in templates that nothing before can have filled."""
     setters: tuple[tuple[str, Callable[[Settings], bool], str], ...] = (
-        ("StreamSid", lambda each: _is_one_of(each, STREAMS), "no stream"),
+        ("StreamSid", _opens_stream, "no stream"),
         ("digits", _takes_keys, "no applet that takes keys"),
         ("RecordingUrl", _records, "nothing that records"),
     )
@@ -96,7 +96,7 @@ def _never_set(applets: _Applets, idle: set[str]) -> Iterator[Advice]:
 
 
 def _misplaced(applets: _Applets, idle: set[str]) -> Iterator[Advice]:
-    after_stream = _after(applets, lambda each: _is_one_of(each, STREAMS))
+    after_stream = _after(applets, _opens_stream)
     after_answer = _after(applets, _brings_an_answer)
     for name, settings in applets.items():
         if name in idle:
@@ -125,6 +125,10 @@ def _after(applets: _Applets, sets: Callable[[Settings], bool]) -> set[str]:
 
 def _is_one_of(settings: Settings, kinds: tuple[str, ...]) -> bool:
     return settings.kind.replace("_", "") in kinds
+
+
+def _opens_stream(settings: Settings) -> bool:
+    return _is_one_of(settings, STREAMS) and getattr(settings, "action", "start") != "stop"
 
 
 def _takes_keys(settings: Settings) -> bool:
