@@ -9,7 +9,15 @@ from pydantic import Field
 from agentstream.flows.applet import Onward, Settings, wired
 from agentstream.flows.applets.greeting import GreetingSettings
 from agentstream.flows.applets.hangup import HangupSettings
-from agentstream.flows.graph import endless, exits_of, spinning, unknown_targets, unreached
+from agentstream.flows.graph import (
+    endless,
+    ends_call,
+    exits_of,
+    open_exits,
+    spinning,
+    unknown_targets,
+    unreached,
+)
 
 
 class Quick(Onward):
@@ -83,12 +91,38 @@ class Menu(Settings):
         return {**{f"key {key}": to for key, to in self.keys.items()}, **wired(bad=self.on_invalid)}
 
 
+class Over(Settings):
+    kind = "over"
+    on_failure: str | None = None
+
+    def exits(self) -> Mapping[str, str]:
+        return wired(on_failure=self.on_failure)
+
+
+class Chooser(Settings):
+    kind = "chooser"
+    default: str
+    on_failure: str | None = None
+
+    def exits(self) -> Mapping[str, str]:
+        return wired(default=self.default, on_failure=self.on_failure)
+
+
 def test_every_exit_is_known_wired_or_not() -> None:
     assert exits_of(Menu(keys={"1": "a"})) == {"key 1": "a", "bad": None}
     assert exits_of(Menu(on_invalid="b", label="x")) == {"bad": "b"}
     assert exits_of(Slow()) == {"next": None}
     assert exits_of(HangupSettings()) == {}
     assert exits_of(GreetingSettings(text="x", next="a")) == {"next": "a", "on_failure": None}
+
+
+def test_an_exit_without_a_wire_ends_the_call_unless_a_failure_may_go_on() -> None:
+    assert open_exits(GreetingSettings(text="x")) == ["next", "on_failure"]
+    assert open_exits(GreetingSettings(text="x", next="a")) == []  # AP-7
+    assert open_exits(Menu(keys={"1": "a"})) == ["bad"]
+    assert open_exits(Chooser(default="a")) == []
+    assert (open_exits(Over()), ends_call(Over(on_failure="a"))) == ([], True)
+    assert (ends_call(HangupSettings()), ends_call(Chooser(default="a"))) == (True, False)
 
 
 def test_a_loop_without_a_way_out_is_found_though_it_takes_time() -> None:

@@ -8,9 +8,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from agentstream.flows.applet import NEXT, ON_FAILURE, Settings
+from agentstream.flows.applet import NEXT, Settings
 from agentstream.flows.document import FlowDocument
-from agentstream.flows.graph import endless, exits_of, reachable, unreached
+from agentstream.flows.graph import (
+    endless,
+    exits_of,
+    is_last,
+    open_exits,
+    reachable,
+    unreached,
+)
 
 Code = Literal[
     "unreached",
@@ -58,14 +65,10 @@ def advise(document: FlowDocument) -> list[Advice]:
 
 def _dead_ends(applets: _Applets) -> Iterator[Advice]:
     for name, settings in applets.items():
-        exits = exits_of(settings)
-        open_exits = [exit_name for exit_name, target in exits.items() if target is None]
-        if exits and len(open_exits) == len(exits):
+        if not is_last(settings) and not any(exits_of(settings).values()):
             yield Advice("dead-end", name, "", f"nothing follows: {_without(settings, NEXT)}")
             continue
-        for exit_name in open_exits:
-            if exit_name == ON_FAILURE and exits.get(NEXT) is not None:
-                continue  # goes on as if nothing had happened, which is what most want (AP-7)
+        for exit_name in open_exits(settings):
             why = _without(settings, exit_name)
             yield Advice("unwired", name, exit_name, f"exit '{exit_name}' leads nowhere: {why}")
 

@@ -5,6 +5,7 @@ from typing import Final, get_args
 
 from agentstream.flows.applet import NEXT, ON_FAILURE, Settings
 
+DEFAULT: Final = "default"  # the exit for what no other exit is for
 _PROBE: Final = "\0"  # never the name of an applet
 
 
@@ -64,15 +65,28 @@ def unreached(applets: Mapping[str, Settings], start: str) -> list[str]:
     return [name for name in applets if name not in reached]
 
 
-def ends_call(settings: Settings) -> bool:
-    """Whether the flow may end the call here: by its kind, or by an exit that leads nowhere."""
+def open_exits(settings: Settings) -> list[str]:
+    """Return the exits that lead nowhere: taking one ends the call.
+
+    A failure without its own exit goes on by `next` (AP-7), or by `default` where there is that.
+    """
     exits = exits_of(settings)
-    if not exits:
-        return True
-    has_next = exits.get(NEXT) is not None
-    return any(
-        target is None and not (name == ON_FAILURE and has_next) for name, target in exits.items()
-    )
+    goes_on = exits.get(NEXT) is not None or exits.get(DEFAULT) is not None
+    return [
+        name
+        for name, target in exits.items()
+        if target is None and not (name == ON_FAILURE and (goes_on or is_last(settings)))
+    ]
+
+
+def is_last(settings: Settings) -> bool:
+    """Whether nothing can follow this kind of applet, unless it fails: a hang-up, a transfer."""
+    return set(exits_of(settings)) <= {ON_FAILURE}
+
+
+def ends_call(settings: Settings) -> bool:
+    """Whether the flow may end here: by the applet's kind, or by an exit that leads nowhere."""
+    return is_last(settings) or bool(open_exits(settings))
 
 
 def endless(applets: Mapping[str, Settings], start: str) -> list[list[str]]:
