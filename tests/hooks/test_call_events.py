@@ -154,6 +154,15 @@ def test_no_call_keeps_more_than_the_limit_and_one_row() -> None:
     assert json.loads(story.events[-1].body) == {"count": 5_002 - EVENTS_LIMIT}
 
 
+def test_what_comes_after_the_end_of_its_call_is_left_alone() -> None:
+    stories: list[Story] = []
+    hooks = CallEvents(stories.append)
+    facts = whole_call()
+    for each in (*facts, facts[3], facts[0], facts[-1]):
+        hooks.hear(each)
+    assert [len(story.events) for story in stories] == [8, 2]
+
+
 def test_calls_that_never_end_are_told_when_there_are_too_many_of_them() -> None:
     stories: list[Story] = []
     hooks = CallEvents(stories.append)

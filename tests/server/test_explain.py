@@ -192,8 +192,15 @@ def test_every_kind_of_fact_has_its_sentence_or_is_left_out_on_purpose() -> None
         (
             "recording_began",
             {"leg_sid": "a", "channels": "mono"},
+            "flow",
+            "the caller is being recorded",
+            "",
+        ),
+        (
+            "from_the_future",
+            {"leg_sid": "a", "a": 1, "b": "x"},
             "note",
-            "recording began channels=mono",
+            "from the future a=1 b=x",
             "",
         ),
         (
@@ -233,6 +240,8 @@ def test_a_request_and_its_answer_are_one_line() -> None:
     assert line.text.endswith("→ failed in 1,143 ms: no answer in 5000 ms")
     [line] = lines((100, "request_started", asked))
     assert line.text.endswith("→ no answer was waited for")
+    [line] = lines((100, "request_started", asked), (300, "errand_done", answer))
+    assert line.text.endswith("https://crm/x → 302 in 1,143 ms")
     [line] = lines((200, "request_finished", answer))
     assert line.text == "passthru → 302 in 1,143 ms"
 

@@ -27,8 +27,9 @@ _FOOT: Final = 8.0
 _ENTRY: Final = 30.0  # where wires come in, below the top: beside the name
 _PAD: Final = 16.0
 _HEADLINES: Final = (
-    "url", "primary_url", "text", "audio", "prompt", "gather_prompt", "numbers", "number", "destination",
-    "trunk", "to", "flow", "cases", "keys", "value", "days", "hours", "action", "cause", "name",
+    "url", "primary_url", "text", "audio", "prompt", "gather_prompt", "numbers", "number",
+    "destination", "trunk", "to", "flow", "cases", "keys", "value", "days", "hours", "action",
+    "cause", "name",
 )  # fmt: skip
 _FAILURE: Final = re.compile(
     r"(^|_)(fail\w*|error\w*|timeout|invalid|nothing|nobody|no|not|missed|busy|unanswered)(_|$)"

@@ -27,6 +27,8 @@ BODY_LIMIT: Final = 4_096  # bytes of one event's JSON; longer texts in it are c
 EXCERPT_LIMIT: Final = 200  # characters of what a server answered
 _FOR_THE_REST: Final = 200  # of the limit; chatter does not get them, so that the end is kept
 _CALLS_LIMIT: Final = 10_000  # calls that broke off without their last event; the oldest is told
+# A call begins with the one; a call that was refused has only the other.
+_FIRST: Final = frozenset({events.CallStarted, events.CallEnded})
 _CHATTER: Final = frozenset(
     {
         feed.BotSpoke,
@@ -65,6 +67,8 @@ class CallEvents:
         call_sid, event = fact.call_sid, fact.event
         story = self._stories.get(call_sid)
         if story is None:
+            if type(event) not in _FIRST:
+                return  # an errand that was over after its call
             story = self._stories[call_sid] = _Story(fact.at_ms)
             if len(self._stories) > _CALLS_LIMIT:
                 self._tell(*self._stories.popitem(last=False))

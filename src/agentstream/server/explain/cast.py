@@ -59,7 +59,7 @@ class Cast:
                     cast.counted[text(body, "stream_sid")] = body
                 case "request_started":
                     cast.asked[text(body, "request_id")] = body
-                case "request_finished":
+                case "request_finished" | "errand_done":
                     cast.answered[text(body, "request_id")] = body
                 case _:
                     pass

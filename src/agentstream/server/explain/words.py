@@ -247,6 +247,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Happening, Cast], Said]]] = {
     "digit_received": _digit,
     "request_started": _request_started,
     "request_finished": _request_finished,
+    "errand_done": _request_finished,
     "bot_asked": _bot_asked,
     "prompt_began": lambda each, cast: ("flow", "prompt begins", "good"),
     "prompt_finished": _prompt_finished,
@@ -262,6 +263,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Happening, Cast], Said]]] = {
         "line",
         f"audio of {cast.leg(each.body)} comes from {text(each.body, 'address')}",
     ),
+    "recording_began": lambda each, cast: ("flow", f"{cast.leg(each.body)} is being recorded"),
     "recording_finished": _recording_finished,
     "applet_entered": lambda each, cast: (
         "flow",
