@@ -154,6 +154,27 @@ def test_no_call_keeps_more_than_the_limit_and_one_row() -> None:
     assert json.loads(story.events[-1].body) == {"count": 5_002 - EVENTS_LIMIT}
 
 
+def test_the_chatter_of_all_live_calls_together_is_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agentstream.hooks.call_events.LIVE_LIMIT", 10)
+    stories: list[Story] = []
+    hooks = CallEvents(stories.append)
+    first, answered, *_, last = whole_call()
+    for sid in ("c1", "c2"):
+        hooks.hear(replace(first, call_sid=CallSid(sid)))
+        for _ in range(6):
+            hooks.hear(replace(fact(feed.BotSpoke(STREAM)), call_sid=CallSid(sid)))
+        hooks.hear(replace(answered, call_sid=CallSid(sid)))
+    for sid in ("c1", "c2"):
+        hooks.hear(replace(last, call_sid=CallSid(sid)))
+    assert [len(story.events) for story in stories] == [9, 3 + 1 + 1]
+    assert stories[1].events[-1].kind == "events_dropped"
+    for each in whole_call():  # there is room again
+        hooks.hear(each)
+    assert len(stories[2].events) == 8
+
+
 def test_what_comes_after_the_end_of_its_call_is_left_alone() -> None:
     stories: list[Story] = []
     hooks = CallEvents(stories.append)

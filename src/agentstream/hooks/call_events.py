@@ -26,6 +26,7 @@ EVENTS_LIMIT: Final = 2_000  # of one call; more are counted, and the count is k
 BODY_LIMIT: Final = 4_096  # bytes of one event's JSON; longer texts in it are cut
 EXCERPT_LIMIT: Final = 200  # characters of what a server answered
 _FOR_THE_REST: Final = 200  # of the limit; chatter does not get them, so that the end is kept
+LIVE_LIMIT: Final = 500_000  # of all live calls, some 200 MB; full: chatter is not kept
 _CALLS_LIMIT: Final = 10_000  # calls that broke off without their last event; the oldest is told
 # A call begins with the one; a call that was refused has only the other.
 _FIRST: Final = frozenset({events.CallStarted, events.CallEnded})
@@ -61,6 +62,7 @@ class CallEvents:
         self._write = write
         self._body = _Bodies(mask_digits)
         self._stories: OrderedDict[CallSid, _Story] = OrderedDict()
+        self._kept = 0  # events of all of them
 
     def hear(self, fact: feed.Fact) -> None:
         """Take one fact."""
@@ -73,18 +75,24 @@ class CallEvents:
             if len(self._stories) > _CALLS_LIMIT:
                 self._tell(*self._stories.popitem(last=False))
         kind = type(event)
-        room = EVENTS_LIMIT - _FOR_THE_REST if kind in _CHATTER else EVENTS_LIMIT
         seq = len(story.events)
-        if seq < room:
+        if seq < self._room(kind):
             name, body = self._body.of(event)
             row = CallEvent(call_sid, seq, fact.at_ms - story.zero_ms, fact.at, name, body)
             story.events.append(row)
+            self._kept += 1
         else:
             story.dropped += 1
         if kind is events.CallEnded:
             self._tell(call_sid, self._stories.pop(call_sid))
 
+    def _room(self, kind: type) -> int:
+        if kind not in _CHATTER:
+            return EVENTS_LIMIT
+        return EVENTS_LIMIT - _FOR_THE_REST if self._kept < LIVE_LIMIT else 0
+
     def _tell(self, call_sid: CallSid, story: _Story) -> None:
+        self._kept -= len(story.events)
         if story.dropped:
             last = story.events[-1]
             body = _encode({"count": story.dropped})
