@@ -12,7 +12,9 @@ from agentstream.flows.source import (
     NODE_LIMIT,
     SOURCE_LIMIT_CHARS,
     Plain,
+    Source,
     SourceError,
+    Span,
     read,
 )
 
@@ -61,6 +63,18 @@ def test_every_value_knows_its_line() -> None:
     assert source.line(("b", "c", 1)) == 4
     assert source.line(("b", "nowhere", "deeper")) == 2
     assert source.line(()) == 1
+
+
+def test_every_value_knows_where_it_stands_on_its_line() -> None:
+    source = read("a: one\nb: {c: [5, 66], d:\n  7}\ntext: |\n  two\n  lines\n")
+    assert source.span(("a",)) == Span(1, 1, 6)
+    assert source.span(("b",)) == Span(2, 1, 1)
+    assert source.span(("b", "c")) == Span(2, 5, 1)
+    assert source.span(("b", "c", 1)) == Span(2, 12, 2)
+    assert source.span(("b", "d")) == Span(2, 17, 1)
+    assert source.span(("text",)) == Span(4, 1, 4)
+    assert source.span(("a", "deeper")) == Span(1, 1, 6)
+    assert Source(None).span(("nowhere",)) == Span(0, 1, 1)
 
 
 def test_json_may_be_indented_with_tabs() -> None:

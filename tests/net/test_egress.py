@@ -1,11 +1,13 @@
 import base64
 import ipaddress
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agentstream.base.errors import ConfigError
+from agentstream.net.addresses import Address, unwrapped
 from agentstream.net.egress import (
     HTTP_SCHEMES,
     STREAM_SCHEMES,
@@ -15,6 +17,7 @@ from agentstream.net.egress import (
     EgressPolicy,
     check_entry,
     classify,
+    mask_secrets,
     mask_url,
     parse_url,
 )
@@ -55,6 +58,22 @@ class Book:
         ("0.0.0.0", AddressClass.OTHER),
         ("224.0.0.1", AddressClass.OTHER),
         ("255.255.255.255", AddressClass.OTHER),
+        ("0.1.2.3", AddressClass.OTHER),
+        ("192.88.99.1", AddressClass.OTHER),
+        ("192.0.2.1", AddressClass.PRIVATE),
+        ("198.18.0.1", AddressClass.PRIVATE),
+        ("169.254.170.23", AddressClass.METADATA),
+        ("fd00:ec2::23", AddressClass.METADATA),
+        ("fd00:ec2::254%eth0", AddressClass.METADATA),  # a zone makes it equal to no other
+        ("64:ff9b::a9fe:a9fe", AddressClass.METADATA),
+        ("2002:a9fe:a9fe::1", AddressClass.METADATA),
+        ("64:ff9b:1::a00:1", AddressClass.OTHER),
+        ("2001:0:1:2::1", AddressClass.OTHER),
+        ("::7f00:1", AddressClass.OTHER),
+        ("::", AddressClass.OTHER),
+        ("fec0::1", AddressClass.PRIVATE),
+        ("2001:db8::1", AddressClass.PRIVATE),
+        ("3fff::1", AddressClass.PRIVATE),
         ("ff02::1", AddressClass.OTHER),
     ],
 )
@@ -111,6 +130,56 @@ async def test_an_address_in_the_list_opens_even_what_a_name_cannot() -> None:
     egress = Egress(EgressPolicy(), Book(bot_example=("169.254.169.254",)))
     pinned = await egress.resolve("http://bot.example/", ("169.254.169.254/32",))
     assert pinned.addresses == ("169.254.169.254:80",)
+
+
+@pytest.mark.parametrize(
+    ("allow", "passes"),
+    [
+        ("0.0.0.0/0", False),
+        ("169.254.0.0/16", False),
+        ("169.254.169.254", True),
+        ("bot.example", False),
+        ("::ffff:169.254.169.254/128", True),
+    ],
+)
+@pytest.mark.parametrize("mode", ["open", "closed"])
+async def test_cloud_metadata_needs_an_entry_of_its_own(
+    mode: str, allow: str, passes: bool
+) -> None:
+    policy = EgressPolicy(mode="open" if mode == "open" else "closed", allow=(allow,))
+    address = "::ffff:169.254.169.254" if ":" in allow else "169.254.169.254"
+    egress = Egress(policy, Book(bot_example=(address,)))
+    if passes:
+        assert (await egress.resolve("http://bot.example/")).host == "bot.example"
+    else:
+        with pytest.raises(EgressError, match=r"169\.254\.169\.254 \(metadata\)|\(metadata\)"):
+            await egress.resolve("http://bot.example/")
+
+
+async def test_a_whole_network_opens_link_local_but_never_its_metadata() -> None:
+    egress = Egress(EgressPolicy(), Book(a_example=("169.254.9.9", "169.254.169.254")))
+    pinned = await egress.resolve("ws://a.example/", ("169.254.0.0/16",))
+    assert pinned.addresses == ("169.254.9.9:80",)
+
+
+async def test_an_address_from_the_resolver_is_judged_without_its_zone() -> None:
+    egress = Egress(EgressPolicy(), Book(a_example=("fd00:ec2::254%eth0", "fd00::9%eth0")))
+    assert (await egress.resolve("ws://a.example/")).addresses == ("[fd00::9]:80",)
+
+
+async def test_a_name_that_answers_differently_the_second_time_gains_nothing() -> None:
+    class Rebinding:
+        def __init__(self) -> None:
+            self.answers = [("8.8.8.8",), ("127.0.0.1",), ("169.254.169.254",)]
+
+        async def lookup(self, host: str) -> tuple[str, ...]:
+            return self.answers.pop(0)
+
+    egress = Egress(EgressPolicy("closed"), Rebinding())
+    assert (await egress.resolve("wss://evil.example/")).addresses == ("8.8.8.8:443",)
+    for address in ("127.0.0.1", "169.254.169.254"):
+        with pytest.raises(EgressError, match=address):
+            await egress.resolve("wss://evil.example/")
 
 
 @pytest.mark.parametrize("deny", ["8.8.8.0/24", "bot.example", "*.example"])
@@ -175,11 +244,124 @@ def test_credentials_leave_the_url_decoded_and_as_a_header() -> None:
         ("wss://a..b/", "not a URL"),
         ("wss://-a/", "not a URL"),
         ("wss://h/" + "x" * 5000, "not a URL"),
+        ("wss://[fe80::1%25eth0]/", "not a URL"),
+        ("wss://[fd00:ec2::254%eth0]/", "not a URL"),
+        ("wss://[::1]x/", "not a URL"),
+        ("wss://h:1:2/", "not a URL"),
+        ("wss://h:-1/", "not a URL"),
+        ("wss://h:\uff18\uff10/", "not a URL"),
+        ("wss://h%2eexample/", "not a URL"),
+        ("wss://a.example\u2100x/", "not a URL"),
+        ("wss://./", "names no host"),
+        ("wss://user@/", "names no host"),
     ],
 )
 def test_what_is_no_url_is_refused_in_words(url: str, says: str) -> None:
     with pytest.raises(EgressError, match=says):
         parse_url(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://good.example@evil.example/", "evil.example"),
+        ("http://good.example:80@evil.example/", "evil.example"),
+        ("http://a@good.example@evil.example/", "evil.example"),
+        ("http://evil.example/@good.example", "evil.example"),
+        ("http://evil.example?@good.example/", "evil.example"),
+        ("http://evil.example#@good.example/", "evil.example"),
+        ("http://good.example%40evil.example@last.example/", "last.example"),
+        ("http://LOCALHOST./", "localhost"),
+        ("http://localhost../", "localhost"),
+        ("http://localhost\u3002/", "localhost"),  # an ideographic full stop
+        ("http://\uff11\uff12\uff17\u3002\uff10\uff0e\uff10.1/", "127.0.0.1"),
+        ("http://\u24d4xample.com/", "example.com"),
+        ("http://127.0.0.1./", "127.0.0.1"),
+        ("http://[0:0:0:0:0:FFFF:7F00:0001]/", "::ffff:7f00:1"),
+    ],
+)
+def test_the_host_is_the_one_that_is_connected_to(url: str, host: str) -> None:
+    target = parse_url(url)
+    assert (
+        ipaddress.ip_address(target.host) == ipaddress.ip_address(host)
+        if ":" in host
+        else (target.host == host)
+    )
+    assert urlsplit(target.url()).hostname == target.host  # what the HTTP client will read
+
+
+@given(st.ip_addresses(v=4), st.data())
+def test_odd_spellings_of_an_address_are_refused_or_mean_it(
+    address: ipaddress.IPv4Address, data: st.DataObject
+) -> None:
+    number, parts = int(address), address.packed
+    spellings = [
+        str(number),
+        hex(number),
+        oct(number).replace("o", ""),
+        ".".join(map(hex, parts)),
+        ".".join(f"0{part:o}" for part in parts),
+        ".".join(f"{part:03d}" for part in parts),
+        f"{parts[0]}.{number & 0xFFFFFF}",
+        f"{parts[0]}.{parts[1]}.{number & 0xFFFF}",
+        f"{address}.",
+        str(address),
+        f"[::ffff:{address}]",
+        f"0x.{address}",
+    ]
+    spelling = data.draw(st.sampled_from(spellings))
+    try:
+        host = parse_url(f"http://{spelling}/").host
+    except EgressError:
+        assert spelling not in {str(address), f"{address}."}
+        return
+    meant = ipaddress.ip_address(host)
+    assert getattr(meant, "ipv4_mapped", None) in (address, None)
+    assert isinstance(meant, ipaddress.IPv6Address) or meant == address
+
+
+@given(st.ip_addresses(v=4))
+def test_an_ipv4_address_has_the_same_class_however_it_is_wrapped(
+    address: ipaddress.IPv4Address,
+) -> None:
+    number = int(address)
+    for wrapped in (
+        0xFFFF << 32 | number,  # mapped
+        0x64_FF9B << 96 | number,  # NAT64
+        0x2002 << 112 | number << 80 | 0xABCD,  # 6to4
+    ):
+        assert classify(ipaddress.IPv6Address(wrapped)) is classify(address)
+
+
+SPECIAL = st.sampled_from(
+    [
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
+        *("172.16.0.0/12", "192.0.0.0/24", "192.168.0.0/16", "224.0.0.0/4", "240.0.0.0/4"),
+        *("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2002::/16"),
+        *("fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8", "2000::/3", "8.0.0.0/8"),
+    ]
+).flatmap(lambda net: st.ip_addresses(network=net))
+
+
+@given(st.ip_addresses() | SPECIAL)
+def test_what_is_global_here_is_global_to_the_standard_library(address: Address) -> None:
+    inner = unwrapped(address)
+    if classify(address) is AddressClass.GLOBAL:
+        assert inner.is_global
+        kinds = "private loopback link_local multicast reserved unspecified site_local"
+        assert not [kind for kind in kinds.split() if getattr(inner, f"is_{kind}", False)]
+
+
+@given(st.ip_addresses() | SPECIAL)
+async def test_a_closed_house_reaches_nothing_that_is_not_global(address: Address) -> None:
+    egress = Egress(EgressPolicy("closed"), Book(bot_example=(str(address),)))
+    try:
+        pinned = await egress.resolve("wss://bot.example/ws")
+    except EgressError:
+        assert classify(address) is not AddressClass.GLOBAL
+        return
+    assert classify(address) is AddressClass.GLOBAL
+    assert pinned.addresses == (f"[{address}]:443" if address.version == 6 else f"{address}:443",)
 
 
 def test_only_the_schemes_asked_for_pass() -> None:
@@ -212,9 +394,40 @@ def test_a_masked_url_shows_no_password(secret: str) -> None:
 
 
 def test_errors_show_no_password() -> None:
-    with pytest.raises(EgressError) as caught:
-        parse_url("ftp://user:hunter2@h/")
-    assert "hunter2" not in str(caught.value)
+    for url in (
+        "ftp://user:hunter2@h/",
+        "wss:/user:hunter2@h/",
+        "user:hunter2@h/path",
+        "wss://user:hunter2/x@h/",
+        "wss://user:hunter2#x@h:1:2/",
+        "wss://user:hunter2?x@h/",
+        "wss://user:hunter2 @h/",
+        "user:hunter2@h://x",
+    ):
+        with pytest.raises(EgressError) as caught:
+            parse_url(url)
+        assert "hunter2" not in str(caught.value), url
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://crm.example/x?key=a1&b=c", "https://crm.example/x?key=***&b=c"),
+        ("https://x.example/?a=b&access_token=t.t#f", "https://x.example/?a=b&access_token=***#f"),
+        (
+            "wss://me:pw@x.example/?X-Amz-Signature=ab&c",
+            "wss://***@x.example/?X-Amz-Signature=***&c",
+        ),
+        (
+            "https://x.example/?PASSWORD=p&keyword=lamp",
+            "https://x.example/?PASSWORD=***&keyword=lamp",
+        ),
+        ("no address: key=a1", "no address: key=a1"),
+        ("https://x.example/key=a1", "https://x.example/key=a1"),
+    ],
+)
+def test_parameters_that_are_secrets_by_their_name_can_be_hidden(text: str, shown: str) -> None:
+    assert mask_secrets(text) == shown
 
 
 @pytest.mark.parametrize("entry", ["bots.example.net", "*.example.net", "10.0.0.0/8", "::1"])

@@ -11,7 +11,7 @@ applets:
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -35,6 +35,7 @@ class Problem:
 
     text: str
     line: int = 0
+    path: Path = field(default=(), compare=False)  # of what is wrong, as ("applets", "a", "url")
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.text}" if self.line else self.text
@@ -127,7 +128,9 @@ class _Reader:
             return None
         self._check_exits(head, applets)
         warnings = [
-            Problem(f"{place(name, applets)}: no exit leads here", self._source.line(at(name)))
+            Problem(
+                f"{place(name, applets)}: no exit leads here", self._source.line(at(name)), at(name)
+            )
             for name in unreached(applets, head.start)
         ]
         return FlowDocument(
@@ -196,7 +199,7 @@ class _Reader:
             self._note(f"{place(loop[0], applets)}: the loop {way} never waits", at(loop[0]))
 
     def _note(self, text: str, path: Path) -> None:
-        self.problems.append(Problem(text, self._source.line(path)))
+        self.problems.append(Problem(text, self._source.line(path), path))
 
 
 def at(name: str) -> Path:

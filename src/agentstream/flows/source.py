@@ -30,17 +30,30 @@ class SourceError(CommandError):
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """Where a name or a value stands; lines and columns count from 1, line 0 is unknown."""
+
+    line: int = 0
+    column: int = 1
+    width: int = 1  # characters, never beyond the line
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
-    """A document's values, and the line of each by its path."""
+    """A document's values, and the place of each by its path."""
 
     value: Plain
-    lines: dict[Path, int] = field(default_factory=dict)
+    spans: dict[Path, Span] = field(default_factory=dict)
+
+    def span(self, path: Path) -> Span:
+        """Return the place of the value at `path`, or of the nearest around it."""
+        while path and path not in self.spans:
+            path = path[:-1]
+        return self.spans.get(path, Span())
 
     def line(self, path: Path) -> int:
         """Return the line of the value at `path`, or of the nearest around it; 0 if unknown."""
-        while path and path not in self.lines:
-            path = path[:-1]
-        return self.lines.get(path, 0)
+        return self.span(path).line
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -74,8 +87,8 @@ def read(text: str) -> Source:
         raise _explained(error) from error
     if node is None:
         raise SourceError("the document is empty")
-    lines: dict[Path, int] = {}
-    return Source(_plain(node, (), lines), lines)
+    spans: dict[Path, Span] = {}
+    return Source(_plain(node, (), spans), spans)
 
 
 def _check_shape(text: str) -> None:
@@ -97,17 +110,17 @@ def _check_shape(text: str) -> None:
             depth -= 1
 
 
-def _plain(node: yaml.Node, path: Path, lines: dict[Path, int]) -> Plain:
-    lines[path] = line_of(node.start_mark)
+def _plain(node: yaml.Node, path: Path, spans: dict[Path, Span]) -> Plain:
+    spans[path] = _span(node, node)
     if isinstance(node, yaml.MappingNode):
-        return _mapping(node, path, lines)
+        return _mapping(node, path, spans)
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, (*path, index), lines) for index, item in enumerate(node.value)]
+        return [_plain(item, (*path, index), spans) for index, item in enumerate(node.value)]
     text = str(node.value)
     return text if getattr(node, "style", None) else _scalar(text)
 
 
-def _mapping(node: yaml.MappingNode, path: Path, lines: dict[Path, int]) -> dict[str, Plain]:
+def _mapping(node: yaml.MappingNode, path: Path, spans: dict[Path, Span]) -> dict[str, Plain]:
     values: dict[str, Plain] = {}
     for key, item in node.value:
         line = line_of(key.start_mark)
@@ -116,9 +129,18 @@ def _mapping(node: yaml.MappingNode, path: Path, lines: dict[Path, int]) -> dict
         name = str(key.value)
         if name in values:
             raise SourceError(f"'{name}' stands here twice", line)
-        values[name] = _plain(item, (*path, name), lines)
-        lines[*path, name] = line
+        values[name] = _plain(item, (*path, name), spans)
+        spans[*path, name] = _span(key, item)
     return values
+
+
+def _span(first: yaml.Node, last: yaml.Node) -> Span:
+    """Return the place from a name to the end of its value, if that is one word on its line."""
+    start, end = first.start_mark, first.end_mark
+    if isinstance(last, yaml.ScalarNode) and last.end_mark.line == start.line:
+        end = last.end_mark
+    width = end.column - start.column if end.line == start.line else 1
+    return Span(line_of(start), start.column + 1, max(1, width))
 
 
 def _scalar(text: str) -> Plain:

@@ -10,17 +10,16 @@ import base64
 import ipaddress
 import re
 from dataclasses import dataclass
-from enum import Enum
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address
 from typing import Literal, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.errors import ConfigError, PeerError
-
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
+from agentstream.net.addresses import Address, Network, is_in, parse_address, unwrapped
+from agentstream.net.addresses import AddressClass as AddressClass
+from agentstream.net.addresses import classify as classify
 
 STREAM_SCHEMES = frozenset({"ws", "wss"})
 HTTP_SCHEMES = frozenset({"http", "https"})
@@ -30,38 +29,20 @@ _URL_LIMIT = 4_096
 _VERDICTS_KEPT = 4_096
 _URLS_KEPT = 256
 _USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
+# Parameters of a query that are secrets by their name: `key=` is what CRM integrations use (AP-1).
+_SECRET_PARAMETER = re.compile(
+    r"([?&;](?:[\w.-]*(?:token|secret|passw(?:or)?d|signature|api[_-]?key|access[_-]?key|auth"
+    r"|credential)[\w.-]*|key|sig|pwd|pass)=)[^&;#\s\"'<>]+",
+    re.IGNORECASE,
+)
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.(?!-)[a-z0-9_-]{1,63})*\.?")
 
-# Where clouds answer questions about the machine itself; some of these look like any other address.
-_METADATA = frozenset(
-    ipaddress.ip_address(text)
-    for text in (
-        "169.254.169.254",
-        "169.254.170.2",
-        "168.63.129.16",
-        "100.100.100.200",
-        "192.0.0.192",
-        "fd00:ec2::254",
-        "fd20:ce::254",
-    )
-)
-_SHARED = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598: a carrier's own inside
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
+# WHATWG URL, section 3.5: a host whose last part is a number is an IPv4 address, or nothing.
+_ENDS_IN_NUMBER = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)\.?")
 
 
 class EgressError(PeerError):
     """A URL that is none, or that the policy does not let us reach; the text says which and why."""
-
-
-class AddressClass(Enum):
-    """Whose an address is."""
-
-    GLOBAL = "global"
-    PRIVATE = "private"
-    LOOPBACK = "loopback"
-    LINK_LOCAL = "link-local"
-    METADATA = "metadata"
-    OTHER = "multicast or reserved"
 
 
 _OPEN = frozenset({AddressClass.GLOBAL, AddressClass.PRIVATE, AddressClass.LOOPBACK})
@@ -75,7 +56,8 @@ class EgressPolicy:
     `closed` suits a server that others use: public addresses, and ports 80, 443 and 1024 up.
     Neither reaches link-local, cloud metadata, multicast or reserved addresses. Entries of `allow`
     are host names, "*.name", addresses or networks; a name lets in private and loopback addresses,
-    and only an address or network lets in the rest. `deny` has the same entries and always wins.
+    and only an address or network lets in the rest; cloud metadata needs an entry that is exactly
+    its address. `deny` has the same entries and always wins.
     """
 
     mode: Literal["open", "closed"] = "open"
@@ -180,20 +162,22 @@ class Egress:
         found = await self._lookup.lookup(host)
         allowed = tuple(filter(None, [self._allowed(host, text, allow) for text in found]))
         if not allowed:
-            addresses = [ipaddress.ip_address(text) for text in found]
+            addresses = [parse_address(text) for text in found]
             where = ", ".join(f"{address} ({classify(address).value})" for address in addresses)
             raise EgressError(f"{host} is at {where}: the egress policy does not allow it")
         return allowed
 
     def _judge(self, host: str, text: str, allow: tuple[str, ...]) -> str:
         """Return the address in its usual form, "" when it must not be reached."""
-        address = ipaddress.ip_address(text)
+        address = parse_address(text)
         return str(address) if self._is_allowed(host, address, _Rules(allow)) else ""
 
     def _is_allowed(self, host: str, address: Address, own: "_Rules") -> bool:
         kind = classify(address)
         if self._denied.names(host) or self._denied.holds(address):
             return False
+        if kind is AddressClass.METADATA:
+            return self._rules.names_exactly(address) or own.names_exactly(address)
         if self._rules.holds(address) or own.holds(address):
             return True
         is_named = self._rules.names(host) or own.names(host)
@@ -211,7 +195,7 @@ class Egress:
 @lru_cache(_URLS_KEPT)
 def parse_url(url: str, schemes: frozenset[str] = STREAM_SCHEMES | HTTP_SCHEMES) -> Target:
     """Take a URL apart; raises EgressError, whose text never holds its credentials."""
-    shown = mask_url(url)[:200]
+    shown = _shown(url)
     if len(url) > _URL_LIMIT or not url.isprintable() or " " in url or "\\" in url:
         raise EgressError(f"not a URL (space, control character or too long): {shown!r}")
     try:
@@ -237,20 +221,12 @@ def mask_url(text: str) -> str:
     return _USERINFO.sub("***@", text)
 
 
-def classify(address: Address) -> AddressClass:
-    """Return whose an address is; one IPv4 address inside an IPv6 one counts as that address."""
-    address = _unwrapped(address)
-    if address in _METADATA:
-        return AddressClass.METADATA
-    if address.is_loopback:
-        return AddressClass.LOOPBACK
-    if address.is_link_local:
-        return AddressClass.LINK_LOCAL
-    if address.is_unspecified or address.is_multicast or address.is_reserved:
-        return AddressClass.OTHER
-    if address.is_private or address in _SHARED:
-        return AddressClass.PRIVATE
-    return AddressClass.GLOBAL if address.is_global else AddressClass.OTHER
+def mask_secrets(text: str) -> str:
+    """Hide the credentials of every URL in a text, and parameters whose name says what they are."""
+    if "://" not in text:
+        return text
+    masked = mask_url(text) if "@" in text else text
+    return _SECRET_PARAMETER.sub(r"\1***", masked) if "=" in masked else masked
 
 
 def check_entry(entry: str) -> str:
@@ -282,17 +258,27 @@ class _Rules:
         )
 
     def holds(self, address: Address) -> bool:
-        inner = _unwrapped(address)
-        return any(address in network or inner in network for network in self._networks)
+        return is_in(address, self._networks) or is_in(unwrapped(address), self._networks)
+
+    def names_exactly(self, address: Address) -> bool:
+        """Whether an entry is this very address and no more."""
+        single = [net for net in self._networks if net.num_addresses == 1]
+        return is_in(address, single) or is_in(unwrapped(address), single)
 
 
 def _host(parts: SplitResult) -> str:
     host = (parts.hostname or "").rstrip(".")
     if not host or ":" in host:
+        if "%" in host:  # RFC 6874: a zone means something on one machine only
+            raise ValueError(host)
         return str(ipaddress.IPv6Address(host)) if host else ""
-    ascii_host = host if host.isascii() else host.encode("idna").decode("ascii")
+    ascii_host = host if host.isascii() else host.encode("idna").decode("ascii").lower()
+    ascii_host = ascii_host.rstrip(".")  # the full stops of other scripts are dots by now
     if not _NAME.fullmatch(ascii_host):
         raise ValueError(host)
+    if _ENDS_IN_NUMBER.fullmatch(ascii_host):
+        # 2130706433, 0x7f.1 and 0177.0.0.1 are addresses to some and names to others.
+        return str(IPv4Address(ascii_host))
     return ascii_host
 
 
@@ -303,13 +289,16 @@ def _network(entry: str) -> Network | None:
         return None
 
 
-def _unwrapped(address: Address) -> Address:
-    if isinstance(address, IPv4Address):
-        return address
-    inner = address.ipv4_mapped or address.sixtofour
-    if inner is None and address in _NAT64:
-        inner = IPv4Address(int(address) & 0xFFFF_FFFF)
-    return inner or address
+def _shown(url: str) -> str:
+    """Return what an error may show of a URL, which may be none: all before the last @ is hidden.
+
+    A password that is not percent-encoded ends the authority early, or makes it no URL at all.
+    """
+    scheme, slashes, rest = url.partition("://")
+    if not slashes or "@" in scheme:
+        scheme, slashes, rest = "", "", url
+    _, at, after = rest.rpartition("@")
+    return f"{scheme}{slashes}{'***@' if at else ''}{after}"[:200]
 
 
 def _with_port(address: str, port: int) -> str:

@@ -8,7 +8,7 @@ import typer
 
 from agentstream import __version__
 from agentstream.base.errors import CommandError
-from agentstream.server import cli_tail
+from agentstream.server import cli_explain, cli_tail
 from agentstream.server.cli_accounts import accounts, calls, keys
 from agentstream.server.cli_common import (
     JsonOption,
@@ -36,6 +36,9 @@ for _name, _group in (
     ("keys", keys),
 ):
     app.add_typer(_group, name=_name)
+
+
+app.command("explain", epilog=cli_explain.EXAMPLES)(cli_explain.command)
 
 
 def _show_version(wanted: bool) -> None:

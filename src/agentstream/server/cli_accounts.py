@@ -27,6 +27,11 @@ accounts = commands("Tenants of this server.")
 keys = commands("API keys of an account.")
 calls = commands("Calls, live and ended.")
 
+_SHARED = (
+    "note: several accounts share this server, and their URLs may reach its private networks;"
+    ' [egress] mode = "closed" keeps them out'
+)
+
 
 @accounts.command(
     "create",
@@ -46,6 +51,8 @@ def create_account(
             limit = config.limits.streams_per_account
             made = await store.accounts.create(name, sid, stream_limit=limit)
             key = await store.accounts.create_key(made.sid, "first")
+            if len(await store.accounts.list()) > 1 and config.egress.mode == "open":
+                typer.echo(_SHARED, err=True)
             return {"account_sid": made.sid, "key": key.key, "token": key.token}
 
     _show_key(run(job()), as_json)

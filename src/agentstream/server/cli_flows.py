@@ -1,15 +1,13 @@
 """Commands on flows and numbers: what calls do, and which number rings which flow."""
 
-import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from agentstream.base.errors import CommandError, ConfigError
-from agentstream.flows.applets.voicebot import VoicebotSettings, plain
+from agentstream.base.errors import CommandError
 from agentstream.flows.document import DocumentError, FlowDocument, parse
+from agentstream.server import cli_flow_files
 from agentstream.server.cli_common import (
     AccountOption,
     JsonOption,
@@ -22,12 +20,17 @@ from agentstream.server.cli_common import (
     print_rows,
     run,
 )
+from agentstream.server.cli_flow_files import read_text
+from agentstream.server.flow_check import stream_problems
 from agentstream.store.protocols import Store
 from agentstream.store.values import Account, Flow
-from agentstream.stream.profile import WireProfile
 
 flows = commands("What calls do: documents of applets, in versions.")
 numbers = commands("Which number rings which flow.")
+
+flows.command("check", epilog=cli_flow_files.CHECK_EXAMPLES)(cli_flow_files.check)
+flows.command("graph", epilog=cli_flow_files.GRAPH_EXAMPLES)(cli_flow_files.graph)
+flows.command("schema", epilog=cli_flow_files.SCHEMA_EXAMPLES)(cli_flow_files.schema)
 
 _NO_PHONE = "a number, or * for every other one"
 
@@ -56,7 +59,7 @@ def apply_flow(
     """
     if publish and draft:
         raise CommandError("--publish and --draft exclude each other")
-    text = _text(file)
+    text = read_text(file)
     document = _checked(file, text)
     wish = True if publish else False if draft else None
 
@@ -221,32 +224,14 @@ async def _flow(store: Store, owner: Account, name: str) -> Flow:
     return flow
 
 
-def _text(file: str) -> str:
-    try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise CommandError(f"{file}: {why}") from error
-
-
 def _checked(file: str, text: str) -> FlowDocument:
     try:
         document = parse(text)
     except DocumentError as error:
         lines = (f"{file}: {problem}" for problem in error.problems)
         raise CommandError("\n".join(lines)) from error
-    for name, applet in document.applets.items():
-        if isinstance(applet, VoicebotSettings):
-            _check_stream(f"{file}: applet '{name}' (voicebot)", applet)
+    for problem in stream_problems(document):
+        raise CommandError(f"{file}: {problem}")
     for warning in document.warnings:
         typer.echo(f"warning: {file}: {warning}", err=True)
     return document
-
-
-def _check_stream(place: str, applet: VoicebotSettings) -> None:
-    """Refuse stream settings that the bot's wire does not have; flows do not know the wire."""
-    texts = {name: plain(value) for name, value in applet.settings.items()}
-    try:
-        WireProfile().overridden(applet.profile, texts)
-    except ConfigError as error:
-        raise CommandError(f"{place}: settings: {error}") from error

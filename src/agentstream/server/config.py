@@ -270,6 +270,15 @@ class RecordingsConfig(_Section):
         return self
 
 
+class EventsConfig(_Section):
+    """What is kept of what happens in calls, for `agentstream explain`."""
+
+    store: bool = True
+    mask_digits: bool = True  # keys that callers press may be PINs and card numbers
+    keep_days: int = Field(default=30, ge=0, le=36_500)  # 0: for ever
+    unwritten: int = Field(default=200_000, ge=2_000)  # events waiting for the database
+
+
 class LogConfig(_Section):
     """What is logged, and how."""
 
@@ -292,6 +301,7 @@ class Config(_Section):
     speech: SpeechConfig = SpeechConfig()
     egress: EgressConfig = EgressConfig()
     recordings: RecordingsConfig = RecordingsConfig()
+    events: EventsConfig = EventsConfig()
     log: LogConfig = LogConfig()
 
     @field_validator("stream")

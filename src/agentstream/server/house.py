@@ -32,6 +32,7 @@ from agentstream.server.config import SipConfig as SipSection
 from agentstream.server.recordings import RECORDINGS_FOLDER, Recordings
 from agentstream.sip.settings import SipSettings
 from agentstream.sip.wire import Limits as MessageLimits
+from agentstream.store.call_events import StoryWriter, forget_old
 from agentstream.store.call_writer import CallWriter
 from agentstream.store.directory import Directory
 from agentstream.store.prompt_files import PromptFiles
@@ -52,6 +53,7 @@ class Parts:
     store: SqlStore
     directory: Directory[FlowDocument]
     writer: CallWriter
+    stories: StoryWriter
     media: _media.Engine
     signaling: SipEngine
     stream_limits: StreamLimits
@@ -114,6 +116,7 @@ class House:
         directory = Directory(store, parse, config.country_code)
         await directory.refresh()
         writer = CallWriter(store.calls, config.limits.unwritten_rows)
+        stories = self._open_stories(store)
         self._tasks.append(asyncio.create_task(directory.run(), name="directory"))
         self._tasks.append(asyncio.create_task(writer.run(), name="call writer"))
         stack.push_async_callback(self._end_tasks)
@@ -121,6 +124,7 @@ class House:
         recordings = Recordings(config, store, self._clock, writer.write)
         self._tasks.append(asyncio.create_task(recordings.keeper.run(), name="recordings"))
         stack.push_async_callback(recordings.stop)
+        stack.push_async_callback(stories.stop)
         files = PromptFiles(config.data_dir / "prompts", config.speech.cache_mb * 1_048_576)
         speech = self._open_speech(files)
         web = self._open_web()
@@ -146,6 +150,7 @@ class House:
             store,
             directory,
             writer,
+            stories,
             media,
             signaling,
             limits,
@@ -154,6 +159,15 @@ class House:
             speech,
             recordings,
         )
+
+    def _open_stories(self, store: SqlStore) -> StoryWriter:
+        wanted = self.config.events
+        stories = StoryWriter(store.call_events, wanted.unwritten)
+        self._tasks.append(asyncio.create_task(stories.run(), name="story writer"))
+        if wanted.keep_days:
+            job = forget_old(store.call_events, wanted.keep_days, self._clock)
+            self._tasks.append(asyncio.create_task(job, name="forget events"))
+        return stories
 
     def _open_speech(self, files: PromptFiles) -> Speech:
         wanted = self.config.speech

@@ -19,6 +19,7 @@ from agentstream.api.app import create_app
 from agentstream.api.doors import Doors, RecordingDoor
 from agentstream.api.live import LiveHub
 from agentstream.base.errors import ConfigError
+from agentstream.hooks.call_events import CallEvents
 from agentstream.hooks.call_log import CallLog
 from agentstream.hooks.call_records import CallRecords
 from agentstream.hooks.metrics import Facts, Metrics
@@ -47,6 +48,9 @@ async def serve(config: Config, *, started: asyncio.Event | None = None) -> None
         parts.feed.subscribe(CallLog().hear, () if config.log.level == "debug" else CallLog.KINDS)
         parts.feed.subscribe(metrics.hear, Metrics.KINDS)
         parts.feed.subscribe(CallRecords(parts.writer.write).hear, CallRecords.KINDS)
+        if config.events.store:
+            kept = CallEvents(parts.stories.write, mask_digits=config.events.mask_digits)
+            parts.feed.subscribe(kept.hear)
         server = _http(create_app(_doors(house, hub, metrics)), config.http)
         with _signals(stop, hurry):
             serving = asyncio.create_task(server.serve(), name="http")
@@ -106,7 +110,7 @@ def _why_not_ready(house: House) -> str:
 
 def _facts(house: House, hub: LiveHub) -> Facts:
     parts = house.parts
-    board, rows = parts.switchboard, parts.writer.counts
+    board, rows, stories = parts.switchboard, parts.writer.counts, parts.stories.counts
     return Facts(
         calls=board.live_calls,
         streams=parts.stream_limits.total,
@@ -115,10 +119,10 @@ def _facts(house: House, hub: LiveHub) -> Facts:
         streams_throttled=parts.stream_limits.refused,
         rtp_ports_free=parts.media.free_ports(),
         engine=parts.media.stats().as_dict(),
-        rows_waiting=parts.writer.waiting,
-        rows_written=rows.written,
-        rows_refused=rows.refused,
-        rows_lost=rows.lost,
+        rows_waiting=parts.writer.waiting + parts.stories.waiting,
+        rows_written=rows.written + stories.written,
+        rows_refused=rows.refused + stories.refused,
+        rows_lost=rows.lost + stories.lost,
         watchers=hub.watchers,
         recordings=parts.recordings.counts(),
         sip=parts.signaling.counters,

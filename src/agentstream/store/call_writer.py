@@ -1,17 +1,19 @@
-"""The call writer: rows of ended calls go to the database in batches, and no call waits for one.
+"""The call writer: what ended calls leave goes to the database in batches; no call waits for it.
 
-write() ─▶ queue, bounded ─▶ run(): one transaction per batch ─▶ Calls.write
+write() ─▶ queue, bounded ─▶ run(): one transaction per batch ─▶ Shelf.write
                 │                        │ locked, disk full: again, later and later
                 ▼ full: refused, counted ▼ stop(): what the time does not allow is counted
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 
-from agentstream.store.protocols import Calls, StoreError
+from agentstream.store.protocols import StoreError
 from agentstream.store.values import Written
 
 QUEUE_LIMIT = 20_000  # rows of about 1 KiB; full: new rows are refused, loudly; calls go on
@@ -21,6 +23,25 @@ BUSY_ROWS = 20  # in one batch: from there on rows are gathered for longer, for 
 BUSY_BATCH_MS = 500
 RETRY_MS = (50, 100, 200, 500, 1_000, 2_000)
 _log = structlog.get_logger("call_writer")
+
+
+class Known(Protocol):
+    """Something that has a name in the log."""
+
+    @property
+    def sid(self) -> str:
+        """Its id."""
+
+
+Kept = TypeVar("Kept", bound=Known)
+Kept_contra = TypeVar("Kept_contra", contravariant=True)
+
+
+class Shelf(Protocol[Kept_contra]):
+    """Where a batch goes: `Calls`, say."""
+
+    async def write(self, rows: Sequence[Kept_contra]) -> int:
+        """Write in one transaction and return how many rows were new; raises StoreError."""
 
 
 @dataclass(slots=True)
@@ -34,15 +55,21 @@ class WriterCounts:
     batches: int = 0
 
 
-class CallWriter:
-    """Writes CallRecord, StreamRecord and Recording rows behind the calls' backs."""
+class BatchWriter(Generic[Kept]):
+    """Writes behind the calls' backs. `rows_of` says how many rows an item of the queue becomes."""
 
     def __init__(
-        self, calls: Calls, queue_limit: int = QUEUE_LIMIT, batch_ms: int = BATCH_MS
+        self,
+        shelf: Shelf[Kept],
+        queue_limit: int = QUEUE_LIMIT,
+        batch_ms: int = BATCH_MS,
+        rows_of: Callable[[Kept], int] = lambda _: 1,
     ) -> None:
         self.counts = WriterCounts()
-        self._calls = calls
-        self._queue: deque[Written] = deque()
+        self._shelf = shelf
+        self._rows_of = rows_of
+        self._queue: deque[Kept] = deque()
+        self._rows = 0  # of what is in the queue
         self._queue_limit = queue_limit
         self._batch_ms = batch_ms
         self._filled = asyncio.Event()
@@ -53,16 +80,17 @@ class CallWriter:
     @property
     def waiting(self) -> int:
         """Rows not yet in the database."""
-        return len(self._queue)
+        return self._rows
 
-    def write(self, row: Written) -> None:
+    def write(self, row: Kept) -> None:
         """Take a row and return at once; when the queue is full it is refused and counted."""
-        if len(self._queue) >= self._queue_limit:
+        if self._rows >= self._queue_limit:
             self.counts.refused += 1
             if self.counts.refused == 1 or self.counts.refused % 1_000 == 0:
                 _log.error("row_refused", sid=row.sid, refused=self.counts.refused)
             return
         self._queue.append(row)
+        self._rows += self._rows_of(row)
         self._idle.clear()
         self._filled.set()
 
@@ -74,7 +102,7 @@ class CallWriter:
             if not self._queue:  # woken by `stop`
                 return
             await self._pause(self._batch_ms if rows < BUSY_ROWS else BUSY_BATCH_MS)
-            rows = len(self._queue)
+            rows = self._rows
             while self._queue:
                 await self._write_batch()
             self._idle.set()
@@ -94,43 +122,53 @@ class CallWriter:
             async with asyncio.timeout(timeout_ms / 1000):
                 await self._idle.wait()
         except TimeoutError:
-            self.counts.lost += len(self._queue)
-            _log.error("rows_lost", rows=len(self._queue))
+            self.counts.lost += self._rows
+            _log.error("rows_lost", rows=self._rows)
             self._queue.clear()
+            self._rows = 0
             self._idle.set()
 
     async def _write_batch(self) -> None:
-        size = min(len(self._queue), BATCH_LIMIT)
-        batch = [self._queue[place] for place in range(size)]
+        batch = self._next_batch()
         try:
             await self._write(batch)
         except Exception as error:
             # The top of a task: a row that no database takes must not keep the others waiting.
-            _log.exception("batch_broke_off", rows=size, error=type(error).__name__)
+            _log.exception("batch_broke_off", rows=len(batch), error=type(error).__name__)
             for row in batch:
                 await self._write_alone(row)
         # The rows stay in the queue until they are written, so that its bound is a bound.
-        for _ in range(min(size, len(self._queue))):
-            self._queue.popleft()
+        for _ in range(min(len(batch), len(self._queue))):
+            self._rows -= self._rows_of(self._queue.popleft())
 
-    async def _write_alone(self, row: Written) -> None:
+    def _next_batch(self) -> list[Kept]:
+        batch: list[Kept] = []
+        rows = 0
+        for row in self._queue:
+            batch.append(row)
+            rows += self._rows_of(row)
+            if rows >= BATCH_LIMIT:
+                break
+        return batch
+
+    async def _write_alone(self, row: Kept) -> None:
         try:
             await self._write([row])
         except Exception as error:
-            self.counts.lost += 1
+            self.counts.lost += self._rows_of(row)
             _log.error("row_lost", sid=row.sid, error=str(error))
 
-    async def _write(self, batch: list[Written]) -> None:
+    async def _write(self, batch: list[Kept]) -> None:
         attempt = 0
         while self._queue:  # `stop` empties it when its time is over
             try:
-                self.counts.written += await self._calls.write(batch)
+                self.counts.written += await self._shelf.write(batch)
             except StoreError as error:
                 wait_ms = RETRY_MS[min(attempt, len(RETRY_MS) - 1)]
                 attempt += 1
                 self.counts.retries += 1
                 if attempt == 1:
-                    _log.warning("rows_wait", rows=len(self._queue), error=str(error))
+                    _log.warning("rows_wait", rows=self._rows, error=str(error))
                 await asyncio.sleep(wait_ms / 1000)
             else:
                 self.counts.batches += 1
@@ -144,3 +182,7 @@ class CallWriter:
                 await self._stopping.wait()
         except TimeoutError:
             pass
+
+
+class CallWriter(BatchWriter[Written]):
+    """Writes CallRecord, StreamRecord and Recording rows."""

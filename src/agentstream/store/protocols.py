@@ -120,6 +120,7 @@ class CallQuery:
     account_sid: AccountSid | None = None
     limit: int = 50
     before: datetime | None = None
+    sid_prefix: str = ""  # only sids that begin so
 
 
 class Calls(Protocol):

@@ -5,7 +5,7 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Insert, Table, bindparam, delete, insert, select
+from sqlalchemy import Insert, Table, bindparam, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -75,6 +75,9 @@ class SqlCalls:
         statement = select(*_CALLS.columns).order_by(calls.created_at.desc(), calls.sid)
         if query.account_sid is not None:
             statement = statement.where(calls.account_sid == query.account_sid)
+        if query.sid_prefix:
+            prefix = func.substr(calls.sid, 1, len(query.sid_prefix))
+            statement = statement.where(prefix == query.sid_prefix)
         if query.before is not None:
             statement = statement.where(calls.created_at < query.before)
         async with self._database.read() as connection:

@@ -5,6 +5,7 @@ from pathlib import Path
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.ids import RandomTokens, Tokens
 from agentstream.store import revisions
+from agentstream.store.call_events import SqlCallEvents
 from agentstream.store.database import BUSY_TIMEOUT_MS, Database, open_database
 from agentstream.store.files import DATABASE_FILE, SECRET_FILE
 from agentstream.store.key_hash import link_key, load_secret, operator_token
@@ -36,6 +37,7 @@ class SqlStore:
         self.flows = SqlFlows(database, clock, tokens)
         self.calls = SqlCalls(database)
         self.recordings = SqlRecordings(database)
+        self.call_events = SqlCallEvents(database)
 
     async def revision(self) -> int:
         """Return a number that grows whenever accounts, numbers or flows change."""

@@ -21,8 +21,8 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 metadata = MetaData(
     naming_convention={
@@ -42,11 +42,11 @@ class Moment(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
         """From an aware datetime to the number."""
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
+        return None if value is None else (value - EPOCH) // MICROSECOND
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
         """From the number to an aware datetime."""
-        return None if value is None else _EPOCH + value * _MICROSECOND
+        return None if value is None else EPOCH + value * MICROSECOND
 
 
 def _columns(kind: type[TypeEngine[Any]], names: str) -> Iterable[Column[Any]]:
@@ -148,6 +148,20 @@ streams = Table(
     *_columns(Integer, "clears marks underruns messages_ignored"),
     *_columns(Integer, "media_dropped_in_ms media_dropped_out"),
     *_columns(Float, "rtp_to_ws_p99_ms ws_to_rtp_p99_ms clear_to_silence_max_ms"),
+)
+
+# The events of a call are written together when it has ended, before or after the call itself.
+call_events = Table(
+    "call_events",
+    metadata,
+    Column("call_sid", String(64), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),  # since the call's first event
+    Column("at", Moment, nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("body", Text, nullable=False),  # JSON
+    Index("ix_call_events_at", "at"),
+    sqlite_with_rowid=False,  # the key is the row's place: half the writing
 )
 
 recordings = Table(

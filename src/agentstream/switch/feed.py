@@ -7,7 +7,14 @@ from datetime import datetime
 import structlog
 
 from agentstream._media import LegStats, StreamStats
-from agentstream.base.ids import AccountSid, CallSid, LegSid, RecordingSid, StreamSid
+from agentstream.base.ids import (
+    AccountSid,
+    CallSid,
+    LegSid,
+    PromptId,
+    RecordingSid,
+    StreamSid,
+)
 from agentstream.calls.events import Event
 
 log = structlog.get_logger()
@@ -41,6 +48,14 @@ class BotSpoke:
     """The bot's audio began to reach the line."""
 
     stream_sid: StreamSid
+
+
+@dataclass(frozen=True, slots=True)
+class PromptBegan:
+    """A prompt was found, fetched or spoken, and is given to the line."""
+
+    leg_sid: LegSid
+    prompt_id: PromptId
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +126,7 @@ Note = (
     StreamConnected
     | StreamAttemptFailed
     | BotSpoke
+    | PromptBegan
     | MarkEchoed
     | PlayoutCleared
     | StreamWarned

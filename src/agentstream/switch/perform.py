@@ -253,6 +253,7 @@ class Performer:
         self.line.media.play(
             PromptPlan(effect.prompt_id, str(path), loops=effect.loops, max_ms=effect.max_ms)
         )
+        self._note(feed.PromptBegan(effect.leg_sid, effect.prompt_id))
 
     async def _fetch_and_play(self, effect: effects.PlayPrompt) -> None:
         try:

@@ -1,0 +1,247 @@
+"""Call events: the facts of a call, kept as rows, so that `agentstream explain` can tell its story.
+
+Feed ─▶ hear(): one more row of the call ─▶ CallEnded: the whole story to `write`
+
+Nothing is written while a call lives. What is kept is bounded and harmless: few words of what
+servers answered, no credentials, and no keys that a caller pressed unless the operator wants them.
+"""
+
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, Final
+
+from agentstream.base.ids import CallSid
+from agentstream.calls import events
+from agentstream.calls.record import CallRecord, CallSetup
+from agentstream.net.egress import mask_secrets
+from agentstream.store.call_events import CallEvent, Story
+from agentstream.switch import feed
+
+EVENTS_LIMIT: Final = 2_000  # of one call; more are counted, and the count is kept
+BODY_LIMIT: Final = 4_096  # bytes of one event's JSON; longer texts in it are cut
+EXCERPT_LIMIT: Final = 200  # characters of what a server answered
+_FOR_THE_REST: Final = 200  # of the limit; chatter does not get them, so that the end is kept
+LIVE_LIMIT: Final = 500_000  # of all live calls, some 200 MB; full: chatter is not kept
+_CALLS_LIMIT: Final = 10_000  # calls that broke off without their last event; the oldest is told
+# A call begins with the one; a call that was refused has only the other.
+_FIRST: Final = frozenset({events.CallStarted, events.CallEnded})
+_CHATTER: Final = frozenset(
+    {
+        feed.BotSpoke,
+        feed.MarkEchoed,
+        feed.PlayoutCleared,
+        feed.StreamWarned,
+        events.DigitReceived,
+        events.SilenceHeard,
+    }
+)
+_WORD: Final = re.compile(r"(?<!^)(?=[A-Z])")
+_KEYS_TYPED: Final = re.compile(
+    r"\b(keys?|digits?|pressed|entered|collected)([ :=\"“']+)[\d*#A-D]+"
+)
+_DIGITS_OF_QUERY: Final = re.compile(r"([?&]digits=)[^&#\s]+")
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # ASCII: a character is a byte
+
+
+@dataclass(slots=True)
+class _Story:
+    zero_ms: int
+    events: list[CallEvent] = field(default_factory=list)
+    dropped: int = 0
+
+
+class CallEvents:
+    """Subscribe `hear` to the whole feed; `write` (a StoryWriter's) must return at once."""
+
+    def __init__(self, write: Callable[[Story], None], *, mask_digits: bool = True) -> None:
+        self._write = write
+        self._body = _Bodies(mask_digits)
+        self._stories: OrderedDict[CallSid, _Story] = OrderedDict()
+        self._kept = 0  # events of all of them
+
+    def hear(self, fact: feed.Fact) -> None:
+        """Take one fact."""
+        call_sid, event = fact.call_sid, fact.event
+        story = self._stories.get(call_sid)
+        if story is None:
+            if type(event) not in _FIRST:
+                return  # an errand that was over after its call
+            story = self._stories[call_sid] = _Story(fact.at_ms)
+            if len(self._stories) > _CALLS_LIMIT:
+                self._tell(*self._stories.popitem(last=False))
+        kind = type(event)
+        seq = len(story.events)
+        if seq < self._room(kind):
+            name, body = self._body.of(event)
+            row = CallEvent(call_sid, seq, fact.at_ms - story.zero_ms, fact.at, name, body)
+            story.events.append(row)
+            self._kept += 1
+        else:
+            story.dropped += 1
+        if kind is events.CallEnded:
+            self._tell(call_sid, self._stories.pop(call_sid))
+
+    def _room(self, kind: type) -> int:
+        if kind not in _CHATTER:
+            return EVENTS_LIMIT
+        return EVENTS_LIMIT - _FOR_THE_REST if self._kept < LIVE_LIMIT else 0
+
+    def _tell(self, call_sid: CallSid, story: _Story) -> None:
+        self._kept -= len(story.events)
+        if story.dropped:
+            last = story.events[-1]
+            body = _encode({"count": story.dropped})
+            story.events.append(last._replace(seq=last.seq + 1, kind="events_dropped", body=body))
+        self._write(Story(call_sid, tuple(story.events)))
+
+
+class _Bodies:
+    """Writes events down as JSON."""
+
+    def __init__(self, mask_digits: bool) -> None:
+        self._mask_digits = mask_digits
+        # By kind: its name as a row has it, and the fields that are kept.
+        self._kinds: dict[type, tuple[str, tuple[str, ...]]] = {}
+
+    def of(self, event: events.Event | feed.Note) -> tuple[str, str]:
+        """Return the kind and the body of an event."""
+        kind = type(event)
+        known = self._kinds.get(kind)
+        if known is None:
+            names = tuple(each.name for each in fields(event) if each.name != "call_sid")
+            known = self._kinds[kind] = (_WORD.sub("_", kind.__name__).lower(), names)
+        name, kept = known
+        body = self._special(event)
+        if body is None:
+            body = {key: _plain(getattr(event, key)) for key in kept}
+        text = _encode(body)
+        return name, text if len(text) <= BODY_LIMIT else _cut(body)
+
+    def _special(self, event: events.Event | feed.Note) -> dict[str, Any] | None:
+        """Return the body of an event that is not kept as it is."""
+        match event:
+            case events.CallStarted(leg_sid=leg_sid, setup=setup):
+                return {"leg_sid": leg_sid, **_beginning(setup)}
+            case events.CallEnded(record=record):
+                return _end(record)
+            case events.RequestFinished():
+                return self._answer(event)
+            case _ if self._mask_digits:
+                return self._without_digits(event)
+            case _:
+                return None
+
+    def _answer(self, event: events.RequestFinished) -> dict[str, Any]:
+        """Return what is kept of a server's answer: a few words, if it is text."""
+        said = event.body[: 4 * EXCERPT_LIMIT].decode(errors="replace")[:EXCERPT_LIMIT]
+        is_binary = "\0" in said or event.content_type.startswith(("audio/", "image/"))
+        return {
+            "request_id": event.request_id,
+            "purpose": event.purpose,
+            "status": event.status,
+            "content_type": event.content_type,
+            "bytes": len(event.body),
+            "excerpt": "" if is_binary else mask_secrets(said),
+            "elapsed_ms": event.elapsed_ms,
+            "attempts": event.attempts,
+            "error": mask_secrets(event.error),
+        }
+
+    def _without_digits(self, event: events.Event | feed.Note) -> dict[str, Any] | None:
+        match event:
+            case events.DigitReceived():
+                return {
+                    "leg_sid": event.leg_sid,
+                    "digit": "",
+                    "duration_ms": event.duration_ms,
+                }
+            case events.BotAsked(action="send_dtmf"):
+                return {**_fields(event), "value": ""}
+            case events.AppletLeft(reason=reason) if reason:
+                return {**_fields(event), "reason": _KEYS_TYPED.sub(r"\1\2·", reason)}
+            case events.RequestStarted(url=url) if "digits=" in url:
+                return {**_fields(event), "url": _DIGITS_OF_QUERY.sub(r"\1·", mask_secrets(url))}
+            case _:
+                return None
+
+
+def _beginning(setup: CallSetup) -> dict[str, Any]:
+    # Not its variables: headers of a trunk may be secrets.
+    return {
+        "account_sid": setup.account_sid,
+        "direction": setup.direction,
+        "from": setup.from_number,
+        "to": setup.to_number,
+        "flow_sid": setup.flow_sid,
+        "flow_version": setup.flow_version,
+        "trunk_sid": setup.trunk_sid,
+        "forwarded_from": setup.forwarded_from,
+    }
+
+
+def _end(record: CallRecord) -> dict[str, Any]:
+    # Streams and recordings have rows of their own; legs told their ends when these came.
+    return {
+        "status": record.status,
+        "cause": record.cause.value,
+        "ended_by": record.ended_by.value,
+        "text": record.text,
+        "rang_ms": record.rang_ms,
+        "answered_ms": record.answered_ms,
+        "hung_up_ms": record.hung_up_ms,
+        "ended_ms": record.ended_ms,
+        "talk_ms": record.talk_ms,
+    }
+
+
+def _fields(event: Any) -> dict[str, Any]:  # noqa: ANN401  (any event)
+    return {
+        each.name: _plain(getattr(event, each.name))
+        for each in fields(event)
+        if each.name != "call_sid"
+    }
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  (any field of any event)
+    kind = type(value)
+    if kind is str:
+        return mask_secrets(value) if "://" in value else value
+    if kind is int or kind is bool or value is None or kind is float:
+        return value
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, bytes):
+        return {"bytes": len(value)}
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds")
+    if hasattr(value, "as_dict"):  # the audio path's counters
+        return value.as_dict()
+    if is_dataclass(value):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Iterable):
+        return [_plain(each) for each in value]
+    return str(value)
+
+
+def _cut(body: dict[str, Any]) -> str:
+    """Return a body whose texts and lists are short enough; it says that it was cut."""
+    for limit in (512, 128, 32):
+        text = _encode({**_shortened(body, limit), "cut": True})
+        if len(text) <= BODY_LIMIT:
+            return text
+    return _encode({"cut": True})
+
+
+def _shortened(value: Any, limit: int) -> Any:  # noqa: ANN401  (a plain value)
+    if isinstance(value, str):
+        return value if len(value) <= limit else value[:limit] + "…"
+    if isinstance(value, dict):
+        return {key: _shortened(each, limit) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_shortened(each, limit) for each in value[: limit // 8]]
+    return value

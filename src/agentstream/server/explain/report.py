@@ -1,0 +1,207 @@
+"""Puts a call's rows and its events together: what `agentstream explain` shows."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from agentstream.server.explain.cast import (
+    Body,
+    Cast,
+    Happening,
+    decimal,
+    number,
+    part,
+    seconds,
+    text,
+)
+from agentstream.server.explain.lines import Line, lines_of
+from agentstream.server.explain.times import Share, Times, times_of
+from agentstream.store.call_events import CallEvent
+from agentstream.store.values import CallRecord, Recording, StreamRecord
+
+# ITU-T Q.850, table 1, and the reason phrases of RFC 3261 section 21: those that calls end with.
+_Q850: Final[Mapping[int, str]] = {
+    1: "unallocated number", 16: "normal call clearing", 17: "user busy",
+    18: "no user responding", 19: "no answer", 20: "subscriber absent", 21: "call rejected",
+    22: "number changed", 27: "destination out of order", 28: "invalid number format",
+    31: "normal, unspecified", 34: "no circuit available", 38: "network out of order",
+    41: "temporary failure", 42: "switching equipment congestion", 47: "resource unavailable",
+    57: "not authorised", 58: "not available now", 65: "not implemented", 79: "not implemented",
+    88: "incompatible destination", 102: "timer expired", 111: "protocol error",
+    127: "interworking",
+}  # fmt: skip
+_SIP: Final[Mapping[int, str]] = {
+    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
+    407: "Proxy Authentication Required", 408: "Request Timeout", 410: "Gone",
+    480: "Temporarily Unavailable", 481: "Call Does Not Exist", 484: "Address Incomplete",
+    486: "Busy Here", 487: "Request Terminated", 488: "Not Acceptable Here",
+    500: "Server Internal Error", 503: "Service Unavailable", 504: "Server Time-out",
+    600: "Busy Everywhere", 603: "Decline", 604: "Does Not Exist Anywhere",
+}  # fmt: skip
+_LONG_GAP_MS: Final = 500  # people notice
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Everything that the store knows of a call."""
+
+    call: CallRecord
+    streams: Sequence[StreamRecord]
+    recordings: Sequence[Recording]
+    events: Sequence[CallEvent]
+    flow: str  # its name; "" when there is none any more
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The story of one call."""
+
+    rows: Rows
+    happenings: tuple[Happening, ...]
+    lines: tuple[Line, ...]
+    quality: tuple[tuple[str, str, bool], ...]  # whose leg, what of it, whether that is bad
+    times: Times
+
+    @property
+    def header(self) -> list[tuple[str, str]]:
+        """Return what is known of the call as a whole, as names and texts."""
+        call = self.rows.call
+        flow = self.rows.flow or call.flow_sid or "none"
+        version = f", version {call.flow_version}" if call.flow_version else ""
+        pairs = [
+            ("call", f"{call.sid}, {call.direction}, {call.status}"),
+            ("from → to", f"{call.from_number} → {call.to_number}"),
+            ("when", f"{call.created_at:%Y-%m-%d %H:%M:%S} UTC, {self._length()}"),
+            ("flow", f"{flow}{version}"),
+            ("end", f"{call.detail or call.cause} {_codes(call)}".strip()),
+            ("source", call.source),
+        ]
+        return [(name, said) for name, said in pairs if said]
+
+    @property
+    def conclusions(self) -> list[str]:
+        """Return where the time went, in sentences."""
+        return [*_silence(self.times), *_gap(self.times), *_applets(self.times)]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it for programs."""
+        rows = self.rows
+        return {
+            "call": {**asdict(rows.call), "flow": rows.flow},
+            "streams": [asdict(each) for each in rows.streams],
+            "recordings": [asdict(each) for each in rows.recordings],
+            "events": [
+                {"at_ms": each.at_ms, "at": each.at, "kind": each.kind, **read.body}
+                for each, read in zip(rows.events, self.happenings, strict=True)
+            ],
+            "story": [asdict(line) for line in self.lines],
+            "quality": [
+                {"leg": leg, "text": said, "is_bad": is_bad} for leg, said, is_bad in self.quality
+            ],
+            "times": asdict(self.times),
+            "conclusions": self.conclusions,
+        }
+
+    def _length(self) -> str:
+        call = self.rows.call
+        if call.setup_ms is None:
+            rang_ms = int((call.ended_at - call.created_at).total_seconds() * 1000)
+            return f"never answered in {seconds(rang_ms)}"
+        return f"answered after {seconds(call.setup_ms)}, {seconds(call.duration_ms)} of talk"
+
+
+def explain(rows: Rows, *, fold: bool = True) -> Explanation:
+    """Tell the story of a call; without events its rows alone."""
+    happenings = tuple(Happening(each.at_ms, each.kind, _body(each)) for each in rows.events)
+    return Explanation(
+        rows,
+        happenings,
+        tuple(lines_of(happenings, fold=fold)),
+        tuple(_quality(happenings, rows.call)),
+        times_of(happenings),
+    )
+
+
+def _body(event: CallEvent) -> Body:
+    try:
+        body = json.loads(event.body)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _codes(call: CallRecord) -> str:
+    said = []
+    if call.sip_status:
+        said.append(f"SIP {call.sip_status} {_SIP.get(call.sip_status, '')}".strip())
+    if call.q850:
+        said.append(f"Q.850 {call.q850} {_Q850.get(call.q850, '')}".strip())
+    return f"({', '.join(said)})" if said else ""
+
+
+def _quality(happenings: Sequence[Happening], call: CallRecord) -> list[tuple[str, str, bool]]:
+    """Return how each leg sounded; by the call's own row when no event tells it."""
+    cast = Cast.of(happenings)
+    legs = [each.body for each in happenings if each.kind == "leg_counted"]
+    found = [(cast.leg(body), *_sound(part(body, "stats"))) for body in legs]
+    if found or not call.codec:
+        return found
+    return [("the caller", *_sound(asdict(call)))]
+
+
+def _sound(stats: Body) -> tuple[str, bool]:
+    received, lost = number(stats, "packets_received"), number(stats, "packets_lost")
+    packets = f"{received:,} packets in and {number(stats, 'packets_sent'):,} out"
+    codec = text(stats, "codec")
+    if not received:
+        return f"{packets}: its audio never reached us", bool(number(stats, "packets_sent"))
+    percent = 100 * lost / max(1, received + lost)
+    mos = decimal(stats, "mos")
+    words = [codec, packets, f"{lost:,} lost ({percent:.1f} %)"]
+    words.append(f"jitter {decimal(stats, 'jitter_ms'):.1f} ms")
+    remote = decimal(stats, "remote_loss")
+    if remote:
+        words.append(f"{100 * remote:.1f} % lost on the way to it")
+    if mos:
+        words.append(f"MOS {mos:.2f}, {_grade(mos)}")
+    return ", ".join(filter(None, words)), percent >= 3 or 0 < mos < 3.6
+
+
+def _grade(mos: float) -> str:
+    """Return a MOS in a word, by the steps of ITU-T G.107 annex B."""
+    steps = ((4.0, "good"), (3.6, "fair"), (3.1, "poor"))
+    return next((word for least, word in steps if mos >= least), "bad")
+
+
+def _silence(times: Times) -> list[str]:
+    if times.setup_ms is None:
+        return ["The call was never answered, so no time went into talk."]
+    went = _went(times.waited_for)
+    if times.silence_ms is None:
+        return [f"The caller heard nothing in {seconds(times.unheard_ms)} after the answer{went}."]
+    heard = f"{seconds(times.silence_ms)} of silence between the answer and {times.first_sound}"
+    return [f"The caller heard {heard}{went}."]
+
+
+def _gap(times: Times) -> list[str]:
+    if times.gap_ms < _LONG_GAP_MS:
+        return []
+    went = _went(times.gap_waited_for)
+    return [f"The longest silence after a prompt was {seconds(times.gap_ms)}{went}."]
+
+
+def _went(shares: Sequence[Share]) -> str:
+    if len(shares) == 1:
+        return f", all of it {shares[0].what}"
+    parts = ", ".join(f"{seconds(share.took_ms)} {share.what}" for share in shares)
+    return f": {parts}" if parts else ""
+
+
+def _applets(times: Times) -> list[str]:
+    shares = [share for share in times.applets if share.took_ms > 0]
+    if not shares:
+        return []
+    shown = ", ".join(f"{share.what} {seconds(share.took_ms)}" for share in shares[:6])
+    more = f" and {len(shares) - 6} more" if len(shares) > 6 else ""
+    return [f"The time in applets: {shown}{more}."]
