@@ -3,12 +3,10 @@
 import hmac
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import AccountSid, CallSid, CountedTokens, FlowSid, Tokens
-from agentstream.store.call_events import FORGET_CALLS, CallEvent, Story
 from agentstream.store.protocols import CallQuery
 from agentstream.store.sql_accounts import check_account_sid, no_account
 from agentstream.store.sql_flows import check_flow_name
@@ -27,6 +25,7 @@ from agentstream.store.values import (
     StreamRecord,
     Written,
 )
+from agentstream.testing.memory_events import MemoryCallEvents
 
 
 class _Revision:
@@ -282,30 +281,6 @@ class MemoryCalls:
         recordings = [row for row in self.rows.values() if isinstance(row, Recording)]
         found = (row for row in recordings if row.call_sid == call_sid)
         return sorted(found, key=lambda row: (row.created_at, row.sid))
-
-
-class MemoryCallEvents:
-    """See `call_events.CallEvents`."""
-
-    def __init__(self) -> None:
-        self.stories: dict[CallSid, tuple[CallEvent, ...]] = {}
-
-    async def write(self, rows: Sequence[Story]) -> int:
-        """Write stories, return how many events; a known call is left alone."""
-        fresh = {story.sid: story.events for story in rows if story.sid not in self.stories}
-        self.stories.update(fresh)
-        return sum(map(len, fresh.values()))
-
-    async def of(self, call_sid: CallSid) -> Sequence[CallEvent]:
-        """Return the events of a call, in order."""
-        return list(self.stories.get(call_sid, ()))
-
-    async def forget(self, before: datetime, calls: int = FORGET_CALLS) -> int:
-        """Drop the events of some calls with an event before this time; return how many calls."""
-        old = [sid for sid, told in self.stories.items() if any(e.at < before for e in told)]
-        for sid in old[:calls]:
-            del self.stories[sid]
-        return len(old[:calls])
 
 
 class MemoryStore:
