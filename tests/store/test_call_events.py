@@ -19,7 +19,8 @@ from agentstream.store.call_events import (
 from agentstream.store.protocols import CallQuery, Store, StoreError
 from agentstream.store.sql_store import SqlStore, open_store
 from agentstream.testing.manual_clock import ManualClock
-from agentstream.testing.memory_store import MemoryCallEvents, MemoryStore
+from agentstream.testing.memory_events import MemoryCallEvents
+from agentstream.testing.memory_store import MemoryStore
 from agentstream.testing.records import a_call
 from agentstream.testing.waiting import until
 

@@ -91,6 +91,10 @@ class Settings(BaseModel):
         """Return where in the applet's fields an exit is wired, for the line of a mistake."""
         return (exit_name,)
 
+    def may_be_open(self, exit_name: str) -> bool:
+        """Tell whether the flow goes on as people expect where this exit leads nowhere."""
+        return False
+
     def leaves_at_once(self) -> bool:
         """Tell whether no time passes inside with these settings."""
         return not self.takes_time

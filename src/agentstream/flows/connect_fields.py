@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from agentstream.calls.commands import AudioFile, RecordingSpec, Speech
-from agentstream.flows.applet import Onward, wired
+from agentstream.flows.applet import NEXT, Onward, wired
 from agentstream.flows.context import Context
 from agentstream.flows.dial_plan import (
     DEFAULT_TONE,
@@ -170,6 +170,10 @@ class ConnectFields(Onward):
         if self.whisper_text is not None and self.whisper_audio is not None:
             raise ValueError("give either 'whisper_text' or 'whisper_audio'")
         return self
+
+    def may_be_open(self, exit_name: str) -> bool:
+        """Tell that each outcome takes a coarser exit, and `next` in the end."""
+        return self.next is not None or exit_name in ("on_busy", "on_no_answer", "on_failed", NEXT)
 
     def exits(self) -> Mapping[str, str]:
         """Return the exits that are wired."""

@@ -75,7 +75,9 @@ def open_exits(settings: Settings) -> list[str]:
     return [
         name
         for name, target in exits.items()
-        if target is None and not (name == ON_FAILURE and (goes_on or is_last(settings)))
+        if target is None
+        and not settings.may_be_open(name)
+        and not (name == ON_FAILURE and (goes_on or is_last(settings)))
     ]
 
 

@@ -3,7 +3,6 @@
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.errors import CommandError
@@ -15,7 +14,6 @@ from agentstream.base.ids import (
     RecordingSid,
     Tokens,
 )
-from agentstream.store.call_events import FORGET_CALLS, CallEvent, Story
 from agentstream.store.protocols import CallQuery, RecordingQuery
 from agentstream.store.sql_accounts import check_account_sid, no_account
 from agentstream.store.sql_calls import UNFINISHED
@@ -35,6 +33,7 @@ from agentstream.store.values import (
     StreamRecord,
     Written,
 )
+from agentstream.testing.memory_events import MemoryCallEvents
 
 
 class _Revision:
@@ -352,30 +351,6 @@ def _may_replace(row: Written, known: Written | None) -> bool:
         return True
     is_end = isinstance(row, Recording) and row.state != "recording"
     return is_end and isinstance(known, Recording) and known.state in UNFINISHED
-
-
-class MemoryCallEvents:
-    """See `call_events.CallEvents`."""
-
-    def __init__(self) -> None:
-        self.stories: dict[CallSid, tuple[CallEvent, ...]] = {}
-
-    async def write(self, rows: Sequence[Story]) -> int:
-        """Write stories, return how many events; a known call is left alone."""
-        fresh = {story.sid: story.events for story in rows if story.sid not in self.stories}
-        self.stories.update(fresh)
-        return sum(map(len, fresh.values()))
-
-    async def of(self, call_sid: CallSid) -> Sequence[CallEvent]:
-        """Return the events of a call, in order."""
-        return list(self.stories.get(call_sid, ()))
-
-    async def forget(self, before: datetime, calls: int = FORGET_CALLS) -> int:
-        """Drop the events of some calls with an event before this time; return how many calls."""
-        old = [sid for sid, told in self.stories.items() if any(e.at < before for e in told)]
-        for sid in old[:calls]:
-            del self.stories[sid]
-        return len(old[:calls])
 
 
 class MemoryStore:

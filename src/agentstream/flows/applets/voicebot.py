@@ -105,6 +105,10 @@ class VoicebotSettings(Onward):
     def _has_plain_values(cls, settings: object) -> object:
         return check_plain_values(settings)
 
+    def may_be_open(self, exit_name: str) -> bool:
+        """Tell that a transfer without an applet of its own dials by itself."""
+        return exit_name == ON_TRANSFER
+
     def exits(self) -> Mapping[str, str]:
         """Return the exits that are wired."""
         return wired(next=self.next, on_failure=self.on_failure, on_transfer=self.on_transfer)

@@ -1,0 +1,31 @@
+"""The events of calls in memory: the same door as the database's."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from agentstream.base.ids import CallSid
+from agentstream.store.call_events import FORGET_CALLS, CallEvent, Story
+
+
+class MemoryCallEvents:
+    """See `call_events.CallEvents`."""
+
+    def __init__(self) -> None:
+        self.stories: dict[CallSid, tuple[CallEvent, ...]] = {}
+
+    async def write(self, rows: Sequence[Story]) -> int:
+        """Write stories, return how many events; a known call is left alone."""
+        fresh = {story.sid: story.events for story in rows if story.sid not in self.stories}
+        self.stories.update(fresh)
+        return sum(map(len, fresh.values()))
+
+    async def of(self, call_sid: CallSid) -> Sequence[CallEvent]:
+        """Return the events of a call, in order."""
+        return list(self.stories.get(call_sid, ()))
+
+    async def forget(self, before: datetime, calls: int = FORGET_CALLS) -> int:
+        """Drop the events of some calls with an event before this time; return how many calls."""
+        old = [sid for sid, told in self.stories.items() if any(e.at < before for e in told)]
+        for sid in old[:calls]:
+            del self.stories[sid]
+        return len(old[:calls])
