@@ -94,12 +94,12 @@ async def test_a_bots_wishes_become_reports_of_its_call_op_1(bench: Make) -> Non
 
 async def test_a_leg_is_watched_for_silence_while_its_bot_is_there_bx_4(bench: Make) -> None:
     table = await bench(silence_timeout_ms=2_000).talking()
-    assert table.leg.silence_watches == [2_000]
+    assert table.leg.silence_ms == 2_000
     assert table.run.leg_sid == "leg"
     assert table.run.receive(wire.SilenceHeard(2_000), 0) == []
     assert '"silence"' in table.leg.texts[-1]
     table.run.receive(wire.StopRequested("moved on"), 0)
-    assert table.leg.silence_watches == [2_000, 0]
+    assert table.leg.silence_ms == 0
 
 
 async def test_marks_and_clears_are_told_and_passed_on_op_7(bench: Make) -> None:
@@ -126,7 +126,8 @@ async def test_a_bot_that_broke_off_is_dialled_again_op_10(bench: Make) -> None:
     await table.settle()
     assert '"resumed":true' in table.leg.streams[-1].opening[1]
     assert table.opens() == [], "the call knows that the stream has started"
-    assert not table.leg.is_playing
+    (stopped,) = table.leg.engine.events()
+    assert isinstance(stopped, _media.PlayFinished)
     (ended,) = table.closes(1000, now_ms=2_000)
     assert isinstance(ended, reports.StreamEnded)
     assert ended.outcome.status == "completed"

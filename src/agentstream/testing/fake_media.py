@@ -42,15 +42,10 @@ class FakeLeg:
     stopped_recordings: list[str] = field(default_factory=list)
     digits: list[str] = field(default_factory=list)
     begun_streams: list[str] = field(default_factory=list)
-    silence_watches: list[int] = field(default_factory=list)
+    silence_ms: int = 0
     is_started: bool = False
     is_closed: bool = False
     _playing: PromptPlan | None = None
-
-    @property
-    def is_playing(self) -> bool:
-        """Whether a prompt plays."""
-        return self._playing is not None
 
     def connect(self, plan: RemotePlan) -> None:
         """Note the far end."""
@@ -70,7 +65,7 @@ class FakeLeg:
 
     def watch_silence(self, timeout_ms: int) -> None:
         """Note the watch; the test feeds Silence."""
-        self.silence_watches.append(timeout_ms)
+        self.silence_ms = timeout_ms
 
     def send_text(self, stream_sid: str, text: str) -> None:
         """Note the text."""
