@@ -8,8 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from agentstream.flows.applets.greeting import GreetingSettings
-from agentstream.flows.applets.voicebot import VoicebotSettings
+from agentstream.flows.applets import KINDS
 from agentstream.server.config import Config
 from agentstream.stream.profile import WireProfile
 
@@ -19,12 +18,14 @@ PAGE = ROOT / "docs" / "compatibility.md"
 # Every id that the page must have. Numbers that are left out were never given.
 IDS = {
     "AS": "1-6 10-20 25-29 35-38 45-51 60-62 65-71 75-83 90-93 95 98-101 105-106 110-118 125-132"
-    " 140-145 150-158 165-171",
+    " 140-145 150-158 165-171 180-184",
     "ST": "1-18 20-22 30-34 40-46 50-52",
     "CX": "1 2 3a 3b 3c 4-21",
     "CL": "1-10 20-22",
-    "AP": "7 10-15 57 60 65 66",
-    "PT": "22",
+    "AP": "1-7 10-15 20 21 25-29 33 40-50 55-60 65 66",
+    "PT": "1-7 10-13 20-25 30-35 40",
+    "BX": "1-7",
+    "OP": "1 5-7 9 10 12",
     "SIP": "1-7 20 40-45 50-52 64 70-81",
     "AC": "1-4",
 }
@@ -104,10 +105,9 @@ def test_every_setting_has_the_default_that_is_written() -> None:
 
 def default_of(name: str) -> Any:
     section, _, field = name.rpartition(".")
-    if section == "voicebot":
-        return VoicebotSettings.model_fields[field].default
-    if section == "greeting":
-        return GreetingSettings.model_fields[field].default
+    kinds = {kind.kind: kind for kind in KINDS}
+    if section in kinds:
+        return kinds[section].model_fields[field].default
     if not section:
         return getattr(WireProfile(), name)
     config = Config()
