@@ -11,6 +11,7 @@
 Where no exit leads on, the flow hangs up and waits for CallHungUp.
 """
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
@@ -60,8 +61,15 @@ class Flow:
     """A Machine[AppletInput, FlowOutput]: events of its call in, commands to its call out."""
 
     def __init__(
-        self, document: FlowDocument, setup: CallSetup, tokens: Tokens, now_ms: int
+        self,
+        document: FlowDocument,
+        setup: CallSetup,
+        tokens: Tokens,
+        now_ms: int,
+        *,
+        library: Callable[[str], FlowDocument | None] = lambda _: None,
     ) -> None:
+        self.library = library  # the account's published flows, by name or sid
         self.state = FlowState.WAITING
         self.context = Context(setup, tokens, now_ms)
         self._document = document
