@@ -83,6 +83,12 @@ class Leg:
     def pause_recording(self, recording_sid: str) -> None: ...
     def resume_recording(self, recording_sid: str) -> None: ...
     def stop_recording(self, recording_sid: str) -> None: ...
+    def bridge(self, other: Leg) -> None:
+        """Let this leg and another of the same engine hear each other."""
+    def unbridge(self) -> None:
+        """End the bridge; both legs stay."""
+    def watch_silence(self, timeout_ms: int) -> None:
+        """Report Silence when the far end was quiet for so long; 0 ends the watch."""
     def close(self) -> None:
         """End the leg; everything that runs on it ends first, LegClosed is the last event."""
 
@@ -114,6 +120,16 @@ class Digit:
     digit: str
     duration_ms: int
     source: Literal["rfc4733", "inband", "file"]
+
+@final
+class Silence:
+    """The far end was quiet for as long as was asked; sound arms the watch again."""
+
+    def __new__(cls, leg_sid: str, at_ms: int, silent_ms: int) -> Silence: ...
+    __match_args__ = ("leg_sid", "at_ms", "silent_ms")
+    leg_sid: str
+    at_ms: int
+    silent_ms: int
 
 @final
 class RtpTimeout:
@@ -306,6 +322,7 @@ Event = (
     MediaStarted
     | Digit
     | RtpTimeout
+    | Silence
     | SourceChanged
     | StreamOpen
     | StreamFailed

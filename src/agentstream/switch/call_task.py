@@ -26,7 +26,7 @@ from agentstream.flows.engine import Flow
 from agentstream.flows.journey import Journey
 from agentstream.sip import reports as sip
 from agentstream.switch import feed
-from agentstream.switch.lines import FileLine, SipLine
+from agentstream.switch.lines import FileLine
 from agentstream.switch.perform import Performer
 from agentstream.switch.streams import ForStream
 from agentstream.switch.translate import leg_report
@@ -140,7 +140,7 @@ class CallTask:
         if self._linger_until_ms is None:
             self._linger_until_ms = now_ms + LINGER_MS
             self._set_timer()
-        return self._performer.is_quiet or now_ms >= self._linger_until_ms
+        return self._performer.lines.are_quiet or now_ms >= self._linger_until_ms
 
     # Working off
 
@@ -152,8 +152,9 @@ class CallTask:
             case ForStream(stream_sid=sid, happening=stream_input):
                 self._hear(self._performer.tell_stream(sid, stream_input, now_ms), now_ms)
             case CallerLeaves():
-                if isinstance(self._performer.line, FileLine):
-                    self._hear(self._performer.line.caller_hangs_up(), now_ms)
+                line = self._performer.lines.first
+                if isinstance(line, FileLine):
+                    self._hear(line.caller_hangs_up(), now_ms)
             case _:
                 self._hear(self._translate(happening, now_ms), now_ms)
 
@@ -165,8 +166,7 @@ class CallTask:
         if isinstance(happening, Word):
             return [happening]
         if isinstance(happening, sip.Report):
-            line = self._performer.line
-            return [*line.take(happening)] if isinstance(line, SipLine) else []
+            return [*self._performer.lines.take(happening)]
         return [*self._take_event(happening, now_ms)]
 
     def _take_event(self, event: _media.Event, now_ms: int) -> list[reports.Report]:
@@ -262,10 +262,7 @@ class CallTask:
         """End a call that cannot go on: hang up, and tell what its record says."""
         call_sid = self.call.setup.call_sid
         log.error("call_broke_off", call_sid=call_sid, error=repr(error), exc_info=error)
-        try:
-            self._performer.line.hang_up(Cause.INTERNAL, "internal error")
-        except Exception:  # the call ends all the same; its record must be told
-            log.exception("hang_up_failed", call_sid=call_sid)
+        self._performer.lines.hang_up_all(Cause.INTERNAL, "internal error")
         for event in self.call.break_off(self._now_ms()):
             if isinstance(event, events.CallEnded):
                 self._tell_end(event)

@@ -7,7 +7,7 @@ from datetime import datetime
 import structlog
 
 from agentstream._media import LegStats, StreamStats
-from agentstream.base.ids import AccountSid, CallSid, StreamSid
+from agentstream.base.ids import AccountSid, CallSid, RequestId, StreamSid
 from agentstream.calls.events import Event
 
 log = structlog.get_logger()
@@ -98,6 +98,21 @@ class SourceLearnt:
     address: str
 
 
+@dataclass(frozen=True, slots=True)
+class ErrandDone:
+    """A request or letter that went out in the background is over, perhaps after its call.
+
+    `status` is that of HTTP; of a letter 250, or 0 when it was not taken. `error` is why not.
+    """
+
+    request_id: RequestId
+    purpose: str
+    status: int
+    attempts: int
+    elapsed_ms: int
+    error: str
+
+
 Note = (
     StreamConnected
     | StreamAttemptFailed
@@ -108,6 +123,7 @@ Note = (
     | StreamCounted
     | LegCounted
     | SourceLearnt
+    | ErrandDone
 )
 
 

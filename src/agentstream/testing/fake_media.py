@@ -41,6 +41,9 @@ class FakeLeg:
     recordings: list[RecordPlan] = field(default_factory=list)
     stopped_recordings: list[str] = field(default_factory=list)
     digits: list[str] = field(default_factory=list)
+    holds: list[tuple[str, str]] = field(default_factory=list)  # ("pause" or "resume", recording)
+    silences: list[int] = field(default_factory=list)  # watches for silence, in milliseconds
+    bridged: "FakeLeg | None" = None
     is_started: bool = False
     is_closed: bool = False
     _playing: PromptPlan | None = None
@@ -105,6 +108,30 @@ class FakeLeg:
                         self.leg_sid, self.engine.now_ms, recording_sid, plan.path, 1_000, "00"
                     )
                 )
+
+    def pause_recording(self, recording_sid: str) -> None:
+        """Note the pause."""
+        self.holds.append(("pause", recording_sid))
+
+    def resume_recording(self, recording_sid: str) -> None:
+        """Note its end."""
+        self.holds.append(("resume", recording_sid))
+
+    def bridge(self, other: "FakeLeg") -> None:
+        """Join the two."""
+        assert self.bridged is None, "a leg is in one bridge at most"
+        assert other.bridged is None, "a leg is in one bridge at most"
+        self.bridged, other.bridged = other, self
+
+    def unbridge(self) -> None:
+        """Part the two; harmless when there is no bridge."""
+        if self.bridged is not None:
+            self.bridged.bridged = None
+            self.bridged = None
+
+    def watch_silence(self, timeout_ms: int) -> None:
+        """Note the watch; the test feeds Silence."""
+        self.silences.append(timeout_ms)
 
     def close(self) -> None:
         """End the leg."""
