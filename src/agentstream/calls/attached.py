@@ -134,6 +134,8 @@ class Attached:
     @property
     def wake_at_ms(self) -> int | None:
         """When the first stream that was told to end must have ended."""
+        if not self._streams:
+            return None
         return earliest(*[stream.must_end_by_ms for stream in self._streams.values()])
 
     @property

@@ -103,4 +103,6 @@ class Ledger:
 
 def masked(url: str) -> str:
     """Return the URL with its credentials, a SIP address with its password, as `***` (AS-37)."""
+    if "@" not in url:
+        return url
     return _SIP_PASSWORD.sub(r"\1:***@", _CREDENTIALS.sub(r"\1***@", url))

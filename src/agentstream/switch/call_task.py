@@ -12,6 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast, get_args
 
 import structlog
 
@@ -51,6 +52,10 @@ class CallerLeaves:
 
 
 Word = reports.Report | commands.Command  # what a call understands as it is
+# Every packet of signalling and event of audio is one of many kinds: looked up, not tried in turn.
+WORDS = frozenset((*get_args(reports.Report), *get_args(commands.Command)))
+SIP_REPORTS = frozenset(get_args(sip.Report))
+EVENTS = frozenset(get_args(events.Event))
 Happening = sip.Report | _media.Event | Word | Asked | ForStream | CallerLeaves
 
 
@@ -163,11 +168,12 @@ class CallTask:
         happening: sip.Report | _media.Event | Word,
         now_ms: int,
     ) -> list[Word]:
-        if isinstance(happening, Word):
-            return [happening]
-        if isinstance(happening, sip.Report):
-            return [*self._performer.lines.take(happening)]
-        return [*self._take_event(happening, now_ms)]
+        kind = type(happening)
+        if kind in WORDS:
+            return [cast("Word", happening)]
+        if kind in SIP_REPORTS:
+            return [*self._performer.lines.take(cast("sip.Report", happening))]
+        return [*self._take_event(cast("_media.Event", happening), now_ms)]
 
     def _take_event(self, event: _media.Event, now_ms: int) -> list[reports.Report]:
         if isinstance(event, _media.LegClosed):
@@ -214,10 +220,10 @@ class CallTask:
             output = waiting.popleft()
             if isinstance(output, events.CallEnded):
                 self._last = output  # told when the audio has closed: its counters come before
-            elif isinstance(output, events.Event):
-                self._tell(output)
+            elif type(output) in EVENTS:
+                self._tell(cast("events.Event", output))
             else:
-                for report in self._performer.perform(output, now_ms):
+                for report in self._performer.perform(cast("effects.Effect", output), now_ms):
                     waiting.extend(self._journey.receive(report, now_ms))
 
     # Time
