@@ -87,6 +87,10 @@ class Leg:
     def pause_recording(self, recording_sid: str) -> None: ...
     def resume_recording(self, recording_sid: str) -> None: ...
     def stop_recording(self, recording_sid: str) -> None: ...
+    def bridge(self, other: Leg) -> None:
+        """Let this leg and another of the same engine hear each other."""
+    def unbridge(self) -> None:
+        """End the bridge; both legs stay."""
     def close(self) -> None:
         """End the leg; everything that runs on it ends first, LegClosed is the last event."""
 
@@ -118,6 +122,16 @@ class Digit:
     digit: str
     duration_ms: int
     source: Literal["rfc4733", "inband", "file"]
+
+@final
+class Silence:
+    """The far end was quiet for as long as was asked; sound arms the watch again."""
+
+    def __new__(cls, leg_sid: str, at_ms: int, silent_ms: int) -> Silence: ...
+    __match_args__ = ("leg_sid", "at_ms", "silent_ms")
+    leg_sid: str
+    at_ms: int
+    silent_ms: int
 
 @final
 class RtpTimeout:
@@ -310,6 +324,7 @@ Event = (
     MediaStarted
     | Digit
     | RtpTimeout
+    | Silence
     | SourceChanged
     | StreamOpen
     | StreamFailed

@@ -74,7 +74,7 @@ async def test_keys_reach_the_passthru_and_its_body_chooses(tmp_path: Path) -> N
     ids=["xml", "404", "late", "no prompt"],
 )
 async def test_the_fallback_is_asked_when_the_first_answer_is_no_use(
-    bad: Reply, tmp_path: Path, beep: Path
+    bad: Reply, tmp_path: Path
 ) -> None:
     """AP-4, AP-28: XML, 404 and lateness are no answers."""
     async with customer(ask=bad, tell=CHOICE, beep=beep()) as shop, file_calls(tmp_path) as house:

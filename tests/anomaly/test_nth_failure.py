@@ -45,7 +45,7 @@ OPERATIONS = {
         *("connect", "play", "stop_play", "open_stream", "send_text", "drain_stream"),
         *("close_stream", "drop_stream", "record", "stop_recording", "close"),
     ),
-    "web": ("get", "pin"),
+    "web": ("get", "pin", "send"),
     "speech": ("render",),
     "calls": ("write",),
 }

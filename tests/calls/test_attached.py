@@ -3,7 +3,7 @@
 import pytest
 
 from agentstream.base.errors import CommandError
-from agentstream.base.ids import PromptId, RecordingSid, StreamSid
+from agentstream.base.ids import LegSid, PromptId, RecordingSid, StreamSid
 from agentstream.calls.attached import (
     BEGUN_PER_CALL,
     PROMPTS_AT_ONCE,
@@ -11,24 +11,29 @@ from agentstream.calls.attached import (
     STREAMS_AT_ONCE,
     Attached,
 )
+from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import (
     AudioFile,
     CloseStream,
     OpenStream,
+    PauseRecording,
     Play,
     RecordingSpec,
+    ResumeRecording,
     StartRecording,
     StopPlaying,
     StopRecording,
     StreamSpec,
 )
 from agentstream.calls.effects import (
+    ContinueRecording,
     EndRecording,
     EndStream,
     PlayPrompt,
     RecordLeg,
     StartStream,
     StopPrompt,
+    SuspendRecording,
     TellStream,
 )
 from agentstream.calls.events import (
@@ -51,6 +56,7 @@ from agentstream.calls.reports import (
 from agentstream.testing.calls import CALL, LEG, make_setup
 
 PROMPT, STREAM, RECORDING = PromptId("p1"), StreamSid("s1"), RecordingSid("r1")
+OTHER = LegSid("other")
 URL = "wss://user:secret@bot.example/ws?sample-rate=8000"
 MASKED = "wss://***@bot.example/ws?sample-rate=8000"
 BOT = StreamSpec(URL, name="helper")
@@ -157,6 +163,73 @@ def test_a_recording_that_breaks_off_says_why(attached: Attached) -> None:
     assert attached.hear(RecordingFailed(RECORDING, "disk full"), 6) is None
 
 
+def test_a_recording_is_paused_and_resumed_and_can_be_stopped_from_either(
+    attached: Attached,
+) -> None:
+    attached.order(StartRecording(LEG, RECORDING), 0)
+    with pytest.raises(CommandError, match="not paused"):
+        attached.order(ResumeRecording(RECORDING), 1)
+    assert attached.order(PauseRecording(RECORDING), 1) == [SuspendRecording(LEG, RECORDING)]
+    with pytest.raises(CommandError, match="already paused"):
+        attached.order(PauseRecording(RECORDING), 2)
+    assert attached.order(ResumeRecording(RECORDING), 3) == [ContinueRecording(LEG, RECORDING)]
+    attached.order(PauseRecording(RECORDING), 4)
+    assert attached.order(StopRecording(RECORDING), 5) == [EndRecording(LEG, RECORDING)]
+    for late in (PauseRecording(RECORDING), ResumeRecording(RECORDING)):
+        with pytest.raises(CommandError, match="already ending"):
+            attached.order(late, 6)
+    with pytest.raises(CommandError, match="was never there"):
+        attached.order(PauseRecording(RecordingSid("r9")), 7)
+
+
+def test_a_paused_recording_ends_with_its_stream(attached: Attached) -> None:
+    attached.order(OpenStream(LEG, STREAM, BOT, RECORDING), 0)
+    attached.hear(StreamStarted(STREAM), 1)
+    attached.order(PauseRecording(RECORDING), 2)
+    told = attached.hear(StreamEnded(STREAM, BY_BOT), 3)
+    assert told is not None
+    assert told[0] == EndRecording(LEG, RECORDING)
+
+
+def run_on_two_legs(attached: Attached) -> None:
+    for leg, name in ((LEG, "a"), (OTHER, "b")):
+        attached.order(Play(leg, PromptId(name), AudioFile("a.wav")), 0)
+        attached.order(OpenStream(leg, StreamSid(name), BOT), 0)
+        attached.order(StartRecording(leg, RecordingSid(name)), 0)
+
+
+def test_what_runs_on_one_leg_ends_without_the_others(attached: Attached) -> None:
+    run_on_two_legs(attached)
+    assert attached.end_leg(OTHER, Cause.NORMAL, Party.CALLEE, 1) == [
+        StopPrompt(OTHER, PromptId("b")),
+        EndStream(StreamSid("b"), "callended"),
+        EndRecording(OTHER, RecordingSid("b")),
+    ]
+    assert attached.end_leg(OTHER, Cause.NORMAL, Party.CALLEE, 2) == []
+
+
+def test_what_runs_on_one_leg_is_written_off_without_the_others(attached: Attached) -> None:
+    run_on_two_legs(attached)
+    told = attached.write_off(1, OTHER)
+    assert [type(event) for event in told] == [PromptFinished, StreamFinished, RecordingFinished]
+    assert attached.is_leg_free(OTHER)
+    assert not attached.is_leg_free(LEG)
+
+
+def test_a_bot_has_the_ear_of_its_leg_while_its_two_way_stream_is_open(attached: Attached) -> None:
+    ear = StreamSid("ear")
+    attached.order(OpenStream(LEG, STREAM, BOT), 0)
+    attached.order(OpenStream(LEG, ear, EAR), 0)
+    assert attached.leg_of(STREAM) is None
+    for sid in (STREAM, ear):
+        attached.hear(StreamStarted(sid), 1)
+    assert attached.leg_of(STREAM) == LEG
+    assert attached.leg_of(ear) is None
+    assert attached.leg_of(StreamSid("nobody")) is None
+    attached.order(CloseStream(STREAM), 2)
+    assert attached.leg_of(STREAM) is None
+
+
 def test_a_stream_that_does_not_end_when_told_is_written_off(attached: Attached) -> None:
     attached.order(OpenStream(LEG, STREAM, BOT), 0)
     assert attached.wake_at_ms is None
@@ -215,6 +288,8 @@ def test_what_a_call_may_begin_in_its_life_is_bounded(attached: Attached) -> Non
         ("wss://bot.example/a@b?c=d@e", "wss://bot.example/a@b?c=d@e"),
         ("wss://u:p@ss@bot.example:8443", "wss://***@bot.example:8443"),
         ("not a url", "not a url"),
+        ("sip:ann:secret@192.0.2.1:5060", "sip:ann:***@192.0.2.1:5060"),
+        ("sip:ann@192.0.2.1:5060", "sip:ann@192.0.2.1:5060"),
     ],
 )
 def test_credentials_in_an_address_are_never_shown_as_37(url: str, shown: str) -> None:

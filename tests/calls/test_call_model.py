@@ -7,29 +7,50 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from agentstream.base.errors import CommandError
-from agentstream.base.ids import CountedTokens, LegSid, PromptId, RecordingSid, StreamSid
+from agentstream.base.ids import (
+    CountedTokens,
+    LegSid,
+    PromptId,
+    RecordingSid,
+    RequestId,
+    StreamSid,
+)
 from agentstream.calls import effects
 from agentstream.calls.call import Call
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import (
     Answer,
     AudioFile,
+    Bridge,
     CloseStream,
     Command,
+    Dial,
+    DialSpec,
+    Fetch,
     HangUp,
+    HangUpLeg,
+    HttpRequest,
+    Mail,
     OpenStream,
+    PauseRecording,
     Play,
     Reject,
     ReleaseCall,
+    ResumeRecording,
     SendDigits,
+    SendMail,
     StartRecording,
     StopPlaying,
     StopRecording,
     StreamSpec,
+    Unbridge,
+    WatchSilence,
 )
 from agentstream.calls.record import CallLimits
 from agentstream.calls.reports import (
+    BotWished,
     DigitPressed,
+    Fetched,
     LegAnswered,
     LegEnded,
     LegOffered,
@@ -43,12 +64,14 @@ from agentstream.calls.reports import (
     StreamEnded,
     StreamOutcome,
     StreamStarted,
+    WentSilent,
 )
 from agentstream.testing.call_watch import CallWatch
 from agentstream.testing.calls import LEG, make_setup
 
 DAY_MS = 86_400_000
-LEGS = st.sampled_from([LEG, LEG, LEG, LegSid("other")])
+DIALLED = [LegSid("dialled-1"), LegSid("dialled-2")]
+LEGS = st.sampled_from([LEG, LEG, *DIALLED, LegSid("other")])
 CAUSES, PARTIES = st.sampled_from(Cause), st.sampled_from(Party)
 
 
@@ -90,6 +113,54 @@ class CallModel(RuleBasedStateMachine):
     ) -> None:
         self.happens(report(leg))
 
+    @rule(
+        leg=st.sampled_from(DIALLED), comes_up=st.booleans(), ring_ms=st.sampled_from([1, 30_000])
+    )
+    def dial(self, leg: LegSid, comes_up: bool, ring_ms: int) -> None:
+        self.happens(Dial(leg, DialSpec("+918040000009", ring_ms=ring_ms)))
+        self.happens(LegRang(leg, has_early_media=not comes_up))
+        if comes_up:
+            self.happens(LegAnswered(leg))
+
+    @rule(leg=st.sampled_from(DIALLED), cause=CAUSES, party=PARTIES, how=st.integers(0, 3))
+    def end_a_dialled_leg(self, leg: LegSid, cause: Cause, party: Party, how: int) -> None:
+        if how == 0:
+            self.happens(HangUpLeg(leg, cause, party))
+        elif how == 1:
+            self.happens(MediaLost(leg, 30_000, ever_flowed=True))
+        else:
+            self.ends(LegEnded(leg, cause, party), leg)
+
+    @rule(one=LEGS, other=LEGS, joins=st.sampled_from([True, True, False]))
+    def bridge(self, one: LegSid, other: LegSid, joins: bool) -> None:
+        self.happens(Bridge(one, other) if joins else Unbridge(one))
+
+    @rule(leg=st.sampled_from(DIALLED))
+    def connect(self, leg: LegSid) -> None:
+        """Without this, two parties hardly ever come to hear each other."""
+        self.dial(leg, comes_up=True, ring_ms=30_000)
+        self.happens(Bridge(LEG, leg))
+
+    @rule(leg=LEGS, ms=st.sampled_from([0, 2000]))
+    def listen_for_silence(self, leg: LegSid, ms: int) -> None:
+        self.happens(WatchSilence(leg, ms))
+        self.happens(WentSilent(leg, 2000))
+
+    @rule(in_background=st.booleans(), is_mail=st.sampled_from([False, False, True]))
+    def ask_a_server(self, in_background: bool, is_mail: bool) -> None:
+        request_id = RequestId(self.tokens.hex())
+        if is_mail:
+            self.happens(SendMail(request_id, Mail(("ann@example.org",), "s", "t")))
+        else:
+            request = HttpRequest("https://hooks.example/")
+            self.happens(Fetch(request_id, request, "passthru", in_background))
+
+    @precondition(lambda self: self.watch.asked)
+    @rule(data=st.data(), status=st.sampled_from([0, 200]))
+    def answer_a_request(self, data: st.DataObject, status: int) -> None:
+        request_id = data.draw(st.sampled_from(list(self.watch.asked)))
+        self.happens(Fetched(request_id, status))
+
     @rule(leg=LEGS, cause=CAUSES, party=PARTIES, how=st.integers(0, 3))
     def end_it(self, leg: LegSid, cause: Cause, party: Party, how: int) -> None:
         """All the ends are one rule, so that more happens before the first of them."""
@@ -126,7 +197,7 @@ class CallModel(RuleBasedStateMachine):
         self.happens(StartRecording(leg, RecordingSid(self.tokens.hex())))
 
     @precondition(lambda self: self.watch.running)
-    @rule(data=st.data(), what=st.sampled_from(["start", "stop", "end", "break"]))
+    @rule(data=st.data(), what=st.sampled_from(["start", "stop", "end", "break", "wish"]))
     def touch_what_runs(self, data: st.DataObject, what: str) -> None:
         begun = data.draw(st.sampled_from(list(self.watch.running.values())))
         match begun:
@@ -136,20 +207,32 @@ class CallModel(RuleBasedStateMachine):
                 else:
                     self.ends(PromptEnded(prompt, completed=what == "end"), prompt)
             case effects.StartStream(stream_sid=stream):
-                if what == "start":
-                    self.happens(StreamStarted(stream))
-                elif what == "stop":
-                    self.happens(CloseStream(stream))
-                else:
-                    outcome = StreamOutcome("completed" if what == "end" else "failed", "bot")
-                    self.ends(StreamEnded(stream, outcome), stream)
+                self.touch_stream(stream, what)
             case effects.RecordLeg(recording_sid=recording):
-                if what == "stop":
-                    self.happens(StopRecording(recording))
-                elif what == "end":
-                    self.ends(RecordingReady(recording, 1, "r.wav"), recording)
-                else:
-                    self.ends(RecordingFailed(recording, "disk full"), recording)
+                self.touch_recording(recording, what)
+
+    def touch_stream(self, stream: StreamSid, what: str) -> None:
+        if what == "start":
+            self.happens(StreamStarted(stream))
+        elif what == "wish":
+            self.happens(BotWished(stream, "send_dtmf", "12"))
+            self.happens(BotWished(stream, "transfer", "+918040000009"))
+        elif what == "stop":
+            self.happens(CloseStream(stream))
+        else:
+            outcome = StreamOutcome("completed" if what == "end" else "failed", "bot")
+            self.ends(StreamEnded(stream, outcome), stream)
+
+    def touch_recording(self, recording: RecordingSid, what: str) -> None:
+        if what == "stop":
+            self.happens(StopRecording(recording))
+        elif what in ("start", "wish"):
+            self.happens(PauseRecording(recording))
+            self.happens(ResumeRecording(recording))
+        elif what == "end":
+            self.ends(RecordingReady(recording, 1, "r.wav"), recording)
+        else:
+            self.ends(RecordingFailed(recording, "disk full"), recording)
 
     @rule(ms=st.sampled_from([0, 20, 1000, 15_000, 60_000]))
     def wait(self, ms: int) -> None:
@@ -164,9 +247,10 @@ class CallModel(RuleBasedStateMachine):
         ended = self.watch.ended
         assert ended is not None
         assert ended.record.hung_up_ms <= ended.record.ended_ms
+        assert {leg.leg_sid for leg in ended.record.legs[1:]} == self.watch.dialled
         assert self.call.wake_at_ms is None
         assert self.call.receive(LegEnded(LEG, Cause.NORMAL, Party.CALLER), self.now_ms) == []
 
 
 TestCallModel = CallModel.TestCase
-TestCallModel.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestCallModel.settings = settings(max_examples=120, stateful_step_count=50, deadline=None)

@@ -5,8 +5,9 @@ from agentstream.base.ids import CallSid
 from agentstream.calls.events import CallStarted
 from agentstream.hooks.call_records import _COUNTERS, CallRecords
 from agentstream.store.values import CallRecord, StreamRecord, Written
+from agentstream.switch import feed
 from agentstream.testing.calls import make_setup
-from agentstream.testing.facts import ended_record, fact, whole_call
+from agentstream.testing.facts import ended_record, fact, leg_stats, whole_call
 from agentstream.testing.memory_store import MemoryCalls
 
 
@@ -28,6 +29,20 @@ async def test_a_call_leaves_its_rows_when_it_ends() -> None:
     assert (stream.attempts, stream.resolve_ms, stream.upgrade_ms) == (2, 1, 4)
     assert (stream.duration_ms, stream.media_sent, stream.first_audio_ms) == (40_000, 400, 210)
     assert await MemoryCalls().write(rows) == 2
+
+
+def test_the_counters_of_a_call_are_those_of_its_first_leg() -> None:
+    rows: list[Written] = []
+    records = CallRecords(rows.append)
+    story = whole_call()
+    records.hear(story[0])
+    dialled = leg_stats(packets_lost=99, codec="PCMA")
+    records.hear(fact(feed.LegCounted("dialled", "other@host", 486, 17, dialled)))
+    for each in story[1:]:
+        records.hear(each)
+    call = rows[-1]
+    assert isinstance(call, CallRecord)
+    assert (call.sip_call_id, call.codec, call.packets_lost) == ("a84b4c76@pc33", "PCMU", 3)
 
 
 def test_a_call_without_counters_still_leaves_a_record() -> None:

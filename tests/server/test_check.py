@@ -66,6 +66,29 @@ def test_an_rtp_range_that_the_system_deals_out_is_a_warning(
     assert "warning" in [finding.verdict for finding in check.rtp_ports(config(tmp_path))]
 
 
+def test_trunks_and_the_mail_server_are_shown(tmp_path: Path) -> None:
+    trunks = {
+        "carrier": {"target": "sip:sbc.carrier.example:5080;transport=tcp", "password": "secret"},
+        "safe": {"target": "sips:safe.example"},
+        "behind": {"target": "sip:far.example", "proxy": "sip:edge.example:5090"},
+    }
+    mail = {"host": "smtp.example", "from": "calls@example.org"}
+    found = list(
+        check.ways_out(config(tmp_path, trunks=trunks, dial={"trunk": "Carrier"}, mail=mail))
+    )
+    assert [(finding.name, finding.verdict) for finding in found] == [
+        ("trunk carrier (default)", "ok"),
+        ("trunk safe", "error"),
+        ("trunk behind", "ok"),
+        ("mail", "ok"),
+    ]
+    assert "no listener of [sip] speaks tls" in found[1].text
+    assert found[2].text == "edge.example:5090 over udp"
+    assert "secret" not in str(found)
+    assert verdicts(check.ways_out(config(tmp_path, trunks=trunks)))["dialling"] == "warning"
+    assert list(check.ways_out(config(tmp_path))) == []
+
+
 @pytest.mark.parametrize(
     ("limits", "verdict"), [((10, 10), "error"), ((10, 10**6), "ok"), ((10**6, 10**6), "ok")]
 )

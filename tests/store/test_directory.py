@@ -6,6 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from agentstream.base.errors import ConfigError
+from agentstream.base.ids import AccountSid
 from agentstream.store.directory import Directory
 from agentstream.store.protocols import Store, StoreError
 from agentstream.store.sql_store import open_store
@@ -51,6 +52,22 @@ async def test_an_edit_takes_effect_on_the_next_call(
     route = directory.find("+918040000002")
     assert route is not None
     assert (route.flow, route.flow_version) == ("SECOND", 2)
+
+
+async def test_a_published_flow_is_found_by_name_or_sid_in_its_own_account_only(
+    directory: Directory[str], store: Store
+) -> None:
+    other = await store.accounts.create("Two", sid="Two")
+    theirs = await store.flows.apply(other.sid, "theirs", "third", publish=True)
+    await store.flows.apply(other.sid, "draft", "fourth")
+    await directory.refresh()
+    for name in ("theirs", theirs.sid):
+        found = directory.flow_of(other.sid, name)
+        assert found is not None
+        assert (found.flow, found.flow_sid, found.number) == ("THIRD", theirs.sid, "")
+        assert directory.flow_of(AccountSid("One"), name) is None
+    assert directory.flow_of(other.sid, "draft") is None
+    assert directory.flow_of(other.sid, "nobody's") is None
 
 
 async def test_a_draft_rings_nowhere(directory: Directory[str], store: Store) -> None:

@@ -229,6 +229,21 @@ async def test_a_command_ends_a_live_call_and_an_unknown_call_is_refused(board: 
     assert record.ended_by is Party.OPERATOR
 
 
+async def test_a_flow_finds_the_other_published_flows_of_its_account(board: Board) -> None:
+    await board.flow(GREETING % "Sales", "+918000000043")
+    board.signaling.invite(NUMBER, offer=OFFER)
+    sid = await board.stream()
+    (task,) = board.switchboard._calls.values()
+    flow = task._journey.flow
+    assert flow is not None
+    found = flow._library("flow-918000000043")
+    assert found is not None
+    assert found.start == "hello"
+    assert flow._library("nobody's") is None
+    board.bot_closes(sid)
+    await board.record()
+
+
 async def test_lost_media_ends_the_call(board: Board) -> None:
     board.signaling.invite(NUMBER, offer=OFFER)
     sid = await board.stream()

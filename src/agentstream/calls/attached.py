@@ -2,27 +2,33 @@
 
 stream      CONNECTING ──StreamStarted──▶ OPEN
                  └────────CloseStream───────┴──▶ ENDING      StreamEnded ends each of them
-recording   RUNNING ──StopRecording──▶ ENDING                RecordingReady, RecordingFailed
+recording   RUNNING ◀─PauseRecording, ResumeRecording─▶ PAUSED
+                 └─────StopRecording────┴──▶ ENDING          RecordingReady, RecordingFailed
 prompt      RUNNING ──StopPlaying────▶ ENDING                PromptEnded
 """
 
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Final, TypeVar, assert_never
+from typing import Final, assert_never
 
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import LegSid, PromptId, RecordingSid, StreamSid
 from agentstream.base.machine import earliest
+from agentstream.calls.causes import Cause, Party
+from agentstream.calls.checks import check_new, check_room, found
 from agentstream.calls.commands import (
     CloseStream,
     OpenStream,
+    PauseRecording,
     Play,
     RecordingSpec,
+    ResumeRecording,
     StartRecording,
     StopPlaying,
     StopRecording,
 )
 from agentstream.calls.effects import (
+    ContinueRecording,
     Effect,
     EndRecording,
     EndStream,
@@ -31,6 +37,7 @@ from agentstream.calls.effects import (
     StartStream,
     StopPrompt,
     StreamEnd,
+    SuspendRecording,
     TellStream,
 )
 from agentstream.calls.events import (
@@ -57,12 +64,21 @@ PROMPTS_AT_ONCE: Final = 8  # the playing one, and those that it replaced and th
 RECORDINGS_AT_ONCE: Final = 8
 BEGUN_PER_CALL: Final = 1000  # streams, and recordings, over a call's life: its record is bounded
 
+NOT_IN_TIME: Final = "the {} did not end in time"
 NEVER_ENDED: Final = StreamOutcome("failed", error="the stream did not end when it was told to")
 
-Wish = Play | StopPlaying | OpenStream | CloseStream | StartRecording | StopRecording
+Wish = (
+    Play
+    | StopPlaying
+    | OpenStream
+    | CloseStream
+    | StartRecording
+    | StopRecording
+    | PauseRecording
+    | ResumeRecording
+)
 Word = DigitPressed | PromptEnded | StreamStarted | StreamEnded | RecordingReady | RecordingFailed
 Output = Event | Effect
-Found = TypeVar("Found")
 
 
 class Phase(Enum):
@@ -71,6 +87,7 @@ class Phase(Enum):
     CONNECTING = "connecting"
     OPEN = "open"
     RUNNING = "running"
+    PAUSED = "paused"
     ENDING = "ending"
 
 
@@ -117,6 +134,8 @@ class Attached:
     @property
     def wake_at_ms(self) -> int | None:
         """When the first stream that was told to end must have ended."""
+        if not self._streams:
+            return None
         return earliest(*[stream.must_end_by_ms for stream in self._streams.values()])
 
     @property
@@ -148,6 +167,8 @@ class Attached:
                 return self._record(leg_sid, recording_sid, spec)
             case StopRecording(recording_sid):
                 return self._stop_recording(found(self._recordings.get(recording_sid), "recording"))
+            case PauseRecording() | ResumeRecording():
+                return self._hold_recording(wish)
             case _:
                 assert_never(wish)
 
@@ -176,32 +197,51 @@ class Attached:
                 outputs += self._stream_ended(stream_sid, NEVER_ENDED, now_ms) or []
         return outputs
 
-    def end_all(self, why_two_way: StreamEnd, why_one_way: StreamEnd, now_ms: int) -> list[Output]:
+    def leg_of(self, stream_sid: StreamSid) -> LegSid | None:
+        """Return whose ear a bot has: the leg of a two-way stream that is open."""
+        stream = self._streams.get(stream_sid)
+        is_heard = stream is not None and stream.hears(stream.command.leg_sid)
+        return stream.command.leg_sid if stream is not None and is_heard else None
+
+    def end_all(self, cause: Cause, party: Party, now_ms: int) -> list[Output]:
         """Tell everything that runs to end; what is ending already is not told again."""
+        return self._end(cause, party, now_ms, None)
+
+    def end_leg(self, leg_sid: LegSid, cause: Cause, party: Party, now_ms: int) -> list[Output]:
+        """Tell what runs on one leg to end."""
+        return self._end(cause, party, now_ms, leg_sid)
+
+    def _end(
+        self, cause: Cause, party: Party, now_ms: int, only_sid: LegSid | None
+    ) -> list[Output]:
         outputs: list[Output] = []
         for prompt in self._prompts.values():
-            if prompt.phase is not Phase.ENDING:
+            if prompt.phase is not Phase.ENDING and only_sid in (None, prompt.play.leg_sid):
                 outputs += self._stop_prompt(prompt)
+        two_way, one_way = stream_ends(cause, party)
         for stream in self._streams.values():
-            if stream.phase is not Phase.ENDING:
-                why = why_two_way if stream.command.spec.two_way else why_one_way
+            if stream.phase is not Phase.ENDING and only_sid in (None, stream.command.leg_sid):
+                why = two_way if stream.command.spec.two_way else one_way
                 outputs += self._end_stream(stream, why, now_ms)
         for recording in self._recordings.values():
-            if recording.phase is not Phase.ENDING:
+            if recording.phase is not Phase.ENDING and only_sid in (None, recording.leg_sid):
                 outputs += self._stop_recording(recording)
         return outputs
 
-    def write_off(self, now_ms: int) -> list[Output]:
-        """Take everything that still runs as ended: its report did not come in time."""
+    def write_off(self, now_ms: int, only_sid: LegSid | None = None) -> list[Output]:
+        """Take everything that still runs (on one leg) as ended: no report came in time."""
         outputs: list[Output] = []
-        for prompt_id in list(self._prompts):
-            late = PromptEnded(prompt_id, completed=False, error="the prompt did not end in time")
-            outputs += self._prompt_ended(late) or []
-        for stream_sid in list(self._streams):
-            outputs += self._stream_ended(stream_sid, NEVER_ENDED, now_ms) or []
-        for recording_sid in list(self._recordings):
-            failed = RecordingFailed(recording_sid, "the recording was not finished in time")
-            outputs += self._recording_ended(failed) or []
+        for prompt_id, prompt in list(self._prompts.items()):
+            if only_sid in (None, prompt.play.leg_sid):
+                late = PromptEnded(prompt_id, completed=False, error=NOT_IN_TIME.format("prompt"))
+                outputs += self._prompt_ended(late) or []
+        for stream_sid, stream in list(self._streams.items()):
+            if only_sid in (None, stream.command.leg_sid):
+                outputs += self._stream_ended(stream_sid, NEVER_ENDED, now_ms) or []
+        for recording_sid, recording in list(self._recordings.items()):
+            if only_sid in (None, recording.leg_sid):
+                failed = RecordingFailed(recording_sid, NOT_IN_TIME.format("recording"))
+                outputs += self._recording_ended(failed) or []
         return outputs
 
     def _play(self, play: Play) -> list[Output]:
@@ -271,7 +311,7 @@ class Attached:
         self._ledger.note_stream(command, stream.requested_ms, stream.opened_ms, outcome, now_ms)
         outputs: list[Output] = []
         recording = command.recording_sid and self._recordings.get(command.recording_sid)
-        if recording and recording.phase is Phase.RUNNING:
+        if recording and recording.phase is not Phase.ENDING:
             outputs += self._stop_recording(recording)
         outputs.append(StreamFinished(self._call_sid, command.leg_sid, stream_sid, outcome))
         return outputs
@@ -294,6 +334,16 @@ class Attached:
         recording.phase = Phase.ENDING
         return [EndRecording(recording.leg_sid, recording.recording_sid)]
 
+    def _hold_recording(self, wish: PauseRecording | ResumeRecording) -> list[Output]:
+        recording = found(self._recordings.get(wish.recording_sid), "recording")
+        check_runs(recording.phase, "recording")
+        pauses = isinstance(wish, PauseRecording)
+        if pauses is (recording.phase is Phase.PAUSED):
+            raise CommandError(f"this recording is {'already' if pauses else 'not'} paused")
+        recording.phase = Phase.PAUSED if pauses else Phase.RUNNING
+        order = SuspendRecording if pauses else ContinueRecording
+        return [order(recording.leg_sid, recording.recording_sid)]
+
     def _recording_ended(self, word: RecordingReady | RecordingFailed) -> list[Output] | None:
         recording = self._recordings.pop(word.recording_sid, None)
         if recording is None:
@@ -305,26 +355,16 @@ class Attached:
         return [RecordingFinished(call_sid, leg_sid, sid, word.duration_ms, word.url, "")]
 
 
-def found(one: Found | None, what: str) -> Found:
-    """Return what an id stands for; raises CommandError when it stands for nothing."""
-    if one is None:
-        raise CommandError(f"this {what} has ended or was never there")
-    return one
-
-
-def check_new(is_taken: bool, what: str) -> None:
-    """Refuse an id that is in use."""
-    if is_taken:
-        raise CommandError(f"this {what} is already there")
-
-
-def check_room(count: int, limit: int, what: str) -> None:
-    """Refuse one more than the limit."""
-    if count >= limit:
-        raise CommandError(f"a call can have no more than {limit} {what}")
-
-
 def check_runs(phase: Phase, what: str) -> None:
     """Refuse to end twice."""
     if phase is Phase.ENDING:
         raise CommandError(f"this {what} is already ending")
+
+
+def stream_ends(cause: Cause, party: Party) -> tuple[StreamEnd, StreamEnd]:
+    """Return what two-way and one-way streams are told: ST-13, ST-14, ST-18 and ST-44."""
+    if cause is Cause.DRAINING:
+        return "shutdown", "shutdown"
+    if party in (Party.CALLER, Party.CALLEE, Party.NETWORK):
+        return "callended", "callended"
+    return "stopped", "callended"

@@ -5,47 +5,52 @@
      └──── anybody ends it: HangUp, Reject, LegEnded, MediaLost, a time limit ────▶ CLOSING
                                                                                        │
                  ENDED ◀── every leg, prompt, stream and recording has ended, ─────────┘
-                           and the flow has let go; or the closing time is over
+                           nobody waits for an answer, and the flow has let go;
+                           or the closing time is over
 
 While the call closes nothing more can be asked of it, but the flow may still tell the customer's
-server how it went (PT-22).
+server how it went (PT-22). Ringing, talking and ending are those of the first leg; what the legs
+do that were dialled later is in `legs`.
 """
 
 from enum import Enum
-from typing import Final
+from typing import Final, assert_never, cast, get_args
 
 from agentstream.base.errors import CommandError
-from agentstream.base.ids import LegSid
 from agentstream.base.machine import earliest
-from agentstream.calls.attached import Attached, Output
+from agentstream.calls.attached import Attached, Output, Wish
 from agentstream.calls.causes import Cause, Party, explain
 from agentstream.calls.commands import (
     Answer,
-    CloseStream,
+    Bridge,
     Command,
+    Dial,
+    Fetch,
     HangUp,
+    HangUpLeg,
     OpenStream,
     Play,
     Reject,
     ReleaseCall,
     SendDigits,
+    SendMail,
     StartRecording,
-    StopPlaying,
-    StopRecording,
+    Unbridge,
+    WatchSilence,
 )
-from agentstream.calls.effects import PressDigits, RejectLeg, ReleaseLeg, StreamEnd
+from agentstream.calls.effects import PressDigits, RejectLeg, ReleaseLeg
 from agentstream.calls.events import (
+    BotAsked,
     CallAnswered,
     CallEnded,
     CallHungUp,
     CallStarted,
     DigitReceived,
     Event,
-    MediaBegan,
     MediaStopped,
 )
 from agentstream.calls.ledger import Ledger
-from agentstream.calls.leg import Leg
+from agentstream.calls.legs import Legs
 from agentstream.calls.record import CallLimits, CallRecord, CallSetup
 from agentstream.calls.reports import (
     BotWished,
@@ -60,7 +65,10 @@ from agentstream.calls.reports import (
     Report,
     WentSilent,
 )
+from agentstream.calls.requests import Requests
 
+# Most happenings are of a kind far down the union; a look into a set is ten times as fast.
+COMMANDS: Final = frozenset(get_args(Command))
 DIGITS: Final = frozenset("0123456789*#ABCD")
 DIGITS_AT_ONCE: Final = 64
 
@@ -100,16 +108,16 @@ class Call:
         self.ledger = Ledger(setup, now_ms)
         self.record: CallRecord | None = None  # once the call has ended
         self._limits = limits
-        self._legs: dict[LegSid, Leg] = {}
-        self._unreleased: set[LegSid] = set()
         self._attached = Attached(self.ledger, limits.stream_close_ms)
+        self._legs = Legs(self.ledger, self._attached, limits.leg_close_ms)
+        self._requests = Requests(setup.call_sid)
         self._awaits_flow = awaits_flow
         self._deadline_ms: int | None = now_ms + limits.setup_ms
 
     @property
     def wake_at_ms(self) -> int | None:
         """When to call `wake`, if nothing comes first."""
-        return earliest(self._deadline_ms, self._attached.wake_at_ms)
+        return earliest(self._deadline_ms, self._attached.wake_at_ms, self._legs.wake_at_ms)
 
     @property
     def has_ended(self) -> bool:
@@ -118,10 +126,10 @@ class Call:
 
     def receive(self, happening: Report | Command, now_ms: int) -> list[Output]:
         """Take a report or a command; raises CommandError for an impossible command."""
-        if isinstance(happening, Command):
-            outputs = self._obey(happening, now_ms)
+        if type(happening) in COMMANDS:
+            outputs = self._obey(cast("Command", happening), now_ms)
         else:
-            heard = self._hear(happening, now_ms)
+            heard = self._hear(cast("Report", happening), now_ms)
             if heard is None:
                 self.ledger.stray_reports += 1
             outputs = heard or []
@@ -129,7 +137,7 @@ class Call:
 
     def wake(self, now_ms: int) -> list[Output]:
         """Let the time limits that are due take effect."""
-        outputs = self._attached.wake(now_ms)
+        outputs = self._attached.wake(now_ms) + self._legs.wake(now_ms)
         if self._deadline_ms is not None and self._deadline_ms <= now_ms:
             outputs += self._expire(now_ms)
         return outputs + self._settle(now_ms)
@@ -144,33 +152,67 @@ class Call:
         outputs: list[Output] = []
         if not self._is_closing:
             outputs += self._hang_up(Cause.INTERNAL, Party.SYSTEM, "", now_ms)
-        outputs += self._attached.write_off(now_ms) + self._end(now_ms)
+        outputs += self._write_off(now_ms)
         return [output for output in outputs if isinstance(output, Event)]
 
     # What is wanted
 
     def _obey(self, command: Command, now_ms: int) -> list[Output]:
-        if isinstance(command, ReleaseCall):
-            return self._release()
         if self._is_closing:
-            raise CommandError("the call has ended")
+            return self._obey_while_closing(command)
         match command:
             case Answer(leg_sid):
-                return [*self._leg(leg_sid).receive(command, now_ms)]
+                return [*self._legs.found(leg_sid).receive(command, now_ms)]
             case Reject(leg_sid, cause, party):
-                effects = self._leg(leg_sid).receive(command, now_ms)
+                effects = self._legs.found(leg_sid).receive(command, now_ms)
                 return [*effects, *self._hang_up(cause, party, "", now_ms)]
             case HangUp(cause, party, text):
                 return self._hang_up(cause, party, text, now_ms)
             case SendDigits():
                 return self._press(command)
-            case Play() | OpenStream() | StartRecording():
-                self._talking_leg(command.leg_sid)
-                return self._attached.order(command, now_ms)
-            case StopPlaying() | CloseStream() | StopRecording():
-                return self._attached.order(command, now_ms)
+            case ReleaseCall():
+                return self._release()
+            case Fetch() | SendMail():
+                return self._requests.order(command)
+            case Dial() | HangUpLeg() | Bridge() | Unbridge() | WatchSilence():
+                return self._obey_for_legs(command, now_ms)
             case _:
-                raise CommandError("not yet")
+                return self._obey_for_attached(command, now_ms)
+
+    def _obey_while_closing(self, command: Command) -> list[Output]:
+        """PT-22: while the flow holds the call it may still ask the customer's server."""
+        match command:
+            case ReleaseCall():
+                return self._release()
+            case Fetch() | SendMail() if self._awaits_flow and self.record is None:
+                return self._requests.order(command)
+            case _:
+                raise CommandError("the call has ended")
+
+    def _obey_for_legs(
+        self, command: Dial | HangUpLeg | Bridge | Unbridge | WatchSilence, now_ms: int
+    ) -> list[Output]:
+        match command:
+            case Dial():
+                return self._legs.dial(command, now_ms)
+            case HangUpLeg():
+                return self._legs.hang_up(command, now_ms)
+            case Bridge():
+                return self._legs.bridge(command)
+            case Unbridge():
+                return self._legs.unbridge(command)
+            case WatchSilence():
+                return self._legs.watch_silence(command)
+            case _:
+                assert_never(command)
+
+    def _obey_for_attached(self, command: Wish, now_ms: int) -> list[Output]:
+        match command:
+            case Play() | OpenStream() | StartRecording():
+                self._legs.check_talking(command.leg_sid)
+            case _:
+                pass
+        return self._attached.order(command, now_ms)
 
     def _release(self) -> list[Output]:
         if not self._awaits_flow:
@@ -179,21 +221,10 @@ class Call:
         return []
 
     def _press(self, command: SendDigits) -> list[Output]:
-        self._talking_leg(command.leg_sid)
+        self._legs.check_talking(command.leg_sid)
         if not 0 < len(command.digits) <= DIGITS_AT_ONCE or not DIGITS.issuperset(command.digits):
             raise CommandError(f"digits are 1 to {DIGITS_AT_ONCE} of 0-9 * # A-D")
         return [PressDigits(command.leg_sid, command.digits, command.tone_ms, command.gap_ms)]
-
-    def _leg(self, leg_sid: LegSid) -> Leg:
-        leg = self._legs.get(leg_sid)
-        if leg is None:
-            raise CommandError("this leg is not part of the call")
-        return leg
-
-    def _talking_leg(self, leg_sid: LegSid) -> None:
-        leg = self._leg(leg_sid)
-        if not leg.is_talking:
-            raise CommandError(f"the leg is {leg.state.value}, not talking")
 
     # What has happened; None: nothing that concerns this call
 
@@ -214,20 +245,23 @@ class Call:
                 self.ledger.digits += 1
                 event = DigitReceived(self.setup.call_sid, leg_sid, digit, duration_ms)
                 return [event, *(self._attached.hear(report, now_ms) or [])]
-            case WentSilent() | Fetched() | BotWished():
-                return None
+            case Fetched():
+                return self._requests.hear(report)
+            case WentSilent():
+                return self._legs.hear_silence(report)
+            case BotWished():
+                return self._bot_wished(report, now_ms)
             case _:
                 return self._attached.hear(report, now_ms)
 
     def _offered(self, report: LegOffered, now_ms: int) -> list[Output] | None:
         leg_sid = report.leg_sid
-        if leg_sid in self._legs:
+        if self._legs.known(leg_sid):
             return None
         if self.state is not CallState.NEW:  # nobody asked for one more leg; it must not hang
             self.ledger.stray_reports += 1
             return [RejectLeg(leg_sid, Cause.BUSY), ReleaseLeg(leg_sid)]
-        self._legs[leg_sid] = Leg(leg_sid, "inbound", report.remote, now_ms)
-        self._unreleased.add(leg_sid)
+        self._legs.offer(report, now_ms)
         return self._move(CallStarted(self.setup.call_sid, leg_sid, self.setup))
 
     def _leg_told(
@@ -236,27 +270,50 @@ class Call:
         leg = self._legs.get(report.leg_sid)
         if leg is None or not leg.accepts(report):
             return None
-        is_first_media = not leg.had_media
-        outputs: list[Output] = [*leg.receive(report, now_ms)]
+        outputs = self._legs.hear(leg, report, now_ms)
+        if leg is not self._legs.first:
+            return outputs
         match report:
             case LegAnswered():
                 self._deadline_ms = now_ms + self._limits.call_ms
                 outputs += self._move(CallAnswered(self.setup.call_sid, leg.leg_sid))
-            case MediaFlowing() if is_first_media:
-                outputs.append(MediaBegan(self.setup.call_sid, leg.leg_sid))
             case LegEnded(text=text) if not self._is_closing:
                 outputs += self._hang_up(leg.cause or report.cause, report.party, text, now_ms)
+            case _:
+                pass
         return outputs
 
     def _media_lost(self, report: MediaLost, now_ms: int) -> list[Output] | None:
         leg = self._legs.get(report.leg_sid)
         if leg is None or self._is_closing:
             return None
+        is_first = leg is self._legs.first
+        if not is_first and not leg.is_talking:  # early media may come and go
+            return None
         call_sid, silent_ms = self.setup.call_sid, report.silent_ms
         outputs: list[Output] = [MediaStopped(call_sid, leg.leg_sid, silent_ms, report.ever_flowed)]
-        if self._limits.ends_without_media:
-            outputs += self._hang_up(Cause.NO_MEDIA, Party.NETWORK, "", now_ms)
-        return outputs
+        if not self._limits.ends_without_media:
+            return outputs
+        cause, party = Cause.NO_MEDIA, Party.NETWORK
+        if is_first:
+            return outputs + self._hang_up(cause, party, "", now_ms)
+        return outputs + self._legs.hang_up(HangUpLeg(leg.leg_sid, cause, party), now_ms)
+
+    def _bot_wished(self, wish: BotWished, now_ms: int) -> list[Output] | None:
+        """OP-1: hang-ups and keys are carried out here, a transfer is the flow's."""
+        leg_sid = self._attached.leg_of(wish.stream_sid)
+        if leg_sid is None or self._is_closing:
+            return None
+        carried_out: list[Output] = []
+        if wish.action == "send_dtmf":
+            try:
+                carried_out = self._press(SendDigits(leg_sid, wish.value))
+            except CommandError:
+                return None
+        elif wish.action == "hangup":
+            carried_out = self._hang_up(Cause.NORMAL, Party.BOT, "", now_ms)
+        asked = BotAsked(self.setup.call_sid, leg_sid, wish.stream_sid, wish.action, wish.value)
+        return [asked, *carried_out]
 
     # How it ends
 
@@ -269,12 +326,8 @@ class Call:
         self.ledger.note_hang_up(cause, party, text, now_ms)
         self._deadline_ms = now_ms + self._limits.closing_ms
         outputs = self._move(CallHungUp(self.setup.call_sid, cause, party, text))
-        outputs += self._attached.end_all(*stream_ends(cause, party), now_ms)
-        hang_up = HangUp(cause, party, text)
-        for leg in self._legs.values():
-            if leg.accepts(hang_up):
-                outputs += leg.receive(hang_up, now_ms)
-        return outputs
+        outputs += self._legs.part_all() + self._attached.end_all(cause, party, now_ms)
+        return outputs + self._legs.end_all(HangUp(cause, party, text), now_ms)
 
     def _expire(self, now_ms: int) -> list[Output]:
         match self.state:
@@ -283,40 +336,25 @@ class Call:
             case CallState.TALKING:
                 return self._hang_up(Cause.TIME_LIMIT, Party.SYSTEM, "", now_ms)
             case _:  # what has not ended by now never will; the call does not wait for it
-                outputs = self._attached.write_off(now_ms)
-                return outputs + self._release_legs(list(self._legs)) + self._end(now_ms)
+                return self._write_off(now_ms)
+
+    def _write_off(self, now_ms: int) -> list[Output]:
+        outputs = self._attached.write_off(now_ms) + self._requests.write_off()
+        return outputs + self._legs.write_off(now_ms) + self._end(now_ms)
 
     def _settle(self, now_ms: int) -> list[Output]:
-        ended = [leg_sid for leg_sid, leg in self._legs.items() if leg.has_ended]
-        if self._legs and not ended:
-            return []
-        outputs = self._release_legs(
-            [leg_sid for leg_sid in ended if self._attached.is_leg_free(leg_sid)]
-        )
-        is_over = len(ended) == len(self._legs) and self._attached.is_empty
-        if self.state is CallState.CLOSING and is_over and not self._awaits_flow:
+        outputs = self._legs.settle()
+        if self.state is not CallState.CLOSING or self._awaits_flow or not self._requests.is_idle:
+            return outputs
+        if self._legs.are_released and self._attached.is_empty:
             outputs += self._end(now_ms)
         return outputs
 
-    def _release_legs(self, leg_sids: list[LegSid]) -> list[Output]:
-        due = [leg_sid for leg_sid in leg_sids if leg_sid in self._unreleased]
-        self._unreleased.difference_update(due)
-        return [ReleaseLeg(leg_sid) for leg_sid in due]
-
     def _end(self, now_ms: int) -> list[Output]:
         self._deadline_ms = None
-        self.record = self.ledger.close(list(self._legs.values()), now_ms)
+        self.record = self.ledger.close(self._legs.all, now_ms)
         return self._move(CallEnded(self.setup.call_sid, self.record))
 
     def _move(self, event: CallStarted | CallAnswered | CallHungUp | CallEnded) -> list[Output]:
         self.state = MOVES[self.state, type(event)]
         return [event]
-
-
-def stream_ends(cause: Cause, party: Party) -> tuple[StreamEnd, StreamEnd]:
-    """Return what two-way and one-way streams are told: ST-13, ST-14, ST-18 and ST-44."""
-    if cause is Cause.DRAINING:
-        return "shutdown", "shutdown"
-    if party in (Party.CALLER, Party.CALLEE, Party.NETWORK):
-        return "callended", "callended"
-    return "stopped", "callended"

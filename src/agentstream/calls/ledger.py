@@ -12,6 +12,7 @@ from agentstream.calls.record import CallRecord, CallSetup, RecordingRecord, Str
 from agentstream.calls.reports import RecordingFailed, RecordingReady, StreamOutcome
 
 _CREDENTIALS: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@")
+_SIP_PASSWORD: Final = re.compile(r"^(sips?:[^:@]*):[^@]*@", re.IGNORECASE)
 
 
 class Ledger:
@@ -101,5 +102,7 @@ class Ledger:
 
 
 def masked(url: str) -> str:
-    """Return the URL with its user and password replaced by `***` (AS-37)."""
-    return _CREDENTIALS.sub(r"\1***@", url)
+    """Return the URL with its credentials, a SIP address with its password, as `***` (AS-37)."""
+    if "@" not in url:
+        return url
+    return _SIP_PASSWORD.sub(r"\1:***@", _CREDENTIALS.sub(r"\1***@", url))

@@ -14,7 +14,7 @@ from typing import Final, assert_never
 
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import LegSid
-from agentstream.calls.causes import Cause, Party
+from agentstream.calls.causes import Cause, Party, explain
 from agentstream.calls.commands import Answer, HangUp, Reject
 from agentstream.calls.effects import AnswerLeg, EndLeg, RejectLeg
 from agentstream.calls.record import Direction, LegRecord
@@ -54,6 +54,7 @@ MOVES: Final[dict[tuple[LegState, type[LegInput]], LegState]] = {
     (DIALLING, MediaFlowing): DIALLING,  # early media
     (DIALLING, HangUp): ENDING,
     (DIALLING, LegEnded): ENDED,
+    (RINGING, LegRang): RINGING,  # its early media begins, or it rings at one more place
     (RINGING, LegAnswered): TALKING,
     (RINGING, MediaFlowing): RINGING,
     (RINGING, HangUp): ENDING,
@@ -72,24 +73,41 @@ MOVES: Final[dict[tuple[LegState, type[LegInput]], LegState]] = {
 class Leg:
     """A Machine[LegInput, LegEffect] without timers; its call owns the time limits."""
 
-    def __init__(self, leg_sid: LegSid, direction: Direction, remote: str, now_ms: int) -> None:
+    def __init__(
+        self,
+        leg_sid: LegSid,
+        direction: Direction,
+        remote: str,
+        now_ms: int,
+        destination: str = "",
+    ) -> None:
         self.leg_sid = leg_sid
         self.state = OFFERED if direction == "inbound" else DIALLING
         self.had_media = False
+        self.has_early_media = False
+        self.is_watched = False  # for silence
         self.answered_ms: int | None = None
         # A leg that is offered rings at once; one that we dial rings when it says so.
         self.rang_ms: int | None = now_ms if direction == "inbound" else None
         self._direction: Direction = direction
         self._remote = remote
+        self._destination = destination
         self._started_ms = now_ms
         self._ended_ms: int | None = None
+        self._hung_up_ms: int | None = None
         self.cause: Cause | None = None
-        self._party: Party | None = None
+        self.party: Party | None = None
+        self.text = ""
 
     @property
     def is_talking(self) -> bool:
         """Whether audio may be sent to this leg."""
         return self.state is TALKING
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether this leg can be bridged: it talks, or its early media arrives."""
+        return self.state is TALKING or (self.state is RINGING and self.has_early_media)
 
     @property
     def has_ended(self) -> bool:
@@ -113,25 +131,37 @@ class Leg:
             case Answer():
                 return [AnswerLeg(self.leg_sid)]
             case Reject(cause=cause, party=party):
-                return [self._refuse(cause, party, "")]
+                return [self._refuse(cause, party, "", now_ms)]
             case HangUp(cause=cause, party=party, text=text) if before is OFFERED:
-                return [self._refuse(cause, party, text)]
+                return [self._refuse(cause, party, text, now_ms)]
             case HangUp(cause=cause, party=party, text=text):
-                self._end_by(cause, party)
+                self._end_by(self._unanswered(cause), party, text, now_ms)
                 return [EndLeg(self.leg_sid, cause, text)]
-            case LegRang():
-                self.rang_ms = now_ms
+            case LegRang(has_early_media=has_early_media):
+                self.rang_ms = now_ms if self.rang_ms is None else self.rang_ms
+                self.has_early_media = self.has_early_media or has_early_media
             case LegAnswered():
                 self.answered_ms = now_ms
             case MediaFlowing():
                 self.had_media = True
-            case LegEnded(cause=cause, party=party):
+            case LegEnded(cause=cause, party=party, text=text):
                 self._ended_ms = now_ms
-                is_early = cause is Cause.NORMAL and self.answered_ms is None
-                self._end_by(Cause.CANCELED if is_early else cause, party)
+                self._end_by(self._unanswered(cause, at_its_end=True), party, text, now_ms)
             case _:
                 assert_never(happening)
         return []
+
+    def write_off(self) -> None:
+        """Take a leg that was told to end as ended: the report of it did not come in time."""
+        assert self.state is ENDING, "only what was told to end is written off"
+        self.state = ENDED
+
+    @property
+    def talk_ms(self) -> int:
+        """From the answer to the hang-up; 0 when there was no answer, or no hang-up yet."""
+        if self.answered_ms is None or self._hung_up_ms is None:
+            return 0
+        return self._hung_up_ms - self.answered_ms
 
     def record(self, zero_ms: int) -> LegRecord:
         """Return the leg's part of the call record; times count from `zero_ms`."""
@@ -144,17 +174,27 @@ class Leg:
             answered_ms=since(zero_ms, self.answered_ms),
             ended_ms=since(zero_ms, self._ended_ms),
             cause=self.cause,
-            ended_by=self._party,
+            ended_by=self.party,
             had_media=self.had_media,
+            destination=self._destination,
+            talk_ms=self.talk_ms,
         )
 
-    def _refuse(self, cause: Cause, party: Party, text: str) -> LegEffect:
-        self._end_by(cause, party)
+    def _refuse(self, cause: Cause, party: Party, text: str, now_ms: int) -> LegEffect:
+        self._end_by(cause, party, text, now_ms)
         return RejectLeg(self.leg_sid, cause, text)
 
-    def _end_by(self, cause: Cause, party: Party) -> None:
+    def _unanswered(self, cause: Cause, *, at_its_end: bool = False) -> Cause:
+        """Return CANCELED for a leg that ends as usual before anybody answered."""
+        is_dialled = self._direction == "outbound"
+        is_early = self.answered_ms is None and (is_dialled or at_its_end)
+        return Cause.CANCELED if cause is Cause.NORMAL and is_early else cause
+
+    def _end_by(self, cause: Cause, party: Party, text: str, now_ms: int) -> None:
         if self.cause is None:  # the first who ends it is the one who ended it
-            self.cause, self._party = cause, party
+            self.cause, self.party = cause, party
+            self.text = text or explain(cause, party)
+            self._hung_up_ms = now_ms
 
 
 def since(zero_ms: int, time_ms: int | None) -> int | None:

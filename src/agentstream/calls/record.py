@@ -37,6 +37,7 @@ class CallLimits:
     call_ms: int = 14_400_000  # from the answer
     closing_ms: int = 30_000  # from the hang-up: for the bot's goodbye, recordings, the flow's rest
     stream_close_ms: int = 15_000  # from the wish to end a stream until it must have ended
+    leg_close_ms: int = 15_000  # the same for a leg that was dialled, and what runs on it
     ends_without_media: bool = True  # MediaLost ends the call
 
 
@@ -54,6 +55,8 @@ class LegRecord:
     cause: Cause | None
     ended_by: Party | None
     had_media: bool
+    destination: str = ""  # whom we dialled; empty for a leg that came in
+    talk_ms: int = 0  # from this leg's answer to its hang-up
 
 
 @dataclass(frozen=True, slots=True)

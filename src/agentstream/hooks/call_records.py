@@ -20,6 +20,7 @@ _CALLS_LIMIT = 10_000  # calls that broke off without their last event; the olde
 
 @dataclass(slots=True)
 class _Notes:
+    first_leg_sid: str = ""
     leg: feed.LegCounted | None = None
     connected: dict[StreamSid, feed.StreamConnected] = field(default_factory=dict)
     failed: dict[StreamSid, feed.StreamAttemptFailed] = field(default_factory=dict)
@@ -45,8 +46,8 @@ class CallRecords:
     def hear(self, fact: feed.Fact) -> None:
         """Take one fact; subscribe this to the feed."""
         match fact.event:
-            case CallStarted():
-                self._notes[fact.call_sid] = _Notes()
+            case CallStarted(leg_sid=leg_sid):
+                self._notes[fact.call_sid] = _Notes(leg_sid)
                 if len(self._notes) > _CALLS_LIMIT:
                     self._notes.popitem(last=False)
             case CallEnded(record=record):
@@ -61,8 +62,9 @@ class CallRecords:
 
 def _take(notes: _Notes, note: object) -> None:
     match note:
-        case feed.LegCounted() if notes.leg is None:  # the first leg stands for the call
-            notes.leg = note
+        case feed.LegCounted(leg_sid=leg_sid):
+            if leg_sid == notes.first_leg_sid:  # the first leg stands for the call
+                notes.leg = note
         case feed.StreamConnected(stream_sid=sid):
             notes.connected[sid] = note
         case feed.StreamAttemptFailed(stream_sid=sid):

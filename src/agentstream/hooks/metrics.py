@@ -43,6 +43,9 @@ class Facts:
     watchers: int = 0
     # Recordings: "waiting" now; "stored", "failed_attempts" and "encoded" since the start.
     recordings: Mapping[str, int] = field(default_factory=dict)
+    legs_dialled: int = 0
+    errands_waiting: int = 0  # requests and letters in the background
+    errands: Mapping[str, int] = field(default_factory=dict)  # by what became of them
     # Whatever the SIP endpoint counts, by name: messages dropped, transactions, retransmissions ...
     sip: Mapping[str, int] = field(default_factory=dict)
 
@@ -183,6 +186,9 @@ class _Now(Collector):
             yield _counter(name, text, engine.get(theirs, 0))
         yield _gauge("media_events_waiting", "Audio events", engine.get("events_waiting", 0))
         yield _counter("streams_throttled", "Streams refused by limit", facts.streams_throttled)
+        yield _counter("legs_dialled", "Legs that calls dialled", facts.legs_dialled)
+        yield _gauge("errands_waiting", "Background requests not begun", facts.errands_waiting)
+        yield _counters("errands", "Background requests and letters", "result", facts.errands)
         yield _gauge("rows_waiting", "Rows not yet in the database", facts.rows_waiting)
         yield _counter("rows_written", "Rows written", facts.rows_written)
         yield _counter("rows_refused", "Rows refused, the queue was full", facts.rows_refused)

@@ -1,6 +1,6 @@
 """The media engine as the product sees it: the shape of `agentstream._media`, and of its double."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from agentstream._media import Event
 from agentstream.media.plan import (
@@ -63,8 +63,20 @@ class MediaLeg(Protocol):
     def record(self, plan: RecordPlan) -> None:
         """Record the leg."""
 
+    def pause_recording(self, recording_sid: str) -> None:
+        """Leave out what follows."""
+
+    def resume_recording(self, recording_sid: str) -> None:
+        """Record again."""
+
     def stop_recording(self, recording_sid: str) -> None:
         """Finish a recording."""
+
+    def bridge(self, other: Any) -> None:  # noqa: ANN401  (a leg of the same engine, native or not)
+        """Let this leg and another hear each other."""
+
+    def unbridge(self) -> None:
+        """End the bridge; both legs stay."""
 
     def close(self) -> None:
         """End the leg."""

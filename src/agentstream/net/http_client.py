@@ -9,7 +9,7 @@ import ssl
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final, Protocol
 from urllib.parse import urlencode, urljoin
 
 import httpcore
@@ -22,8 +22,15 @@ from agentstream.net.egress import HTTP_SCHEMES, Egress, Pinned, Target, mask_ur
 USER_AGENT = "AgentStream"
 RESOLVER_REDIRECTS = 3  # AS-17
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_KEEP_METHOD = frozenset({307, 308})  # RFC 9110 section 15.4: after the others it is a GET
 _POOLS = 32  # one for each allow list in use; full: the one not used for longest is closed
 _AT_ONCE = 1_000
+# What belongs to the connection, or is ours to say.
+_OUR_HEADERS: Final = frozenset(
+    {"host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te"}
+    | {"trailer", "expect", "accept-encoding", "proxy-authorization", "proxy-connection"}
+)
+_SECRET_HEADERS: Final = frozenset({"authorization", "cookie"})
 
 
 class HttpError(PeerError):
@@ -40,15 +47,74 @@ class HttpAnswer:
     elapsed_ms: int
 
 
+class Question(Protocol):
+    """What is asked of a server. `query` is added to the URL's own (AP-1)."""
+
+    @property
+    def url(self) -> str:
+        """An http(s) URL; credentials in it become an Authorization header."""
+
+    @property
+    def method(self) -> str:
+        """GET or POST."""
+
+    @property
+    def query(self) -> tuple[tuple[str, str], ...]:
+        """More names and values."""
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Over the ones that we send by ourselves; not those that belong to the connection."""
+
+    @property
+    def body(self) -> str:
+        """Sent as UTF-8."""
+
+    @property
+    def content_type(self) -> str:
+        """Of the body."""
+
+    @property
+    def timeout_ms(self) -> int:
+        """For all of it."""
+
+    @property
+    def max_bytes(self) -> int:
+        """Of the answer's body."""
+
+    @property
+    def redirects(self) -> int:
+        """How many are followed; with 0 one is an answer like any other."""
+
+
 @dataclass(frozen=True, slots=True)
-class _Ask:
-    allow: tuple[str, ...]
+class _Get:
+    url: str
+    query: tuple[tuple[str, str], ...]
     timeout_ms: int
     max_bytes: int
+    redirects: int
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str = ""
+    content_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """One request of a question: what is sent where."""
+
+    target: Target
+    method: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    timeout_ms: int
+    max_bytes: int
+    allow: tuple[str, ...]
 
 
 class HttpClient:
-    """GET with limits. Make it and use it on one event loop; `close` it at the end."""
+    """GET and POST with limits. Make it and use it on one event loop; `close` it at the end."""
 
     def __init__(
         self,
@@ -76,21 +142,27 @@ class HttpClient:
         allow: tuple[str, ...] = (),
         max_redirects: int = RESOLVER_REDIRECTS,
     ) -> HttpAnswer:
-        """Ask a URL, `query` added to its own, and read the whole answer within time and size.
+        """Ask a URL, `query` added to its own; otherwise as `send`."""
+        question = _Get(url, query, timeout_ms, max_bytes, max_redirects)
+        return await self.send(question, allow=allow)
 
-        Redirects are followed to the same host only and never from TLS to plain; with
-        `max_redirects` 0 one is an answer like any other. `allow` is the account's own list.
-        Raises HttpError, EgressError or DnsError (each a PeerError), or BusyError.
+    async def send(self, question: Question, *, allow: tuple[str, ...] = ()) -> HttpAnswer:
+        """Ask a server, and read the whole answer within time and size.
+
+        Redirects are followed to the same host only and never from TLS to plain. `allow` is the
+        account's own list. Raises HttpError, EgressError or DnsError (each a PeerError), or
+        BusyError.
         """
-        ask = _Ask(allow, timeout_ms, max_bytes)
+        url, timeout_ms = question.url, question.timeout_ms
         if self._running >= _AT_ONCE:
             raise BusyError("too many HTTP requests are running")
         self._running += 1
         began_ms = self._clock.now_ms()
         try:
             async with asyncio.timeout(timeout_ms / 1000):
-                target = _with_query(parse_url(url, HTTP_SCHEMES), query)
-                status, fields, body = await self._follow(target, ask, max_redirects)
+                status, fields, body = await self._follow(
+                    _first_ask(question, allow), question.redirects
+                )
         except TimeoutError as error:
             raise HttpError(f"{mask_url(url)}: no answer in {timeout_ms} ms") from error
         finally:
@@ -106,25 +178,27 @@ class HttpClient:
         while self._pools:
             await self._pools.popitem()[1].aclose()
 
-    async def _follow(self, target: Target, ask: _Ask, redirects: int) -> "_Answered":
-        first = target
+    async def _follow(self, ask: _Ask, redirects: int) -> "_Answered":
+        first = ask
         while True:
-            status, headers, body = await self._send(target, ask)
+            status, headers, body = await self._send(ask)
             location = headers.get("location", "")
             if status not in _REDIRECTS or not location or redirects == 0:
-                if status in _REDIRECTS and location and target is not first:
-                    raise HttpError(f"{first.url()}: too many redirects")
+                if status in _REDIRECTS and location and ask is not first:
+                    raise HttpError(f"{first.target.url()}: too many redirects")
                 return status, headers, body
             redirects -= 1
-            target = _redirected(target, location)
+            ask = _redirected(ask, location, status)
 
-    async def _send(self, target: Target, ask: _Ask) -> "_Answered":
+    async def _send(self, ask: _Ask) -> "_Answered":
         transport = await self._transport(ask.allow)
         seconds = ask.timeout_ms / 1000
+        target = ask.target
         request = httpx.Request(
-            "GET",
+            ask.method,
             target.url(),
-            headers=_headers(target),
+            headers=_headers(ask),
+            content=ask.body if ask.method == "POST" else None,
             extensions={
                 "timeout": {"connect": seconds, "read": seconds, "write": seconds, "pool": seconds}
             },
@@ -170,8 +244,8 @@ class _EgressTransport(httpx.AsyncBaseTransport):
     ) -> None:
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=tls,
-            max_connections=200,
-            max_keepalive_connections=20,
+            max_connections=_AT_ONCE,
+            max_keepalive_connections=100,
             keepalive_expiry=15,
             local_address=local_address,
             network_backend=_EgressBackend(egress, allow),
@@ -252,16 +326,37 @@ def _tls_context(verify: bool, ca_file: str | None) -> ssl.SSLContext:
     return context
 
 
-def _headers(target: Target) -> list[tuple[str, str]]:
-    headers = [
-        ("Host", target.host_header),
-        ("User-Agent", USER_AGENT),
-        ("Accept", "*/*"),
-        ("Accept-Encoding", "identity"),
-    ]
+def _first_ask(question: Question, allow: tuple[str, ...]) -> _Ask:
+    target = _with_query(parse_url(question.url, HTTP_SCHEMES), question.query)
+    for name, value in question.headers:
+        if name.lower() in _OUR_HEADERS:
+            raise HttpError(f"{target.url()}: the header {name} cannot be set")
+        if not (name.isascii() and value.isascii()):
+            raise HttpError(f"{target.url()}: the header {name!r} is not ASCII")
+    headers = question.headers
+    body = question.body.encode("utf-8", "replace")
+    if question.content_type:
+        headers = (*headers, ("Content-Type", question.content_type))
+    return _Ask(
+        target, question.method, headers, body, question.timeout_ms, question.max_bytes, allow
+    )
+
+
+def _headers(ask: _Ask) -> list[tuple[str, str]]:
+    target = ask.target
+    headers = {
+        "host": ("Host", target.host_header),
+        "user-agent": ("User-Agent", USER_AGENT),
+        "accept": ("Accept", "*/*"),
+        "accept-encoding": ("Accept-Encoding", "identity"),
+    }
     if target.authorization:
-        headers.append(("Authorization", target.authorization))
-    return headers
+        headers["authorization"] = ("Authorization", target.authorization)
+    if ask.method == "POST":
+        headers["content-length"] = ("Content-Length", str(len(ask.body)))
+    for name, value in ask.headers:
+        headers[name.lower()] = (name, value)
+    return list(headers.values())
 
 
 def _with_query(target: Target, query: tuple[tuple[str, str], ...]) -> Target:
@@ -271,7 +366,8 @@ def _with_query(target: Target, query: tuple[tuple[str, str], ...]) -> Target:
     return replace(target, target=f"{target.target}{joint}{urlencode(query)}")
 
 
-def _redirected(target: Target, location: str) -> Target:
+def _redirected(ask: _Ask, location: str, status: int) -> _Ask:
+    target = ask.target
     after = parse_url(urljoin(target.url(), location), HTTP_SCHEMES)
     if after.host != target.host:
         raise HttpError(f"{target.url()}: redirects to another host, {after.host}")
@@ -280,7 +376,18 @@ def _redirected(target: Target, location: str) -> Target:
     # Credentials belong to the origin that they were given for (RFC 9110 §15.4).
     is_same = after.port == target.port and after.secure == target.secure
     user, password = (target.user, target.password) if is_same else ("", "")
-    return Target(after.scheme, after.host, after.port, after.target, user, password)
+    moved = Target(after.scheme, after.host, after.port, after.target, user, password)
+    keeps = status in _KEEP_METHOD or ask.method == "GET"
+    dropped = frozenset() if is_same else _SECRET_HEADERS
+    if not keeps:
+        dropped = dropped | {"content-type"}
+    return replace(
+        ask,
+        target=moved,
+        method=ask.method if keeps else "GET",
+        body=ask.body if keeps else b"",
+        headers=tuple(pair for pair in ask.headers if pair[0].lower() not in dropped),
+    )
 
 
 async def _body(response: httpx.Response, target: Target, max_bytes: int) -> bytes:

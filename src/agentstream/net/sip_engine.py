@@ -5,6 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Literal
 
 from agentstream.base.clock import Clock, SystemClock
@@ -152,6 +153,18 @@ class SipEngine:
         """Return our address as this call's far end sees it, for SDP."""
         flow = self._endpoint.flow_of(ref)
         return self._sockets.our_host(flow.remote_host if flow is not None else "")
+
+    def host_towards(self, host: str) -> str:
+        """Return our address as a far end at this host would see it; a name is not looked up."""
+        try:
+            ip_address(host)
+        except ValueError:
+            host = ""
+        return self._sockets.our_host(host)
+
+    def sip_call_id(self, ref: SipCallRef) -> str:
+        """Return SIP's own Call-ID of a live call, "" for one that is over."""
+        return self._endpoint.sip_call_id(ref)
 
     def place(self, dial: Dial) -> SipCallRef:
         """Send INVITE."""

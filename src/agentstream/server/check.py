@@ -17,6 +17,7 @@ from agentstream.base.errors import ConfigError
 from agentstream.base.ids import RandomTokens
 from agentstream.server.certificate import check_certificate
 from agentstream.server.config import Config
+from agentstream.sip.uri import parse_uri
 from agentstream.store.files import SECRET_FILE
 from agentstream.store.key_hash import load_secret
 
@@ -47,6 +48,7 @@ def check_all(config: Config) -> list[Finding]:
         open_files,
         socket_buffers,
         certificate,
+        ways_out,
         data_folder,
         recordings,
         speech,
@@ -155,6 +157,26 @@ def certificate(config: Config) -> Iterator[Finding]:
         return
     verdict, text = check_certificate(sip.tls_certificate, sip.tls_key)
     yield Finding("TLS certificate", verdict, text)
+
+
+def ways_out(config: Config) -> Iterator[Finding]:
+    """Show the trunks, and whether a listener can reach each; and the mail server."""
+    spoken = {listener.transport for listener in config.sip.listeners}
+    for name, trunk in config.trunks.items():
+        uri = parse_uri(trunk.proxy or trunk.target)
+        transport = uri.transport or ("tls" if uri.scheme == "sips" else "udp")
+        shown = f"trunk {name}" + (" (default)" if name == config.dial.trunk.lower() else "")
+        where = f"{uri.host}{f':{uri.port}' if uri.port else ''} over {transport}"
+        if transport in spoken:
+            yield Finding(shown, "ok", where)
+        else:
+            yield Finding(shown, "error", f"{where}, but no listener of [sip] speaks {transport}")
+    if config.trunks and not config.dial.trunk:
+        yield Finding("dialling", "warning", "[dial] trunk names no default trunk for numbers")
+    if config.mail.host:
+        yield Finding(
+            "mail", "ok", f"{config.mail.host}:{config.mail.port}, from {config.mail.sender}"
+        )
 
 
 def data_folder(config: Config) -> Iterator[Finding]:

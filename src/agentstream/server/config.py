@@ -13,9 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     field_validator,
     model_serializer,
@@ -26,32 +24,17 @@ from agentstream.base.errors import ConfigError
 from agentstream.media.plan import Encoding, EnginePlan
 from agentstream.net.admission import AdmissionLimits
 from agentstream.net.egress import EgressPolicy, check_entry, mask_url
+from agentstream.server.config_roads import DialConfig, MailConfig, Trunks
+from agentstream.server.config_section import Section, Texts, number, split
 from agentstream.store.files import DATABASE_FILE
 from agentstream.stream.profile import WireProfile
+from agentstream.switch.routing import Roads
 
 FILES = ("agentstream.toml", "agentstream.yaml", "agentstream.yml")
 _SECRET_NAMES = ("password", "secret", "token")
 
 
-def _split(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    return [part for part in (piece.strip() for piece in value.split(",")) if part]
-
-
-def _number(value: object) -> object:
-    return int(value) if isinstance(value, str) and value.isdecimal() else value
-
-
-Texts = Annotated[tuple[str, ...], BeforeValidator(_split)]
-Port = Annotated[int, Field(ge=1, le=65_535)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Listener(_Section):
+class Listener(Section):
     """One SIP listener, written "udp://0.0.0.0:5060"."""
 
     transport: Literal["udp", "tcp", "tls"]
@@ -86,10 +69,10 @@ class Listener(_Section):
         return self._text()
 
 
-class SipConfig(_Section):
+class SipConfig(Section):
     """Where carriers and phones reach us, and who may."""
 
-    listeners: Annotated[tuple[Listener, ...], BeforeValidator(_split)] = (
+    listeners: Annotated[tuple[Listener, ...], BeforeValidator(split)] = (
         Listener(transport="udp", host="0.0.0.0", port=5060),  # noqa: S104  (phones come from outside)
         Listener(transport="tcp", host="0.0.0.0", port=5060),  # noqa: S104  (as above)
     )
@@ -129,7 +112,7 @@ class SipConfig(_Section):
         )
 
 
-class RtpConfig(_Section):
+class RtpConfig(Section):
     """The audio's ports and how patient we are."""
 
     host: str = "0.0.0.0"  # noqa: S104  (carriers come from outside)
@@ -138,7 +121,7 @@ class RtpConfig(_Section):
     port_high: int = Field(default=23_999, ge=1_025, le=65_535)
     workers: int = Field(default=0, ge=0, le=256)  # 0: one per core
     port_rest_ms: int = Field(default=30_000, ge=0)
-    codecs: Annotated[tuple[Encoding, ...], BeforeValidator(_split)] = Field(
+    codecs: Annotated[tuple[Encoding, ...], BeforeValidator(split)] = Field(
         default=("PCMU", "PCMA", "G722"), min_length=1
     )
     jitter_max_ms: int = Field(default=200, ge=20, le=1_000)
@@ -169,7 +152,7 @@ class RtpConfig(_Section):
         )
 
 
-class HttpConfig(_Section):
+class HttpConfig(Section):
     """The HTTP interface."""
 
     host: str = "127.0.0.1"
@@ -177,7 +160,7 @@ class HttpConfig(_Section):
     live_subscribers: int = Field(default=64, ge=1)
 
 
-class LimitsConfig(_Section):
+class LimitsConfig(Section):
     """How much may run at once, and for how long."""
 
     calls: int = Field(default=2_000, ge=1)
@@ -187,7 +170,7 @@ class LimitsConfig(_Section):
     unwritten_rows: int = Field(default=20_000, ge=100)
 
 
-class SpeechConfig(_Section):
+class SpeechConfig(Section):
     """Text to speech for prompts."""
 
     engine: Literal["espeak", "none"] = "espeak"
@@ -196,7 +179,7 @@ class SpeechConfig(_Section):
     waiting: int = Field(default=64, ge=1)  # texts waiting to be spoken
 
 
-class EgressConfig(_Section):
+class EgressConfig(Section):
     """What URLs that users give us may reach; see `net.egress`."""
 
     mode: Literal["open", "closed"] = "open"
@@ -230,7 +213,7 @@ class EgressConfig(_Section):
         return EgressPolicy(self.mode, self.allow, self.deny, ports)
 
 
-class RecordingsConfig(_Section):
+class RecordingsConfig(Section):
     """Where recordings are kept and for how long, and how links to them work."""
 
     storage: Literal["folder", "s3"] = "folder"  # s3 needs the extra of that name
@@ -240,7 +223,7 @@ class RecordingsConfig(_Section):
     public_url: str = ""  # how others reach our HTTP interface; "": the host and port of [http]
     links: Literal["signed", "basic", "open"] = "signed"
     url_seconds: int = Field(default=604_800, ge=60, le=315_360_000)  # how long a link works
-    mp3_kbps: Annotated[Literal[16, 24, 32, 40, 48, 64], BeforeValidator(_number)] = 32  # a channel
+    mp3_kbps: Annotated[Literal[16, 24, 32, 40, 48, 64], BeforeValidator(number)] = 32  # a channel
     mp3_cache_mb: int = Field(default=512, ge=1)
     s3_bucket: str = ""
     s3_prefix: str = ""
@@ -270,7 +253,7 @@ class RecordingsConfig(_Section):
         return self
 
 
-class EventsConfig(_Section):
+class EventsConfig(Section):
     """What is kept of what happens in calls, for `agentstream explain`."""
 
     store: bool = True
@@ -279,7 +262,7 @@ class EventsConfig(_Section):
     unwritten: int = Field(default=200_000, ge=2_000)  # events waiting for the database
 
 
-class LogConfig(_Section):
+class LogConfig(Section):
     """What is logged, and how."""
 
     format: Literal["text", "json"] = "text"
@@ -287,7 +270,7 @@ class LogConfig(_Section):
     mask_numbers: bool = True
 
 
-class Config(_Section):
+class Config(Section):
     """Everything that an operator may set."""
 
     data_dir: Path = Path("agentstream-data")
@@ -302,6 +285,9 @@ class Config(_Section):
     egress: EgressConfig = EgressConfig()
     recordings: RecordingsConfig = RecordingsConfig()
     events: EventsConfig = EventsConfig()
+    trunks: Trunks = Field(default_factory=dict)
+    dial: DialConfig = DialConfig()
+    mail: MailConfig = MailConfig()
     log: LogConfig = LogConfig()
 
     @field_validator("stream")
@@ -321,6 +307,18 @@ class Config(_Section):
                 f"room for {self.rtp.pairs} legs (two ports each)"
             )
         return self
+
+    @model_validator(mode="after")
+    def _has_its_default_trunk(self) -> Self:
+        name = self.dial.trunk
+        if name and name.lower() not in self.trunks:
+            known = ", ".join(self.trunks) or "none"
+            raise ValueError(f"dial.trunk is {name!r}, but the trunks are: {known}")
+        return self
+
+    def roads(self) -> Roads:
+        """Return the ways out for the legs that calls dial."""
+        return self.dial.roads(self.trunks, self.country_code, self.egress.mode)
 
     def profile(self) -> WireProfile:
         """Return the settings of every bot that has none of its own."""
@@ -342,16 +340,26 @@ class Config(_Section):
 
     def shown(self) -> dict[str, Any]:
         """Return every value as it may be shown: credentials and secrets masked."""
-        return _masked(self.model_dump(mode="json", exclude_none=True))
+        return _masked(self.model_dump(mode="json", exclude_none=True, by_alias=True))
 
 
 def as_toml(values: Mapping[str, Any]) -> str:
     """Write plain values as TOML (a JSON text, number or flat list is one in TOML as well)."""
-    lines = [f"{key} = {json.dumps(v)}" for key, v in values.items() if not isinstance(v, dict)]
+    return "\n".join(_tables(values, ())) + "\n"
+
+
+def _tables(values: Mapping[str, Any], place: tuple[str, ...]) -> list[str]:
+    plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
+    lines = [
+        f"{json.dumps(key) if place[2:] else key} = {json.dumps(v)}" for key, v in plain.items()
+    ]
     for key, table in values.items():
         if isinstance(table, dict):
-            lines += ["", f"[{key}]", *(f"{name} = {json.dumps(v)}" for name, v in table.items())]
-    return "\n".join(lines) + "\n"
+            inner = _tables(table, (*place, key))
+            # A table of tables alone needs no line of its own.
+            has_own = not table or any(not isinstance(value, dict) for value in table.values())
+            lines += ["", f"[{'.'.join((*place, key))}]", *inner] if has_own else inner
+    return lines
 
 
 def _masked(values: dict[str, Any]) -> dict[str, Any]:

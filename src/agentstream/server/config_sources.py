@@ -83,7 +83,7 @@ def _setting(name: str, value: str) -> str | int | bool:
 
 def _is_section(name: str) -> bool:
     kind = Config.model_fields[name].annotation
-    return name == "stream" or (isinstance(kind, type) and issubclass(kind, BaseModel))
+    return name in {"stream", "trunks"} or (isinstance(kind, type) and issubclass(kind, BaseModel))
 
 
 def _put(values: Values, place: Place, value: str | int | bool, name: str) -> None:

@@ -24,6 +24,7 @@ from agentstream.media.negotiate import LocalMedia
 from agentstream.net.dns import Resolver
 from agentstream.net.egress import Egress
 from agentstream.net.http_client import HttpClient
+from agentstream.net.mailer import Mailer, NoMailer
 from agentstream.net.sip_connection import StreamLimits as ConnectionLimits
 from agentstream.net.sip_engine import Listener, SipConfig, SipEngine, TlsFiles
 from agentstream.net.tls import Certificate
@@ -38,12 +39,15 @@ from agentstream.store.directory import Directory
 from agentstream.store.prompt_files import PromptFiles
 from agentstream.store.speech import EspeakSpeech, NoSpeech, Speech
 from agentstream.store.sql_store import SqlStore, open_store
+from agentstream.switch.courier import Courier
 from agentstream.switch.feed import Feed
 from agentstream.switch.limits import StreamLimits
 from agentstream.switch.perform import Means
 from agentstream.switch.switchboard import Switchboard, SwitchLimits, Wiring
 
 log = structlog.get_logger("server")
+
+ERRANDS_MS = 5_000  # how long requests that nobody waits for may still take at the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class Parts:
     feed: Feed
     speech: Speech
     recordings: Recordings
+    courier: Courier
 
 
 class House:
@@ -128,11 +133,12 @@ class House:
         files = PromptFiles(config.data_dir / "prompts", config.speech.cache_mb * 1_048_576)
         speech = self._open_speech(files)
         web = self._open_web()
+        courier = self._open_courier(web)
         signaling = SipEngine(_sip_config(config), clock=self._clock)
         stack.push_async_callback(signaling.stop, 2_000)
         feed, limits = Feed(), StreamLimits()
         feed.subscribe(RecordingFacts(recordings.shelf).hear, RecordingFacts.KINDS)
-        means = Means(web, speech, files, config.profile(), limits, recordings.shelf)
+        means = Means(web, speech, files, config.profile(), limits, recordings.shelf, courier)
         host = config.rtp.public_host or config.sip.public_host
         wiring = Wiring(
             signaling=signaling,
@@ -144,6 +150,7 @@ class House:
             tokens=RandomTokens(),
             local=LocalMedia(host, 0, codecs=config.rtp.codecs),
             country_code=config.country_code,
+            roads=config.roads(),
         )
         switchboard = Switchboard(wiring, _switch_limits(config))
         return Parts(
@@ -158,6 +165,7 @@ class House:
             feed,
             speech,
             recordings,
+            courier,
         )
 
     def _open_stories(self, store: SqlStore) -> StoryWriter:
@@ -190,6 +198,12 @@ class House:
         )
         self._stack.push_async_callback(web.close)
         return web
+
+    def _open_courier(self, web: HttpClient) -> Courier:
+        road = self.config.mail.road()
+        courier = Courier(web, Mailer(road) if road else NoMailer(), clock=self._clock)
+        self._stack.push_async_callback(courier.drain, ERRANDS_MS)
+        return courier
 
     async def _end_tasks(self) -> None:
         for task in self._tasks:

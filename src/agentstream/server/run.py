@@ -9,6 +9,7 @@ import gc
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 
 import structlog
 import uvicorn
@@ -125,6 +126,9 @@ def _facts(house: House, hub: LiveHub) -> Facts:
         rows_lost=rows.lost + stories.lost,
         watchers=hub.watchers,
         recordings=parts.recordings.counts(),
+        legs_dialled=board.counts.dialled,
+        errands_waiting=parts.courier.waiting,
+        errands=asdict(parts.courier.counts),
         sip=parts.signaling.counters,
     )
 

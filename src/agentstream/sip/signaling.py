@@ -56,6 +56,15 @@ class SignalingEngine(Protocol):
     def local_host(self, ref: SipCallRef) -> str:
         """Return our address as this call's far end sees it, for SDP."""
 
+    def host_towards(self, host: str) -> str:
+        """Return our address as a far end at this host would see it, for the SDP of a first offer.
+
+        A name is not looked up: then it is the address of the usual way out.
+        """
+
+    def sip_call_id(self, ref: SipCallRef) -> str:
+        """Return SIP's own Call-ID of a live call, "" for one that is over."""
+
     def place(self, dial: Dial) -> SipCallRef:
         """Send INVITE."""
 

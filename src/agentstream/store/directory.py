@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import structlog
 
 from agentstream.base.errors import AgentStreamError
-from agentstream.base.ids import FlowSid
+from agentstream.base.ids import AccountSid, FlowSid
 from agentstream.store.phone import ANY_NUMBER, normalise
 from agentstream.store.protocols import Store, StoreError
 from agentstream.store.values import Account, Published
@@ -40,6 +40,7 @@ class _Snapshot(Generic[FlowT]):
     revision: int = -1
     routes: Mapping[str, Route[FlowT]] = field(default_factory=dict)
     flows: Mapping[FlowSid, Route[FlowT]] = field(default_factory=dict)
+    named: Mapping[tuple[AccountSid, str], Route[FlowT]] = field(default_factory=dict)
     accounts: Mapping[str, Account] = field(default_factory=dict)
     closed: frozenset[str] = frozenset()  # numbers of somebody whose flow no call can enter
 
@@ -66,6 +67,13 @@ class Directory(Generic[FlowT]):
     def flow(self, sid: FlowSid) -> Route[FlowT] | None:
         """Return a published flow; the route's number is empty."""
         return self._now.flows.get(sid)
+
+    def flow_of(self, account_sid: AccountSid, sid_or_name: str) -> Route[FlowT] | None:
+        """Return a published flow of one account, by its sid or name; the number is empty."""
+        by_sid = self._now.flows.get(FlowSid(sid_or_name))
+        if by_sid is not None and by_sid.account.sid == account_sid:
+            return by_sid
+        return self._now.named.get((account_sid, sid_or_name))
 
     def account(self, sid: str) -> Account | None:
         """Return an account, its sid compared without regard to case."""
@@ -122,7 +130,8 @@ class Directory(Generic[FlowT]):
         }
         by_lower_sid = {sid.lower(): account for sid, account in accounts.items()}
         closed = frozenset(number.number for number in numbers) - routes.keys()
-        return _Snapshot(revision, routes, flows, by_lower_sid, closed)
+        named = {(route.account.sid, route.flow_name): route for route in flows.values()}
+        return _Snapshot(revision, routes, flows, named, by_lower_sid, closed)
 
     def _route(self, live: Published, account: Account) -> Route[FlowT] | None:
         flow, known = live.flow, self._now.flows.get(live.flow.sid)

@@ -12,6 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast, get_args
 
 import structlog
 
@@ -26,7 +27,7 @@ from agentstream.flows.engine import Flow
 from agentstream.flows.journey import Journey
 from agentstream.sip import reports as sip
 from agentstream.switch import feed
-from agentstream.switch.lines import FileLine, SipLine
+from agentstream.switch.lines import FileLine
 from agentstream.switch.perform import Performer
 from agentstream.switch.streams import ForStream
 from agentstream.switch.translate import leg_report
@@ -51,6 +52,10 @@ class CallerLeaves:
 
 
 Word = reports.Report | commands.Command  # what a call understands as it is
+# Every packet of signalling and event of audio is one of many kinds: looked up, not tried in turn.
+WORDS = frozenset((*get_args(reports.Report), *get_args(commands.Command)))
+SIP_REPORTS = frozenset(get_args(sip.Report))
+EVENTS = frozenset(get_args(events.Event))
 Happening = sip.Report | _media.Event | Word | Asked | ForStream | CallerLeaves
 
 
@@ -140,7 +145,7 @@ class CallTask:
         if self._linger_until_ms is None:
             self._linger_until_ms = now_ms + LINGER_MS
             self._set_timer()
-        return self._performer.is_quiet or now_ms >= self._linger_until_ms
+        return self._performer.lines.are_quiet or now_ms >= self._linger_until_ms
 
     # Working off
 
@@ -152,8 +157,9 @@ class CallTask:
             case ForStream(stream_sid=sid, happening=stream_input):
                 self._hear(self._performer.tell_stream(sid, stream_input, now_ms), now_ms)
             case CallerLeaves():
-                if isinstance(self._performer.line, FileLine):
-                    self._hear(self._performer.line.caller_hangs_up(), now_ms)
+                line = self._performer.lines.first
+                if isinstance(line, FileLine):
+                    self._hear(line.caller_hangs_up(), now_ms)
             case _:
                 self._hear(self._translate(happening, now_ms), now_ms)
 
@@ -162,12 +168,12 @@ class CallTask:
         happening: sip.Report | _media.Event | Word,
         now_ms: int,
     ) -> list[Word]:
-        if isinstance(happening, Word):
-            return [happening]
-        if isinstance(happening, sip.Report):
-            line = self._performer.line
-            return [*line.take(happening)] if isinstance(line, SipLine) else []
-        return [*self._take_event(happening, now_ms)]
+        kind = type(happening)
+        if kind in WORDS:
+            return [cast("Word", happening)]
+        if kind in SIP_REPORTS:
+            return [*self._performer.lines.take(cast("sip.Report", happening))]
+        return [*self._take_event(cast("_media.Event", happening), now_ms)]
 
     def _take_event(self, event: _media.Event, now_ms: int) -> list[reports.Report]:
         if isinstance(event, _media.LegClosed):
@@ -216,10 +222,10 @@ class CallTask:
             output = waiting.popleft()
             if isinstance(output, events.CallEnded):
                 self._last = output  # told when the audio has closed: its counters come before
-            elif isinstance(output, events.Event):
-                self._tell(output)
+            elif type(output) in EVENTS:
+                self._tell(cast("events.Event", output))
             else:
-                for report in self._performer.perform(output, now_ms):
+                for report in self._performer.perform(cast("effects.Effect", output), now_ms):
                     waiting.extend(self._journey.receive(report, now_ms))
 
     # Time
@@ -264,10 +270,7 @@ class CallTask:
         """End a call that cannot go on: hang up, and tell what its record says."""
         call_sid = self.call.setup.call_sid
         log.error("call_broke_off", call_sid=call_sid, error=repr(error), exc_info=error)
-        try:
-            self._performer.line.hang_up(Cause.INTERNAL, "internal error")
-        except Exception:  # the call ends all the same; its record must be told
-            log.exception("hang_up_failed", call_sid=call_sid)
+        self._performer.lines.hang_up_all(Cause.INTERNAL, "internal error")
         for event in self.call.break_off(self._now_ms()):
             if isinstance(event, events.CallEnded):
                 self._tell_end(event)

@@ -13,6 +13,7 @@ from agentstream.base.ids import (
     LegSid,
     PromptId,
     RecordingSid,
+    RequestId,
     StreamSid,
 )
 from agentstream.calls.events import Event
@@ -122,6 +123,21 @@ class SourceLearnt:
     address: str
 
 
+@dataclass(frozen=True, slots=True)
+class ErrandDone:
+    """A request or letter that went out in the background is over, perhaps after its call.
+
+    `status` is that of HTTP; of a letter 250, or 0 when it was not taken. `error` is why not.
+    """
+
+    request_id: RequestId
+    purpose: str
+    status: int
+    attempts: int
+    elapsed_ms: int
+    error: str
+
+
 Note = (
     StreamConnected
     | StreamAttemptFailed
@@ -134,6 +150,7 @@ Note = (
     | LegCounted
     | RecordingBegan
     | SourceLearnt
+    | ErrandDone
 )
 
 

@@ -12,6 +12,7 @@ from agentstream.base.ids import AccountSid, PromptId, StreamSid
 from agentstream.base.machine import earliest
 from agentstream.calls import commands, effects, reports
 from agentstream.calls.record import CallSetup
+from agentstream.media.engine import MediaLeg
 from agentstream.media.plan import PromptPlan
 from agentstream.store.tones import PREFIX as BUILTIN
 from agentstream.store.tones import builtin_sound
@@ -19,8 +20,9 @@ from agentstream.stream import happenings as wire
 from agentstream.stream.bot_stream import BotStream
 from agentstream.stream.profile import WireProfile
 from agentstream.switch import feed
+from agentstream.switch.call_lines import CallLines
+from agentstream.switch.courier import Courier, Errand
 from agentstream.switch.limits import StreamLimits
-from agentstream.switch.lines import FileLine, SipLine
 from agentstream.switch.ports import Shelf, Speech, Web
 from agentstream.switch.recordings import CallRecordings
 from agentstream.switch.streams import ForStream, Job, StreamDoors, StreamRun, order_of
@@ -46,6 +48,7 @@ class Means:
     profile: WireProfile
     stream_limits: StreamLimits
     shelf: Shelf
+    courier: Courier
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,11 @@ class Performer:
         self,
         setup: CallSetup,
         tenant: Tenant,
-        line: SipLine | FileLine,
+        lines: CallLines,
         means: Means,
         note: Callable[[feed.Note], None],
     ) -> None:
-        self.line = line
+        self.lines = lines
         self.recordings = CallRecordings(means.shelf, note)
         self._setup = setup
         self._tenant = tenant
@@ -82,18 +85,11 @@ class Performer:
         self._jobs: asyncio.TaskGroup | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._post: Callable[[Posted], None] = lambda _: None
-        self._is_released = False
-        self._is_closed = False
 
     @property
     def wake_at_ms(self) -> int | None:
         """The earliest timer of the streams."""
         return earliest(*[run.wake_at_ms for run in self._streams.values()])
-
-    @property
-    def is_quiet(self) -> bool:
-        """Whether the audio path has closed what it was told to close."""
-        return self._is_closed or not self._is_released
 
     def begin(self, jobs: asyncio.TaskGroup, post: Callable[[Posted], None]) -> None:
         """Take the owner of background jobs, and where their results go."""
@@ -110,21 +106,15 @@ class Performer:
         for sid, run in tuple(self._streams.items()):
             run.break_off()
             self._forget_stream(sid)
-        if not self._is_released:
-            self.line.release()
-            self._is_released = True
+        self.lines.free()
 
     # What the audio path and jobs bring back
 
     def leg_closed(self, event: _media.LegClosed) -> None:
-        """Take the leg's last event: its counters, and its fault when it died of a bug."""
-        self._is_closed = True
-        facts = self.line.facts(event.stats)
-        self._note(
-            feed.LegCounted(
-                event.leg_sid, facts.sip_call_id, facts.sip_status, facts.q850, event.stats
-            )
-        )
+        """Take a leg's last event: its counters, and its fault when it died of a bug."""
+        counted = self.lines.closed(event)
+        if counted is not None:
+            self._note(counted)
 
     def stream_event(
         self, sid: StreamSid, event: _media.Event, now_ms: int
@@ -160,37 +150,112 @@ class Performer:
     def perform(self, effect: effects.Effect, now_ms: int) -> list[reports.Report]:
         """Carry out one effect; returns what followed at once."""
         match effect:
-            case effects.AnswerLeg():
-                return self.line.answer()
-            case effects.RejectLeg(cause=cause, text=text):
-                return self.line.reject(cause, text)
-            case effects.EndLeg(cause=cause, text=text):
-                return self.line.hang_up(cause, text)
-            case effects.ReleaseLeg():
-                self.line.release()
-                self._is_released = True
             case effects.StartStream() | effects.TellStream() | effects.EndStream():
                 return self._stream_effect(effect, now_ms)
-            case effects.StopPrompt(prompt_id=prompt_id):
-                return self._stop_prompt(prompt_id)
+            case effects.SendRequest() | effects.DeliverMail():
+                self._errand(effect)
+                return []
+            case (
+                effects.AnswerLeg()
+                | effects.RejectLeg()
+                | effects.EndLeg()
+                | effects.DialLeg()
+                | effects.ReleaseLeg()
+            ):
+                return self._line_effect(effect)
             case _:
-                self._sound_effect(effect)
-        return []
+                media = self.lines.media(effect.leg_sid)
+                return [] if media is None else self._sound_effect(effect, media)
+
+    def _line_effect(
+        self,
+        effect: effects.AnswerLeg
+        | effects.RejectLeg
+        | effects.EndLeg
+        | effects.DialLeg
+        | effects.ReleaseLeg,
+    ) -> list[reports.Report]:
+        lines = self.lines
+        match effect:
+            case effects.AnswerLeg():
+                return lines.first.answer()  # the only one that is not dialled
+            case effects.RejectLeg(cause=cause, text=text):
+                return lines.first.reject(cause, text)
+            case effects.EndLeg(leg_sid=leg_sid, cause=cause, text=text):
+                return lines.hang_up(leg_sid, cause, text)
+            case effects.DialLeg(leg_sid=leg_sid, spec=spec):
+                return lines.dial(leg_sid, spec)
+            case effects.ReleaseLeg(leg_sid=leg_sid):
+                lines.release(leg_sid)
+                return []
 
     def _sound_effect(
         self,
-        effect: effects.PlayPrompt | effects.RecordLeg | effects.EndRecording | effects.PressDigits,
-    ) -> None:
-        media = self.line.media
+        effect: effects.PlayPrompt
+        | effects.StopPrompt
+        | effects.RecordLeg
+        | effects.EndRecording
+        | effects.SuspendRecording
+        | effects.ContinueRecording
+        | effects.PressDigits
+        | effects.BridgeLegs
+        | effects.UnbridgeLegs
+        | effects.NoticeSilence,
+        media: MediaLeg,
+    ) -> list[reports.Report]:
         match effect:
             case effects.PlayPrompt():
                 self._play(effect)
+            case effects.StopPrompt(prompt_id=prompt_id):
+                return self._stop_prompt(prompt_id, media)
+            case (
+                effects.RecordLeg()
+                | effects.EndRecording()
+                | effects.SuspendRecording()
+                | effects.ContinueRecording()
+            ):
+                self._recording_effect(effect, media)
+            case effects.PressDigits():
+                media.send_digits(effect.digits, effect.tone_ms, effect.gap_ms)
+            case effects.BridgeLegs(other_sid=other_sid):
+                other = self.lines.media(other_sid)
+                if other is not None:
+                    media.bridge(other)
+            case effects.UnbridgeLegs():
+                media.unbridge()
+            case effects.NoticeSilence(timeout_ms=timeout_ms):
+                media.watch_silence(timeout_ms)
+        return []
+
+    def _recording_effect(
+        self,
+        effect: effects.RecordLeg
+        | effects.EndRecording
+        | effects.SuspendRecording
+        | effects.ContinueRecording,
+        media: MediaLeg,
+    ) -> None:
+        match effect:
             case effects.RecordLeg():
                 self.recordings.begin(effect, media)
             case effects.EndRecording(recording_sid=recording_sid):
                 media.stop_recording(recording_sid)
-            case effects.PressDigits():
-                media.send_digits(effect.digits, effect.tone_ms, effect.gap_ms)
+            case effects.SuspendRecording(recording_sid=recording_sid):
+                media.pause_recording(recording_sid)
+            case effects.ContinueRecording(recording_sid=recording_sid):
+                media.resume_recording(recording_sid)
+
+    def _errand(self, effect: effects.SendRequest | effects.DeliverMail) -> None:
+        """Ask a server: somebody waits for the answer, or it goes out behind the call's back."""
+        if isinstance(effect, effects.SendRequest) and not effect.in_background:
+            self._spawn(self._ask(effect))
+            return
+        errand = Errand(self._tenant.sid, effect, self._tenant.egress_allow, self._post, self._note)
+        self._means.courier.take(errand)
+
+    async def _ask(self, effect: effects.SendRequest) -> None:
+        courier, allow = self._means.courier, self._tenant.egress_allow
+        self._post(await courier.fetch(effect.request_id, effect.request, allow))
 
     def _stream_effect(
         self,
@@ -229,7 +294,9 @@ class Performer:
             egress_allow=self._tenant.egress_allow,
             resolver_query=spec.parameters,
         )
-        run = StreamRun(sid, machine, self.line.media, doors)
+        media = self.lines.media(effect.leg_sid)
+        assert media is not None, "a leg that talks has its audio"
+        run = StreamRun(sid, machine, media, doors)
         self._streams[sid] = run
         limits = self._means.stream_limits
         has_room = limits.acquire(self._tenant.sid, sid, self._tenant.stream_limit)
@@ -250,9 +317,10 @@ class Performer:
         self._prompt_jobs[effect.prompt_id] = job
 
     def _play_file(self, effect: effects.PlayPrompt, path: Path) -> None:
-        self.line.media.play(
-            PromptPlan(effect.prompt_id, str(path), loops=effect.loops, max_ms=effect.max_ms)
-        )
+        plan = PromptPlan(effect.prompt_id, str(path), loops=effect.loops, max_ms=effect.max_ms)
+        media = self.lines.media(effect.leg_sid)
+        assert media is not None, "a leg on which a prompt runs is not released"
+        media.play(plan)
         self._note(feed.PromptBegan(effect.leg_sid, effect.prompt_id))
 
     async def _fetch_and_play(self, effect: effects.PlayPrompt) -> None:
@@ -284,10 +352,10 @@ class Performer:
         content_type = answer.headers.get("content-type", "")
         return await means.sounds.keep(prompt.source, content_type, answer.body)
 
-    def _stop_prompt(self, prompt_id: PromptId) -> list[reports.Report]:
+    def _stop_prompt(self, prompt_id: PromptId, media: MediaLeg) -> list[reports.Report]:
         job = self._prompt_jobs.pop(prompt_id, None)
         if job is None:
-            self.line.media.stop_play()
+            media.stop_play()
             return []
         job.cancel()
         return [reports.PromptEnded(prompt_id, completed=False)]

@@ -1,10 +1,11 @@
 """What the switch asks of the rooms below it, as shapes that a double can have."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from agentstream.base.ids import RecordingSid
+from agentstream.calls.commands import HttpRequest
 
 
 class WebAnswer(Protocol):
@@ -49,8 +50,18 @@ class Web(Protocol):
     ) -> WebAnswer:
         """GET, the query added to the URL's own; raises an AgentStreamError with a reason."""
 
+    async def send(self, question: HttpRequest, *, allow: tuple[str, ...]) -> WebAnswer:
+        """Ask once, within the question's time and size; raises an AgentStreamError."""
+
     async def pin(self, url: str, *, allow: tuple[str, ...]) -> PinnedHost:
         """Look up the host and apply the egress policy; raises an AgentStreamError."""
+
+
+class Postman(Protocol):
+    """The way out for letters."""
+
+    async def send(self, to: Sequence[str], subject: str, text: str) -> None:
+        """Hand a letter over; raises a MailError, final or not."""
 
 
 class Speech(Protocol):

@@ -33,10 +33,13 @@ from agentstream.switch.admit import (
     header_variables,
     refused_record,
 )
+from agentstream.switch.call_lines import CallLines, Exchange
 from agentstream.switch.call_task import CallerLeaves, CallTask
-from agentstream.switch.lines import FileLine, SipLine
+from agentstream.switch.dialling import Dialler
+from agentstream.switch.lines import DialledLine, FileLine, OurSide, SipLine
 from agentstream.switch.media_pump import MediaPump
 from agentstream.switch.perform import Means, Performer, Tenant
+from agentstream.switch.routing import Roads
 
 log = structlog.get_logger()
 
@@ -68,6 +71,7 @@ class Wiring:
     tokens: Tokens
     local: LocalMedia  # our side of every leg; an empty address is what signalling says
     country_code: str = ""
+    roads: Roads = field(default_factory=Roads)  # for the legs that calls dial
 
 
 @dataclass(slots=True)
@@ -75,6 +79,7 @@ class SwitchCounts:
     """What happened to invitations, for metrics."""
 
     admitted: int = 0
+    dialled: int = 0  # legs, of all calls
     refused: Counter[str] = field(default_factory=Counter)  # by cause
 
 
@@ -95,8 +100,18 @@ class Switchboard:
         self._calls: dict[CallSid, CallTask] = {}
         self._by_ref: dict[sip.SipCallRef, CallTask] = {}
         self._by_leg: dict[str, CallTask] = {}
+        # What is reported of a call while it is being placed: its ref is not known yet.
+        self._untold: list[sip.Report] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_draining = False
+        self._dialler = Dialler(
+            wiring.signaling,
+            wiring.media,
+            wiring.local,
+            wiring.tokens,
+            wiring.roads,
+            self._leg_plan,
+        )
         self._pump = MediaPump(wiring.media, self._take_event)
         self.counts = SwitchCounts()
 
@@ -172,6 +187,8 @@ class Switchboard:
         task = self._by_ref.get(report.ref)
         if task is not None:
             task.post(report)
+        elif self._untold is not None:
+            self._untold.append(report)
 
     def _take_event(self, event: _media.Event) -> None:
         task = self._by_leg.get(event.leg_sid)
@@ -209,17 +226,17 @@ class Switchboard:
         leg_sid = LegSid(self._tokens.hex())
         leg = self._media.open_rtp_leg(self._leg_plan(leg_sid))
         try:
-            line = SipLine(leg_sid, invited, self._signaling, leg, *self._our_media(invited, leg))
+            line = SipLine(leg_sid, invited, self._signaling, self._our_side(invited, leg))
             task, _ = self._begin(setup, route, line, remote=invited.source)
         except BaseException:
             leg.close()
             raise
         self._by_ref[invited.ref] = task
 
-    def _our_media(self, invited: sip.Invited, leg: MediaLeg) -> tuple[LocalMedia, SdpSession]:
+    def _our_side(self, invited: sip.Invited, leg: MediaLeg) -> OurSide:
         host = self._local.address or self._signaling.local_host(invited.ref)
         local = replace(self._local, address=host, port=leg.rtp_port)
-        return local, SdpSession(session_id=int(self._tokens.hex(4), 16))
+        return OurSide(leg, local, SdpSession(session_id=int(self._tokens.hex(4), 16)))
 
     def _leg_plan(self, leg_sid: LegSid) -> RtpLegPlan:
         limits = self._limits
@@ -282,10 +299,18 @@ class Switchboard:
         def tell(event: events.Event | feed.Note) -> None:
             self._tell(setup, event)
 
+        def open_line(leg_sid: LegSid, spec: commands.DialSpec) -> DialledLine:
+            return self._dial(leg_sid, spec, setup)
+
+        def published_flow(sid_or_name: str) -> FlowDocument | None:
+            found = self._directory.flow_of(account.sid, sid_or_name)
+            return None if found is None else found.flow
+
         tenant = Tenant(account.sid, account.stream_limit, account.egress_allow)
-        performer = Performer(setup, tenant, line, self._means, tell)
+        lines = CallLines(line, Exchange(open_line, self._forget))
+        performer = Performer(setup, tenant, lines, self._means, tell)
         call = Call(setup, self._limits.call, self._clock.now_ms())
-        flow = Flow(route.flow, setup, self._tokens, self._clock.now_ms())
+        flow = Flow(route.flow, setup, self._tokens, self._clock.now_ms(), library=published_flow)
         task = CallTask(call, flow, performer, tell, self._clock.now_ms)
         self._calls[setup.call_sid] = task
         self._by_leg[line.leg_sid] = task
@@ -297,6 +322,27 @@ class Switchboard:
         self._tasks.add(running)
         running.add_done_callback(self._tasks.discard)
         return task, running
+
+    def _dial(self, leg_sid: LegSid, spec: commands.DialSpec, setup: CallSetup) -> DialledLine:
+        """Place a call for one more leg; raises NoRoadError."""
+        task = self._calls[setup.call_sid]
+        untold: list[sip.Report] = []
+        self._untold = untold
+        try:
+            line = self._dialler.open(leg_sid, spec, setup.to_number)
+        finally:
+            self._untold = None
+        self.counts.dialled += 1
+        self._by_leg[leg_sid] = self._by_ref[line.ref] = task
+        for report in untold:
+            self._take_report(report)
+        return line
+
+    def _forget(self, line: SipLine | FileLine | DialledLine) -> None:
+        """Take a line out of the register."""
+        self._by_leg.pop(line.leg_sid, None)
+        if not isinstance(line, FileLine):
+            self._by_ref.pop(line.ref, None)
 
     def _tell(self, setup: CallSetup, event: events.Event | feed.Note) -> None:
         if not self._feed.wants(type(event)):
@@ -312,6 +358,4 @@ class Switchboard:
             log.exception("call_not_freed", call_sid=call_sid)
         finally:
             del self._calls[call_sid]
-            self._by_leg.pop(line.leg_sid, None)
-            if isinstance(line, SipLine):
-                self._by_ref.pop(line.ref, None)
+            self._forget(line)

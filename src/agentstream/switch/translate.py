@@ -8,12 +8,13 @@ from agentstream.sip import reports as sip
 
 _DTMF_TYPES = ("application/dtmf-relay", "application/dtmf")
 _QUOTED = 200  # characters of what a far end says that go into a call record
-_PARTIES = {"remote": Party.CALLER, "local": Party.SYSTEM, "network": Party.NETWORK}
+_PARTIES = {"local": Party.SYSTEM, "network": Party.NETWORK}
 
 
-def leg_ended(leg_sid: LegSid, ended: sip.Ended) -> reports.LegEnded:
+def leg_ended(leg_sid: LegSid, ended: sip.Ended, far_end: Party) -> reports.LegEnded:
     """Say why a SIP call ended, in a sentence of ours; what the far end said is quoted in it."""
-    cause, party = from_signalling(ended.status, ended.q850), _PARTIES[ended.by]
+    cause = from_signalling(ended.status, ended.q850)
+    party = _PARTIES.get(ended.by, far_end)
     if ended.by == "network":
         cause = Cause.SIGNALLING_LOST
     text = ended.text
@@ -55,5 +56,7 @@ def leg_report(event: _media.Event) -> reports.Report | None:
             return reports.DigitPressed(leg_sid, event.digit, event.duration_ms)
         case _media.PlayFinished():
             return reports.PromptEnded(PromptId(event.prompt_id), event.completed, event.error)
+        case _ if hasattr(event, "silent_ms"):
+            return reports.WentSilent(leg_sid, event.silent_ms)
         case _:
             return None

@@ -1,6 +1,8 @@
 """A switchboard between a fake signalling engine and a fake media engine, ready for one number."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,17 +11,21 @@ from agentstream import _media
 from agentstream.base.clock import SystemClock
 from agentstream.base.errors import AgentStreamError
 from agentstream.base.ids import CountedTokens
-from agentstream.calls.events import CallEnded, Event
+from agentstream.calls.commands import Command, HttpRequest, Mail
+from agentstream.calls.events import CallEnded, CallStarted, Event
 from agentstream.calls.record import CallRecord
 from agentstream.flows.document import FlowDocument, parse
 from agentstream.media.negotiate import LocalMedia
 from agentstream.net.egress import EgressError
+from agentstream.net.mailer import MailError
 from agentstream.store.directory import Directory
 from agentstream.stream.profile import WireProfile
+from agentstream.switch.courier import Courier, CourierLimits
 from agentstream.switch.feed import Fact, Feed, Note
 from agentstream.switch.limits import StreamLimits
 from agentstream.switch.perform import Means
 from agentstream.switch.ports import PinnedHost, WebAnswer
+from agentstream.switch.routing import Roads, Trunk
 from agentstream.switch.switchboard import Switchboard, SwitchLimits, Wiring
 from agentstream.testing.fake_media import FakeLeg, FakeMedia
 from agentstream.testing.fake_signaling import FakeSignaling
@@ -28,6 +34,7 @@ from agentstream.testing.shelves import FolderShelf
 from agentstream.testing.waiting import until
 
 NUMBER = "+918000000042"
+TRUNK = Trunk("carrier", "sip:carrier.example:5060")
 FLOW = """
 name: support
 start: talk
@@ -61,6 +68,9 @@ class FakeWeb:
     page: Page | None = None
     refusal: str = ""
     asked: list[str] = field(default_factory=list)
+    sent: list[HttpRequest] = field(default_factory=list)
+    answers: deque[Page | AgentStreamError] = field(default_factory=deque)  # before `page`
+    holds: asyncio.Event | None = None  # answers wait until it is set
 
     async def get(
         self,
@@ -77,12 +87,39 @@ class FakeWeb:
             raise AgentStreamError("nothing listens there")
         return self.page
 
+    async def send(self, question: HttpRequest, *, allow: tuple[str, ...]) -> WebAnswer:
+        """Return the next answer, or the page."""
+        self.asked.append(question.url)
+        self.sent.append(question)
+        if self.holds is not None:
+            await self.holds.wait()
+        answer = self.answers.popleft() if self.answers else self.page
+        if isinstance(answer, AgentStreamError):
+            raise answer
+        if answer is None:
+            raise AgentStreamError("nothing listens there")
+        return answer
+
     async def pin(self, url: str, *, allow: tuple[str, ...]) -> PinnedHost:
         """Return one address."""
         self.asked.append(url)
         if self.refusal:
             raise EgressError(self.refusal)
         return Pinned()
+
+
+@dataclass
+class FakePostman:
+    """Takes every letter; `troubles` are what it says to the next ones instead."""
+
+    letters: list[Mail] = field(default_factory=list)
+    troubles: deque[MailError] = field(default_factory=deque)
+
+    async def send(self, to: Sequence[str], subject: str, text: str) -> None:
+        """Keep the letter."""
+        if self.troubles:
+            raise self.troubles.popleft()
+        self.letters.append(Mail(tuple(to), subject, text))
 
 
 class FakeSpeech:
@@ -115,6 +152,8 @@ class Board:
     directory: Directory[FlowDocument]
     limits: StreamLimits
     feed: Feed
+    courier: Courier
+    postman: FakePostman
     facts: list[Event | Note] = field(default_factory=list)
 
     @property
@@ -144,6 +183,13 @@ class Board:
         leg_sid = self.leg.leg_sid
         self.media.feed(_media.StreamClosed(leg_sid, 0, sid, code, "", "bot", 0, stats))
 
+    async def ask(self, *wishes: Command) -> None:
+        """Want something of the latest call; raises CommandError when it cannot be done now."""
+        started = self.saw("CallStarted")[-1]
+        assert isinstance(started, CallStarted)
+        for wish in wishes:
+            await self.switchboard.ask(started.call_sid, wish)
+
     def saw(self, name: str) -> list[Event | Note]:
         """Return the facts of this kind."""
         return [fact for fact in self.facts if type(fact).__name__ == name]
@@ -168,6 +214,8 @@ async def open_board(
 ) -> AsyncIterator[Board]:
     """Run a switchboard whose NUMBER rings FLOW; `wrap` may put faults around its doubles."""
     signaling, media, web, feed = FakeSignaling(), FakeMedia(), FakeWeb(), Feed()
+    postman = FakePostman()
+    courier = Courier(web, postman, CourierLimits(backoff_ms=1))
     store = MemoryStore()
     await store.accounts.create("Green Leaf", "greenleaf1")
     directory = Directory(store, parse)
@@ -179,6 +227,7 @@ async def open_board(
         profile=WireProfile(),
         stream_limits=stream_limits,
         shelf=FolderShelf(recordings),
+        courier=courier,
     )
     wiring = Wiring(
         signaling=signaling,
@@ -189,9 +238,21 @@ async def open_board(
         clock=SystemClock(),
         tokens=CountedTokens(),
         local=LocalMedia(address="192.0.2.10", port=0),
+        roads=Roads({TRUNK.name: TRUNK}, TRUNK.name),
     )
     switchboard = Switchboard(wrap(wiring), limits)
-    board = Board(switchboard, signaling, media, web, store, directory, stream_limits, feed)
+    board = Board(
+        switchboard,
+        signaling,
+        media,
+        web,
+        store,
+        directory,
+        stream_limits,
+        feed,
+        courier,
+        postman,
+    )
 
     def keep(fact: Fact) -> None:
         board.facts.append(fact.event)
@@ -203,4 +264,5 @@ async def open_board(
         yield board
     finally:
         await switchboard.drain(timeout_ms=0, grace_ms=200)
+        await courier.drain(200)
         media.close()

@@ -43,6 +43,9 @@ class FakeLeg:
     digits: list[str] = field(default_factory=list)
     begun_streams: list[str] = field(default_factory=list)
     silence_ms: int = 0
+    holds: list[tuple[str, str]] = field(default_factory=list)  # ("pause" or "resume", recording)
+    silences: list[int] = field(default_factory=list)  # watches for silence, in milliseconds
+    bridged: "FakeLeg | None" = None
     is_started: bool = False
     is_closed: bool = False
     _playing: PromptPlan | None = None
@@ -66,6 +69,7 @@ class FakeLeg:
     def watch_silence(self, timeout_ms: int) -> None:
         """Note the watch; the test feeds Silence."""
         self.silence_ms = timeout_ms
+        self.silences.append(timeout_ms)
 
     def send_text(self, stream_sid: str, text: str) -> None:
         """Note the text."""
@@ -115,6 +119,26 @@ class FakeLeg:
                         self.leg_sid, self.engine.now_ms, recording_sid, plan.path, 1_000, "00"
                     )
                 )
+
+    def pause_recording(self, recording_sid: str) -> None:
+        """Note the pause."""
+        self.holds.append(("pause", recording_sid))
+
+    def resume_recording(self, recording_sid: str) -> None:
+        """Note its end."""
+        self.holds.append(("resume", recording_sid))
+
+    def bridge(self, other: "FakeLeg") -> None:
+        """Join the two."""
+        assert self.bridged is None, "a leg is in one bridge at most"
+        assert other.bridged is None, "a leg is in one bridge at most"
+        self.bridged, other.bridged = other, self
+
+    def unbridge(self) -> None:
+        """Part the two; harmless when there is no bridge."""
+        if self.bridged is not None:
+            self.bridged.bridged = None
+            self.bridged = None
 
     def close(self) -> None:
         """End the leg."""

@@ -177,6 +177,14 @@ class FakeSignaling:
         """Return `host`."""
         return self.host
 
+    def host_towards(self, host: str) -> str:
+        """Return `host`, whatever is asked."""
+        return self.host
+
+    def sip_call_id(self, ref: SipCallRef) -> str:
+        """Make one up."""
+        return f"{ref}@{self.host}"
+
     def place(self, dial: Dial) -> SipCallRef:
         """Keep the dial; the test then feeds what becomes of it."""
         ref = self._new_ref("out")

@@ -140,9 +140,10 @@ class Baresip:
     folder: Path
     writer: asyncio.StreamWriter
     events: list[dict[str, str]] = field(default_factory=list)
+    uri: str = ""  # where it can be called
 
     async def order(self, command: str, parameters: str = "") -> None:
-        """Give an order: hangup, hold, resume, sndcode (a key; empty: key up), quit."""
+        """Give an order: accept, hangup, hold, resume, sndcode (a key; empty: key up), quit."""
         text = json.dumps({"command": command, "params": parameters, "token": "t"})
         self.writer.write(f"{len(text)}:{text},".encode())
         await self.writer.drain()
@@ -190,11 +191,11 @@ async def running_baresip(
     rtp_ports: tuple[int, int] = (0, 0),
 ) -> AsyncIterator[Baresip]:
     """Run a phone that speaks a WAV file (of the codec's rate) in every call."""
-    control_port = _free_port()
+    control_port, sip_port = _free_port(), _free_port()
     low, high = rtp_ports
     config = _CONFIG.format(
         host=HOST,
-        sip_port=_free_port(),
+        sip_port=sip_port,
         tls=f"sip_cafile {ca_file}" if ca_file else "",
         folder=folder,
         sound=sound,
@@ -207,7 +208,7 @@ async def running_baresip(
     _write(folder, config=config, accounts=account)
     async with program("baresip", "-f", str(folder), "-v", folder=folder) as process:
         reader, writer = await _connect(control_port)
-        phone = Baresip(folder, writer)
+        phone = Baresip(folder, writer, uri=f"sip:ann@{HOST}:{sip_port};transport={transport}")
         reading = asyncio.create_task(phone.read(reader))
         try:
             yield phone

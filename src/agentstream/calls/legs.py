@@ -1,0 +1,264 @@
+"""The legs of a call: the one that it began with, those that were dialled, and their bridges.
+
+A dialled leg ends alone: its bridge is parted, what runs on it is told to end, LegGone is told, and
+its media is released once nothing of it runs any more. The first leg ends the call.
+"""
+
+from typing import Final
+
+from agentstream.base.errors import CommandError
+from agentstream.base.ids import LegSid
+from agentstream.base.machine import earliest
+from agentstream.calls.attached import Attached, Output
+from agentstream.calls.bridge import Bridges
+from agentstream.calls.causes import Cause, Party, explain
+from agentstream.calls.checks import check_length, check_new, check_range, check_room
+from agentstream.calls.commands import Bridge, Dial, HangUp, HangUpLeg, Unbridge, WatchSilence
+from agentstream.calls.effects import DialLeg, NoticeSilence, ReleaseLeg
+from agentstream.calls.events import (
+    LegDialled,
+    LegGone,
+    LegRinging,
+    LegUp,
+    MediaBegan,
+    SilenceHeard,
+)
+from agentstream.calls.ledger import Ledger, masked
+from agentstream.calls.leg import Leg, LegState
+from agentstream.calls.reports import (
+    LegAnswered,
+    LegEnded,
+    LegOffered,
+    LegRang,
+    MediaFlowing,
+    WentSilent,
+)
+
+LEGS_AT_ONCE: Final = 16  # the first, ten that ring, and some whose end is still being told
+LEGS_PER_CALL: Final = 200  # over its life: its record is bounded
+RING_GRACE_MS: Final = 5_000  # signalling ends the ringing; this is the net below it
+
+RING_LIMIT_MS: Final = 600_000
+SILENCE_LIMIT_MS: Final = 3_600_000
+TEXT_LIMIT: Final = 512  # of a destination, and of each name and value of a header
+HEADERS_LIMIT: Final = 32
+
+LegTold = LegRang | LegAnswered | LegEnded | MediaFlowing
+
+
+class Legs:
+    """A machine inside the call's machine."""
+
+    def __init__(self, ledger: Ledger, attached: Attached, leg_close_ms: int) -> None:
+        self.first: Leg | None = None
+        self._setup = ledger.setup
+        self._attached = attached
+        self._leg_close_ms = leg_close_ms
+        self._bridges = Bridges(ledger.setup.call_sid)
+        self._all: dict[LegSid, Leg] = {}  # of the call's whole life
+        self._held: dict[LegSid, Leg] = {}  # not yet released
+        self._over: list[Leg] = []  # ended, not yet released
+        self._deadlines: dict[LegSid, int] = {}  # of dialled legs: to be answered, to be gone
+
+    @property
+    def wake_at_ms(self) -> int | None:
+        """When the first dialled leg must have been answered, or be gone."""
+        return earliest(*self._deadlines.values()) if self._deadlines else None
+
+    @property
+    def are_released(self) -> bool:
+        """Whether no leg is left."""
+        return not self._held
+
+    def get(self, leg_sid: LegSid) -> Leg | None:
+        """Return a leg that is not released."""
+        return self._held.get(leg_sid)
+
+    def known(self, leg_sid: LegSid) -> bool:
+        """Tell whether this was ever a leg of the call."""
+        return leg_sid in self._all
+
+    def found(self, leg_sid: LegSid) -> Leg:
+        """Return a leg; raises CommandError when it is none of this call."""
+        leg = self._held.get(leg_sid)
+        if leg is None:
+            raise CommandError("this leg is not part of the call")
+        return leg
+
+    def check_talking(self, leg_sid: LegSid) -> Leg:
+        """Return a leg to which audio may be sent; raises CommandError."""
+        leg = self.found(leg_sid)
+        if not leg.is_talking:
+            raise CommandError(f"the leg is {leg.state.value}, not talking")
+        return leg
+
+    @property
+    def all(self) -> list[Leg]:
+        """Every leg of the call's life, the first one first."""
+        return list(self._all.values())
+
+    # What is wanted
+
+    def offer(self, offered: LegOffered, now_ms: int) -> None:
+        """Begin with the leg that rings here."""
+        self.first = Leg(offered.leg_sid, "inbound", offered.remote, now_ms)
+        self._keep(self.first)
+
+    def dial(self, dial: Dial, now_ms: int) -> list[Output]:
+        """Call one more party."""
+        spec = dial.spec
+        if self.first is None:
+            raise CommandError("nobody is there yet for whom to dial")
+        check_new(dial.leg_sid in self._all, "leg")
+        check_room(len(self._held), LEGS_AT_ONCE, "legs at once")
+        check_room(len(self._all), LEGS_PER_CALL, "legs")
+        check_range(spec.ring_ms, 1, RING_LIMIT_MS, "ring_ms")
+        check_range(len(spec.headers), 0, HEADERS_LIMIT, "the number of headers")
+        for text in (spec.destination, spec.to_number, spec.caller_id):
+            check_length(text, TEXT_LIMIT, "destination, to_number or caller_id")
+        for name, value in spec.headers:
+            check_length(name + value, TEXT_LIMIT, "a header")
+        shown = masked(spec.destination)
+        self._keep(Leg(dial.leg_sid, "outbound", "", now_ms, shown))
+        self._deadlines[dial.leg_sid] = now_ms + spec.ring_ms + RING_GRACE_MS
+        caller_id = spec.caller_id or self._setup.to_number  # AP-47
+        return [
+            LegDialled(self._setup.call_sid, dial.leg_sid, shown, caller_id),
+            DialLeg(dial.leg_sid, spec),
+        ]
+
+    def hang_up(self, wish: HangUpLeg, now_ms: int) -> list[Output]:
+        """End one dialled leg."""
+        leg = self.found(wish.leg_sid)
+        if leg is self.first:
+            raise CommandError("the first leg ends with the call: hang up the call")
+        text = wish.text or explain(wish.cause, wish.party)
+        ends = leg.receive(HangUp(wish.cause, wish.party, text), now_ms)
+        outputs = self._bridges.part(leg.leg_sid)
+        outputs += self._attached.end_leg(leg.leg_sid, wish.cause, wish.party, now_ms)
+        self._deadlines[leg.leg_sid] = now_ms + self._leg_close_ms
+        return [*outputs, *ends]
+
+    def bridge(self, wish: Bridge) -> list[Output]:
+        """Let two legs hear each other."""
+        for leg_sid in (wish.leg_sid, wish.other_sid):
+            leg = self.found(leg_sid)
+            if not leg.is_heard:
+                raise CommandError(
+                    f"the leg is {leg.state.value}: it neither talks nor has early media"
+                )
+        return self._bridges.join(wish.leg_sid, wish.other_sid)
+
+    def unbridge(self, wish: Unbridge) -> list[Output]:
+        """End the bridge of a leg."""
+        outputs = self._bridges.part(self.found(wish.leg_sid).leg_sid)
+        if not outputs:
+            raise CommandError("the leg is in no bridge")
+        return outputs
+
+    def watch_silence(self, wish: WatchSilence) -> list[Output]:
+        """Begin, change or end the watch for a leg's silence."""
+        leg = self.check_talking(wish.leg_sid)
+        check_range(wish.timeout_ms, 0, SILENCE_LIMIT_MS, "timeout_ms")
+        leg.is_watched = wish.timeout_ms > 0
+        return [NoticeSilence(wish.leg_sid, wish.timeout_ms)]
+
+    def part_all(self) -> list[Output]:
+        """End every bridge: the call ends."""
+        return self._bridges.part_all()
+
+    def end_all(self, hang_up: HangUp, now_ms: int) -> list[Output]:
+        """Hang up every leg that is not ending already."""
+        outputs: list[Output] = []
+        for leg in self._held.values():
+            if leg.accepts(hang_up):
+                outputs += leg.receive(hang_up, now_ms)
+                if leg is not self.first:
+                    self._deadlines[leg.leg_sid] = now_ms + self._leg_close_ms
+        return outputs
+
+    # What has happened
+
+    def hear(self, leg: Leg, report: LegTold, now_ms: int) -> list[Output]:
+        """Take a report that the leg accepts."""
+        is_first_media = not leg.had_media
+        is_first_ring = leg.rang_ms is None
+        had_early_media = leg.has_early_media
+        leg.receive(report, now_ms)
+        call_sid, leg_sid = self._setup.call_sid, leg.leg_sid
+        match report:
+            case MediaFlowing():
+                return [MediaBegan(call_sid, leg_sid)] if is_first_media else []
+            case LegRang():
+                is_news = is_first_ring or leg.has_early_media is not had_early_media
+                return [LegRinging(call_sid, leg_sid, leg.has_early_media)] if is_news else []
+            case LegAnswered() if leg is not self.first:
+                del self._deadlines[leg_sid]
+                return [LegUp(call_sid, leg_sid)]
+            case LegEnded():
+                return self._ended(leg, now_ms)
+            case _:
+                return []
+
+    def hear_silence(self, report: WentSilent) -> list[Output] | None:
+        """Take it that a party was quiet; None when nobody asked."""
+        leg = self._held.get(report.leg_sid)
+        if leg is None or not leg.is_talking or not leg.is_watched:
+            return None
+        return [SilenceHeard(self._setup.call_sid, leg.leg_sid, report.silent_ms)]
+
+    def wake(self, now_ms: int) -> list[Output]:
+        """Give up what has rung too long; write off what should be gone by now."""
+        outputs: list[Output] = []
+        for leg_sid, at_ms in list(self._deadlines.items()):
+            if at_ms > now_ms:
+                continue
+            leg = self._held[leg_sid]
+            if leg.state in (LegState.DIALLING, LegState.RINGING):
+                outputs += self.hang_up(HangUpLeg(leg_sid, Cause.NO_ANSWER, Party.SYSTEM), now_ms)
+                continue
+            del self._deadlines[leg_sid]
+            if not leg.has_ended:
+                leg.write_off()
+                outputs += self._ended(leg, now_ms)
+            outputs += self._attached.write_off(now_ms, leg_sid)
+        return outputs
+
+    def write_off(self, now_ms: int) -> list[Output]:
+        """Take every leg as ended and release it; what runs on them was written off before."""
+        outputs: list[Output] = []
+        for leg in list(self._held.values()):
+            if not leg.has_ended and leg is not self.first:
+                leg.write_off()
+                outputs += self._ended(leg, now_ms)
+        return outputs + self._release(list(self._held.values()))
+
+    def settle(self) -> list[Output]:
+        """Release the legs that have ended and on which nothing runs any more."""
+        if not self._over:
+            return []
+        return self._release([leg for leg in self._over if self._attached.is_leg_free(leg.leg_sid)])
+
+    def _keep(self, leg: Leg) -> None:
+        self._all[leg.leg_sid] = self._held[leg.leg_sid] = leg
+
+    def _ended(self, leg: Leg, now_ms: int) -> list[Output]:
+        self._over.append(leg)
+        if leg is self.first:
+            return []
+        assert leg.cause is not None, "a leg that has ended says why"
+        assert leg.party is not None, "a leg that has ended says who"
+        leg_sid, cause, party = leg.leg_sid, leg.cause, leg.party
+        outputs: list[Output] = [*self._bridges.part(leg_sid)]
+        outputs += self._attached.end_leg(leg_sid, cause, party, now_ms)
+        outputs.append(LegGone(self._setup.call_sid, leg_sid, cause, party, leg.talk_ms, leg.text))
+        self._deadlines[leg_sid] = now_ms + self._leg_close_ms
+        return outputs
+
+    def _release(self, legs: list[Leg]) -> list[Output]:
+        for leg in legs:
+            del self._held[leg.leg_sid]
+            self._deadlines.pop(leg.leg_sid, None)
+        if legs:
+            self._over = [leg for leg in self._over if leg.leg_sid in self._held]
+        return [ReleaseLeg(leg.leg_sid) for leg in legs]

@@ -1,0 +1,161 @@
+"""The ways out: trunks to carriers, whom calls may dial, the mail server.
+
+[trunks.carrier]
+target = "sip:sbc.carrier.example:5060;transport=udp"
+user = "acct"
+password = "..."
+
+[dial]
+trunk = "carrier"
+
+[mail]
+host = "smtp.example.org"
+from = "Green Leaf <calls@example.org>"
+"""
+
+import re
+from collections.abc import Mapping
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from agentstream.base.errors import ConfigError, PeerError
+from agentstream.net.egress import check_entry
+from agentstream.net.mailer import MailRoad
+from agentstream.server.config_section import Port, Section, Texts
+from agentstream.sip.signaling import Credentials
+from agentstream.sip.uri import parse_uri
+from agentstream.switch.routing import NoRoadError, Roads, Trunk, check_headers
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}", re.ASCII)
+_TRANSPORTS = ("", "udp", "tcp", "tls")
+
+
+def _sip_host(text: str) -> str:
+    """Check a SIP URI that names a host and no user."""
+    try:
+        uri = parse_uri(text)
+    except PeerError:
+        uri = None
+    if uri is None or uri.user or uri.headers or uri.transport not in _TRANSPORTS:
+        raise ValueError('write it as "sip:host:5060;transport=udp", with udp, tcp or tls')
+    return text
+
+
+SipHost = Annotated[str, AfterValidator(_sip_host)]
+
+
+class TrunkConfig(Section):
+    """A road to a carrier."""
+
+    target: SipHost
+    proxy: SipHost | None = None  # where INVITEs are sent instead, as a loose route
+    user: str = ""
+    password: str = ""
+    realm: str = ""  # "": whichever the carrier asks with
+    from_user: str = ""  # the user part of From, where the carrier wants its account there
+    caller_id: str = ""  # shown when the call names none; "": the number that was called (AP-47)
+    headers: Mapping[str, str] = Field(default_factory=dict)  # of every INVITE
+    plus: bool = True  # numbers in international form have one
+    late_offer: bool = False  # the carrier offers first: no SDP in our INVITE
+
+    @field_validator("headers")
+    @classmethod
+    def _can_be_set(cls, headers: Mapping[str, str]) -> Mapping[str, str]:
+        try:
+            check_headers(tuple(headers.items()))
+        except NoRoadError as error:
+            raise ValueError(str(error)) from error
+        return headers
+
+    def trunk(self, name: str) -> Trunk:
+        """Return the trunk as the switch takes it."""
+        has_account = bool(self.user or self.password)
+        return Trunk(
+            name,
+            self.target,
+            self.proxy or "",
+            Credentials(self.user, self.password, self.realm) if has_account else None,
+            self.from_user,
+            self.caller_id,
+            tuple(self.headers.items()),
+            self.plus,
+            self.late_offer,
+        )
+
+
+def _trunk_names(trunks: Mapping[str, TrunkConfig]) -> Mapping[str, TrunkConfig]:
+    for name in trunks:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name: 1 to 32 of a-z 0-9 _ -")
+    return trunks
+
+
+Trunks = Annotated[Mapping[str, TrunkConfig], AfterValidator(_trunk_names)]
+
+
+class DialConfig(Section):
+    """Whom calls may dial."""
+
+    trunk: str = ""  # by which numbers go out; "": none can be dialled
+    sip_addresses: bool | None = None  # unset: as [egress] mode, open yes, closed no
+    sip_hosts: Texts = ()  # hosts that may be dialled in any case: names, "*.name", networks
+
+    @field_validator("sip_hosts")
+    @classmethod
+    def _are_hosts(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in entries:
+            try:
+                check_entry(entry)
+            except ConfigError as error:
+                raise ValueError(str(error)) from error
+        return entries
+
+    def roads(self, trunks: Mapping[str, TrunkConfig], country_code: str, mode: str) -> Roads:
+        """Return every way out as the switch takes it."""
+        is_free = self.sip_addresses
+        return Roads(
+            {name: trunk.trunk(name) for name, trunk in trunks.items()},
+            self.trunk.lower(),
+            mode == "open" if is_free is None else is_free,
+            self.sip_hosts,
+            country_code,
+        )
+
+
+class MailConfig(Section):
+    """The mail server that letters go out by; without a host none does."""
+
+    host: str = ""
+    port: Port = 587
+    user: str = ""
+    password: str = ""
+    starttls: bool = True
+    tls: bool = False  # from the first byte, as on port 465
+    verify_tls: bool = True
+    ca_file: Path | None = None  # extra certificates that we trust
+    sender: str = Field(default="", alias="from")
+
+    @model_validator(mode="after")
+    def _has_a_sender(self) -> Self:
+        if self.host and "@" not in parseaddr(self.sender)[1]:
+            raise ValueError('from must be a mail address, such as "calls@example.org"')
+        return self
+
+    def road(self) -> MailRoad | None:
+        """Return how to reach the server; None when there is none."""
+        if not self.host:
+            return None
+        kind = "tls" if self.tls else "starttls" if self.starttls else "none"
+        return MailRoad(
+            self.host,
+            self.port,
+            self.user,
+            self.password,
+            kind,
+            self.sender,
+            self.verify_tls,
+            str(self.ca_file or ""),
+        )

@@ -1,0 +1,124 @@
+"""The lines of one call: the one it began with, and one for each leg that it dials."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from agentstream import _media
+from agentstream.base.ids import LegSid
+from agentstream.calls import reports
+from agentstream.calls.causes import Cause, Party
+from agentstream.calls.commands import DialSpec
+from agentstream.media.engine import MediaLeg
+from agentstream.sip import reports as sip
+from agentstream.switch import feed
+from agentstream.switch.lines import DialledLine, FileLine, Line, SipLine
+from agentstream.switch.routing import NoRoadError
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """How a call gets a line for one more leg, and gives it back."""
+
+    open: Callable[[LegSid, DialSpec], DialledLine]  # raises NoRoadError
+    close: Callable[[DialledLine], None]  # nothing comes for this line any more
+
+
+class CallLines:
+    """Finds the line of a leg; every line is released exactly once."""
+
+    def __init__(self, first: SipLine | FileLine, exchange: Exchange) -> None:
+        self.first = first
+        self._exchange = exchange
+        self._lines: dict[LegSid, Line] = {first.leg_sid: first}
+        self._by_ref: dict[sip.SipCallRef, SipLine | DialledLine] = {}
+        if isinstance(first, SipLine):
+            self._by_ref[first.ref] = first
+        self._closed: set[LegSid] = set()  # by the audio path
+        self._closing: set[LegSid] = set()  # released; the audio path has not yet said so
+        self._released: set[LegSid] = set()  # of those in `_lines`
+
+    @property
+    def are_quiet(self) -> bool:
+        """Whether the audio path has closed what it was told to close."""
+        return not self._closing
+
+    def media(self, leg_sid: LegSid) -> MediaLeg | None:
+        """Return a leg's audio; None for one that never had any, or has none any more."""
+        line = self._lines.get(leg_sid)
+        return None if line is None else line.media
+
+    def take(self, report: sip.Report) -> list[reports.Report]:
+        """Translate what signalling reports."""
+        line = self._by_ref.get(report.ref)
+        return [] if line is None else line.take(report)
+
+    def dial(self, leg_sid: LegSid, spec: DialSpec) -> list[reports.Report]:
+        """Open a line for one more leg; where there is no road, the leg has ended at once."""
+        try:
+            line = self._exchange.open(leg_sid, spec)
+        except NoRoadError as error:
+            return [reports.LegEnded(leg_sid, error.cause, Party.SYSTEM, str(error))]
+        self._lines[leg_sid] = self._by_ref[line.ref] = line
+        return []
+
+    def hang_up(self, leg_sid: LegSid, cause: Cause, text: str) -> list[reports.Report]:
+        """End a leg."""
+        line = self._lines.get(leg_sid)
+        return [] if line is None else line.hang_up(cause, text)
+
+    def hang_up_all(self, cause: Cause, text: str) -> None:
+        """End every leg, for a call that cannot go on; what fails keeps no other from its end."""
+        for line in tuple(self._lines.values()):
+            try:
+                line.hang_up(cause, text)
+            except Exception:  # the call ends all the same; its record must be told
+                log.exception("hang_up_failed", leg_sid=line.leg_sid)
+
+    def release(self, leg_sid: LegSid) -> None:
+        """Free a leg's audio."""
+        line = self._lines.get(leg_sid)
+        if line is None or leg_sid in self._released:
+            return
+        line.release()  # first: what fails here is tried again when the call is freed
+        self._released.add(leg_sid)
+        if leg_sid not in self._closed:
+            self._closing.add(leg_sid)
+        self._forget(line)
+
+    def closed(self, event: _media.LegClosed) -> feed.LegCounted | None:
+        """Take a leg's last event; returns its counters, with its ids in signalling."""
+        leg_sid = LegSid(event.leg_sid)
+        line = self._lines.get(leg_sid)
+        if line is None:
+            return None
+        self._closed.add(leg_sid)
+        self._closing.discard(leg_sid)
+        facts = line.facts(event.stats)
+        self._forget(line)
+        return feed.LegCounted(
+            leg_sid, facts.sip_call_id, facts.sip_status, facts.q850, event.stats
+        )
+
+    def free(self) -> None:
+        """Free whatever a call that is over would leave behind."""
+        for line in tuple(self._lines.values()):
+            if line.leg_sid not in self._released:
+                try:
+                    line.release()
+                except Exception:  # the others must be freed all the same
+                    log.exception("leg_not_freed", leg_sid=line.leg_sid)
+            if isinstance(line, DialledLine):
+                self._exchange.close(line)
+
+    def _forget(self, line: Line) -> None:
+        """Give up a dialled line of which nothing comes any more; the first one stays."""
+        leg_sid = line.leg_sid
+        if isinstance(line, DialledLine) and leg_sid in self._closed & self._released:
+            del self._lines[leg_sid], self._by_ref[line.ref]
+            self._closed.discard(leg_sid)
+            self._released.discard(leg_sid)
+            self._exchange.close(line)

@@ -1,0 +1,111 @@
+"""A SIP peer that is called: its user name says what it does, so that a test need not.
+
+    async with scripted_callee() as callee:
+        callee.uri("busy")          486
+        callee.uri("declines")      603
+        callee.uri("rings")         180, and nobody comes
+        callee.uri("answers")       180, then 200; whatever else the name is as well
+        callee.uri("early")         183 with SDP, and nobody comes
+
+It has SDP but sends no audio.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from agentstream.net.sip_engine import Listener, SipConfig, SipEngine
+from agentstream.sip.reports import Ended, Invited, MediaAnswered, Report, SipCallRef
+from agentstream.sip.uri import parse_uri
+from agentstream.testing.answering import SDP
+from agentstream.testing.node import HOST
+from agentstream.testing.waiting import until
+
+REFUSALS = {"busy": 486, "declines": 603, "unknown": 404}
+
+
+class ScriptedCallee:
+    """What it was asked, and what became of it."""
+
+    def __init__(self, engine: SipEngine) -> None:
+        self.engine = engine
+        self.calls: dict[SipCallRef, Invited] = {}  # every INVITE
+        self.ended: dict[SipCallRef, Ended] = {}
+        self.reports: list[Report] = []
+        engine.on_report(self._take)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self.engine.addresses[0][2]
+
+    def uri(self, user: str) -> str:
+        """Return the address of somebody here."""
+        return f"sip:{user}@{HOST}:{self.port}"
+
+    def refs(self, user: str) -> list[SipCallRef]:
+        """Return the calls to somebody here."""
+        return [ref for ref, call in self.calls.items() if user_of(call) == user]
+
+    @property
+    def live(self) -> set[SipCallRef]:
+        """The calls that are not over."""
+        return self.calls.keys() - self.ended.keys()
+
+    @property
+    def answers(self) -> list[str]:
+        """What was answered to its re-INVITEs."""
+        return [report.answer for report in self.reports if isinstance(report, MediaAnswered)]
+
+    async def rung(self, count: int) -> None:
+        """Wait until so many INVITEs have come."""
+        await until(lambda: len(self.calls) >= count)
+
+    def sdp(self, version: int = 1, direction: str = "sendrecv") -> str:
+        """Return what it says of its audio."""
+        return SDP.format(host=HOST, version=version).replace("sendrecv", direction)
+
+    def hang_up(self, user: str) -> None:
+        """End every call to somebody here."""
+        for ref in self.refs(user):
+            self.engine.hang_up(ref)
+
+    def _take(self, report: Report) -> None:
+        self.reports.append(report)
+        match report:
+            case Invited():
+                self.calls[report.ref] = report
+                self._act(report.ref, user_of(report))
+            case Ended():
+                self.ended[report.ref] = report
+            case _:
+                pass
+
+    def _act(self, ref: SipCallRef, user: str) -> None:
+        if user in REFUSALS:
+            self.engine.reject(ref, REFUSALS[user])
+        elif user == "early":
+            self.engine.ring(ref, 183, self.sdp())
+        else:
+            self.engine.ring(ref)
+            if not user.startswith("rings"):
+                self.engine.answer(ref, self.sdp())
+
+
+def user_of(call: Invited) -> str:
+    """Return who was called."""
+    return parse_uri(call.request_uri).user
+
+
+@asynccontextmanager
+async def scripted_callee() -> AsyncIterator[ScriptedCallee]:
+    """Run one on loopback."""
+    engine = SipEngine(SipConfig(listeners=(Listener("udp", HOST, 0),)))
+    callee = ScriptedCallee(engine)
+    await engine.start()
+    try:
+        yield callee
+    finally:
+        for ref in callee.live:
+            engine.hang_up(ref)
+        await asyncio.shield(engine.stop(1_000))
