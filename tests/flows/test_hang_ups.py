@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agentstream.calls import effects
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.events import AppletEntered, AppletLeft, CallHungUp
-from agentstream.calls.reports import MediaLost, StreamOutcome
+from agentstream.calls.reports import BotWished, MediaLost, StreamOutcome
 from agentstream.flows.applets import KINDS
 from agentstream.flows.document import parse
 from agentstream.testing.calls import LEG
@@ -34,6 +35,15 @@ def reply(body: str, status: int = 200) -> Step:
 
 def bot_closes(world: World) -> None:
     world.end_stream(BY_BOT)
+
+
+def ask_for_somebody(world: World) -> None:
+    (stream_sid,) = (
+        begun.stream_sid
+        for begun in world.watch.running.values()
+        if isinstance(begun, effects.StartStream)
+    )
+    world.happens(BotWished(stream_sid, "transfer", "+919000000009"))
 
 
 def time_passes(world: World) -> None:
@@ -122,8 +132,31 @@ SCENES: dict[str, tuple[str, list[Step]]] = {
     ),
     "email": ("it: {type: email, to: [a@b.example], subject: Hi, text: Hi, next: last}", []),
     "connect": (
-        "it: {type: connect, numbers: ['+919000000001'], record: true, next: last}",
-        [],
+        "it: {type: connect, numbers: ['+919000000001'], record: true, whisper_text: Hi,"
+        " next: last}",
+        [
+            World.end_prompt,
+            World.answer_callee,
+            World.end_prompt,
+            World.end_callee,
+            World.end_recording,
+        ],
+    ),
+    "connect to whom a server names": (
+        "it: {type: connect, url: 'https://crm.example/', parallel: 2, next: last,"
+        " popup_url: 'https://crm.example/popup'}",
+        [reply("+919000000001,+919000000002"), World.end_callee],
+    ),
+    "voicebot that transfers": (
+        "it: {type: voicebot, url: 'wss://bot.example/', record: true, next: last}",
+        [
+            World.open_stream,
+            ask_for_somebody,
+            bot_closes,
+            World.end_recording,
+            World.answer_callee,
+            World.end_callee,
+        ],
     ),
     "voicemail": (
         "it: {type: voicemail, text: Speak, webhook_url: 'https://crm.example/', next: last}",
@@ -194,13 +227,11 @@ def test_every_kind_of_applet_has_a_scene() -> None:
     }
 
 
-SERVERLESS = [name for name, (text, _) in SCENES.items() if "https://" not in text]
 PLACES = {"transfer": "hello", "hangup": ""}
 
 
-@pytest.mark.parametrize("scene", SERVERLESS)
+@pytest.mark.parametrize("scene", SCENES)
 def test_the_way_of_a_scene_leads_through_its_applet(scene: str) -> None:
-    """Where servers are asked, the scripts of the applets show what their answers lead to."""
     world = arrive(scene, len(SCENES[scene][1]) + 2)
     assert world.flow.place == PLACES.get(scene, "last")
 

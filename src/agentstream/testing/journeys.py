@@ -126,6 +126,16 @@ class World:
         """Let the caller go."""
         self.ends(LEG, LegEnded(LEG, cause, party))
 
+    def answer_callee(self) -> None:
+        """Let every party that was dialled answer."""
+        for leg_sid in sorted(self.watch.dialled & self.watch.legs):
+            self.happens(LegAnswered(leg_sid))
+
+    def end_callee(self, cause: Cause = Cause.NORMAL, party: Party = Party.CALLEE) -> None:
+        """Let every party that was dialled go, or never come."""
+        for leg_sid in sorted(self.watch.dialled & self.watch.legs):
+            self.ends(leg_sid, LegEnded(leg_sid, cause, party))
+
     def hang_up(self, cause: Cause, party: Party) -> None:
         """Let somebody hang up, if nobody has."""
         if not self.watch.has_hung_up:
@@ -138,6 +148,7 @@ class World:
             self.end_stream(StreamOutcome("cancelled", "user"))
             self.end_recording()
             self.answer_requests(204)
+            self.end_callee(Cause.CANCELED, Party.SYSTEM)
             if LEG in self.watch.legs:
                 self.end_leg(Cause.NORMAL, Party.SYSTEM)
 
