@@ -1,0 +1,170 @@
+"""A whole journey over real SIP: menu, bot, a decision, a person on a real phone, voicemail."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agentstream.calls.causes import Party
+from agentstream.calls.events import AppletEntered, RecordingFinished
+from agentstream.calls.record import CallRecord
+from agentstream.server.caller import PlacedCall
+from agentstream.testing.customer import Reply, customer
+from agentstream.testing.node import Node, media_range, running_node, scripted_caller
+from agentstream.testing.peers import Baresip, running_baresip
+from agentstream.testing.scripted_bot import BotCall, scripted_bot
+from agentstream.testing.sound import (
+    Samples,
+    as_pcm,
+    as_ulaw,
+    likeness,
+    read_wav,
+    speech,
+    with_silence,
+    write_wav,
+)
+from agentstream.testing.waiting import until
+
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.timeout(120),
+    pytest.mark.skipif(shutil.which("baresip") is None, reason="baresip is not installed"),
+]
+
+FLOW = """
+name: journey
+start: menu
+applets:
+  menu:
+    type: ivr_menu
+    prompt: {{text: "For our assistant press one."}}
+    keys: {{"1": bot}}
+  bot:
+    type: voicebot
+    url: "{bot}"
+    record: true
+    recording_channels: stereo
+    next: decide
+  decide: {{type: passthru, url: "{shop}/decide?key=7", next: bye, on_302: person}}
+  person:
+    type: connect
+    numbers: ["{phone}"]
+    whisper_text: "A caller."
+    record: true
+    recording_channels: stereo
+    on_conversation_ended: message
+    on_nobody_answered: message
+  message:
+    type: voicemail
+    text: "Please leave a message."
+    webhook_url: "{shop}/message"
+    next: bye
+  bye: {{type: hangup}}
+"""
+RATE_HZ = 8_000
+
+
+async def test_a_journey_from_the_menu_to_the_voicemail(tmp_path: Path) -> None:
+    """ST-50, AP-20, AP-40, AP-56, PT-3, PT-20: each part is reached, and each side is recorded."""
+    voice, agent = speech(RATE_HZ), speech(RATE_HZ)[:20_000]
+    spoken = write_wav(tmp_path / "caller.wav", with_silence(voice, RATE_HZ, 400), RATE_HZ)
+    phone_says = write_wav(tmp_path / "agent.wav", with_silence(agent, RATE_HZ, 30_000), RATE_HZ)
+    heard = tmp_path / "heard.wav"
+
+    async def converse(call: BotCall) -> None:
+        await call.until("media")
+        await call.media(as_pcm(voice[:16_000]))
+        await call.mark("said")
+        await call.until("mark")
+        await call.close()
+
+    async with (
+        customer(decide=Reply(302), message=Reply(200)) as shop,
+        scripted_bot(converse) as bot,
+        running_baresip(tmp_path / "phone", phone_says, rtp_ports=media_range(10)) as phone,
+        running_node(tmp_path / "node", "ws://unused/") as node,
+        scripted_caller() as caller,
+    ):
+        await node.flow(FLOW.format(bot=bot.url, shop=shop.url(""), phone=phone.uri))
+        call = await caller.dial(node.target(), record_to=heard)
+        await play(call, node, phone, spoken)
+        (record,) = await node.records()
+        told = await shop.until_asked("/message")
+        agent_heard = read_wav(phone.heard())
+        assert await node.is_idle()
+
+    assert record.ended_by is Party.FLOW
+    said = shop.asked("/decide")[0].query
+    assert (said["key"], said["Stream[Status]"]) == ("7", "completed")
+    assert said["Stream[RecordingUrl]"].startswith("http")
+    assert told.form["RecordingUrl"].startswith("http")
+    at_bot, at_person, message = recordings(node, record)
+    on_the_line = read_wav(heard, 0)
+    # What the node says it sent is, sample by sample, what arrived at the caller's ear.
+    for file in (at_bot, at_person):
+        assert same_share(read_wav(file, 1), on_the_line) > 0.98, file
+    # What it says the caller said is what the caller said, through the codec once.
+    caller_side = as_decoded(with_silence(voice, RATE_HZ, 400))
+    for file in (at_person, message):
+        assert same_share(caller_side, read_wav(file, 0)) > 0.98, file
+    assert likeness(voice, agent_heard, RATE_HZ).snr_db > 30
+    assert likeness(agent, read_wav(at_person, 1), RATE_HZ).good_share > 0.8
+
+
+async def play(call: PlacedCall, node: Node, phone: Baresip, spoken: Path) -> None:
+    """Walk the caller, and the person at the phone, through the flow."""
+    await until(lambda: node.saw("PromptFinished"), 15_000)
+    call.press("1")
+    await until(lambda: "person" in entered(node), 20_000)
+    await phone.until("CALL_INCOMING")
+    await phone.order("accept")
+    await until(lambda: node.saw("LegsBridged"), 15_000)
+    await call.say(spoken)
+    await phone.order("hangup")
+    await until(lambda: "message" in entered(node), 15_000)
+    before = len(node.saw("PromptFinished"))
+    await until(lambda: len(node.saw("PromptFinished")) >= before + 2, 20_000)  # the text, the beep
+    await call.say(spoken)
+    call.press("#")
+    await call.wait_ended(20)
+    assert entered(node) == ["menu", "bot", "decide", "person", "message", "bye"]
+
+
+def entered(node: Node) -> list[str]:
+    return [event.applet for event in node.events if isinstance(event, AppletEntered)]
+
+
+def recordings(node: Node, record: CallRecord) -> Sequence[Path]:
+    finished = [event for event in node.events if isinstance(event, RecordingFinished)]
+    assert all(event.error == "" for event in finished), finished
+    assert len(record.recordings) == 3
+    return [Path(recording.path) for recording in record.recordings]
+
+
+def as_decoded(samples: Samples) -> Samples:
+    """Return what a µ-law codec makes of samples."""
+    table = np.zeros(256)
+    for byte in range(256):
+        inverted = ~byte & 0xFF
+        size = (((inverted & 15) << 3) + 132 << (inverted >> 4 & 7)) - 132
+        table[byte] = -size if inverted & 0x80 else size
+    return np.asarray(table[np.frombuffer(as_ulaw(samples), np.uint8)], np.float64)
+
+
+def same_share(source: Samples, heard: Samples) -> float:
+    """Return how much of the loud part of a source arrived to the sample.
+
+    Compared as µ-law, which the line speaks, in frames of 20 ms; each frame may have been moved by
+    the jitter buffers, but not changed.
+    """
+    frame = RATE_HZ // 50
+    coded = np.frombuffer(as_ulaw(heard), np.uint8).tobytes()
+    frames = [
+        as_ulaw(source[at : at + frame])
+        for at in range(0, source.size - frame, frame)
+        if np.abs(source[at : at + frame]).max() > 2_000
+    ]
+    assert len(frames) > 40
+    return sum(one in coded for one in frames) / len(frames)
