@@ -13,9 +13,9 @@ import pytest
 
 from agentstream import _media
 from agentstream.base.errors import AgentStreamError, CommandError
-from agentstream.base.ids import CallSid
+from agentstream.base.ids import CallSid, LegSid
 from agentstream.calls.causes import Cause, Party
-from agentstream.calls.commands import HangUp
+from agentstream.calls.commands import Bridge, Command, Dial, DialSpec, HangUp, Unbridge
 from agentstream.calls.events import CallEnded
 from agentstream.calls.record import CallLimits, CallRecord
 from agentstream.hooks.call_records import CallRecords
@@ -28,6 +28,8 @@ from agentstream.testing.fake_media import FakeLeg
 from agentstream.testing.waiting import until
 
 OFFER = make_offer(LocalMedia(address="192.0.2.1", port=40_000))
+ANSWER = make_offer(LocalMedia(address="192.0.2.7", port=41_000))
+AGENT = LegSid("agent")
 FLOW = """
 name: whole
 start: hello
@@ -39,11 +41,12 @@ applets:
 LIMITS = SwitchLimits(call=CallLimits(setup_ms=2_000, closing_ms=150, stream_close_ms=80))
 # What the call asks of each of its neighbours; everything else of them is for the test.
 OPERATIONS = {
-    "signaling": ("local_host", "answer", "hang_up", "reject"),
+    "signaling": ("local_host", "answer", "hang_up", "reject", "place", "sip_call_id"),
     "media": ("open_rtp_leg",),
     "leg": (
         *("connect", "play", "stop_play", "open_stream", "send_text", "drain_stream"),
         *("close_stream", "drop_stream", "record", "stop_recording", "close"),
+        *("bridge", "unbridge"),
     ),
     "web": ("get", "pin", "send"),
     "speech": ("render",),
@@ -112,11 +115,14 @@ class World:
         self._closed: set[str] = set()
         self._drained = 0
         self._said = self._ended = False
+        self._facts_before = len(board.facts)
         self._ref = board.signaling.invite(NUMBER, offer=OFFER)
 
     @property
     def leg(self) -> FakeLeg | None:
-        return self._board.leg if len(self._board.media.legs) > self._legs_before else None
+        """The caller's."""
+        legs = self._board.media.legs[self._legs_before :]
+        return legs[0] if legs else None
 
     async def run(self) -> CallRecord:
         async with asyncio.timeout(10):
@@ -169,6 +175,34 @@ class World:
             self._board.media.feed(
                 _media.StreamClosed(leg.leg_sid, 0, sid, code, "", who, queued_ms, stats)
             )
+
+
+class Exchange(World):
+    """Somebody else is dialled, and hears the caller, before the end."""
+
+    async def _end(self, leg: FakeLeg, sid: str) -> None:
+        caller, board = LegSid(leg.leg_sid), self._board
+        placed = len(board.signaling.dials)
+        await self._ask(Dial(AGENT, DialSpec("+918040000009")))
+        await until(lambda: len(board.signaling.dials) > placed or self._is_gone())
+        for ref in list(board.signaling.dials)[placed:]:
+            if board.signaling.is_live(ref):
+                board.signaling.accept(ref, ANSWER)
+                await until(lambda: self._saw("LegUp") or self._is_gone())
+        await self._ask(Bridge(caller, AGENT))
+        await self._ask(Unbridge(caller))
+        if not self._saw("CallEnded"):
+            await super()._end(leg, sid)
+
+    async def _ask(self, wish: Command) -> None:
+        with contextlib.suppress(CommandError):
+            await self._board.ask(wish)
+
+    def _saw(self, name: str) -> bool:
+        return any(type(fact).__name__ == name for fact in self._board.facts[self._facts_before :])
+
+    def _is_gone(self) -> bool:
+        return self._saw("LegGone") or self._saw("CallEnded")
 
 
 @dataclass
@@ -230,10 +264,10 @@ async def night(folder: Path, fault: Fault) -> AsyncIterator[Night]:
         await writer.stop(1_000)
 
 
-async def operations(folder: Path, ending: Ending) -> list[str]:
+async def operations(folder: Path, world: type[World], ending: Ending) -> list[str]:
     """What a call without any fault asks, in order."""
     async with night(folder, Fault()) as good:
-        record = await World(good.board, ending).run()
+        record = await world(good.board, ending).run()
         assert record.cause is Cause.NORMAL
         await good.rows(1)
         await good.nothing_is_left()
@@ -242,21 +276,23 @@ async def operations(folder: Path, ending: Ending) -> list[str]:
 
 @pytest.mark.parametrize("kind", ["bug", "refusal"])
 @pytest.mark.parametrize("ending", ["caller", "bot", "operator"])
+@pytest.mark.parametrize("world", [World, Exchange])
 async def test_whatever_fails_the_call_ends_once_and_leaves_nothing(
-    tmp_path: Path, ending: Ending, kind: Kind
+    tmp_path: Path, world: type[World], ending: Ending, kind: Kind
 ) -> None:
-    asked = await operations(tmp_path, ending)
+    asked = await operations(tmp_path, world, ending)
+    assert ("unbridge" in asked) is (world is Exchange)
     assert len(asked) > 12
     for at, name in enumerate(asked):
         async with night(tmp_path, Fault(at, kind)) as bad:
             note = f"operation {at} ({name}) as a {kind}, then the {ending} ends"
             try:
-                record = await World(bad.board, ending).run()
+                record = await world(bad.board, ending).run()
                 assert len(bad.board.saw("CallEnded")) == 1
                 assert record.text.endswith((".", ")"))
                 await bad.reached(at)
                 await bad.nothing_is_left()
-                again = await World(bad.board, ending).run()
+                again = await world(bad.board, ending).run()
                 assert again.cause is Cause.NORMAL
                 await bad.nothing_is_left()
                 await bad.rows(2)

@@ -254,6 +254,21 @@ async def test_lost_media_ends_the_call(board: Board) -> None:
     assert record.cause is Cause.NO_MEDIA
 
 
+async def test_a_socket_that_cannot_be_closed_keeps_neither_its_place_nor_the_legs(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = board.signaling.invite(NUMBER, offer=OFFER)
+    await board.stream()
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("it cannot be closed")
+
+    monkeypatch.setattr(board.leg, "close_stream", fail)
+    board.signaling.end(ref)
+    record = await board.record()  # which looks at the places and the legs
+    assert record.cause is Cause.NORMAL
+
+
 async def test_over_the_limit_of_calls_new_ones_get_503(tmp_path: Path) -> None:
     async with open_board(tmp_path, SwitchLimits(calls=1)) as board:
         board.signaling.invite(NUMBER, offer=OFFER)

@@ -190,7 +190,12 @@ class DialledLine(_SipCall):
     ) -> None:
         offer = None if offers_late else ours.session.offer(ours.local)
         ref = signaling.place(replace(order, offer=offer))
-        super().__init__(leg_sid, ref, signaling.sip_call_id(ref), signaling, ours)
+        try:
+            sip_call_id = signaling.sip_call_id(ref)
+        except BaseException:
+            signaling.hang_up(ref)  # nobody else knows of it
+            raise
+        super().__init__(leg_sid, ref, sip_call_id, signaling, ours)
         self._has_offered = not offers_late
         self._hears = False  # their SDP was taken: from early media, or with their answer
 

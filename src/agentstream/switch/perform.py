@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import structlog
+
 from agentstream import _media
 from agentstream.base.errors import AgentStreamError, ConfigError
 from agentstream.base.ids import AccountSid, PromptId, StreamSid
@@ -26,6 +28,8 @@ from agentstream.switch.limits import StreamLimits
 from agentstream.switch.ports import Shelf, Speech, Web
 from agentstream.switch.recordings import CallRecordings
 from agentstream.switch.streams import ForStream, Job, StreamDoors, StreamRun, order_of
+
+log = structlog.get_logger()
 
 AUDIO_LIMIT = 5_242_880  # AP-11: bytes of a prompt fetched by URL
 AUDIO_TIMEOUT_MS = 10_000
@@ -104,7 +108,10 @@ class Performer:
     def free(self) -> None:
         """Free whatever a call that broke off would leave behind."""
         for sid, run in tuple(self._streams.items()):
-            run.break_off()
+            try:
+                run.break_off()
+            except Exception:  # the others, and the legs, must be freed all the same
+                log.exception("stream_not_closed", stream_sid=sid)
             self._forget_stream(sid)
         self.lines.free()
 
