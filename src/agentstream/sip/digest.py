@@ -27,7 +27,7 @@ _HASHES = {"SHA-512-256": "sha512_256", "SHA-256": "sha256", "MD5": "md5"}
 STRONGEST_FIRST = tuple(_HASHES)
 
 _PAIR = re.compile(
-    r'[ \t]*+([A-Za-z0-9\-]+)[ \t]*+=[ \t]*+("(?:[^"\\]|\\[\s\S])*+"|[^\s,"]+)[ \t]*+(?:,|\Z)'
+    r'[ \t]*+([A-Za-z0-9\-]+)[ \t]*+=[ \t]*+("(?>(?:[^"\\]|\\[\s\S])*)"|[^\s,"]+)[ \t]*+(?:,|\Z)'
 )
 _HEX = re.compile(r"[0-9a-fA-F]{8}")
 _NONCE = re.compile(r"([0-9a-f]{1,16})\.([0-9a-f]{1,16})\.([0-9a-f]{32})")

@@ -13,11 +13,12 @@ from agentstream.sip.uri import Params, SipUri, parse_uri
 
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.\-]*"
 _WORD = r"[A-Za-z0-9\-.!%*_+`'~]+"
-_QUOTED = r'"(?:[^"\\]|\\[\s\S])*+"'
+# Atomic groups, not possessive ones: Python before 3.11.5 lets `(?:...)*+` match what it must not.
+_QUOTED = r'"(?>(?:[^"\\]|\\[\s\S])*)"'
 # Wider than the grammar's token on purpose: what delimits is never part of it, so nothing is
 # ambiguous, and peers do write "/", "@" or a bare IPv6 address here.
 _VALUE = r"[^\s;,\"<>\\]+"
-_PARAMS = rf"(?:[ \t]*+;[ \t]*+{_WORD}(?:[ \t]*+=[ \t]*+(?:{_QUOTED}|{_VALUE}))?)*+"
+_PARAMS = rf"(?>(?:[ \t]*+;[ \t]*+{_WORD}(?:[ \t]*+=[ \t]*+(?:{_QUOTED}|{_VALUE}))?)*)"
 _PARAM = re.compile(rf"[ \t]*+;[ \t]*+({_WORD})(?:[ \t]*+=[ \t]*+({_QUOTED}|{_VALUE}))?")
 _VIA = re.compile(
     rf"[ \t]*+SIP[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+({_WORD})[ \t]++"
@@ -41,7 +42,7 @@ _CSEQ = re.compile(rf"0*([0-9]{{1,10}})[ \t]++({_WORD})")
 _RACK = re.compile(rf"0*([0-9]{{1,10}})[ \t]++0*([0-9]{{1,10}})[ \t]++({_WORD})")
 _REASON = re.compile(rf"[ \t]*+({_WORD})({_PARAMS})[ \t]*+(?:,|\Z)")
 _DELTA = re.compile(rf"0*([0-9]{{1,10}})({_PARAMS})[ \t]*+")
-_ITEM = re.compile(rf"(?:{_QUOTED}|<[^<>]*>|[^\",<])*+")
+_ITEM = re.compile(rf"(?>(?:{_QUOTED}|<[^<>]*>|[^\",<])*)")
 _ESCAPE = re.compile(r"\\([\s\S])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 

@@ -13,8 +13,9 @@ from agentstream.base.errors import PeerError
 
 Params = dict[str, str | None]  # names in lower case; None is a parameter without "="
 
-_PARAM_TEXT = r"(?:[A-Za-z0-9\-_.!~*'()\[\]/:&+$]|%[0-9A-Fa-f]{2})++"
-_PARAMS = rf"(?:;{_PARAM_TEXT}(?:={_PARAM_TEXT})?)*+"
+# An atomic group, not a possessive one: Python before 3.11.5 lets `(?:...)*+` match what it must not.
+_PARAM_TEXT = r"(?>(?:[A-Za-z0-9\-_.!~*'()\[\]/:&+$]|%[0-9A-Fa-f]{2})+)"
+_PARAMS = rf"(?>(?:;{_PARAM_TEXT}(?:={_PARAM_TEXT})?)*)"
 _SIP = re.compile(
     r"(?P<scheme>[sS][iI][pP][sS]?):"
     r"(?:(?P<user>(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/]|%[0-9A-Fa-f]{2})+)"

@@ -47,7 +47,7 @@ _FOLD = re.compile(r"\r\n[ \t]++")
 _CONTROL = re.compile(r"[\r\n]|(?<!\\)[\x00-\x08\x0b-\x1f\x7f]")
 _NUMBER = re.compile(r"0*([0-9]{1,10})")
 _LENGTH = re.compile(
-    rb"\r\n(?:content-length|l)[ \t]*+:(?:[ \t]|\r\n[ \t])*+0*([0-9]{1,10})[ \t]*+(?=\r\n)", re.I
+    rb"\r\n(?:content-length|l)[ \t]*+:(?>(?:[ \t]|\r\n[ \t])*)0*([0-9]{1,10})[ \t]*+(?=\r\n)", re.I
 )
 _MANDATORY = frozenset(("Via", "From", "To", "Call-ID", "CSeq"))
 _ONCE = frozenset(
