@@ -13,7 +13,7 @@ from agentstream.sip.uri import Params, SipUri, parse_uri
 
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.\-]*"
 _WORD = r"[A-Za-z0-9\-.!%*_+`'~]+"
-# Atomic groups, not possessive ones: Python before 3.11.5 lets `(?:...)*+` match what it must not.
+# Atomic groups: Python before 3.11.5 lets the possessive `(?:...)*+` match what it must not.
 _QUOTED = r'"(?>(?:[^"\\]|\\[\s\S])*)"'
 # Wider than the grammar's token on purpose: what delimits is never part of it, so nothing is
 # ambiguous, and peers do write "/", "@" or a bare IPv6 address here.

@@ -13,7 +13,7 @@ from agentstream.base.errors import PeerError
 
 Params = dict[str, str | None]  # names in lower case; None is a parameter without "="
 
-# An atomic group, not a possessive one: Python before 3.11.5 lets `(?:...)*+` match what it must not.
+# Atomic groups: Python before 3.11.5 lets the possessive `(?:...)*+` match what it must not.
 _PARAM_TEXT = r"(?>(?:[A-Za-z0-9\-_.!~*'()\[\]/:&+$]|%[0-9A-Fa-f]{2})+)"
 _PARAMS = rf"(?>(?:;{_PARAM_TEXT}(?:={_PARAM_TEXT})?)*)"
 _SIP = re.compile(
