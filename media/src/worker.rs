@@ -14,7 +14,7 @@ use mio::{Events, Poll, Token};
 
 use crate::command::Command;
 use crate::desk::Desk;
-use crate::leg::Leg;
+use crate::leg::{Beaten, Leg};
 use crate::rtp::ports::{PortPair, PortPool};
 use crate::sys;
 
@@ -253,17 +253,23 @@ impl Worker {
             return; // left behind by a leg that is gone
         }
         let now_us = sys::monotonic_us();
-        let mut shift_ms = 0;
+        let mut beaten = Beaten::default();
         self.with_leg(index, now_us, |leg, desk| {
-            shift_ms = leg.beat(desk, due_ms * 1000, now_us)
+            beaten = leg.beat(desk, due_ms * 1000, now_us)
         });
+        let follower = beaten.follower.and_then(|id| self.by_id.get(&id).copied());
+        if let Some(follower) = follower {
+            self.with_leg(follower, now_us, |leg, desk| {
+                leg.follow(desk, due_ms * 1000, now_us)
+            });
+        }
         let Some(seat) = self.seats[index].as_mut() else {
             return;
         };
         if seat.leg.is_over(now_us) {
             return self.end(index, "", now_us);
         }
-        let mut next_ms = (due_ms + BEAT_MS).saturating_add_signed(shift_ms);
+        let mut next_ms = (due_ms + BEAT_MS).saturating_add_signed(beaten.shift_ms);
         if now_ms > next_ms + BEHIND_MS {
             next_ms += (now_ms - next_ms) / BEAT_MS * BEAT_MS;
         }

@@ -3,10 +3,11 @@
 use mio::Waker;
 
 use super::*;
+use crate::bridge::Bridge;
 use crate::desk::Counters;
 use crate::event::{Event, EventQueue};
 use crate::file_line::FileLine;
-use crate::leg::Line;
+use crate::line::Line;
 use crate::mailbox::Mailbox;
 use crate::player::PromptLoader;
 use crate::recorder::Recorder;
@@ -71,4 +72,35 @@ fn every_leg_keeps_its_beat_after_a_quiet_time_and_a_late_one() {
         let on_wheel: usize = worker.wheel.iter().map(Vec::len).sum();
         assert_eq!(on_wheel, worker.by_id.len(), "after {quiet_ms} ms");
     }
+}
+
+#[test]
+fn a_leg_that_panics_leaves_the_other_of_its_bridge_alone_and_well() {
+    let mut worker = worker();
+    let now_us = sys::monotonic_us();
+    let (one, other) = Bridge::pair(true);
+    for (index, bridge) in [one, other].into_iter().enumerate() {
+        worker.open(leg(index as u64 + 1), None, now_us);
+        worker.with_leg(index, now_us, |leg, desk| {
+            leg.obey(Command::Bridge(Box::new(bridge)), desk, |_| WAKE, now_us);
+        });
+    }
+    let beat = |worker: &mut Worker, index| {
+        worker.with_leg(index, now_us, |leg, desk| {
+            leg.beat(desk, now_us, now_us);
+        })
+    };
+    beat(&mut worker, 0);
+    beat(&mut worker, 1);
+    worker.with_leg(0, now_us, |_, _| panic!("a bug"));
+    for _ in 0..5 {
+        beat(&mut worker, 1);
+    }
+    worker.end(1, "", now_us);
+    let events = worker.desk.events.take(10);
+    let [Event::LegClosed(broken), Event::LegClosed(well)] = events.as_slice() else {
+        panic!("{events:?}");
+    };
+    assert_eq!((broken.fault.as_str(), well.fault.as_str()), ("a bug", ""));
+    assert_eq!(well.stats.bridge_frames, 1);
 }

@@ -1,6 +1,6 @@
 """The media engine as the product sees it: the shape of `agentstream._media`, and of its double."""
 
-from typing import Protocol
+from typing import Protocol, Self
 
 from agentstream._media import Event
 from agentstream.media.plan import (
@@ -54,8 +54,26 @@ class MediaLeg(Protocol):
     def send_digits(self, digits: str, tone_ms: int = 100, gap_ms: int = 70) -> None:
         """Press keys."""
 
+    def bridge(self, other: Self, *, relays_digits: bool = True) -> None:
+        """Let this leg and another hear each other; raises MediaError when it is the same."""
+
+    def unbridge(self) -> None:
+        """Leave the bridge, and let the other leg leave it."""
+
+    def watch_silence(self, timeout_ms: int) -> None:
+        """Report Silence once per silence of this length; 0 switches it off."""
+
+    def begin_stream(self, stream_sid: str) -> None:
+        """Let a stream begin whose opening was held back."""
+
     def record(self, plan: RecordPlan) -> None:
         """Record the leg."""
+
+    def pause_recording(self, recording_sid: str) -> None:
+        """Leave out what comes until it is resumed."""
+
+    def resume_recording(self, recording_sid: str) -> None:
+        """Go on with a recording that was paused."""
 
     def stop_recording(self, recording_sid: str) -> None:
         """Finish a recording."""
