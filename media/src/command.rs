@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::bridge::Bridge;
 use crate::plan::{PromptPlan, RecordPlan, RemotePlan, StreamPlan};
 use crate::recorder::Ready;
 use crate::stream::connector::Outcome;
@@ -34,6 +35,14 @@ pub enum Command {
         digits: String,
         tone_ms: u32,
         gap_ms: u32,
+    },
+    Bridge(Box<Bridge>),
+    Unbridge,
+    WatchSilence {
+        timeout_ms: u64,
+    },
+    BeginStream {
+        stream_sid: String,
     },
     Record(RecordPlan),
     PauseRecording {

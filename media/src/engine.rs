@@ -10,11 +10,14 @@ use std::thread::JoinHandle;
 
 use mio::{Poll, Waker};
 
+use crate::bridge::Bridge;
 use crate::command::Command;
 use crate::desk::{Counters, Desk};
 use crate::event::{EngineStats, Event, EventQueue};
 use crate::file_line::FileLine;
-use crate::leg::{Leg, Line};
+use crate::groups::Groups;
+use crate::leg::Leg;
+use crate::line::Line;
 use crate::mailbox::Mailbox;
 use crate::plan::{EnginePlan, FileLegPlan, RtpLegPlan};
 use crate::player::{decode_file, PromptLoader, CACHE_BYTES};
@@ -59,11 +62,24 @@ impl LegHandle {
         let order = Order::Leg(self.id, command);
         match &order {
             // What ends something must not be lost.
-            Order::Leg(_, Command::Close | Command::CloseStream { .. }) => {
+            Order::Leg(_, Command::Close | Command::CloseStream { .. } | Command::Unbridge) => {
                 self.orders.post_always(order)
             }
             _ => self.orders.post(order),
         }
+    }
+
+    /// Lets two legs hear each other; each leaves the bridge that it was in.
+    pub fn bridge(&self, other: &LegHandle, relays_digits: bool) -> Result<(), Refused> {
+        if self.id == other.id && Arc::ptr_eq(&self.orders, &other.orders) {
+            let text = format!("other: {} cannot be bridged with itself", self.leg_sid);
+            return Err(Refused::Plan(text));
+        }
+        // An end that is lost on its way, or whose leg has gone, takes the bridge with it.
+        let (here, there) = Bridge::pair(relays_digits);
+        self.post(Command::Bridge(Box::new(here)));
+        other.post(Command::Bridge(Box::new(there)));
+        Ok(())
     }
 }
 
@@ -73,6 +89,7 @@ pub struct Engine {
     ports: Arc<Mutex<PortPool>>,
     recorder: Mutex<Option<Arc<Recorder>>>,
     threads: Mutex<Vec<Thread>>,
+    groups: Mutex<Groups>,
     next_leg: AtomicU64,
 }
 
@@ -98,6 +115,7 @@ impl Engine {
             ports,
             recorder: Mutex::new(Some(recorder.clone())),
             threads: Mutex::default(),
+            groups: Mutex::default(),
             next_leg: AtomicU64::new(1),
         };
         for number in 0..count {
@@ -119,7 +137,7 @@ impl Engine {
         self.events.take(limit)
     }
 
-    /// Reserves ports and opens a leg on the thread with the fewest.
+    /// Reserves ports and opens a leg: on the thread of its group, or on the one with the fewest legs.
     pub fn open_rtp_leg(&self, plan: RtpLegPlan) -> Result<LegHandle, Refused> {
         if plan.jitter_min_ms > plan.jitter_max_ms {
             return Err(Refused::Plan(
@@ -132,10 +150,11 @@ impl Engine {
             .ok_or(Refused::PortsExhausted)?;
         let _ = sys::keep_arrival_times(&pair.rtp);
         let _ = sys::keep_arrival_times(&pair.rtcp);
-        let sid = plan.leg_sid.clone();
+        let (sid, group) = (plan.leg_sid.clone(), plan.group.clone());
         let line = RtpLine::new(plan, pair, [chance(), chance(), chance()]);
         let port = line.port();
-        self.seat(sid, port, Line::Rtp(Box::new(line)), None)
+        let leg = Leg::new(self.number(), sid, Line::Rtp(Box::new(line)));
+        self.seat(leg, port, None, &group)
     }
 
     /// Opens a leg between two sound files.
@@ -149,12 +168,8 @@ impl Engine {
             None => Vec::new(),
         };
         let line = FileLine::new(plan.rate_hz, input, plan.digits);
-        self.seat(
-            plan.leg_sid,
-            0,
-            Line::File(Box::new(line)),
-            plan.output_path,
-        )
+        let leg = Leg::new(self.number(), plan.leg_sid, Line::File(Box::new(line)));
+        self.seat(leg, 0, plan.output_path, "")
     }
 
     /// Port pairs that a leg could have now.
@@ -255,28 +270,38 @@ impl Engine {
         })
     }
 
+    fn number(&self) -> LegId {
+        LegId(self.next_leg.fetch_add(1, Ordering::Relaxed))
+    }
+
     fn seat(
         &self,
-        sid: String,
+        mut leg: Leg,
         port: u16,
-        line: Line,
         output: Option<String>,
+        group: &str,
     ) -> Result<LegHandle, Refused> {
-        let id = LegId(self.next_leg.fetch_add(1, Ordering::Relaxed));
         let threads = lock(&self.threads);
-        let open = threads.iter().filter(|thread| thread.handle.is_some());
-        let Some(thread) = open.min_by_key(|thread| thread.load.load(Ordering::Relaxed)) else {
+        let mut groups = lock(&self.groups);
+        let near = groups.thread(group);
+        let load = |place: usize| threads[place].load.load(Ordering::Relaxed);
+        let open = (0..threads.len()).filter(|place| threads[*place].handle.is_some());
+        let Some(place) = open.min_by_key(|place| (near != Some(*place), load(*place))) else {
             return Err(Refused::Plan("the engine is closed".to_owned()));
         };
+        let thread = &threads[place];
         thread.load.fetch_add(1, Ordering::Relaxed);
-        let leg = Box::new(Leg::new(id, sid.clone(), line));
-        thread.orders.post_always(Order::Open(leg, output));
-        Ok(LegHandle {
-            id,
+        leg.stay(groups.join(group, place));
+        let handle = LegHandle {
+            id: leg.id,
             orders: Arc::clone(&thread.orders),
-            leg_sid: sid,
+            leg_sid: leg.sid().to_owned(),
             rtp_port: port,
-        })
+        };
+        thread
+            .orders
+            .post_always(Order::Open(Box::new(leg), output));
+        Ok(handle)
     }
 }
 

@@ -92,6 +92,10 @@ figures! {
         remote_loss: f64,
         frames_late_5ms: u64,
         send_errors: u64,
+        bridge_frames: u64,
+        bridge_passed: u64,
+        bridge_inserted: u64,
+        bridge_dropped: u64,
         codec: String,
     }
 }
@@ -211,6 +215,10 @@ value!(
     RecordingFailed { leg_sid: String, at_ms: u64, recording_sid: String, path: String, error: String }
 );
 value!(
+    /// The far end has been silent for as long as was asked.
+    Silence { leg_sid: String, at_ms: u64, silent_ms: u64 }
+);
+value!(
     /// The last event of a leg.
     LegClosed { leg_sid: String, at_ms: u64, stats: LegStats, fault: String }
 );
@@ -280,6 +288,7 @@ events!(
     PlayFinished,
     RecordingReady,
     RecordingFailed,
+    Silence,
     LegClosed,
 );
 
@@ -354,44 +363,4 @@ impl EventQueue {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn message() -> BotMessage {
-        BotMessage {
-            leg_sid: "l".into(),
-            at_ms: 1,
-            stream_sid: "s".into(),
-            text: "{}".into(),
-        }
-    }
-
-    fn drained() -> StreamDrained {
-        StreamDrained {
-            leg_sid: "l".into(),
-            at_ms: 1,
-            stream_sid: "s".into(),
-        }
-    }
-
-    #[test]
-    fn a_full_queue_drops_bot_messages_first_and_a_legs_end_never() {
-        let queue = EventQueue::new(4).unwrap();
-        for _ in 0..3 {
-            queue.push(message());
-        }
-        for _ in 0..3 {
-            queue.push(drained());
-        }
-        let closed = LegClosed {
-            leg_sid: "l".into(),
-            at_ms: 2,
-            stats: LegStats::default(),
-            fault: String::new(),
-        };
-        queue.push(closed.clone());
-        assert_eq!(queue.counts(), (5, 2));
-        assert_eq!(queue.take(4).len(), 4);
-        assert_eq!(queue.take(4), [Event::from(closed)]);
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::audio::tones::digit_tone;
+use crate::bridge::Key;
 use crate::event::{Digit, LegStats};
 use crate::recorder::RecordingTap;
 use crate::rtp_line::tell_started;
@@ -21,6 +22,8 @@ pub struct FileLine {
     tones: VecDeque<i16>,
     started_us: Option<u64>,
     told: bool,
+    /// Keys of this beat.
+    keys: Vec<Key>,
 }
 
 impl FileLine {
@@ -36,6 +39,7 @@ impl FileLine {
             tones: VecDeque::new(),
             started_us: None,
             told: false,
+            keys: Vec::new(),
         }
     }
 
@@ -62,6 +66,7 @@ impl FileLine {
     /// Appends the caller's next 20 ms to `heard`: the file, then silence.
     pub fn hear(&mut self, here: Here<'_>, heard: &mut Vec<i16>) {
         let wanted = self.rate_hz as usize / 50;
+        self.keys.clear();
         if let Some(started_us) = self.started_us {
             let end = (self.at + wanted).min(self.input.len());
             heard.extend_from_slice(&self.input[self.at..end]);
@@ -89,6 +94,11 @@ impl FileLine {
         if let Some(output) = &mut self.output {
             output.push(said, &[]);
         }
+    }
+
+    /// The keys that the last beat told of.
+    pub fn keys(&mut self) -> std::vec::Drain<'_, Key> {
+        self.keys.drain(..)
     }
 
     /// Digits as tones.
@@ -124,6 +134,10 @@ impl FileLine {
             .is_some_and(|(pressed_ms, _)| pressed_ms + KEY_MS <= at_ms)
         {
             if let Some((_, digit)) = self.digits.pop_front() {
+                self.keys.extend(digit.chars().map(|digit| Key {
+                    digit,
+                    duration_ms: KEY_MS as u32,
+                }));
                 here.events.push(Digit {
                     leg_sid: here.leg_sid.to_owned(),
                     at_ms: here.at_ms(),

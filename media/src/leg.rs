@@ -1,10 +1,12 @@
-//! One leg's beat: hear 20 ms, hand them to streams and recordings, say 20 ms.
+//! One leg's beat: hear 20 ms, hand them to streams, recordings and the bridged leg, say 20 ms.
 //!
 //! ```text
-//!  line ─hear─▶ heard ─▶ streams ─▶ bots            recordings ◀─ heard, said
-//!  line ◀─say── said ◀─ mix ◀─ streams' playouts, prompt
+//!  line ─hear─▶ heard ─▶ streams ─▶ bots · bridge ─▶ other leg      recordings ◀─ heard, said
+//!  line ◀─say── said ◀─ mix ◀─ streams' playouts, prompt, bridge ◀─ other leg
 //! ```
 
+mod bridged;
+mod orders;
 mod prompt;
 mod streams;
 mod tapes;
@@ -12,15 +14,15 @@ mod tapes;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
-use mio::Token;
-
-use crate::command::Command;
+use crate::audio::silence::SilenceWatch;
+use crate::bridge::{Bridge, BridgeFigures};
+use crate::convert::Converter;
 use crate::desk::Desk;
-use crate::event::{LegClosed, LegStats};
-use crate::file_line::FileLine;
+use crate::event::{LegClosed, LegStats, Silence};
+use crate::groups::Member;
+use crate::line::{Heard, Line};
 use crate::recorder::Channels;
 use crate::rtp::ports::PortPair;
-use crate::rtp_line::{Heard, RtpLine};
 use crate::stream::link::{Here, Link};
 use crate::sys;
 use crate::worker::LegId;
@@ -31,10 +33,15 @@ use tapes::Recording;
 /// How long a leg's end waits for its recordings' files.
 const FILES_WAIT_US: u64 = 10_000_000;
 
-/// The two kinds of far end.
-pub enum Line {
-    Rtp(Box<RtpLine>),
-    File(Box<FileLine>),
+/// What a beat leaves to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Beaten {
+    /// A packet is late: strike this beat again in a few milliseconds.
+    pub is_late: bool,
+    /// By how many milliseconds to move the next one.
+    pub shift_ms: i64,
+    /// The leg that follows this one and is to say now what was heard.
+    pub follower: Option<LegId>,
 }
 
 struct Stream {
@@ -53,20 +60,20 @@ pub struct Leg {
     files_open: usize,
     next_number: u64,
     closing_until_us: Option<u64>,
-    heard: Vec<i16>,
+    heard: Heard,
     said: Vec<i16>,
     /// This beat's sound was said; what was to be heard is late.
     awaits_heard: bool,
     unread: bool,
-}
-
-/// How a beat went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Beaten {
-    /// A packet is late: strike this beat again in a few milliseconds.
-    Again,
-    /// By how many milliseconds to move the next one.
-    Done { shift_ms: i64 },
+    bridge: Option<Box<Bridge>>,
+    /// This leg says at the other's beat, and has done so since its own last one.
+    is_following: bool,
+    has_followed: bool,
+    from_bridge: Converter,
+    bridge_figures: BridgeFigures,
+    silence: Option<SilenceWatch>,
+    /// Keeps its group together as long as it lives.
+    _group: Option<Member>,
 }
 
 impl Leg {
@@ -82,11 +89,28 @@ impl Leg {
             files_open: 0,
             next_number: 0,
             closing_until_us: None,
-            heard: Vec::new(),
+            heard: Heard::new(),
             said: Vec::new(),
             awaits_heard: false,
             unread: false,
+            bridge: None,
+            is_following: false,
+            has_followed: false,
+            from_bridge: Converter::new(),
+            bridge_figures: BridgeFigures::default(),
+            silence: None,
+            _group: None,
         }
+    }
+
+    /// Its id for people and events.
+    pub fn sid(&self) -> &str {
+        &self.sid
+    }
+
+    /// Makes it a member of a group.
+    pub fn stay(&mut self, group: Option<Member>) {
+        self._group = group;
     }
 
     /// Where what a file leg hears is written.
@@ -109,32 +133,54 @@ impl Leg {
             leg_sid: &sid,
             now_us,
         };
+        let mut follower = None;
         let was_said = std::mem::take(&mut self.awaits_heard);
         if self.closing_until_us.is_none() {
             self.awaits_heard = !self.hear(desk, due_us, here, may_wait);
-            if !was_said {
-                self.say(desk, due_us, here);
-            }
             if !self.awaits_heard {
+                follower = self.follower();
+            }
+            if !was_said {
+                self.say_in_turn(desk, due_us, here);
+            }
+            // Who follows has neither streams nor recordings, so there is nobody to tell.
+            if !self.awaits_heard && !self.is_following {
+                self.tell_tracks(here);
                 self.record();
             }
         }
-        let here = Here {
-            now_us: sys::monotonic_us(),
-            ..here
-        };
-        for stream in &mut self.streams {
-            stream.link.was_said(here);
+        if !self.streams.is_empty() {
+            self.tend_streams(Here {
+                now_us: sys::monotonic_us(),
+                ..here
+            });
         }
-        self.streams.retain(|stream| !stream.link.is_over());
         if self.awaits_heard {
-            return Beaten::Again;
+            return Beaten {
+                is_late: true,
+                ..Beaten::default()
+            };
         }
-        let shift_ms = match &mut self.line {
-            Line::Rtp(line) => line.advise_ms(),
-            Line::File(_) => 0,
+        Beaten {
+            is_late: false,
+            shift_ms: self.line.advise_ms(),
+            follower,
+        }
+    }
+
+    /// The other leg of the bridge has heard a frame: it is said now, and not at our own beat.
+    pub fn follow(&mut self, desk: &mut Desk, due_us: u64, now_us: u64) {
+        let events = Arc::clone(&desk.events);
+        let sid = Arc::clone(&self.sid);
+        let here = Here {
+            events: &events,
+            leg_sid: &sid,
+            now_us,
         };
-        Beaten::Done { shift_ms }
+        if self.closing_until_us.is_none() {
+            self.has_followed = true;
+            self.say(desk, due_us, here);
+        }
     }
 
     /// A socket of this leg is ready. True: there is more to read than may be read at once.
@@ -187,91 +233,6 @@ impl Leg {
             .count()
     }
 
-    /// Carries out one command. `token` makes the token of a stream's socket from its number.
-    pub fn obey(
-        &mut self,
-        command: Command,
-        desk: &mut Desk,
-        token: impl Fn(u64) -> Token,
-        now_us: u64,
-    ) {
-        let events = Arc::clone(&desk.events);
-        let sid = Arc::clone(&self.sid);
-        let here = Here {
-            events: &events,
-            leg_sid: &sid,
-            now_us,
-        };
-        let is_closing = self.closing_until_us.is_some();
-        match command {
-            Command::StreamOutcome { number, outcome } => {
-                self.stream_outcome(number, outcome, desk, token, here)
-            }
-            Command::RecordingDone {
-                recording_sid,
-                path,
-                outcome,
-            } => {
-                self.recording_done(recording_sid, path, outcome, here);
-            }
-            Command::PromptLoaded { number, outcome } => self.prompt_loaded(number, outcome, here),
-            Command::CloseStream {
-                stream_sid,
-                code,
-                reason,
-                last_text,
-            } => {
-                if let Some(link) = self.link(&stream_sid) {
-                    link.close(code, &reason, last_text.as_deref(), here);
-                    desk.connector.look_around();
-                }
-            }
-            Command::Close if !is_closing => self.close(desk, here),
-            _ if is_closing => {}
-            Command::Connect(plan) => {
-                if let Line::Rtp(line) = &mut self.line {
-                    line.connect(plan, here);
-                }
-            }
-            Command::Start => {
-                if let Line::File(line) = &mut self.line {
-                    line.start(now_us);
-                }
-            }
-            Command::OpenStream(plan) => self.open_stream(*plan, desk),
-            Command::SendText { stream_sid, text } => {
-                if let Some(link) = self.link(&stream_sid) {
-                    link.send_text(&text, here);
-                }
-            }
-            Command::DrainStream { stream_sid } => {
-                if let Some(link) = self.link(&stream_sid) {
-                    link.drain(here);
-                }
-            }
-            Command::DropStream { stream_sid } => {
-                if let Some(link) = self.link(&stream_sid) {
-                    link.drop_queued();
-                }
-            }
-            Command::Play(plan) => self.play(plan, desk, here),
-            Command::StopPlay => self.finish_prompt(false, "", here),
-            Command::SendDigits {
-                digits,
-                tone_ms,
-                gap_ms,
-            } => match &mut self.line {
-                Line::Rtp(line) => line.send_digits(&digits, tone_ms, gap_ms),
-                Line::File(line) => line.send_digits(&digits, tone_ms, gap_ms),
-            },
-            Command::Record(plan) => self.record_to(plan, desk, here),
-            Command::PauseRecording { recording_sid } => self.pause(&recording_sid, true),
-            Command::ResumeRecording { recording_sid } => self.pause(&recording_sid, false),
-            Command::StopRecording { recording_sid } => self.stop_recording(&recording_sid),
-            Command::Close => {}
-        }
-    }
-
     /// The leg was told to close and everything that ran on it has ended.
     pub fn is_over(&self, now_us: u64) -> bool {
         self.closing_until_us.is_some_and(|until_us| {
@@ -295,9 +256,14 @@ impl Leg {
         for stream in &mut self.streams {
             stream.link.abandon(here);
         }
-        let (stats, ports) = match self.line {
-            Line::Rtp(line) => (line.figures(), Some(line.into_ports())),
-            Line::File(line) => (line.figures(), None),
+        let bridged = self.bridge_figures;
+        let (line_stats, ports) = self.line.end();
+        let stats = LegStats {
+            bridge_frames: bridged.frames,
+            bridge_passed: bridged.passed,
+            bridge_inserted: bridged.inserted,
+            bridge_dropped: bridged.dropped,
+            ..line_stats
         };
         let foreign = &desk.counters.packets_foreign;
         foreign.fetch_add(stats.packets_foreign, Ordering::Relaxed);
@@ -306,58 +272,92 @@ impl Leg {
 
     /// The end of a leg whose own code failed: none of it is run again.
     pub fn salvage(self, fault: &str, now_us: u64) -> (LegClosed, Option<PortPair>) {
-        let ports = match self.line {
-            Line::Rtp(line) => Some(line.into_ports()),
-            Line::File(_) => None,
-        };
+        let ports = self.line.into_ports();
         (closed(&self.sid, now_us, LegStats::default(), fault), ports)
     }
 
     /// False: nothing was heard yet, and a second look is worth it.
     fn hear(&mut self, desk: &mut Desk, due_us: u64, here: Here<'_>, may_wait: bool) -> bool {
-        self.heard.clear();
-        let rate_hz = self.heard_hz();
-        let heard = match &mut self.line {
-            Line::Rtp(line) => line.hear(desk, due_us, here, &mut self.heard, may_wait),
-            Line::File(line) => {
-                line.hear(here, &mut self.heard);
-                Heard::Frame { newest_us: None }
-            }
-        };
-        let Heard::Frame { newest_us } = heard else {
+        let form = self.wanted_form();
+        // The other leg of a bridge has a beat of its own, which would find nothing to say.
+        let may_wait = may_wait && self.bridge.is_none();
+        let heard = &mut self.heard;
+        if !self.line.hear(desk, due_us, here, form, may_wait, heard) {
             return false;
-        };
-        for stream in &mut self.streams {
-            stream.link.hear(rate_hz, &self.heard, newest_us, here);
         }
+        self.give_bridged(here);
+        let heard = &self.heard;
+        for stream in &mut self.streams {
+            stream.link.hear(heard, here);
+        }
+        self.watch_silence(here);
         true
     }
 
+    /// Says at our own beat, unless the other leg's beat does that. A change between the two leaves nothing out: the
+    /// frame that waits is said before following, and after it what was said by following is not said again.
+    fn say_in_turn(&mut self, desk: &mut Desk, due_us: u64, here: Here<'_>) {
+        let follows = self.follows(desk);
+        let has_followed = std::mem::take(&mut self.has_followed);
+        if std::mem::replace(&mut self.is_following, follows) && follows {
+            return;
+        }
+        if has_followed {
+            self.said.clear();
+        } else {
+            self.say(desk, due_us, here);
+        }
+    }
+
     fn say(&mut self, desk: &mut Desk, due_us: u64, here: Here<'_>) {
-        let rate_hz = self.said_hz();
         self.said.clear();
+        // Taken out meanwhile: if this beat panics, the bridge ends.
+        if let Some(mut bridge) = self.bridge.take() {
+            self.say_bridged(&mut bridge, desk, due_us, here);
+            self.bridge = Some(bridge);
+            return;
+        }
+        self.mix(self.line.said_hz(), here);
+        self.line.say(desk, due_us, here, &mut self.said);
+    }
+
+    /// What the streams and the prompt say in this frame; true if there was any.
+    fn mix(&mut self, rate_hz: u32, here: Here<'_>) -> bool {
         self.said.resize(rate_hz as usize / 50, 0);
+        let mut is_sound = false;
         for stream in &mut self.streams {
-            stream.link.say(rate_hz, &mut self.said);
+            is_sound |= stream.link.say(rate_hz, &mut self.said);
         }
-        self.say_prompt(rate_hz, here);
-        match &mut self.line {
-            Line::Rtp(line) => line.say(desk, due_us, here, &self.said),
-            Line::File(line) => line.say(&mut self.said),
+        is_sound | self.say_prompt(rate_hz, here)
+    }
+
+    /// The frame is on the line.
+    fn tend_streams(&mut self, here: Here<'_>) {
+        for stream in &mut self.streams {
+            stream.link.was_said(here);
+        }
+        self.streams.retain(|stream| !stream.link.is_over());
+    }
+
+    /// What was said is known now: streams that are to know it too hear both sides.
+    fn tell_tracks(&mut self, here: Here<'_>) {
+        let (heard, said) = (&self.heard, &self.said);
+        let said_hz = self.line.said_hz();
+        for stream in &mut self.streams {
+            stream.link.hear_said(heard, said_hz, said, here);
         }
     }
 
-    fn heard_hz(&self) -> u32 {
-        match &self.line {
-            Line::Rtp(line) => line.heard_hz(),
-            Line::File(line) => line.rate_hz(),
-        }
-    }
-
-    fn said_hz(&self) -> u32 {
-        match &self.line {
-            Line::Rtp(line) => line.said_hz(),
-            Line::File(line) => line.rate_hz(),
+    fn watch_silence(&mut self, here: Here<'_>) {
+        let Some(watch) = self.silence.as_mut().filter(|_| self.line.is_started()) else {
+            return;
+        };
+        if let Some(silent_ms) = watch.hear(&self.heard.pcm) {
+            here.events.push(Silence {
+                leg_sid: here.leg_sid.to_owned(),
+                at_ms: here.at_ms(),
+                silent_ms,
+            });
         }
     }
 
@@ -375,10 +375,8 @@ impl Leg {
         }
         desk.connector.look_around();
         self.recordings.clear();
-        match &mut self.line {
-            Line::Rtp(line) => line.farewell(desk),
-            Line::File(line) => line.farewell(),
-        }
+        self.part();
+        self.line.farewell(desk);
     }
 }
 

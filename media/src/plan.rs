@@ -31,6 +31,7 @@ plan!(
         packet_timeout_ms: u64,
         inband_dtmf: bool,
         follows_clock: bool,
+        group: String,
     }
 );
 plan!(
@@ -76,6 +77,8 @@ plan!(
         encoding: String,
         frame_ms: u32,
         two_way: bool,
+        track: String,
+        holds_opening: bool,
         opening: Vec<String>,
         media_template: String,
         mark_template: String,

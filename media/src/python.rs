@@ -154,6 +154,24 @@ impl PyLeg {
         });
     }
 
+    /// Let this leg and another hear each other; each leaves the bridge it was in. Raises MediaError.
+    #[pyo3(signature = (other, *, relays_digits = true))]
+    fn bridge(&self, other: PyRef<'_, PyLeg>, relays_digits: bool) -> PyResult<()> {
+        Ok(self.0.bridge(&other.0, relays_digits)?)
+    }
+
+    fn unbridge(&self) {
+        self.0.post(Command::Unbridge);
+    }
+
+    fn watch_silence(&self, timeout_ms: u64) {
+        self.0.post(Command::WatchSilence { timeout_ms });
+    }
+
+    fn begin_stream(&self, stream_sid: String) {
+        self.0.post(Command::BeginStream { stream_sid });
+    }
+
     fn record(&self, plan: RecordPlan) {
         self.0.post(Command::Record(plan));
     }

@@ -1,42 +1,28 @@
 //! A leg's line when the far end speaks RTP: one beat fetches what came and sends what is said.
 
 mod reports;
+mod sound;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::Ordering;
 
 use crate::audio::Codec;
-use crate::desk::Desk;
-use crate::event::{Digit, LegStats, MediaStarted, RtpTimeout, SourceChanged};
+use crate::bridge::Key;
+use crate::event::{LegStats, MediaStarted, RtpTimeout};
 use crate::phase::PhaseLock;
 use crate::plan::{RemotePlan, RtpLegPlan};
 use crate::rtp::ports::PortPair;
-use crate::rtp::receiver::{Receiver, ReceiverConfig, Source, Verdict};
-use crate::rtp::rtcp::{is_rtcp, RtcpSession};
+use crate::rtp::receiver::{Receiver, ReceiverConfig};
+use crate::rtp::rtcp::RtcpSession;
 use crate::rtp::sender::Sender;
-use crate::rtp::source::{Origin, SourceLock};
-use crate::rtp::{Formats, Packet};
+use crate::rtp::source::SourceLock;
+use crate::rtp::Formats;
 use crate::stats::mos;
 use crate::stream::link::Here;
-use crate::sys;
-
-/// Batches fetched per beat at most; the rest waits for the next one.
-const BATCHES: usize = 16;
-/// A frame sent later than this after its time is counted.
-const LATE_US: u64 = 5_000;
 
 /// What SDP said of the far end.
 struct Remote {
     plan: RemotePlan,
     codec: Option<Codec>,
-}
-
-/// What a line has for a beat.
-pub enum Heard {
-    /// Its packet is late; look again in a few milliseconds.
-    NotYet,
-    /// 20 ms of sound. When the newest packet of it arrived, if packets there are.
-    Frame { newest_us: Option<u64> },
 }
 
 /// An RTP line.
@@ -60,6 +46,12 @@ pub struct RtpLine {
     next_rtcp_us: u64,
     next_look_us: u64,
     figures: LegStats,
+    /// When the socket was looked at last, and whether nothing was there.
+    looked_us: u64,
+    is_owed: bool,
+    next_sequence: u16,
+    /// Keys of this beat that were pressed as events.
+    keys: Vec<Key>,
 }
 
 impl RtpLine {
@@ -92,6 +84,10 @@ impl RtpLine {
             next_rtcp_us: 0,
             next_look_us: 0,
             figures: LegStats::default(),
+            looked_us: 0,
+            is_owed: true,
+            next_sequence: 0,
+            keys: Vec::new(),
             plan,
             ports,
         }
@@ -155,100 +151,14 @@ impl RtpLine {
         self.sender.rate_hz()
     }
 
-    /// Fetches what came. Then, unless it should be looked for once more (`may_wait`), appends 20 ms of it to `heard`
-    /// and returns when the newest packet arrived.
-    pub fn hear(
-        &mut self,
-        desk: &mut Desk,
-        due_us: u64,
-        here: Here<'_>,
-        heard: &mut Vec<i16>,
-        may_wait: bool,
-    ) -> Heard {
-        let newest_us = self.fetch(desk, due_us, here);
-        if may_wait && self.receiver.awaits_packet(due_us) {
-            return Heard::NotYet;
-        }
-        self.receiver.take(due_us, heard);
-        for digit in self.receiver.digits() {
-            here.events.push(Digit {
-                leg_sid: here.leg_sid.to_owned(),
-                at_ms: here.at_ms(),
-                digit: digit.digit.to_string(),
-                duration_ms: u64::from(digit.duration_ms),
-                source: match digit.source {
-                    Source::Event => "rfc4733".to_owned(),
-                    Source::Inband => "inband".to_owned(),
-                },
-            });
-        }
-        self.watch_silence(here);
-        Heard::Frame { newest_us }
+    /// Whether a payload of `codec` may be sent as it is at this beat.
+    pub fn passes(&self, codec: Option<Codec>) -> bool {
+        self.sender.passes(codec)
     }
 
-    /// Takes in what the socket holds; returns when the newest sound arrived.
-    fn fetch(&mut self, desk: &mut Desk, due_us: u64, here: Here<'_>) -> Option<u64> {
-        let mut newest_us = None;
-        for _ in 0..BATCHES {
-            let count = desk.batch.fetch(&self.ports.rtp);
-            let fetched_us = if count > 0 { sys::monotonic_us() } else { 0 };
-            for index in 0..count {
-                if let Some(datagram) = desk.batch.datagram(index) {
-                    let arrival_us = desk.arrival_us(datagram.arrival_wall_us, fetched_us);
-                    if self.datagram(
-                        datagram.bytes,
-                        datagram.from,
-                        arrival_us,
-                        desk.wall_offset_us,
-                        here,
-                    ) {
-                        if let Some(phase) = &mut self.phase {
-                            phase.note(due_us as i64 - arrival_us as i64);
-                        }
-                        newest_us = newest_us.max(Some(arrival_us));
-                    }
-                }
-            }
-            desk.counters
-                .packets_received
-                .fetch_add(count as u64, Ordering::Relaxed);
-            if !desk.batch.is_full() {
-                break;
-            }
-        }
-        newest_us
-    }
-
-    /// Sends 20 ms, or lets it fall when the far end does not want it.
-    pub fn say(&mut self, desk: &mut Desk, due_us: u64, here: Here<'_>, said: &[i16]) {
-        let destination = self.destination();
-        let sends = self
-            .remote
-            .as_ref()
-            .is_some_and(|remote| remote.plan.sends && remote.codec.is_some());
-        if let (true, Some(to)) = (sends, destination) {
-            let (socket, figures) = (&self.ports.rtp, &mut self.figures);
-            self.sender
-                .frame(said, &mut |datagram| match socket.send_to(datagram, to) {
-                    Ok(_) => {
-                        figures.packets_sent += 1;
-                        figures.bytes_sent += datagram.len() as u64;
-                    }
-                    Err(_) => figures.send_errors += 1,
-                });
-            let counters = &desk.counters;
-            counters.packets_sent.fetch_add(1, Ordering::Relaxed);
-            counters.frames_sent.fetch_add(1, Ordering::Relaxed);
-            if here.now_us.saturating_sub(due_us) > LATE_US {
-                self.figures.frames_late_5ms += 1;
-                counters.frames_late.fetch_add(1, Ordering::Relaxed);
-            }
-            if !self.out_told {
-                self.out_told = true;
-                tell_started("out", here);
-            }
-        }
-        self.rtcp(desk, here);
+    /// The keys of the last beat that came as events.
+    pub fn keys(&mut self) -> std::vec::Drain<'_, Key> {
+        self.keys.drain(..)
     }
 
     /// Sends digits as RFC 4733 events, or as tones when that was not agreed.
@@ -296,47 +206,6 @@ impl RtpLine {
             remote_loss: f64::from(quality.far_loss),
             ..self.figures.clone()
         }
-    }
-
-    /// Takes in one datagram of the RTP port; true when it carried sound.
-    fn datagram(
-        &mut self,
-        bytes: &[u8],
-        from: SocketAddr,
-        arrival_us: u64,
-        wall_offset_us: u64,
-        here: Here<'_>,
-    ) -> bool {
-        if is_rtcp(bytes) {
-            self.report(bytes, from, arrival_us + wall_offset_us);
-            return false;
-        }
-        let Some(packet) = Packet::parse(bytes) else {
-            self.receiver.packet(arrival_us, bytes);
-            return false;
-        };
-        match self
-            .source
-            .judge(from, &packet, &self.formats, here.at_ms())
-        {
-            Origin::Foreign => return false,
-            Origin::Remote => {}
-            Origin::Learnt => {
-                self.unsettle();
-                here.events.push(SourceChanged {
-                    leg_sid: here.leg_sid.to_owned(),
-                    at_ms: here.at_ms(),
-                    address: from.to_string(),
-                });
-            }
-        }
-        self.figures.bytes_received += bytes.len() as u64;
-        if self.last_packet_us.replace(arrival_us).is_none() {
-            tell_started("in", here);
-        }
-        self.timeout_told = false;
-        self.rtcp.on_received(&packet, arrival_us);
-        self.receiver.packet(arrival_us, bytes) == Verdict::Audio
     }
 
     fn destination(&self) -> Option<SocketAddr> {

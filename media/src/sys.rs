@@ -161,6 +161,7 @@ struct Buffers {
 /// Fetches waiting datagrams with one call.
 pub struct Batch {
     buffers: Box<Buffers>,
+    asked: usize,
     filled: usize,
 }
 
@@ -189,23 +190,28 @@ impl Batch {
             header.msg_name = (&raw mut parts.names[index]).cast();
             header.msg_control = parts.controls[index].0.as_mut_ptr().cast();
         }
-        Self { buffers, filled: 0 }
+        Self {
+            buffers,
+            asked: BATCH,
+            filled: 0,
+        }
     }
 
-    /// Fetches up to eight datagrams without waiting; returns how many.
-    pub fn fetch(&mut self, socket: &impl AsRawFd) -> usize {
-        for header in &mut self.buffers.headers {
+    /// Fetches up to eight datagrams without waiting, or one if `is_single`; returns how many.
+    pub fn fetch(&mut self, socket: &impl AsRawFd, is_single: bool) -> usize {
+        self.asked = if is_single { 1 } else { BATCH };
+        for header in &mut self.buffers.headers[..self.asked] {
             header.msg_hdr.msg_namelen =
                 mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
             header.msg_hdr.msg_controllen = CONTROL_BYTES as _;
         }
-        // SAFETY: every header points to buffers of the stated sizes inside `self.buffers`, which is
+        // SAFETY: `asked` headers exist, and every one points to buffers of the stated sizes inside `self.buffers`, which is
         // boxed, so they do not move; the descriptor is open as long as `socket` is borrowed.
         let count = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
                 self.buffers.headers.as_mut_ptr(),
-                BATCH as libc::c_uint,
+                self.asked as libc::c_uint,
                 libc::MSG_DONTWAIT,
                 ptr::null_mut(),
             )
@@ -216,7 +222,7 @@ impl Batch {
 
     /// The last fetch was full: more may wait.
     pub fn is_full(&self) -> bool {
-        self.filled == BATCH
+        self.filled == self.asked
     }
 
     /// One datagram of the last fetch; `None` for an address family that we do not speak.
@@ -300,13 +306,14 @@ mod tests {
                 .unwrap();
         }
         let mut batch = Batch::new();
-        assert_eq!((batch.fetch(&ears), batch.is_full()), (8, true));
+        assert_eq!((batch.fetch(&ears, false), batch.is_full()), (8, true));
         let datagram = batch.datagram(7).unwrap();
         assert_eq!(datagram.bytes, [8; 8]);
         assert_eq!(datagram.from, mouth.local_addr().unwrap());
         assert!(wall_us().abs_diff(datagram.arrival_wall_us) < 5_000_000);
-        assert_eq!(batch.fetch(&ears), 1);
-        assert_eq!(batch.fetch(&ears), 0);
+        assert_eq!(batch.fetch(&ears, true), 1);
+        assert!(batch.is_full());
+        assert_eq!(batch.fetch(&ears, false), 0);
         assert!(batch.datagram(0).is_none());
     }
 

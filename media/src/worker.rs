@@ -258,22 +258,28 @@ impl Worker {
         }
         let now_us = sys::monotonic_us();
         let may_wait = now_ms < due_ms + LOOK_UNTIL_MS;
-        let mut beaten = Beaten::Done { shift_ms: 0 };
+        let mut beaten = Beaten::default();
         self.with_leg(index, now_us, |leg, desk| {
             beaten = leg.beat(desk, due_ms * 1000, now_us, may_wait)
         });
+        let follower = beaten.follower.and_then(|id| self.by_id.get(&id).copied());
+        if let Some(follower) = follower {
+            self.with_leg(follower, now_us, |leg, desk| {
+                leg.follow(desk, due_ms * 1000, now_us)
+            });
+        }
         let Some(seat) = self.seats[index].as_mut() else {
-            return;
-        };
-        let Beaten::Done { shift_ms } = beaten else {
-            seat.wake_ms = now_ms + LOOK_MS;
-            self.wheel[(seat.wake_ms % SLOTS) as usize].push((index, seat.wake_ms));
             return;
         };
         if seat.leg.is_over(now_us) {
             return self.end(index, "", now_us);
         }
-        let mut next_ms = (due_ms + BEAT_MS).saturating_add_signed(shift_ms);
+        if beaten.is_late {
+            seat.wake_ms = now_ms + LOOK_MS;
+            self.wheel[(seat.wake_ms % SLOTS) as usize].push((index, seat.wake_ms));
+            return;
+        }
+        let mut next_ms = (due_ms + BEAT_MS).saturating_add_signed(beaten.shift_ms);
         if now_ms > next_ms + BEHIND_MS {
             next_ms += (now_ms - next_ms) / BEAT_MS * BEAT_MS;
         }

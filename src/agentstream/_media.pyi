@@ -62,8 +62,6 @@ class Leg:
     def start(self) -> None:
         """Start the clock of a file leg."""
     def open_stream(self, plan: StreamPlan) -> None: ...
-    def begin_stream(self, stream_sid: str) -> None:
-        """Send the opening that `holds_opening` kept back; media follows."""
     def send_text(self, stream_sid: str, text: str) -> None:
         """Send one text message; SEQ in it is filled in."""
     def drain_stream(self, stream_sid: str) -> None:
@@ -81,16 +79,31 @@ class Leg:
     def stop_play(self) -> None: ...
     def send_digits(self, digits: str, tone_ms: int = 100, gap_ms: int = 70) -> None:
         """RFC 4733 where agreed, else tones in the audio; a file leg hears tones."""
+    def bridge(self, other: Leg, *, relays_digits: bool = True) -> None:
+        """Let two legs hear each other, each beside its own prompts and streams.
+
+        Each leaves the bridge it was in; the end of either leg ends the bridge. It adds no delay
+        when both legs run on one thread (see `RtpLegPlan.group`) and have neither stream nor
+        recording, else up to a frame of 20 ms (22 while the beats of the two coincide). Packets of
+        20 ms are sent on as they came where the codecs match and nothing else is heard. With
+        `relays_digits`, keys that come as RFC 4733 events (or from a file leg's script) are pressed
+        towards the other far end as well, once released; they are told as Digit all the same.
+        Raises MediaError when `other` is this leg.
+        """
+    def unbridge(self) -> None:
+        """Leave the bridge; the other leg leaves it too. Without a bridge nothing happens."""
     def watch_silence(self, timeout_ms: int) -> None:
-        """Report Silence when the far end is quiet for so long; 0 ends the watch."""
+        """Report Silence when the far end says nothing for `timeout_ms`; 0: no more.
+
+        Once per silence; the count begins now, and anew after each sound. Silence is what lies less
+        than 6 dB above the line's own noise; never above -38 dBov, always below -50 dBov.
+        """
+    def begin_stream(self, stream_sid: str) -> None:
+        """Let a stream with `holds_opening` begin: opening texts, then sound from time 0."""
     def record(self, plan: RecordPlan) -> None: ...
     def pause_recording(self, recording_sid: str) -> None: ...
     def resume_recording(self, recording_sid: str) -> None: ...
     def stop_recording(self, recording_sid: str) -> None: ...
-    def bridge(self, other: Leg) -> None:
-        """Let this leg and another of the same engine hear each other."""
-    def unbridge(self) -> None:
-        """End the bridge; both legs stay."""
     def close(self) -> None:
         """End the leg; everything that runs on it ends first, LegClosed is the last event."""
 
@@ -122,16 +135,6 @@ class Digit:
     digit: str
     duration_ms: int
     source: Literal["rfc4733", "inband", "file"]
-
-@final
-class Silence:
-    """The far end was quiet for as long as was asked; sound arms the watch again."""
-
-    def __new__(cls, leg_sid: str, at_ms: int, silent_ms: int) -> Silence: ...
-    __match_args__ = ("leg_sid", "at_ms", "silent_ms")
-    leg_sid: str
-    at_ms: int
-    silent_ms: int
 
 @final
 class RtpTimeout:
@@ -311,6 +314,16 @@ class RecordingFailed:
     error: str
 
 @final
+class Silence:
+    """The far end has said nothing for `silent_ms`; once per silence (see `Leg.watch_silence`)."""
+
+    def __new__(cls, leg_sid: str, at_ms: int, silent_ms: int) -> Silence: ...
+    __match_args__ = ("leg_sid", "at_ms", "silent_ms")
+    leg_sid: str
+    at_ms: int
+    silent_ms: int
+
+@final
 class LegClosed:
     """The last event of a leg. `fault` is the panic's text if the leg died of a bug, else empty."""
 
@@ -324,7 +337,6 @@ Event = (
     MediaStarted
     | Digit
     | RtpTimeout
-    | Silence
     | SourceChanged
     | StreamOpen
     | StreamFailed
@@ -337,6 +349,7 @@ Event = (
     | PlayFinished
     | RecordingReady
     | RecordingFailed
+    | Silence
     | LegClosed
 )
 
@@ -366,6 +379,14 @@ class LegStats:
     frames_late_5ms: int
     """Frames that we sent more than 5 ms after their time."""
     send_errors: int
+    bridge_frames: int
+    """Frames (20 ms) that bridged legs gave to this one."""
+    bridge_passed: int
+    """Of these, the packets that were sent on byte by byte, without decoding and encoding."""
+    bridge_inserted: int
+    """Frames made up because the two legs' beats drifted apart or the other leg stalled."""
+    bridge_dropped: int
+    """Frames left out for the same reasons."""
     codec: str
     def as_dict(self) -> dict[str, int | float | str]: ...
 
@@ -380,7 +401,7 @@ class StreamStats:
     """Audio bytes, before base64."""
     bytes_received: int
     messages_ignored: int
-    """Not JSON, unknown shape, or any bot message on a one-way stream."""
+    """Not JSON, unknown shape, or any bot message on a one-way stream or before `begin_stream`."""
     payloads_undecodable: int
     payloads_small: int
     """Below 3200 bytes (AS-150)."""

@@ -30,6 +30,7 @@ from agentstream.media.plan import (
 )
 
 PATIENCE_S = 15.0
+EVENTS = 101
 STALL_S = 0.01  # half a packet: later than this, sound in real time is not what was meant
 MEDIA = (
     f'{{"event":"media","sequence_number":"{SEQ}","stream_sid":"s1","media":'
@@ -46,9 +47,11 @@ T = TypeVar("T")
 
 @dataclass
 class Phone(asyncio.DatagramProtocol):
-    """The far end of an RTP leg: sends µ-law packets every 20 ms, keeps what comes back."""
+    """The far end of an RTP leg: sends packets of its codec every 20 ms, keeps what comes back."""
 
+    payload_type: int = 0
     heard: list[bytes] = field(default_factory=list)
+    events: list[bytes] = field(default_factory=list)  # RFC 4733, under number 101
     heard_at: list[float] = field(default_factory=list)
     transport: asyncio.DatagramTransport | None = None
     sequence: int = 100
@@ -58,9 +61,11 @@ class Phone(asyncio.DatagramProtocol):
         self.transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if data[1] & 0x7F == 0:
+        if data[1] & 0x7F == self.payload_type:
             self.heard.append(data)
             self.heard_at.append(asyncio.get_running_loop().time())
+        elif data[1] & 0x7F == EVENTS:
+            self.events.append(data)
 
     @property
     def port(self) -> int:
@@ -72,20 +77,30 @@ class Phone(asyncio.DatagramProtocol):
         """All sound that came, in order of arrival."""
         return b"".join(packet[12:] for packet in self.heard)
 
-    def send(self, payload: bytes, port: int, payload_type: int = 0) -> None:
+    def send(self, payload: bytes, port: int, payload_type: int | None = None) -> None:
+        number = self.payload_type if payload_type is None else payload_type
+        self._send(payload, port, number, self.sequence * 160)
+
+    async def press(self, code: int, port: int) -> None:
+        """A key of 60 ms, as event packets of 20 ms; its end three times (RFC 4733)."""
+        begun = self.sequence * 160
+        for ticks, end in ((160, 0), (320, 0), (480, 0x80), (480, 0x80), (480, 0x80)):
+            payload = struct.pack("!BBH", code, end | 10, ticks)
+            self._send(payload, port, EVENTS, begun)
+            await asyncio.sleep(0.02 if not end else 0)
+
+    def _send(self, payload: bytes, port: int, payload_type: int, ticks: int) -> None:
         assert self.transport is not None
-        header = struct.pack(
-            "!BBHII", 0x80, payload_type, self.sequence & 0xFFFF, self.sequence * 160, self.ssrc
-        )
+        header = struct.pack("!BBHII", 0x80, payload_type, self.sequence & 0xFFFF, ticks, self.ssrc)
         self.transport.sendto(header + payload, ("127.0.0.1", port))
         self.sequence += 1
 
-    async def speak(self, mulaw: bytes, port: int) -> None:
+    async def speak(self, sound: bytes, port: int) -> None:
         """Real time: 160 bytes every 20 ms."""
         loop = asyncio.get_running_loop()
         start = loop.time()
-        for index in range(0, len(mulaw), 160):
-            self.send(mulaw[index : index + 160], port)
+        for index in range(0, len(sound), 160):
+            self.send(sound[index : index + 160], port)
             await asyncio.sleep(max(0.0, start + (index / 160 + 1) * 0.02 - loop.time()))
 
 
@@ -158,8 +173,9 @@ class Rig:
     mulaw_noise = staticmethod(mulaw_noise)
     pcm_of = staticmethod(pcm_of)
 
-    def __init__(self, engine: _media.Engine, stack: AsyncExitStack) -> None:
+    def __init__(self, engine: _media.Engine, stack: AsyncExitStack, workers: int = 1) -> None:
         self.engine = engine
+        self.workers = workers
         self.events: list[_media.Event] = []
         self._stack = stack
         self._arrived = asyncio.Event()
@@ -222,9 +238,11 @@ class Rig:
     def all(self, kind: type[T]) -> list[T]:
         return [event for event in self.events if isinstance(event, kind)]
 
-    async def phone(self) -> Phone:
+    async def phone(self, payload_type: int = 0, ssrc: int = 7) -> Phone:
         loop = asyncio.get_running_loop()
-        transport, phone = await loop.create_datagram_endpoint(Phone, local_addr=("127.0.0.1", 0))
+        transport, phone = await loop.create_datagram_endpoint(
+            lambda: Phone(payload_type, ssrc=ssrc), local_addr=("127.0.0.1", 0)
+        )
         self._stack.callback(transport.close)
         return phone
 
@@ -297,16 +315,17 @@ def make_engine(**settings: Any) -> _media.Engine:
 
 
 @asynccontextmanager
-async def open_rig() -> AsyncIterator[Rig]:
-    engine = make_engine()
+async def open_rig(workers: int = 1) -> AsyncIterator[Rig]:
+    engine = make_engine(workers=workers)
     async with AsyncExitStack() as stack:
         stack.callback(engine.close)
-        yield Rig(engine, stack)
+        yield Rig(engine, stack, workers)
 
 
 @pytest.fixture
-async def rig() -> AsyncIterator[Rig]:
-    async with open_rig() as opened:
+async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
+    """One media thread, or as many as the test's parameter says."""
+    async with open_rig(getattr(request, "param", 1)) as opened:
         yield opened
 
 
@@ -328,7 +347,7 @@ def once_more_after_a_stall(scene: Callable[..., Awaitable[None]]) -> Callable[.
                 raise
         else:
             return
-        async with open_rig() as another:
+        async with open_rig(rig.workers) as another:
             await scene(rig=another, **others)
 
     return play

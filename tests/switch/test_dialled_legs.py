@@ -1,8 +1,7 @@
 """Legs that a call dials, between fakes: placed, rung, answered, bridged, ended, forgotten."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -311,28 +310,19 @@ async def test_what_is_ordered_for_a_leg_goes_to_its_own_audio(board: Board) -> 
         WatchSilence(AGENT, 2_000),
         Unbridge(AGENT),
     )
-    assert (agent.prompts[0].path, agent.digits, agent.silences) == ("whisper.wav", ["12"], [2_000])
-    assert agent.holds == [("pause", "r1"), ("resume", "r1")]
+    assert (agent.prompts[0].path, agent.digits, agent.silence_ms) == ("whisper.wav", ["12"], 2_000)
+    assert (agent.paused_recordings, agent.resumed_recordings) == (["r1"], ["r1"])
     assert agent.recordings[0].recording_sid == recording
     assert agent.bridged is None
     assert not caller.prompts
     await ends(board)
 
 
-@dataclass(frozen=True)
-class Quiet:
-    """What the audio path says of a silence."""
-
-    leg_sid: str
-    at_ms: int
-    silent_ms: int
-
 
 async def test_silence_is_told_of_the_leg_that_is_watched(board: Board) -> None:
     _, _, caller, _ = await a_talk(board)
     await board.ask(WatchSilence(LegSid(caller.leg_sid), 2_000))
-    heard: Any = Quiet(caller.leg_sid, 0, 2_004)
-    board.media.feed(heard)
+    board.media.feed(_media.Silence(caller.leg_sid, 0, 2_004))
     await until(lambda: board.saw("SilenceHeard"))
     assert [getattr(event, "silent_ms", 0) for event in board.saw("SilenceHeard")] == [2_004]
     await ends(board)

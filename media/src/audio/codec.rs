@@ -81,4 +81,11 @@ impl Encoder {
             Encoder::G722(encoder) => encoder.encode(pcm, payload),
         }
     }
+
+    /// Learns of `payload` that was sent as it is: the far end's decoder now remembers it. `pcm` is its sound.
+    pub fn follow(&mut self, payload: &[u8], pcm: &[i16]) {
+        if let Encoder::G722(encoder) = self {
+            encoder.follow(payload, pcm);
+        }
+    }
 }

@@ -66,6 +66,20 @@ impl Encoder {
         }
     }
 
+    /// Learns of bytes that another encoder made, as a decoder would: what is encoded next then fits to them.
+    /// `pcm` is how they sound.
+    pub fn follow(&mut self, bytes: &[u8], pcm: &[i16]) {
+        for &byte in bytes {
+            self.low.adapt(usize::from(byte & 0x3f) >> 2);
+            self.high.adapt(usize::from(byte) >> 6);
+        }
+        self.odd = None;
+        let recent = &pcm[pcm.len().saturating_sub(2 * self.mirror.pairs.len()) & !1..];
+        for pair in recent.chunks_exact(2) {
+            self.mirror.push(i32::from(pair[0]), i32::from(pair[1]));
+        }
+    }
+
     fn pair(&mut self, first: i32, second: i32) -> u8 {
         self.mirror.push(first, second);
         let (even, odd) = self.mirror.sums();

@@ -7,8 +7,11 @@ pub mod g711;
 pub mod g722;
 pub mod mixer;
 pub mod noise;
+pub mod payload;
 pub mod plc;
 pub mod resample;
+pub mod silence;
 pub mod tones;
 
 pub use codec::Codec;
+pub use payload::Payload;

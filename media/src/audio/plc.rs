@@ -77,6 +77,11 @@ impl Concealer {
         self.remember(frame);
     }
 
+    /// The last sound was invented: what comes next will be blended with it.
+    pub fn is_inventing(&self) -> bool {
+        self.invented > 0
+    }
+
     /// Sound is missing: fills `out`, of any length.
     pub fn lost(&mut self, out: &mut [i16]) {
         if self.invented == 0 && !out.is_empty() {

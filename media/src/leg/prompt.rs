@@ -24,12 +24,13 @@ pub(super) struct Prompt {
 }
 
 impl Leg {
-    pub(super) fn say_prompt(&mut self, rate_hz: u32, here: Here<'_>) {
+    /// Mixes the prompt's next 20 ms into what is said; true if there is one.
+    pub(super) fn say_prompt(&mut self, rate_hz: u32, here: Here<'_>) -> bool {
         let Some(prompt) = &mut self.prompt else {
-            return;
+            return false;
         };
         let Some(playback) = &mut prompt.playback else {
-            return;
+            return false;
         };
         prompt.frame.resize(prompt.rate_hz as usize / 50, 0);
         let ended = playback.take(&mut prompt.frame);
@@ -40,13 +41,14 @@ impl Leg {
         if ended {
             self.finish_prompt(true, "", here);
         }
+        true
     }
 
     pub(super) fn play(&mut self, plan: PromptPlan, desk: &Desk, here: Here<'_>) {
         self.finish_prompt(false, "", here);
         let number = self.number();
         let (orders, leg) = (Arc::clone(&desk.orders), self.id);
-        let rate_hz = self.said_hz();
+        let rate_hz = self.line.said_hz();
         let path = PathBuf::from(&plan.path);
         self.prompt = Some(Prompt {
             number,

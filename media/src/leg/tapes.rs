@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Leg, Line};
+use super::Leg;
 use crate::command::Command;
 use crate::convert::Converter;
 use crate::desk::Desk;
@@ -27,22 +27,14 @@ pub(super) struct Recording {
 
 impl Leg {
     pub(super) fn record(&mut self) {
-        if let Line::File(line) = &self.line {
-            if !line.is_started() {
-                return;
-            }
+        if self.recordings.is_empty() || !self.line.is_started() {
+            return;
         }
-        let (heard_hz, said_hz) = (self.heard_hz(), self.said_hz());
-        // The rate may have changed in `hear`; the frame's own length tells it.
-        let heard_hz = if self.heard.is_empty() {
-            heard_hz
-        } else {
-            self.heard.len() as u32 * 50
-        };
+        let (heard_hz, said_hz) = (self.heard.rate_hz, self.line.said_hz());
         for recording in &mut self.recordings {
             let heard = recording
                 .heard
-                .convert(heard_hz, recording.rate_hz, &self.heard);
+                .convert(heard_hz, recording.rate_hz, &self.heard.pcm);
             let said = recording
                 .said
                 .convert(said_hz, recording.rate_hz, &self.said);
@@ -62,7 +54,7 @@ impl Leg {
             });
             return;
         }
-        let rate_hz = self.heard_hz().max(self.said_hz());
+        let rate_hz = self.line.heard_hz().max(self.line.said_hz());
         let channels = if plan.channels == "stereo" {
             Channels::Stereo
         } else {

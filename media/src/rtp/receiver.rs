@@ -4,10 +4,11 @@ use super::events::EventReader;
 use super::jitter::{JitterBuffer, FRAME_TICKS};
 use super::queue::{Entry, Kind};
 use super::report::{Arrival, Step};
+pub use super::voice::Form;
 use super::voice::Voice;
 use super::{Formats, Packet};
 use crate::audio::tones::{DigitHeard, ToneDetector};
-use crate::audio::Codec;
+use crate::audio::{Codec, Payload};
 use std::ops::Range;
 
 /// How the receiver behaves.
@@ -130,26 +131,36 @@ impl Receiver {
 
     /// Takes in one datagram that arrived at `arrival_us` (monotonic).
     pub fn packet(&mut self, arrival_us: u64, datagram: &[u8]) -> Verdict {
-        let Some(packet) = Packet::parse(datagram) else {
-            self.malformed += 1;
-            return Verdict::Malformed;
-        };
-        let kind = self.kind(&packet);
+        match Packet::parse(datagram) {
+            Some(packet) => self.receive(arrival_us, &packet),
+            None => self.malformed(),
+        }
+    }
+
+    /// Counts a datagram that is no RTP.
+    pub fn malformed(&mut self) -> Verdict {
+        self.malformed += 1;
+        Verdict::Malformed
+    }
+
+    /// Takes in one packet that arrived at `arrival_us`.
+    pub fn receive(&mut self, arrival_us: u64, packet: &Packet<'_>) -> Verdict {
+        let kind = self.kind(packet);
         match kind {
             // It explains a sequence number of a stream we know, but never begins one.
             Kind::Other => self.unknown += 1,
             _ => self.packets += 1,
         }
         let ready_ticks = self.voice.ready_ticks();
-        let verdict = match self.buffer.arrive(&packet, kind, arrival_us, ready_ticks) {
+        let verdict = match self.buffer.arrive(packet, kind, arrival_us, ready_ticks) {
             Arrival::Duplicate => Verdict::Duplicate,
             Arrival::Late | Arrival::Suspect => Verdict::Late,
-            Arrival::Kept(timestamp) => self.keep(&packet, kind, timestamp, arrival_us),
+            Arrival::Kept(timestamp) => self.keep(packet, kind, timestamp, arrival_us),
             Arrival::Restarted(timestamp) => {
                 self.events.finish(&mut self.digits);
                 self.muted = 0..0;
                 self.voice.forget();
-                self.keep(&packet, kind, timestamp, arrival_us)
+                self.keep(packet, kind, timestamp, arrival_us)
             }
         };
         self.retune();
@@ -164,6 +175,16 @@ impl Receiver {
     /// when that was due, however late it is, after the packets that came until now. A due time that is whole beats
     /// later than expected says that those were skipped: their sound is passed over.
     pub fn take(&mut self, due_us: u64, out: &mut Vec<i16>) {
+        self.take_as(Form::Sound, due_us, out, &mut Payload::NONE.clone());
+    }
+
+    /// The same, in the form that is wanted: `payload` is set when the 20 ms are exactly one packet's, and `out` gets
+    /// nothing if that suffices.
+    pub fn take_as(&mut self, form: Form, due_us: u64, out: &mut Vec<i16>, payload: &mut Payload) {
+        // Tones must be listened to.
+        let is_heard = self.tones.is_some() && form == Form::Payload;
+        self.voice
+            .set_form(if is_heard { Form::Both } else { form });
         let skipped = self.buffer.beat(due_us);
         if self.events.expire(due_us, &mut self.digits) {
             self.muted.end = self.muted.start;
@@ -178,7 +199,7 @@ impl Receiver {
         self.make(due_us, FRAME_TICKS);
         self.catch_up(due_us);
         let start = out.len();
-        self.voice.take(out);
+        self.voice.take(out, payload);
         self.listen(&out[start..]);
         self.retune();
     }

@@ -113,6 +113,20 @@ impl Sender {
         }
     }
 
+    /// Whether `pass` may be called now with a payload of `codec`.
+    pub fn passes(&self, codec: Option<Codec>) -> bool {
+        codec == Some(self.codec) && !self.dialer.is_busy()
+    }
+
+    /// Takes 20 ms as the payload that another leg received, and sends it as it is. `pcm` is its sound; only G.722 needs
+    /// it, so that what is encoded next fits.
+    pub fn pass(&mut self, payload: &[u8], pcm: &[i16], emit: &mut dyn FnMut(&[u8])) {
+        debug_assert_eq!(payload.len(), FRAME_TICKS as usize);
+        self.encoder.follow(payload, pcm);
+        self.payload.extend_from_slice(payload);
+        self.send(emit);
+    }
+
     /// Sends keys after those already waiting; returns how many were taken. `0`–`9`, `*`, `#`, `A`–`D` are keys,
     /// `,` and `w` are pauses of half a second; others are skipped, and so is what exceeds 64 waiting keys.
     /// `tone_ms` is rounded up to whole frames, 40–5000; `gap_ms` likewise, 40–5000.
@@ -132,6 +146,11 @@ impl Sender {
 
     fn sound(&mut self, pcm: &[i16], emit: &mut dyn FnMut(&[u8])) {
         self.encoder.encode(pcm, &mut self.payload);
+        self.send(emit);
+    }
+
+    /// Sends what is due after 20 ms more.
+    fn send(&mut self, emit: &mut dyn FnMut(&[u8])) {
         self.sent.timestamp = self.sent.timestamp.wrapping_add(FRAME_TICKS);
         while self.payload.len() >= self.packet_bytes {
             self.flush(self.packet_bytes, emit);

@@ -3,13 +3,30 @@
 use super::jitter::FRAME_TICKS;
 use crate::audio::codec::{Codec, Decoder};
 use crate::audio::noise::ComfortNoise;
+use crate::audio::payload::Payload;
 use crate::audio::plc::Concealer;
+use std::collections::VecDeque;
 use std::ops::Range;
 
 /// Ticks per second of the RTP clock of every codec here.
 const CLOCK_HZ: u32 = 8_000;
 /// Mean magnitude below which a frame counts as quiet (about −48 dBov).
 const QUIET_LEVEL: i32 = 130;
+
+/// Frames handed over undecoded that the concealment may still need: more than it looks back on.
+const UNHEARD: usize = 3;
+
+/// In which form a frame is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// As sound.
+    #[default]
+    Sound,
+    /// As sound, and as the payload of one packet when it is exactly that.
+    Both,
+    /// As payload alone where that says all, else as sound: nobody listens here.
+    Payload,
+}
 
 /// What is heard while nothing comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +48,13 @@ pub(super) struct Voice {
     filler: Filler,
     /// Sound made and not yet taken.
     pcm: Vec<i16>,
+    form: Form,
+    /// The payloads that stretches of `pcm` are, with the tick where each begins.
+    payloads: VecDeque<(i64, Payload)>,
+    /// The one payload is not decoded; `pcm` is empty.
+    is_undecoded: bool,
+    /// Handed over undecoded, and not yet known to the concealment.
+    unheard: VecDeque<Payload>,
 }
 
 impl Voice {
@@ -43,6 +67,21 @@ impl Voice {
             noise: ComfortNoise::new(1),
             filler: Filler::Silence,
             pcm: Vec::new(),
+            form: Form::Sound,
+            payloads: VecDeque::new(),
+            is_undecoded: false,
+            unheard: VecDeque::new(),
+        }
+    }
+
+    /// In which form the frames are wanted from now on.
+    pub(super) fn set_form(&mut self, form: Form) {
+        if std::mem::replace(&mut self.form, form) == form {
+            return;
+        }
+        self.settle();
+        if form == Form::Sound {
+            self.payloads.clear();
         }
     }
 
@@ -52,6 +91,9 @@ impl Voice {
 
     /// Sound made and not yet taken, in ticks.
     pub(super) fn ready_ticks(&self) -> i64 {
+        if self.is_undecoded {
+            return FRAME_TICKS;
+        }
         (self.pcm.len() / self.samples(1)) as i64
     }
 
@@ -61,6 +103,9 @@ impl Voice {
             self.rate_hz = codec.rate_hz();
             self.concealer = Concealer::new(self.rate_hz);
             self.pcm.clear();
+            self.payloads.clear();
+            self.is_undecoded = false;
+            self.unheard.clear();
         }
     }
 
@@ -75,6 +120,12 @@ impl Voice {
             self.codec = Some(codec);
             self.decoder = Decoder::new(codec);
         }
+        let is_whole = skip == 0 && muted.is_empty();
+        if self.form != Form::Sound && is_whole && self.keep_payload(codec, payload) {
+            self.filler = Filler::Speech;
+            return;
+        }
+        self.settle();
         let start = self.pcm.len();
         self.decoder.decode(payload, &mut self.pcm);
         let muted = start + self.samples(muted.start)..start + self.samples(muted.end);
@@ -82,6 +133,25 @@ impl Voice {
         self.pcm.drain(start..start + self.samples(skip));
         self.concealer.good(&mut self.pcm[start..]);
         self.filler = Filler::Speech;
+    }
+
+    /// Notes that what comes now is a payload as a whole; `true` when it need not be decoded for now.
+    fn keep_payload(&mut self, codec: Codec, bytes: &[u8]) -> bool {
+        let at = self.ready_ticks();
+        // After a gap its beginning is blended with what was made up.
+        if self.concealer.is_inventing() {
+            return false;
+        }
+        let mut payload = Payload::NONE;
+        payload.set(codec, bytes);
+        if payload.codec().is_none() {
+            return false;
+        }
+        self.payloads.push_back((at, payload));
+        if self.form == Form::Payload && at == 0 && codec != Codec::G722 {
+            self.is_undecoded = true;
+        }
+        self.is_undecoded && at == 0
     }
 
     /// Sound for a lost packet.
@@ -119,7 +189,8 @@ impl Voice {
     }
 
     /// Whether the next two frames are quiet.
-    pub(super) fn is_quiet(&self) -> bool {
+    pub(super) fn is_quiet(&mut self) -> bool {
+        self.settle();
         let two = &self.pcm[..self.pcm.len().min(2 * self.frame())];
         let sum: i32 = two.iter().map(|&sample| i32::from(sample).abs()).sum();
         sum < QUIET_LEVEL * two.len() as i32
@@ -127,6 +198,7 @@ impl Voice {
 
     /// Makes one frame of the next two, the first fading into the second.
     pub(super) fn squeeze(&mut self) {
+        self.settle();
         let frame = self.frame();
         let length = frame as i32;
         for place in 0..frame {
@@ -139,15 +211,63 @@ impl Voice {
                 ((first * (length - second_share) + second * second_share) / length) as i16;
         }
         self.pcm.drain(..frame);
+        self.advance();
+        self.payloads.retain(|(at, _)| *at >= FRAME_TICKS);
     }
 
-    /// Appends the next frame to `out`.
-    pub(super) fn take(&mut self, out: &mut Vec<i16>) {
-        let frame = self.frame();
-        out.extend(self.pcm.drain(..frame));
+    /// Gives the next frame: its payload if it is one and that was asked for; appends its sound to `out` unless the
+    /// payload says all.
+    pub(super) fn take(&mut self, out: &mut Vec<i16>, payload: &mut Payload) {
+        payload.clear();
+        if let Some((0, front)) = self.payloads.front() {
+            payload.copy_from(front);
+        }
+        if std::mem::take(&mut self.is_undecoded) {
+            if self.unheard.len() == UNHEARD {
+                self.unheard.pop_front();
+            }
+            self.unheard.push_back(*payload);
+        } else {
+            let frame = self.frame();
+            out.extend(self.pcm.drain(..frame));
+        }
+        self.advance();
+    }
+
+    /// A frame was taken from the front.
+    fn advance(&mut self) {
+        if self.payloads.is_empty() {
+            return;
+        }
+        self.payloads.retain_mut(|(at, _)| {
+            *at -= FRAME_TICKS;
+            *at >= 0
+        });
+    }
+
+    /// Decodes what was left undecoded.
+    fn settle(&mut self) {
+        self.settle_unheard();
+        if std::mem::take(&mut self.is_undecoded) {
+            if let Some((_, payload)) = self.payloads.front() {
+                payload.decode(&mut self.pcm);
+                self.concealer.good(&mut self.pcm);
+            }
+        }
+    }
+
+    /// Lets the concealment know of what was handed over undecoded.
+    fn settle_unheard(&mut self) {
+        let mut pcm = Vec::new();
+        for payload in self.unheard.drain(..) {
+            pcm.clear();
+            payload.decode(&mut pcm);
+            self.concealer.good(&mut pcm);
+        }
     }
 
     fn lengthen(&mut self, ticks: usize) -> usize {
+        self.settle();
         let from = self.pcm.len();
         self.pcm.resize(from + self.samples(ticks), 0);
         from

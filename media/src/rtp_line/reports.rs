@@ -22,7 +22,7 @@ impl RtpLine {
             return;
         }
         self.next_look_us = here.now_us + RTCP_LOOK_US;
-        for index in 0..desk.batch.fetch(&self.ports.rtcp) {
+        for index in 0..desk.batch.fetch(&self.ports.rtcp, false) {
             if let Some(datagram) = desk.batch.datagram(index) {
                 self.report(datagram.bytes, datagram.from, datagram.arrival_wall_us);
             }

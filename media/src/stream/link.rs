@@ -8,21 +8,23 @@
 //! ```
 
 mod ending;
+mod opening;
 mod talk;
 
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
-use mio::{Interest, Registry, Token};
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::{Error, Message};
 
-use super::connector::{Connected, Failure, Socket};
+use super::connector::{Failure, Socket};
 use super::template::{Filling, Template};
+use super::tracks::Side;
 use super::voice::Voice;
-use crate::event::{BotAudioStarted, EventQueue, StreamFailed, StreamOpen};
+use crate::event::{BotAudioStarted, EventQueue, StreamFailed};
+use crate::line::Heard;
 use crate::plan::StreamPlan;
 
 use ending::{cut, swallow};
@@ -88,11 +90,14 @@ pub struct Link {
     pinged_us: Option<u64>,
     drain_asked: bool,
     dropped: bool,
+    /// Texts that wait until the stream begins; `None` once it may begin.
+    held: Option<Vec<String>>,
 }
 
 impl Link {
     /// A stream that is being connected; `cancelled` ends the attempt.
     pub fn new(plan: Arc<StreamPlan>, cancelled: Arc<AtomicBool>) -> Self {
+        let held = plan.holds_opening.then(Vec::new);
         Self {
             templates: Templates {
                 media: Template::new(&plan.media_template),
@@ -111,6 +116,7 @@ impl Link {
             pinged_us: None,
             drain_asked: false,
             dropped: false,
+            held,
         }
     }
 
@@ -134,44 +140,6 @@ impl Link {
         matches!(self.state, State::Open(_))
     }
 
-    /// The attempt has come to an end. True when the socket has been taken over.
-    pub fn connected(
-        &mut self,
-        mut new: Connected,
-        to: &Registry,
-        token: Token,
-        here: Here<'_>,
-    ) -> bool {
-        let texts = match &mut self.state {
-            State::Connecting { texts, .. } => std::mem::take(texts),
-            _ => return false,
-        };
-        let wanted = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = to.register(new.socket.get_mut(), token, wanted) {
-            let detail = format!("the socket cannot be watched: {error}");
-            self.failed(&failure_of("upgrade", detail), here);
-            return false;
-        }
-        self.open_us = here.now_us;
-        self.last_read_us = here.now_us;
-        self.ping_us = here.now_us + self.plan.ping_interval_ms * 1000;
-        self.state = State::Open(new.socket);
-        here.events.push(StreamOpen {
-            leg_sid: here.leg_sid.to_owned(),
-            at_ms: here.at_ms(),
-            stream_sid: self.plan.stream_sid.clone(),
-            tcp_ms: new.tcp_ms,
-            tls_ms: new.tls_ms,
-            upgrade_ms: new.upgrade_ms,
-        });
-        // ST-34: nothing comes before the opening texts.
-        let plan = Arc::clone(&self.plan);
-        for text in plan.opening.iter().chain(&texts) {
-            self.send_text(text, here);
-        }
-        self.is_open()
-    }
-
     /// The attempt failed.
     pub fn failed(&mut self, failure: &Failure, here: Here<'_>) {
         if matches!(self.state, State::Gone) {
@@ -189,14 +157,18 @@ impl Link {
         });
     }
 
-    /// 20 ms of the caller, whose last packet arrived at `arrival_us`.
-    pub fn hear(&mut self, rate_hz: u32, frame: &[i16], arrival_us: Option<u64>, here: Here<'_>) {
-        if !self.is_open() || !self.voice.hear(rate_hz, frame) {
-            return;
+    /// What was heard at this beat. Streams that want to know what was said as well wait for `hear_said`.
+    pub fn hear(&mut self, heard: &Heard, here: Here<'_>) {
+        if !self.voice.wants_said() {
+            self.hear_both(heard, heard.rate_hz, &[], here);
         }
-        let sent = self.send_media(here);
-        let latency = arrival_us.map(|arrival| crate::sys::monotonic_us().saturating_sub(arrival));
-        self.voice.chunk_done(sent, latency);
+    }
+
+    /// What was heard and what was said at this beat.
+    pub fn hear_said(&mut self, heard: &Heard, said_hz: u32, said: &[i16], here: Here<'_>) {
+        if self.voice.wants_said() {
+            self.hear_both(heard, said_hz, said, here);
+        }
     }
 
     /// Mixes the bot's next 20 ms into `said`; true if there was any.
@@ -272,6 +244,7 @@ impl Link {
             State::Connecting { texts, .. } if texts.len() < EARLY_TEXTS => {
                 texts.push(text.to_owned())
             }
+            State::Open(_) if self.held.is_some() => self.hold_text(text),
             State::Open(_) => {
                 let filling = Filling {
                     timestamp_ms: self.voice.heard_ms(),
@@ -307,7 +280,7 @@ impl Link {
             );
             return;
         }
-        if let Some(text) = last_text {
+        if let Some(text) = last_text.filter(|_| self.held.is_none()) {
             self.send_text(text, here);
         }
         if !self.is_open() {
@@ -343,6 +316,25 @@ impl Link {
             }
             State::Lingering { .. } | State::Gone => self.state = State::Gone,
         }
+    }
+
+    fn hear_both(&mut self, heard: &Heard, said_hz: u32, said: &[i16], here: Here<'_>) {
+        let heard_side = Side {
+            rate_hz: heard.rate_hz,
+            pcm: &heard.pcm,
+        };
+        let said_side = Side {
+            rate_hz: said_hz,
+            pcm: said,
+        };
+        if !self.is_open() || self.held.is_some() || !self.voice.hear(heard_side, said_side) {
+            return;
+        }
+        let sent = self.send_media(here);
+        let latency = heard
+            .newest_us
+            .map(|arrival| crate::sys::monotonic_us().saturating_sub(arrival));
+        self.voice.chunks_done(sent, latency);
     }
 
     fn socket(&mut self) -> Option<&mut Socket> {

@@ -8,5 +8,6 @@ pub mod exotel;
 pub mod link;
 pub mod template;
 pub mod tls;
+pub mod tracks;
 pub mod voice;
 pub mod wire;

@@ -20,6 +20,8 @@ pub struct Filling<'a> {
     pub mark_name: &'a str,
     /// Bot audio heard by the line.
     pub played_ms: u64,
+    /// Whose sound it is.
+    pub track: &'a str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +33,7 @@ enum Piece {
     Payload,
     MarkName,
     PlayedMs,
+    Track,
 }
 
 /// One text, cut at its places.
@@ -45,7 +48,7 @@ impl Template {
     pub fn new(text: &str) -> Self {
         let mut pieces = Vec::new();
         let mut rest = text;
-        while let Some(at) = rest.find(|letter| ('\x01'..='\x06').contains(&letter)) {
+        while let Some(at) = rest.find(|letter| ('\x01'..='\x07').contains(&letter)) {
             push_text(&mut pieces, &rest[..at]);
             pieces.push(match rest.as_bytes()[at] {
                 1 => Piece::Seq,
@@ -53,7 +56,8 @@ impl Template {
                 3 => Piece::TimestampMs,
                 4 => Piece::Payload,
                 5 => Piece::MarkName,
-                _ => Piece::PlayedMs,
+                6 => Piece::PlayedMs,
+                _ => Piece::Track,
             });
             rest = &rest[at + 1..];
         }
@@ -82,6 +86,7 @@ impl Template {
                 Piece::Payload => STANDARD.encode_append(filling.payload, &mut out),
                 Piece::MarkName => out.push_str(filling.mark_name),
                 Piece::PlayedMs => push_number(&mut out, filling.played_ms),
+                Piece::Track => out.push_str(filling.track),
             }
         }
         out
@@ -158,6 +163,18 @@ mod tests {
         let text = template.write(&mut seq, &filling);
         assert_eq!(text, r#"{"n":"2","c":"2","t":"200","p":"YWJj"}"#);
         assert_eq!(seq, 2);
+    }
+
+    #[test]
+    fn a_media_text_names_its_track() {
+        let template = Template::new("{\"track\":\"\x07\",\"c\":\"\x02\"}");
+        let filling = Filling {
+            chunk: 3,
+            track: "outbound",
+            ..Filling::default()
+        };
+        let text = template.write(&mut 0, &filling);
+        assert_eq!(text, r#"{"track":"outbound","c":"3"}"#);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::chunker::Chunker;
 use super::exotel::{self, Incoming, NotBase64};
+use super::tracks::{Side, Tracks};
 use crate::audio::mixer;
 use crate::convert::Converter;
 use crate::event::StreamStats;
@@ -41,8 +41,8 @@ pub enum Asked {
 pub struct Voice {
     plan: Arc<StreamPlan>,
     playout: Playout,
-    chunker: Chunker,
-    to_bot: Converter,
+    tracks: Tracks,
+    chunks_sent: u64,
     to_line: Converter,
     frame: Vec<i16>,
     fired: Vec<String>,
@@ -63,8 +63,8 @@ impl Voice {
         let encoding = encoding(&plan);
         Self {
             playout: Playout::new(encoding, plan.rate_hz, plan.buffer_ms),
-            chunker: Chunker::new(encoding, plan.rate_hz, plan.frame_ms),
-            to_bot: Converter::new(),
+            tracks: Tracks::new(&plan, encoding),
+            chunks_sent: 0,
             to_line: Converter::new(),
             frame: Vec::new(),
             fired: Vec::new(),
@@ -84,16 +84,20 @@ impl Voice {
         }
     }
 
-    /// 20 ms of the caller; true when a chunk for the bot is complete.
-    pub fn hear(&mut self, rate_hz: u32, frame: &[i16]) -> bool {
-        self.heard_ms += 20;
-        let pcm = self.to_bot.convert(rate_hz, self.plan.rate_hz, frame);
-        self.chunker.push(pcm)
+    /// Whether `hear` wants to know what was said in the same frame.
+    pub fn wants_said(&self) -> bool {
+        !self.tracks.is_inbound()
     }
 
-    /// The complete chunk, in the bot's encoding.
-    pub fn chunk(&self) -> &[u8] {
-        self.chunker.chunk()
+    /// 20 ms of the leg; true when the chunks for the bot are complete.
+    pub fn hear(&mut self, heard: Side<'_>, said: Side<'_>) -> bool {
+        self.heard_ms += 20;
+        self.tracks.push(heard, said)
+    }
+
+    /// The complete chunks: one per track.
+    pub fn tracks(&self) -> &Tracks {
+        &self.tracks
     }
 
     /// Audio time since the stream's start.
@@ -101,23 +105,26 @@ impl Voice {
         self.heard_ms
     }
 
-    /// The index of the next media message.
+    /// The index of the next media message of each track.
     pub fn next_chunk_number(&self) -> u64 {
-        self.figures.media_sent + 1
+        self.chunks_sent + 1
     }
 
-    /// The chunk was sent, or dropped because the bot does not read.
-    pub fn chunk_done(&mut self, sent: bool, latency_us: Option<u64>) {
+    /// The chunks were sent, or dropped because the bot does not read.
+    pub fn chunks_done(&mut self, sent: bool, latency_us: Option<u64>) {
+        let count = self.tracks.count();
         if sent {
-            self.figures.media_sent += 1;
-            self.figures.bytes_sent += self.chunker.chunk().len() as u64;
+            let bytes: usize = (0..count).map(|at| self.tracks.chunk(at).1.len()).sum();
+            self.chunks_sent += 1;
+            self.figures.media_sent += count as u64;
+            self.figures.bytes_sent += bytes as u64;
             if let Some(latency) = latency_us {
                 self.rtp_to_ws.record(latency);
             }
         } else {
-            self.figures.media_dropped_out += 1;
+            self.figures.media_dropped_out += count as u64;
         }
-        self.chunker.next();
+        self.tracks.next();
     }
 
     /// A text of the bot.

@@ -5,10 +5,11 @@ use mio::Waker;
 use std::net::UdpSocket;
 
 use super::*;
+use crate::bridge::Bridge;
 use crate::desk::Counters;
 use crate::event::{Event, EventQueue};
 use crate::file_line::FileLine;
-use crate::leg::Line;
+use crate::line::Line;
 use crate::mailbox::Mailbox;
 use crate::plan::{CodecPlan, RemotePlan, RtpLegPlan};
 use crate::player::PromptLoader;
@@ -91,6 +92,7 @@ fn rtp_leg(worker: &mut Worker, phone: &UdpSocket) -> (Leg, u16) {
         packet_timeout_ms: 0,
         inband_dtmf: false,
         follows_clock: true,
+        group: String::new(),
     };
     let line = RtpLine::new(plan, ports, [1, 2, 3]);
     let mut leg = Leg::new(LegId(1), "l".to_owned(), Line::Rtp(Box::new(line)));
@@ -136,23 +138,50 @@ fn a_late_packet_is_looked_for_again_while_what_is_said_leaves_in_time() {
     let first_us = sys::monotonic_us() + 50_000; // after the first packet came
     let mut beat = |number: u16, may_wait: bool| {
         let due_us = first_us + u64::from(number) * BEAT_MS * 1000;
-        leg.beat(&mut worker.desk, due_us, due_us, may_wait)
+        leg.beat(&mut worker.desk, due_us, due_us, may_wait).is_late
     };
     for number in 0..3 {
         send(number);
-        assert_ne!(beat(number, true), Beaten::Again);
+        assert!(!beat(number, true));
     }
-    assert_eq!(beat(3, true), Beaten::Again);
+    assert!(beat(3, true));
     assert_eq!(sent(), 4, "said in time");
     send(3);
-    assert_ne!(beat(3, true), Beaten::Again);
+    assert!(!beat(3, true));
     assert_eq!(sent(), 4, "said once");
-    assert_eq!(beat(4, true), Beaten::Again);
-    assert_ne!(beat(4, false), Beaten::Again, "not longer than it may wait");
-    assert_ne!(
-        beat(5, true),
-        Beaten::Again,
-        "a far end that is quiet is not awaited"
-    );
+    assert!(beat(4, true));
+    assert!(!beat(4, false), "not longer than it may wait");
+    assert!(!beat(5, true), "a far end that is quiet is not awaited");
     assert_eq!(sent(), 6);
+}
+
+#[test]
+fn a_leg_that_panics_leaves_the_other_of_its_bridge_alone_and_well() {
+    let mut worker = worker();
+    let now_us = sys::monotonic_us();
+    let (one, other) = Bridge::pair(true);
+    for (index, bridge) in [one, other].into_iter().enumerate() {
+        worker.open(leg(index as u64 + 1), None, now_us);
+        worker.with_leg(index, now_us, |leg, desk| {
+            leg.obey(Command::Bridge(Box::new(bridge)), desk, |_| WAKE, now_us);
+        });
+    }
+    let beat = |worker: &mut Worker, index| {
+        worker.with_leg(index, now_us, |leg, desk| {
+            leg.beat(desk, now_us, now_us, true);
+        })
+    };
+    beat(&mut worker, 0);
+    beat(&mut worker, 1);
+    worker.with_leg(0, now_us, |_, _| panic!("a bug"));
+    for _ in 0..5 {
+        beat(&mut worker, 1);
+    }
+    worker.end(1, "", now_us);
+    let events = worker.desk.events.take(10);
+    let [Event::LegClosed(broken), Event::LegClosed(well)] = events.as_slice() else {
+        panic!("{events:?}");
+    };
+    assert_eq!((broken.fault.as_str(), well.fault.as_str()), ("a bug", ""));
+    assert_eq!(well.stats.bridge_frames, 1);
 }

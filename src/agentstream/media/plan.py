@@ -15,9 +15,10 @@ TIMESTAMP_MS = "\x03"  # milliseconds since the stream's start, decimal
 PAYLOAD = "\x04"  # base64 of the samples
 MARK_NAME = "\x05"  # the bot's mark name, JSON-escaped, without quotes
 PLAYED_MS = "\x06"  # milliseconds of bot audio heard by the line so far, decimal
-TRACK = "\x07"  # whose audio a media message carries: inbound, outbound or mixed
+TRACK = "\x07"  # in `media_template`: whose sound it is, "inbound", "outbound" or "mixed"
 
 Encoding = Literal["PCMU", "PCMA", "G722"]
+Track = Literal["inbound", "outbound", "mixed", "both"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,9 @@ class RtpLegPlan:
     packet_timeout_ms: int = 60_000
     inband_dtmf: bool = False  # Goertzel detector beside RFC 4733
     follows_clock: bool = True  # our beat follows the far end's packets, for the least delay
+    # Legs of one group, say of one call, run on one thread: bridged they hear each other at once,
+    # on two threads up to a frame (20 ms) later. "": the thread with the fewest legs.
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +103,14 @@ class StreamPlan:
     encoding: Literal["pcm16", "mulaw"] = "pcm16"
     frame_ms: int = 100  # 20, 40, 60 or 100 (AS-80)
     two_way: bool = True  # False: bot messages are ignored and counted (ST-42)
-    track: Literal["inbound", "outbound", "mixed", "both"] = "inbound"  # BX-2
-    holds_opening: bool = False  # `opening` and media wait for `Leg.begin_stream` (OP-6)
+    # BX-2. inbound: what the far end says; outbound: what it hears; mixed: both added; both: one
+    # media message per track and frame, with equal chunk number and timestamp, inbound first.
+    track: Track = "inbound"
+    # OP-6: the socket opens, and then nothing is sent until `Leg.begin_stream`; what the bot says
+    # meanwhile is ignored and counted.
+    holds_opening: bool = False
     opening: tuple[str, ...] = ()  # texts sent right after 101, before any media (ST-34)
-    media_template: str = ""  # with SEQ, CHUNK, TIMESTAMP_MS, PAYLOAD
+    media_template: str = ""  # with SEQ, CHUNK, TIMESTAMP_MS, PAYLOAD, TRACK
     mark_template: str = ""  # with SEQ, MARK_NAME, PLAYED_MS
     connect_timeout_ms: int = 10_000  # AS-45, over TCP, TLS and upgrade together
     max_message_bytes: int = 1_048_576  # AS-155; above: close 1009

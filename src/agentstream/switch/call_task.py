@@ -18,7 +18,7 @@ import structlog
 
 from agentstream import _media
 from agentstream.base.errors import CommandError
-from agentstream.base.ids import StreamSid
+from agentstream.base.ids import LegSid, StreamSid
 from agentstream.base.machine import earliest
 from agentstream.calls import commands, effects, events, reports
 from agentstream.calls.call import Call
@@ -184,6 +184,10 @@ class CallTask:
             return []
         if isinstance(event, _media.RecordingReady | _media.RecordingFailed):
             return [self._performer.recordings.report(event)]
+        if isinstance(event, _media.Silence):
+            leg_sid, silent_ms = LegSid(event.leg_sid), event.silent_ms
+            told = self._performer.leg_silent(leg_sid, silent_ms, now_ms)
+            return [*told, reports.WentSilent(leg_sid, silent_ms)]
         if hasattr(event, "stream_sid"):
             sid = StreamSid(event.stream_sid)
             return self._performer.stream_event(sid, event, now_ms)

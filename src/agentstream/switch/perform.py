@@ -10,7 +10,7 @@ import structlog
 
 from agentstream import _media
 from agentstream.base.errors import AgentStreamError, ConfigError
-from agentstream.base.ids import AccountSid, PromptId, StreamSid
+from agentstream.base.ids import AccountSid, LegSid, PromptId, StreamSid
 from agentstream.base.machine import earliest
 from agentstream.calls import commands, effects, reports
 from agentstream.calls.record import CallSetup
@@ -131,6 +131,12 @@ class Performer:
         if run is None:
             return []
         return self._after(run, run.take_event(event, now_ms))
+
+    def leg_silent(self, leg_sid: LegSid, silent_ms: int, now_ms: int) -> list[reports.Report]:
+        """Tell the streams of a leg that its party was quiet for as long as one of them asked."""
+        silence = wire.SilenceHeard(silent_ms)
+        runs = [run for run in self._streams.values() if run.leg_sid == leg_sid]
+        return [report for run in runs for report in self._after(run, run.receive(silence, now_ms))]
 
     def tell_stream(
         self, sid: StreamSid, happening: wire.StreamInput, now_ms: int

@@ -56,7 +56,5 @@ def leg_report(event: _media.Event) -> reports.Report | None:
             return reports.DigitPressed(leg_sid, event.digit, event.duration_ms)
         case _media.PlayFinished():
             return reports.PromptEnded(PromptId(event.prompt_id), event.completed, event.error)
-        case _ if hasattr(event, "silent_ms"):
-            return reports.WentSilent(leg_sid, event.silent_ms)
         case _:
             return None

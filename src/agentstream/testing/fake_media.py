@@ -6,7 +6,8 @@
     media.feed(_media.StreamOpen(leg.leg_sid, now_ms, plan.stream_sid, 1, 0, 1))
     assert leg.texts == [...]
 
-Like the real engine it reports LegClosed after `close`, and PlayFinished after `stop_play`.
+Like the real engine it reports LegClosed after `close`, and PlayFinished after `stop_play`; a leg
+is in one bridge at most, which ends with either leg.
 """
 
 import os
@@ -39,13 +40,15 @@ class FakeLeg:
     drains: list[str] = field(default_factory=list)
     prompts: list[PromptPlan] = field(default_factory=list)
     recordings: list[RecordPlan] = field(default_factory=list)
+    paused_recordings: list[str] = field(default_factory=list)
+    resumed_recordings: list[str] = field(default_factory=list)
     stopped_recordings: list[str] = field(default_factory=list)
     digits: list[str] = field(default_factory=list)
     begun_streams: list[str] = field(default_factory=list)
+    plan: RtpLegPlan | None = None
+    bridged: "FakeLeg | None" = field(default=None, repr=False)
+    relays_digits: bool = False
     silence_ms: int = 0
-    holds: list[tuple[str, str]] = field(default_factory=list)  # ("pause" or "resume", recording)
-    silences: list[int] = field(default_factory=list)  # watches for silence, in milliseconds
-    bridged: "FakeLeg | None" = None
     is_started: bool = False
     is_closed: bool = False
     _playing: PromptPlan | None = None
@@ -61,15 +64,6 @@ class FakeLeg:
     def open_stream(self, plan: StreamPlan) -> None:
         """Note the stream; the test says whether it opens."""
         self.streams.append(plan)
-
-    def begin_stream(self, stream_sid: str) -> None:
-        """Note the wish."""
-        self.begun_streams.append(stream_sid)
-
-    def watch_silence(self, timeout_ms: int) -> None:
-        """Note the watch; the test feeds Silence."""
-        self.silence_ms = timeout_ms
-        self.silences.append(timeout_ms)
 
     def send_text(self, stream_sid: str, text: str) -> None:
         """Note the text."""
@@ -105,9 +99,55 @@ class FakeLeg:
         """Note the keys."""
         self.digits.append(digits)
 
+    def bridge(self, other: "FakeLeg", *, relays_digits: bool = True) -> None:
+        """Bridge the two; each leaves the bridge it was in."""
+        if other is self:
+            raise _media.MediaError(f"other: {self.leg_sid} cannot be bridged with itself")
+        self.unbridge()
+        other.unbridge()
+        if self.is_closed or other.is_closed:
+            return
+        for leg, partner in ((self, other), (other, self)):
+            leg.bridged, leg.relays_digits = partner, relays_digits
+
+    def unbridge(self) -> None:
+        """Leave the bridge, if there is one; so does the other."""
+        other, self.bridged = self.bridged, None
+        if other is not None:
+            other.bridged = None
+
+    def press(self, digit: str, duration_ms: int = 100) -> None:
+        """Let the far end press a key; a bridge relays it."""
+        self.engine.feed(
+            _media.Digit(self.leg_sid, self.engine.now_ms, digit, duration_ms, "rfc4733")
+        )
+        if self.bridged is not None and self.relays_digits:
+            self.bridged.send_digits(digit, duration_ms)
+
+    def watch_silence(self, timeout_ms: int) -> None:
+        """Note how long a silence is to be told; 0: none."""
+        self.silence_ms = timeout_ms
+
+    def fall_silent(self) -> None:
+        """Let the far end be silent for as long as was asked."""
+        if self.silence_ms > 0:
+            self.engine.feed(_media.Silence(self.leg_sid, self.engine.now_ms, self.silence_ms))
+
+    def begin_stream(self, stream_sid: str) -> None:
+        """Note that the stream may begin."""
+        self.begun_streams.append(stream_sid)
+
     def record(self, plan: RecordPlan) -> None:
         """Note the recording."""
         self.recordings.append(plan)
+
+    def pause_recording(self, recording_sid: str) -> None:
+        """Note the pause."""
+        self.paused_recordings.append(recording_sid)
+
+    def resume_recording(self, recording_sid: str) -> None:
+        """Note that it goes on."""
+        self.resumed_recordings.append(recording_sid)
 
     def stop_recording(self, recording_sid: str) -> None:
         """Finish a recording at once."""
@@ -120,30 +160,11 @@ class FakeLeg:
                     )
                 )
 
-    def pause_recording(self, recording_sid: str) -> None:
-        """Note the pause."""
-        self.holds.append(("pause", recording_sid))
-
-    def resume_recording(self, recording_sid: str) -> None:
-        """Note its end."""
-        self.holds.append(("resume", recording_sid))
-
-    def bridge(self, other: "FakeLeg") -> None:
-        """Join the two."""
-        assert self.bridged is None, "a leg is in one bridge at most"
-        assert other.bridged is None, "a leg is in one bridge at most"
-        self.bridged, other.bridged = other, self
-
-    def unbridge(self) -> None:
-        """Part the two; harmless when there is no bridge."""
-        if self.bridged is not None:
-            self.bridged.bridged = None
-            self.bridged = None
-
     def close(self) -> None:
         """End the leg."""
         if not self.is_closed:
             self.is_closed = True
+            self.unbridge()
             self.engine.feed(
                 _media.LegClosed(self.leg_sid, self.engine.now_ms, _media.LegStats(), "")
             )
@@ -187,7 +208,9 @@ class FakeMedia:
         """Open a leg; raises PortsExhausted when the test wants so."""
         if self.free_ports() <= 0:
             raise _media.PortsExhausted("no port is free")
-        return self._open(plan.leg_sid, 20_000 + 2 * len(self.legs))
+        leg = self._open(plan.leg_sid, 20_000 + 2 * len(self.legs))
+        leg.plan = plan
+        return leg
 
     def open_file_leg(self, plan: FileLegPlan) -> FakeLeg:
         """Open a leg between files."""

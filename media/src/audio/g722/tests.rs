@@ -112,3 +112,38 @@ proptest! {
         prop_assert_eq!(decode(&bytes).len(), 2 * bytes.len());
     }
 }
+
+/// How far the ear's sound is from what was said when, after `passed` bytes of another encoder, ours goes on.
+fn error_after_a_change(follows: bool) -> i32 {
+    let said = sine(700.0, 8_000.0);
+    let (mut theirs, mut ours) = (Encoder::default(), Encoder::default());
+    let (mut our_ear, mut far_ear) = (Decoder::default(), Decoder::default());
+    let mut heard = Vec::new();
+    for (number, frame) in said.chunks(320).enumerate() {
+        let (mut bytes, mut pcm) = (Vec::new(), Vec::new());
+        theirs.encode(frame, &mut bytes);
+        our_ear.decode(&bytes, &mut pcm);
+        if number < 25 {
+            if follows {
+                ours.follow(&bytes, &pcm);
+            }
+        } else {
+            bytes.clear();
+            ours.encode(&pcm, &mut bytes);
+        }
+        far_ear.decode(&bytes, &mut heard);
+    }
+    // Coding twice delays by 22 samples more than coding once does.
+    let (change, delay) = (25 * 320, 44);
+    (change + 22..change + 400)
+        .map(|at| (i32::from(heard[at]) - i32::from(said[at - delay])).abs())
+        .max()
+        .unwrap_or_default()
+}
+
+#[test]
+fn after_bytes_of_another_encoder_ours_goes_on_where_that_one_left_the_ear() {
+    let (with, without) = (error_after_a_change(true), error_after_a_change(false));
+    assert!(with < 700, "{with}");
+    assert!(without > 4 * with, "{without} and {with}");
+}

@@ -5,6 +5,7 @@ mod events;
 mod lateness;
 mod network;
 mod odd;
+mod payloads;
 
 const PCMU: u8 = 0;
 const G722: u8 = 9;

@@ -164,3 +164,32 @@ fn a_change_of_codec_in_mid_call_keeps_the_numbers_going() {
         (12, 320, 160)
     );
 }
+
+#[test]
+fn a_payload_is_sent_as_it_came_in_packets_of_any_time() {
+    for ptime_ms in [10, 20, 30, 40, 60] {
+        let mut sender = Sender::new(7, 0, 0);
+        sender.set_formats(Codec::G722, 9, ptime_ms, None);
+        assert!(sender.passes(Some(Codec::G722)) && !sender.passes(Some(Codec::Pcmu)));
+        assert!(!sender.passes(None));
+        let sound: Vec<u8> = (0..12 * 160_u32).map(|at| ((at * 7) >> 3) as u8).collect();
+        let mut sent = Vec::new();
+        for payload in sound.chunks(160) {
+            sender.pass(payload, &[0; 320], &mut |datagram: &[u8]| {
+                sent.extend_from_slice(parse(datagram).payload)
+            });
+        }
+        assert_eq!(sent, sound, "{ptime_ms}");
+        assert_eq!(sender.sent().timestamp, 12 * 160);
+    }
+}
+
+#[test]
+fn while_keys_are_sent_nothing_can_be_passed() {
+    let mut sender = Sender::new(7, 0, 0);
+    sender.set_formats(Codec::Pcmu, 0, 20, Some(101));
+    sender.queue_digits("1", 40, 40);
+    assert!(!sender.passes(Some(Codec::Pcmu)));
+    frames(&mut sender, 4, 0);
+    assert!(sender.passes(Some(Codec::Pcmu)));
+}

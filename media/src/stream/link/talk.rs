@@ -31,6 +31,9 @@ impl Link {
         if !self.is_open() {
             return; // our goodbye was said
         }
+        if self.held.is_some() {
+            return self.voice.ignore(); // nothing has begun yet (OP-6)
+        }
         match self.voice.read(text, here.now_us) {
             Asked::Nothing => {}
             Asked::Mark(name) => self.echo_mark(name, false, here),
@@ -82,7 +85,7 @@ impl Link {
         });
     }
 
-    /// Sends the complete chunk; false when the bot does not read what it was sent before.
+    /// Sends the complete chunks; false when the bot does not read what it was sent before.
     pub(super) fn send_media(&mut self, here: Here<'_>) -> bool {
         let State::Open(socket) = &mut self.state else {
             return false;
@@ -90,15 +93,19 @@ impl Link {
         if socket.get_ref().queued_bytes() > self.plan.send_buffer_bytes {
             return false;
         }
-        let filling = Filling {
-            timestamp_ms: self.voice.heard_ms(),
-            chunk: self.voice.next_chunk_number(),
-            payload: self.voice.chunk(),
-            played_ms: self.voice.played_ms(),
-            ..Filling::default()
-        };
-        let text = self.templates.media.write(&mut self.seq, &filling);
-        self.write(Message::text(text), here);
+        for number in 0..self.voice.tracks().count() {
+            let (track, payload) = self.voice.tracks().chunk(number);
+            let filling = Filling {
+                timestamp_ms: self.voice.heard_ms(),
+                chunk: self.voice.next_chunk_number(),
+                payload,
+                played_ms: self.voice.played_ms(),
+                track,
+                ..Filling::default()
+            };
+            let text = self.templates.media.write(&mut self.seq, &filling);
+            self.write(Message::text(text), here);
+        }
         true
     }
 

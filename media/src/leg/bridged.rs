@@ -1,0 +1,124 @@
+//! The leg's bridge: what its far end says goes to another leg, what that one's says is heard here.
+
+use std::sync::Arc;
+
+use super::Leg;
+use crate::audio::mixer;
+use crate::bridge::Bridge;
+use crate::desk::Desk;
+use crate::line::Line;
+use crate::rtp::receiver::Form;
+use crate::stream::link::Here;
+use crate::worker::LegId;
+
+/// The pause after a key that is sent on: as short as it may be, so that fast fingers build up no queue.
+const GAP_MS: u32 = 40;
+
+impl Leg {
+    /// Joins another leg, and parts from the one before.
+    pub(super) fn join(&mut self, bridge: Box<Bridge>, desk: &Desk) {
+        self.part();
+        bridge.sit(thread_of(desk));
+        self.bridge = Some(bridge);
+    }
+
+    /// Leaves the bridge.
+    pub(super) fn part(&mut self) {
+        if let Some(bridge) = self.bridge.take() {
+            self.bridge_figures.add(bridge.figures());
+        }
+    }
+
+    /// In which form to hear: the payload suffices where nobody but the other leg listens.
+    pub(super) fn wanted_form(&mut self) -> Form {
+        match &self.bridge {
+            None => Form::Sound,
+            Some(bridge) if bridge.is_over() => {
+                self.part();
+                Form::Sound
+            }
+            Some(_) if self.has_listeners() => Form::Both,
+            Some(_) => Form::Payload,
+        }
+    }
+
+    /// Whether this leg says a frame as soon as the other has heard it. Recordings and streams need what is heard and
+    /// what is said in step, on the leg's own beat.
+    pub(super) fn follows(&mut self, desk: &Desk) -> bool {
+        let is_free = self.is_private() && !matches!(self.line, Line::File(_));
+        let Some(bridge) = &mut self.bridge else {
+            return false;
+        };
+        bridge.follow(is_free.then_some(self.id.0), thread_of(desk))
+    }
+
+    /// The leg that is to say now what was heard here.
+    pub(super) fn follower(&self) -> Option<LegId> {
+        self.bridge.as_ref()?.follower().map(LegId)
+    }
+
+    /// Gives what was heard to the other leg, and the keys that were pressed.
+    pub(super) fn give_bridged(&mut self, here: Here<'_>) {
+        let Some(bridge) = &mut self.bridge else {
+            return;
+        };
+        for key in self.line.keys() {
+            bridge.press(key);
+        }
+        let heard = &self.heard;
+        bridge.give(here.now_us, heard.rate_hz, &heard.pcm, &heard.payload);
+    }
+
+    /// Says what the other leg gave, mixed with what plays here; as it came where nothing has to be changed.
+    pub(super) fn say_bridged(
+        &mut self,
+        bridge: &mut Bridge,
+        desk: &mut Desk,
+        due_us: u64,
+        here: Here<'_>,
+    ) {
+        while let Some(key) = bridge.take_key() {
+            let digit = key.digit.to_string();
+            self.line.send_digits(&digit, key.duration_ms, GAP_MS);
+        }
+        let rate_hz = self.line.said_hz();
+        let is_private = self.is_private();
+        let is_alone = (is_private && self.prompt.is_none()) || !self.mix(rate_hz, here);
+        let Some(frame) = bridge.take(here.now_us) else {
+            self.said.resize(rate_hz as usize / 50, 0);
+            return self.line.say(desk, due_us, here, &mut self.said);
+        };
+        let passes = is_alone && self.line.passes(frame.payload.codec());
+        if passes && is_private {
+            let (payload, pcm) = (&frame.payload, frame.known_pcm());
+            self.line.pass(desk, due_us, here, pcm, payload);
+            return bridge.note_passed();
+        }
+        self.said.resize(rate_hz as usize / 50, 0);
+        let from_hz = frame.rate_hz;
+        let pcm = self.from_bridge.convert(from_hz, rate_hz, frame.pcm());
+        mixer::add_saturating(&mut self.said, pcm);
+        if passes {
+            let payload = &frame.payload;
+            self.line.pass(desk, due_us, here, &self.said, payload);
+            bridge.note_passed();
+        } else {
+            self.line.say(desk, due_us, here, &mut self.said);
+        }
+    }
+
+    /// Somebody here wants what is heard as sound.
+    fn has_listeners(&self) -> bool {
+        !self.is_private() || self.silence.is_some()
+    }
+
+    /// Nobody looks at what is said: no recording, no stream.
+    fn is_private(&self) -> bool {
+        self.recordings.is_empty() && self.streams.is_empty()
+    }
+}
+
+/// A number for the thread of a desk: where its orders lie.
+fn thread_of(desk: &Desk) -> usize {
+    Arc::as_ptr(&desk.orders) as usize
+}
