@@ -79,16 +79,16 @@ class Leg:
     def stop_play(self) -> None: ...
     def send_digits(self, digits: str, tone_ms: int = 100, gap_ms: int = 70) -> None:
         """RFC 4733 where agreed, else tones in the audio; a file leg hears tones."""
+    def bridge(self, other: Leg, *, relays_digits: bool = True) -> None:
+        """Let this leg and another of the engine hear each other, each beside its own sounds."""
+    def unbridge(self) -> None:
+        """Leave the bridge; the other leg leaves it too. Without a bridge nothing happens."""
+    def watch_silence(self, timeout_ms: int) -> None:
+        """Report Silence when the far end says nothing for `timeout_ms`, once; 0: no more."""
     def record(self, plan: RecordPlan) -> None: ...
     def pause_recording(self, recording_sid: str) -> None: ...
     def resume_recording(self, recording_sid: str) -> None: ...
     def stop_recording(self, recording_sid: str) -> None: ...
-    def bridge(self, other: Leg) -> None:
-        """Let this leg and another of the same engine hear each other."""
-    def unbridge(self) -> None:
-        """End the bridge; both legs stay."""
-    def watch_silence(self, timeout_ms: int) -> None:
-        """Report Silence when the far end was quiet for so long; 0 ends the watch."""
     def close(self) -> None:
         """End the leg; everything that runs on it ends first, LegClosed is the last event."""
 

@@ -108,6 +108,8 @@ async def test_a_number_is_dialled_by_the_trunk_with_our_offer(board: Board) -> 
     assert f"m=audio {agent.rtp_port} " in order.offer
     assert "192.0.2.10" in order.offer
     assert agent.leg_sid == AGENT
+    plans = [leg.plan for leg in board.media.legs]
+    assert len({plan.group for plan in plans if plan}) == 1  # they may be bridged: one thread
     assert board.switchboard.counts.dialled == 1
     await ends(board)
 
@@ -311,8 +313,8 @@ async def test_what_is_ordered_for_a_leg_goes_to_its_own_audio(board: Board) -> 
         WatchSilence(AGENT, 2_000),
         Unbridge(AGENT),
     )
-    assert (agent.prompts[0].path, agent.digits, agent.silences) == ("whisper.wav", ["12"], [2_000])
-    assert agent.holds == [("pause", "r1"), ("resume", "r1")]
+    assert (agent.prompts[0].path, agent.digits, agent.silence_ms) == ("whisper.wav", ["12"], 2_000)
+    assert (agent.paused_recordings, agent.resumed_recordings) == (["r1"], ["r1"])
     assert agent.recordings[0].recording_sid == recording
     assert agent.bridged is None
     assert not caller.prompts

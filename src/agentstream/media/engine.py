@@ -1,6 +1,6 @@
 """The media engine as the product sees it: the shape of `agentstream._media`, and of its double."""
 
-from typing import Any, Protocol
+from typing import Protocol, Self
 
 from agentstream._media import Event
 from agentstream.media.plan import (
@@ -54,26 +54,26 @@ class MediaLeg(Protocol):
     def send_digits(self, digits: str, tone_ms: int = 100, gap_ms: int = 70) -> None:
         """Press keys."""
 
+    def bridge(self, other: Self, *, relays_digits: bool = True) -> None:
+        """Let this leg and another hear each other; raises MediaError when it is the same."""
+
+    def unbridge(self) -> None:
+        """Leave the bridge, and let the other leg leave it."""
+
+    def watch_silence(self, timeout_ms: int) -> None:
+        """Report Silence once per silence of this length; 0 switches it off."""
+
     def record(self, plan: RecordPlan) -> None:
         """Record the leg."""
 
     def pause_recording(self, recording_sid: str) -> None:
-        """Leave out what follows."""
+        """Leave out what comes until it is resumed."""
 
     def resume_recording(self, recording_sid: str) -> None:
-        """Record again."""
+        """Go on with a recording that was paused."""
 
     def stop_recording(self, recording_sid: str) -> None:
         """Finish a recording."""
-
-    def bridge(self, other: Any) -> None:  # noqa: ANN401  (a leg of the same engine, native or not)
-        """Let this leg and another hear each other."""
-
-    def unbridge(self) -> None:
-        """End the bridge; both legs stay."""
-
-    def watch_silence(self, timeout_ms: int) -> None:
-        """Report Silence when the far end was quiet for so long; 0 ends the watch."""
 
     def close(self) -> None:
         """End the leg."""

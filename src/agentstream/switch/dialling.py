@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from agentstream import _media
-from agentstream.base.ids import LegSid, Tokens
+from agentstream.base.ids import CallSid, LegSid, Tokens
 from agentstream.calls.causes import Cause
 from agentstream.calls.commands import DialSpec
+from agentstream.calls.record import CallSetup
 from agentstream.media.engine import MediaEngine
 from agentstream.media.negotiate import LocalMedia, SdpSession
 from agentstream.media.plan import RtpLegPlan
@@ -25,7 +26,7 @@ class Dialler:
         local: LocalMedia,
         tokens: Tokens,
         roads: Roads,
-        plan: Callable[[LegSid], RtpLegPlan],
+        plan: Callable[[LegSid, CallSid], RtpLegPlan],
     ) -> None:
         self._signaling = signaling
         self._media = media
@@ -34,11 +35,11 @@ class Dialler:
         self._roads = roads
         self._plan = plan
 
-    def open(self, leg_sid: LegSid, spec: DialSpec, called_number: str) -> DialledLine:
+    def open(self, leg_sid: LegSid, spec: DialSpec, setup: CallSetup) -> DialledLine:
         """Place the call; raises NoRoadError when it cannot be."""
-        road = find_road(spec, self._roads, called_number)
+        road = find_road(spec, self._roads, setup.to_number)
         try:
-            leg = self._media.open_rtp_leg(self._plan(leg_sid))
+            leg = self._media.open_rtp_leg(self._plan(leg_sid, setup.call_sid))
         except _media.PortsExhausted:
             raise NoRoadError(Cause.NO_PORTS, "No RTP port is free for one more leg.") from None
         try:

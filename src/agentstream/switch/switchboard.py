@@ -224,7 +224,7 @@ class Switchboard:
 
     def _open(self, invited: sip.Invited, route: Route[FlowDocument], setup: CallSetup) -> None:
         leg_sid = LegSid(self._tokens.hex())
-        leg = self._media.open_rtp_leg(self._leg_plan(leg_sid))
+        leg = self._media.open_rtp_leg(self._leg_plan(leg_sid, setup.call_sid))
         try:
             line = SipLine(leg_sid, invited, self._signaling, self._our_side(invited, leg))
             task, _ = self._begin(setup, route, line, remote=invited.source)
@@ -238,7 +238,7 @@ class Switchboard:
         local = replace(self._local, address=host, port=leg.rtp_port)
         return OurSide(leg, local, SdpSession(session_id=int(self._tokens.hex(4), 16)))
 
-    def _leg_plan(self, leg_sid: LegSid) -> RtpLegPlan:
+    def _leg_plan(self, leg_sid: LegSid, call_sid: CallSid) -> RtpLegPlan:
         limits = self._limits
         return RtpLegPlan(
             leg_sid,
@@ -246,6 +246,7 @@ class Switchboard:
             first_packet_timeout_ms=limits.first_packet_timeout_ms,
             packet_timeout_ms=limits.packet_timeout_ms,
             inband_dtmf=limits.inband_dtmf,
+            group=call_sid,  # legs that may be bridged
         )
 
     def _refuse(
@@ -329,7 +330,7 @@ class Switchboard:
         untold: list[sip.Report] = []
         self._untold = untold
         try:
-            line = self._dialler.open(leg_sid, spec, setup.to_number)
+            line = self._dialler.open(leg_sid, spec, setup)
         finally:
             self._untold = None
         self.counts.dialled += 1

@@ -41,9 +41,11 @@ class FakeLeg:
     recordings: list[RecordPlan] = field(default_factory=list)
     stopped_recordings: list[str] = field(default_factory=list)
     digits: list[str] = field(default_factory=list)
-    holds: list[tuple[str, str]] = field(default_factory=list)  # ("pause" or "resume", recording)
-    silences: list[int] = field(default_factory=list)  # watches for silence, in milliseconds
-    bridged: "FakeLeg | None" = None
+    paused_recordings: list[str] = field(default_factory=list)
+    resumed_recordings: list[str] = field(default_factory=list)
+    plan: RtpLegPlan | None = None
+    bridged: "FakeLeg | None" = field(default=None, repr=False)
+    silence_ms: int = 0
     is_started: bool = False
     is_closed: bool = False
     _playing: PromptPlan | None = None
@@ -111,27 +113,27 @@ class FakeLeg:
 
     def pause_recording(self, recording_sid: str) -> None:
         """Note the pause."""
-        self.holds.append(("pause", recording_sid))
+        self.paused_recordings.append(recording_sid)
 
     def resume_recording(self, recording_sid: str) -> None:
-        """Note its end."""
-        self.holds.append(("resume", recording_sid))
+        """Note that it goes on."""
+        self.resumed_recordings.append(recording_sid)
 
-    def bridge(self, other: "FakeLeg") -> None:
-        """Join the two."""
-        assert self.bridged is None, "a leg is in one bridge at most"
-        assert other.bridged is None, "a leg is in one bridge at most"
+    def bridge(self, other: "FakeLeg", *, relays_digits: bool = True) -> None:
+        """Bridge the two; each leaves the bridge it was in."""
+        self.unbridge()
+        other.unbridge()
         self.bridged, other.bridged = other, self
 
     def unbridge(self) -> None:
-        """Part the two; harmless when there is no bridge."""
-        if self.bridged is not None:
-            self.bridged.bridged = None
-            self.bridged = None
+        """Leave the bridge, if there is one; so does the other."""
+        other, self.bridged = self.bridged, None
+        if other is not None:
+            other.bridged = None
 
     def watch_silence(self, timeout_ms: int) -> None:
-        """Note the watch; the test feeds Silence."""
-        self.silences.append(timeout_ms)
+        """Note how long a silence is to be told; 0: none."""
+        self.silence_ms = timeout_ms
 
     def close(self) -> None:
         """End the leg."""
@@ -180,7 +182,9 @@ class FakeMedia:
         """Open a leg; raises PortsExhausted when the test wants so."""
         if self.free_ports() <= 0:
             raise _media.PortsExhausted("no port is free")
-        return self._open(plan.leg_sid, 20_000 + 2 * len(self.legs))
+        leg = self._open(plan.leg_sid, 20_000 + 2 * len(self.legs))
+        leg.plan = plan
+        return leg
 
     def open_file_leg(self, plan: FileLegPlan) -> FakeLeg:
         """Open a leg between files."""
