@@ -80,12 +80,17 @@ def test_trunks_and_the_mail_server_are_shown(tmp_path: Path) -> None:
         ("trunk carrier (default)", "ok"),
         ("trunk safe", "error"),
         ("trunk behind", "ok"),
+        ("dialling", "warning"),
         ("mail", "ok"),
     ]
     assert "no listener of [sip] speaks tls" in found[1].text
     assert found[2].text == "edge.example:5090 over udp"
     assert "secret" not in str(found)
-    assert verdicts(check.ways_out(config(tmp_path, trunks=trunks)))["dialling"] == "warning"
+    warned = [one.text for one in check.ways_out(config(tmp_path, trunks=trunks))][3:]
+    assert warned == [
+        "[dial] trunk names no default trunk for numbers",
+        "5 legs have ports: of 5 calls not all can dial",
+    ]
     assert list(check.ways_out(config(tmp_path))) == []
 
 

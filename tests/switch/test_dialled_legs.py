@@ -107,6 +107,8 @@ async def test_a_number_is_dialled_by_the_trunk_with_our_offer(board: Board) -> 
     assert f"m=audio {agent.rtp_port} " in order.offer
     assert "192.0.2.10" in order.offer
     assert agent.leg_sid == AGENT
+    plans = [leg.plan for leg in board.media.legs]
+    assert len({plan.group for plan in plans if plan}) == 1  # they may be bridged: one thread
     assert board.switchboard.counts.dialled == 1
     await ends(board)
 
@@ -316,7 +318,6 @@ async def test_what_is_ordered_for_a_leg_goes_to_its_own_audio(board: Board) -> 
     assert agent.bridged is None
     assert not caller.prompts
     await ends(board)
-
 
 
 async def test_silence_is_told_of_the_leg_that_is_watched(board: Board) -> None:

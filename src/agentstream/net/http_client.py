@@ -9,7 +9,7 @@ import ssl
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.parse import urlencode, urljoin
 
 import httpcore
@@ -18,6 +18,7 @@ import httpx
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.errors import BusyError, ConfigError, PeerError
 from agentstream.net.egress import HTTP_SCHEMES, Egress, Pinned, Target, mask_url, parse_url
+from agentstream.net.http_question import Question
 
 USER_AGENT = "AgentStream"
 RESOLVER_REDIRECTS = 3  # AS-17
@@ -45,46 +46,6 @@ class HttpAnswer:
     headers: Mapping[str, str]
     body: bytes
     elapsed_ms: int
-
-
-class Question(Protocol):
-    """What is asked of a server. `query` is added to the URL's own (AP-1)."""
-
-    @property
-    def url(self) -> str:
-        """An http(s) URL; credentials in it become an Authorization header."""
-
-    @property
-    def method(self) -> str:
-        """GET or POST."""
-
-    @property
-    def query(self) -> tuple[tuple[str, str], ...]:
-        """More names and values."""
-
-    @property
-    def headers(self) -> tuple[tuple[str, str], ...]:
-        """Over the ones that we send by ourselves; not those that belong to the connection."""
-
-    @property
-    def body(self) -> str:
-        """Sent as UTF-8."""
-
-    @property
-    def content_type(self) -> str:
-        """Of the body."""
-
-    @property
-    def timeout_ms(self) -> int:
-        """For all of it."""
-
-    @property
-    def max_bytes(self) -> int:
-        """Of the answer's body."""
-
-    @property
-    def redirects(self) -> int:
-        """How many are followed; with 0 one is an answer like any other."""
 
 
 @dataclass(frozen=True, slots=True)

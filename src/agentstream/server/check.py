@@ -173,6 +173,10 @@ def ways_out(config: Config) -> Iterator[Finding]:
             yield Finding(shown, "error", f"{where}, but no listener of [sip] speaks {transport}")
     if config.trunks and not config.dial.trunk:
         yield Finding("dialling", "warning", "[dial] trunk names no default trunk for numbers")
+    if config.trunks and 2 * config.limits.calls > config.rtp.pairs:
+        pairs, calls = config.rtp.pairs, config.limits.calls
+        text = f"{pairs} legs have ports: of {calls} calls not all can dial"
+        yield Finding("dialling", "warning", text)
     if config.mail.host:
         yield Finding(
             "mail", "ok", f"{config.mail.host}:{config.mail.port}, from {config.mail.sender}"
