@@ -118,7 +118,7 @@ async def test_a_conversation_is_completed_with_its_seconds_and_its_recording(
     assert crm.seconds[sid] >= 2
     assert f"{crm.recordings[sid]}".startswith("http")
     assert [status for _, status in crm.agents] == ["busy", "free"]
-    assert {number for number, _ in crm.agents} == {record.legs[1].remote}
+    assert {number for number, _ in crm.agents} == {record.legs[1].destination}
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ RATE_HZ = 8_000
 
 async def test_a_journey_from_the_menu_to_the_voicemail(tmp_path: Path) -> None:
     """ST-50, AP-20, AP-40, AP-56, PT-3, PT-20: each part is reached, and each side is recorded."""
-    voice, agent = speech(RATE_HZ), speech(RATE_HZ)[:20_000]
+    voice, agent = through_codec(speech(RATE_HZ)), speech(RATE_HZ)[:20_000]
     spoken = write_wav(tmp_path / "caller.wav", with_silence(voice, RATE_HZ, 400), RATE_HZ)
     phone_says = write_wav(tmp_path / "agent.wav", with_silence(agent, RATE_HZ, 30_000), RATE_HZ)
     heard = tmp_path / "heard.wav"
@@ -105,12 +105,11 @@ async def test_a_journey_from_the_menu_to_the_voicemail(tmp_path: Path) -> None:
     # What the node says it sent is, sample by sample, what arrived at the caller's ear.
     for file in (at_bot, at_person):
         assert same_share(read_wav(file, 1), on_the_line) > 0.98, file
-    # What it says the caller said is what the caller said, through the codec once.
-    caller_side = as_decoded(with_silence(voice, RATE_HZ, 400))
+    # What it says the caller said is what the caller said.
     for file in (at_person, message):
-        assert same_share(caller_side, read_wav(file, 0)) > 0.98, file
+        assert same_share(voice, read_wav(file, 0)) > 0.98, file
     assert likeness(voice, agent_heard, RATE_HZ).snr_db > 30
-    assert likeness(agent, read_wav(at_person, 1), RATE_HZ).good_share > 0.8
+    assert likeness(agent, read_wav(at_person, 1), RATE_HZ).snr_db > 30
 
 
 async def play(call: PlacedCall, node: Node, phone: Baresip, spoken: Path) -> None:
@@ -143,8 +142,8 @@ def recordings(node: Node, record: CallRecord) -> Sequence[Path]:
     return [Path(recording.path) for recording in record.recordings]
 
 
-def as_decoded(samples: Samples) -> Samples:
-    """Return what a µ-law codec makes of samples."""
+def through_codec(samples: Samples) -> Samples:
+    """Return what a µ-law codec makes of samples; once more through it nothing changes any more."""
     table = np.zeros(256)
     for byte in range(256):
         inverted = ~byte & 0xFF
