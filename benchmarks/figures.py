@@ -45,6 +45,8 @@ FIGURES = (
     Figure("ws_to_rtp_p99_ms", "WebSocket in → RTP out, empty queue, p99", 30, 21, "ms"),
     Figure("clear_to_silence_p99_ms", "clear → end of the last old sample, p99", 40, 21, "ms"),
     Figure("rss_mb_per_call", "memory per call, 100 → 1,000 calls", 0.3, 0.15, "MB"),
+    Figure("journeys_failed", "500 calls through five applets, 2 min: failed", 0, 0),
+    Figure("passthru_p99_ms", "… a Passthru beyond its server's own time, p99", 20, 10, "ms"),
     Figure("setups_per_s", "call set-ups, no failure", 100, 300, "/s", higher_is_better=True),
     Figure("cpu_ms_per_setup", "CPU per set-up and tear-down", 2.5, 1.5, "ms"),
     Figure(

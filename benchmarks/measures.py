@@ -8,7 +8,9 @@ from benchmarks.figures import Value
 from benchmarks.server import (
     BOT_PORT,
     HOST,
+    JOURNEY_NUMBER,
     NUMBERS,
+    SHOP_PORT,
     SIP_PORT,
     Server,
     Usage,
@@ -21,6 +23,7 @@ SERVER = f"{HOST}:{SIP_PORT}"
 CALLS_PER_S = 50
 GRACE_S = 120  # beyond what a run should take
 LOSSY_CALLS = 300
+JOURNEY_ENDS_S = 20  # from the first journey's end to the last one's, and some
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Scale:
     cpu_s: int = 20
     crowd_calls: int = 1000
     crowd_s: int = 60
+    journey_s: int = 120
     setups_s: int = 60
     setup_rates: tuple[int, ...] = (320, 200, 105)
 
@@ -44,6 +48,7 @@ QUICK = Scale(
     cpu_s=10,
     crowd_calls=200,
     crowd_s=10,
+    journey_s=15,
     setups_s=10,
     setup_rates=(105,),
 )
@@ -186,6 +191,38 @@ def crowd_and_memory(server: Server, scale: Scale) -> Outcome:
     more_calls = scale.crowd_calls - scale.latency_calls
     outcome.figures["rss_mb_per_call"] = (many["server_rss_mb"] - few.after.rss_mb) / more_calls
     return outcome
+
+
+def journeys(server: Server, scale: Scale) -> Outcome:
+    """Many calls that greet, ask for keys, ask a server, let a bot talk, and tell a server.
+
+    What a Passthru takes beyond the server's own time is all that it takes: this one answers at
+    once. Read from what the node keeps of its calls (`agentstream explain`).
+    """
+    calls = scale.cpu_calls
+    with (
+        running("benchmarks.shop", port=SHOP_PORT) as shop,
+        running("bot-sink", port=BOT_PORT, mode="echo", frame_ms=100),
+    ):
+        report = call(
+            calls / CALLS_PER_S + scale.journey_s + GRACE_S,
+            lambda: None,
+            lambda: None,
+            server=SERVER,
+            callee=JOURNEY_NUMBER,
+            calls=calls,
+            rate=CALLS_PER_S,
+            seconds=scale.journey_s + JOURNEY_ENDS_S,
+        )
+        wanted = 2 * calls
+        requests = server.events("request_finished", wanted)
+        asked = shop.report()["asked"]
+    answered_ms = sorted(one["elapsed_ms"] for one in requests if one["status"] == 200)
+    # Every call ends by itself, behind its last Passthru.
+    failed = calls - report["sip"]["hung_up_by_server"] + wanted - len(answered_ms)
+    p99_ms = answered_ms[len(answered_ms) * 99 // 100] if answered_ms else 1e9
+    figures: dict[str, Value] = {"journeys_failed": failed, "passthru_p99_ms": p99_ms}
+    return Outcome(figures, {"journeys": {"asked": asked, "caller": report, "calls": calls}})
 
 
 def setups(server: Server, scale: Scale) -> Outcome:

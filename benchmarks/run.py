@@ -57,6 +57,7 @@ STEPS = (
         frozenset({"cpu_ratio_20ms"}),
         lambda server, scale: measures.cpu_ratio(server, scale, 20),
     ),
+    Step("journeys", frozenset({"journeys_failed", "passthru_p99_ms"}), measures.journeys),
     Step("set-ups", frozenset({"setups_per_s", "cpu_ms_per_setup"}), measures.setups),
     Step("10 % packet loss", frozenset({"loss10_ok"}), lambda server, _: measures.lossy(server)),
 )
@@ -74,7 +75,7 @@ def main() -> int:
     for step in _chosen(wanted):
         console.print(f"[bold]{step.title}[/] …")
         # A fresh server each: what one measurement leaves behind is not another's.
-        with Server(BUILD / "bench") as server:
+        with Server(BUILD / "bench", scale.journey_s) as server:
             try:
                 outcome = step.run(server, scale)
             except Exception:

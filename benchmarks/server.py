@@ -1,18 +1,24 @@
 """The server under test: one `agentstream up` with its own configuration, seen through /proc."""
 
 import asyncio
+import json
 import os
 import resource
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+import wave
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.tools import ROOT
 
+from agentstream.store.files import DATABASE_FILE
 from agentstream.store.sql_store import open_store
 
 HOST = "127.0.0.1"
@@ -22,8 +28,12 @@ BOT_PORT = 9_090
 RTP_PORTS = 5000  # room for 2,500 calls
 CALLS_LIMIT = 2000
 NUMBERS = {100: "+14155550110", 20: "+14155550120"}  # by the frame's milliseconds
+JOURNEY_NUMBER = "+14155550130"
+SHOP_PORT = 9_095
+PROMPT = "prompt.wav"  # half a second, in the server's folder
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _START_PATIENCE_S = 60
+_EVENTS_PATIENCE_S = 60
 _START_ATTEMPTS = 6
 
 CONFIG = """
@@ -65,6 +75,41 @@ applets:
 """
 
 
+def journey(prompt: Path, talk_s: int) -> str:
+    """Return the flow that greets, asks for keys, asks a server, lets a bot talk, and tells.
+
+    The talk's limit ends it, so that calls end as they began: one after the other.
+    """
+    return f"""
+version: 1
+name: bench-journey
+start: greet
+applets:
+  greet: {{type: greeting, audio: "{prompt}", next: keys}}
+  keys:
+    type: gather
+    gather_prompt: {{audio: "{prompt}"}}
+    input_timeout: 1
+    on_digits: before
+    on_nothing: before
+  before: {{type: passthru, url: "http://{HOST}:{SHOP_PORT}/before", next: talk}}
+  talk:
+    type: voicebot
+    url: "ws://{HOST}:{BOT_PORT}/bench"
+    settings: {{max_seconds: {talk_s}}}
+    next: after
+  after: {{type: passthru, url: "http://{HOST}:{SHOP_PORT}/after"}}
+"""
+
+
+def _write_prompt(path: Path) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8_000)
+        file.writeframes(bytes(8_000))
+
+
 def agentstream(*words: str) -> list[str]:
     """Return the command line of `agentstream WORDS` without an installed script."""
     return [sys.executable, "-c", "from agentstream.server.cli import app; app()", *words]
@@ -82,8 +127,9 @@ class Usage:
 class Server:
     """The process; a context manager that starts and stops it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, talk_s: int) -> None:
         self.folder = folder
+        self.talk_s = talk_s  # of a journey
         self.process: subprocess.Popen[bytes] | None = None
         self.rtp_ports = range(0)
 
@@ -119,10 +165,22 @@ class Server:
             rss_mb=pages * resource.getpagesize() / 1e6,
         )
 
+    def events(self, kind: str, count: int) -> list[dict[str, Any]]:
+        """Return what its calls left of this kind, once there is as much as wanted."""
+        deadline = time.monotonic() + _EVENTS_PATIENCE_S
+        query = "SELECT body FROM call_events WHERE kind = ?"
+        with closing(sqlite3.connect(self.folder / "data" / DATABASE_FILE)) as database:
+            while True:
+                rows = database.execute(query, (kind,)).fetchall()
+                if len(rows) >= count or time.monotonic() > deadline:
+                    return [json.loads(body) for (body,) in rows]
+                time.sleep(0.5)
+
     def _start(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         (self.folder / "data").mkdir(parents=True)
-        asyncio.run(_prepare(self.folder / "data"))
+        _write_prompt(self.folder / PROMPT)
+        asyncio.run(_prepare(self.folder, self.talk_s))
         self.rtp_ports = free_ports(RTP_PORTS)
         settings = CONFIG.format(
             host=HOST,
@@ -158,15 +216,17 @@ class Server:
         raise RuntimeError(f"the server did not start:\n{self.log_tail()}")
 
 
-async def _prepare(data: Path) -> None:
+async def _prepare(folder: Path, talk_s: int) -> None:
     """Make an account whose numbers ring the flows, before the server opens the store."""
-    store = await open_store(data)
+    store = await open_store(folder / "data")
+    flows = {number: flow(frame_ms) for frame_ms, number in NUMBERS.items()}
+    flows[JOURNEY_NUMBER] = journey(folder / PROMPT, talk_s)
     try:
         account = await store.accounts.create("bench")
         await store.accounts.change(account.sid, stream_limit=CALLS_LIMIT)
-        for frame_ms, number in NUMBERS.items():
-            name = f"bench-{frame_ms}"
-            made = await store.flows.apply(account.sid, name, flow(frame_ms), publish=True)
+        for number, document in flows.items():
+            name = f"bench-{number[-3:]}"
+            made = await store.flows.apply(account.sid, name, document, publish=True)
             await store.numbers.assign(number, account.sid, made.sid)
     finally:
         await store.close()

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,10 +22,13 @@ class Tool:
     """One program that speaks JSON lines."""
 
     def __init__(self, name: str, **options: object) -> None:
+        """Start a native program, or with a dot in its name a Python module."""
         words = [w for k, v in options.items() for w in (f"--{k.replace('_', '-')}", str(v))]
+        is_module = "." in name
+        command = [sys.executable, "-m", name] if is_module else [str(PROGRAMS / name)]
         self.name = name
         self.process = subprocess.Popen(
-            [PROGRAMS / name, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [*command, *words], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def lines(self) -> Iterator[Report]:

@@ -36,8 +36,8 @@ def test_only_a_programmable_connect_tells_its_version_ap_2() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "error", "why"),
     [
-        (404, b"", "", "the server answered 404"),
-        (302, b"", "", "the server answered 302"),
+        (404, b"", "", "it was answered with status 404, not 200"),
+        (302, b"", "", "it was answered with status 302, not 200"),
         (0, b"", "connection refused", "connection refused"),
         (0, b"", "", "there was no answer"),
         (200, b"+91900", "", "the answer is not JSON: '+91900'"),
@@ -52,7 +52,10 @@ def test_the_fallback_is_asked_when_the_primary_fails_ap_4(
     assert second.request.url == FALLBACK
     visit.answers(second, b"", 500)
     left = visit.left("on_nobody_dialled")
-    assert left.reason == f"nobody was dialled: {why}; fallback: the server answered 500"
+    assert left.reason == (
+        f"nobody was dialled: the primary URL: {why}; "
+        "the fallback URL: it was answered with status 500, not 200"
+    )
 
 
 def test_an_answer_that_comes_too_late_is_not_used() -> None:
@@ -70,7 +73,7 @@ def test_a_question_that_the_call_refuses_counts_as_not_answered() -> None:
     visit = ask(fallback_url=FALLBACK)
     visit.refused(visit.take(Fetch), "too many requests")
     visit.refused(visit.take(Fetch), "too many requests")
-    assert visit.left("on_nobody_dialled").reason.endswith("fallback: too many requests")
+    assert visit.left("on_nobody_dialled").reason.endswith("the fallback URL: too many requests")
 
 
 def test_answers_to_others_are_ignored() -> None:

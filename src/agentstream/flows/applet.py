@@ -122,7 +122,8 @@ class Onward(Settings):
 
 def hang_up(cause: Cause, party: Party, reason: str) -> HangUp:
     """Return the command that ends the call, its text with the reason in brackets."""
-    return HangUp(cause, party, f"{explain(cause, party)} ({reason})" if reason else "")
+    why = explain(cause, party)
+    return HangUp(cause, party, f"{why} ({reason})" if reason and reason != why else "")
 
 
 def wired(**exits: str | None) -> dict[str, str]:

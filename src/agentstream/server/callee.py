@@ -10,17 +10,13 @@ async with ScriptedPhone(signaling, media, "127.0.0.1") as phone:
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from agentstream._media import Event
 from agentstream.media.engine import MediaEngine
 from agentstream.media.negotiate import LocalMedia, SdpSession
 from agentstream.media.plan import RecordPlan, RtpLegPlan
-from agentstream.server.caller import PlacedCall
-from agentstream.sip.reports import Accepted, Invited, Report, SipCallRef
+from agentstream.server.caller import PlacedCall, ScriptedPeer
+from agentstream.sip.reports import Accepted, Invited, Report
 from agentstream.sip.signaling import SignalingEngine
-from agentstream.switch.media_pump import MediaPump
 
 CALL_TIMEOUT_S = 20
 LEGS_LIMIT = 100
@@ -35,8 +31,8 @@ class Manners:
     record_to: Path | None = None  # stereo: left what the far end says, right what we say
 
 
-class ScriptedPhone:
-    """Takes calls with a signalling engine and a media engine of its own."""
+class ScriptedPhone(ScriptedPeer):
+    """Takes calls."""
 
     def __init__(
         self,
@@ -45,32 +41,10 @@ class ScriptedPhone:
         host: str = "127.0.0.1",
         manners: Manners | None = None,
     ) -> None:
+        super().__init__(signaling, media, host)
         self.manners = manners or Manners()
         self.invited: list[Invited] = []
-        self._signaling = signaling
-        self._media = media
-        self._host = host
-        self._calls: dict[SipCallRef, PlacedCall] = {}
         self._answered: asyncio.Queue[PlacedCall] = asyncio.Queue(LEGS_LIMIT)
-        self._pump = MediaPump(media, self._take_event)
-
-    async def __aenter__(self) -> Self:
-        self._signaling.on_report(self._take_report)
-        self._pump.start()
-        await self._signaling.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for ref in self._calls:
-            self._signaling.hang_up(ref)
-        await self._signaling.stop(1_000)
-        self._pump.stop()
-        self._media.close()
 
     async def called(self) -> PlacedCall:
         """Wait for the next call that was answered."""
@@ -80,8 +54,8 @@ class ScriptedPhone:
     def _take_report(self, report: Report) -> None:
         if isinstance(report, Invited):
             self._invited(report)
-        elif call := self._calls.get(report.ref):
-            call.take_report(report)
+        else:
+            super()._take_report(report)
 
     def _invited(self, invited: Invited) -> None:
         self.invited.append(invited)
@@ -103,7 +77,7 @@ class ScriptedPhone:
         call.answered.add_done_callback(lambda done: done.cancelled() or done.exception())
         call.local = LocalMedia(self._host, leg.rtp_port)
         call.ref = invited.ref
-        self._calls[invited.ref] = call
+        self._calls[invited.ref] = self._legs[leg.leg_sid] = call
         if manners.record_to is not None:
             leg.record(RecordPlan(leg.leg_sid, str(manners.record_to), channels="stereo"))
         return call
@@ -121,8 +95,3 @@ class ScriptedPhone:
         call.leg.connect(answered.remote)
         call.answered.set_result(Accepted(invited.ref, answered.sdp))
         self._answered.put_nowait(call)
-
-    def _take_event(self, event: Event) -> None:
-        for call in self._calls.values():
-            if call.leg.leg_sid == event.leg_sid:
-                call.take_event(event)

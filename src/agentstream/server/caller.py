@@ -105,20 +105,13 @@ class PlacedCall:
         return ended
 
 
-class ScriptedCaller:
-    """Places calls with a signalling engine and a media engine of its own."""
+class ScriptedPeer:
+    """A phone with a signalling engine and a media engine of its own; an asynchronous context."""
 
-    def __init__(
-        self,
-        signaling: SignalingEngine,
-        media: MediaEngine,
-        host: str = "127.0.0.1",
-        caller: str = "+919876500001",
-    ) -> None:
+    def __init__(self, signaling: SignalingEngine, media: MediaEngine, host: str) -> None:
         self._signaling = signaling
         self._media = media
         self._host = host
-        self._caller = caller
         self._calls: dict[SipCallRef, PlacedCall] = {}
         self._legs: dict[str, PlacedCall] = {}
         self._pump = MediaPump(media, self._take_event)
@@ -140,6 +133,30 @@ class ScriptedCaller:
         await self._signaling.stop(1_000)
         self._pump.stop()
         self._media.close()
+
+    def _take_report(self, report: Report) -> None:
+        call = self._calls.get(report.ref)
+        if call is not None and not isinstance(report, Progressed):
+            call.take_report(report)
+
+    def _take_event(self, event: Event) -> None:
+        call = self._legs.get(event.leg_sid)
+        if call is not None:
+            call.take_event(event)
+
+
+class ScriptedCaller(ScriptedPeer):
+    """Places calls."""
+
+    def __init__(
+        self,
+        signaling: SignalingEngine,
+        media: MediaEngine,
+        host: str = "127.0.0.1",
+        caller: str = "+919876500001",
+    ) -> None:
+        super().__init__(signaling, media, host)
+        self._caller = caller
 
     async def dial(self, target: str, record_to: Path | None = None) -> PlacedCall:
         """Call a SIP URI and wait for the answer; a refusal raises CommandError with its status."""
@@ -164,16 +181,6 @@ class ScriptedCaller:
         async with asyncio.timeout(ANSWER_TIMEOUT_S):
             await call.answered
         return call
-
-    def _take_report(self, report: Report) -> None:
-        call = self._calls.get(report.ref)
-        if call is not None and not isinstance(report, Progressed):
-            call.take_report(report)
-
-    def _take_event(self, event: Event) -> None:
-        call = self._legs.get(event.leg_sid)
-        if call is not None:
-            call.take_event(event)
 
 
 def _in_uri(host: str) -> str:

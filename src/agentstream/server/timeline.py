@@ -21,7 +21,7 @@ def describe(event: events.Event | feed.Note) -> tuple[str, str] | None:
         case events.CallAnswered():
             return "call", "answered"
         case events.MediaBegan():
-            return "line", "the caller's first audio arrived"
+            return "line", "the first audio arrives"
         case events.MediaStopped(silent_ms=silent_ms):
             return "warn", f"no audio from the caller for {silent_ms / 1000:.0f} s"
         case events.AppletEntered(applet=applet, type=kind):
@@ -50,6 +50,29 @@ def _describe_parts(event: events.Event) -> tuple[str, str] | None:
             return "flow", error or ("prompt played" if completed else "prompt stopped")
         case events.RecordingFinished(duration_ms=duration_ms, error=error):
             return "flow", error or f"{duration_ms / 1000:.1f} s were recorded"
+        case _:
+            return _describe_others(event)
+
+
+def _describe_others(event: events.Event) -> tuple[str, str] | None:
+    """Say what happens beside the caller's own leg."""
+    match event:
+        case events.RequestStarted(purpose=purpose, method=method, url=url):
+            return "flow", f"{purpose} asks {method} {url}"
+        case events.RequestFinished(purpose=purpose, status=status, elapsed_ms=ms, error=error):
+            return "flow", f"{purpose} is answered {error or status} after {ms} ms"
+        case events.LegDialled(destination=destination):
+            return "line", f"{destination} is dialled"
+        case events.LegRinging(has_early_media=early):
+            return "line", "it rings" + (", with audio" if early else "")
+        case events.LegUp():
+            return "line", "it is answered"
+        case events.LegGone(text=text, cause=cause):
+            return "line", f"that party is gone: {text or cause.value}"
+        case events.LegsBridged():
+            return "line", "the two hear each other"
+        case events.SilenceHeard(silent_ms=silent_ms):
+            return "line", f"silence for {silent_ms / 1000:.1f} s"
         case _:
             return None
 

@@ -16,7 +16,7 @@ from agentstream.calls.causes import CallStatus, Cause, Party
 from agentstream.calls.events import CallHungUp, LegDialled, LegGone, LegRinging, LegUp
 from agentstream.flows.applet import NEXT, Applet, AppletInput, CommandRefused, Leave, Step
 from agentstream.flows.connect_fields import ConnectFields
-from agentstream.flows.connect_question import Question
+from agentstream.flows.connect_question import WhomToDial
 from agentstream.flows.context import Context, Dialled, DialledParty
 from agentstream.flows.conversation import CallerEar, Conversation, Ending
 from agentstream.flows.dial_plan import OPERATOR_TONE, DialPlan, Target
@@ -84,7 +84,7 @@ class Connect:
         self._plan = DialPlan()
         self._ear = CallerEar(context)
         self._events = AgentEvents(context, "", {})
-        self._question: Question | None = None
+        self._question: WhomToDial | None = None
         self._dialling = Dialling(context, self._plan, self._events)
         self._conversation: Conversation | None = None
         self._asked = 0
@@ -137,15 +137,16 @@ class Connect:
     def _ask(self, now_ms: int) -> list[Step]:
         self._asked += 1
         settings = self._settings
-        self._question = Question(
+        self._question = WhomToDial(
             self._context,
             settings.urls(),
             settings.plan(self._context, now_ms),
+            now_ms,
             is_programmable=settings.mode == "programmable",
         )
         return self._question.begin(now_ms)
 
-    def _after_answer(self, question: Question, now_ms: int) -> list[Step]:
+    def _after_answer(self, question: WhomToDial, now_ms: int) -> list[Step]:
         if question.plan is None:
             return []
         self._question, self._plan = None, question.plan
