@@ -27,6 +27,7 @@ fn worker() -> Worker {
         registry: poll.registry().try_clone().unwrap(),
         batch: Batch::new(),
         wall_offset_us: 0,
+        sound: Box::default(),
     };
     let host = std::net::IpAddr::from([127, 0, 0, 1]);
     let port = (20_000..32_000)
@@ -47,7 +48,7 @@ fn a_leg_that_panics_ends_alone_and_says_why() {
     let now_us = sys::monotonic_us();
     worker.open(leg(1), None, now_us);
     worker.open(leg(2), None, now_us);
-    worker.with_leg(0, now_us, |_, _| panic!("a bug"));
+    worker.with_leg(0, now_us, |_, _, _| panic!("a bug"));
     let events = worker.desk.events.take(10);
     let [Event::LegClosed(closed)] = events.as_slice() else {
         panic!("{events:?}");
@@ -81,18 +82,18 @@ fn a_leg_that_panics_leaves_the_other_of_its_bridge_alone_and_well() {
     let (one, other) = Bridge::pair(true);
     for (index, bridge) in [one, other].into_iter().enumerate() {
         worker.open(leg(index as u64 + 1), None, now_us);
-        worker.with_leg(index, now_us, |leg, desk| {
-            leg.obey(Command::Bridge(Box::new(bridge)), desk, |_| WAKE, now_us);
+        worker.with_leg(index, now_us, |leg, desk, here| {
+            leg.obey(Command::Bridge(Box::new(bridge)), desk, |_| WAKE, here);
         });
     }
     let beat = |worker: &mut Worker, index| {
-        worker.with_leg(index, now_us, |leg, desk| {
-            leg.beat(desk, now_us, now_us);
+        worker.with_leg(index, now_us, |leg, desk, here| {
+            leg.beat(desk, now_us, here);
         })
     };
     beat(&mut worker, 0);
     beat(&mut worker, 1);
-    worker.with_leg(0, now_us, |_, _| panic!("a bug"));
+    worker.with_leg(0, now_us, |_, _, _| panic!("a bug"));
     for _ in 0..5 {
         beat(&mut worker, 1);
     }
