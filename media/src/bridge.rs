@@ -16,7 +16,6 @@ pub mod lane;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::audio::Payload;
 use ear::Ear;
 use lane::Lane;
 pub use lane::{Frame, Key};
@@ -54,6 +53,8 @@ pub struct Bridge {
     ear: Ear,
     keys: VecDeque<Key>,
     relays_keys: bool,
+    /// The other leg's thread, once it sits.
+    giver_at: Option<usize>,
     frames: u64,
     passed: u64,
 }
@@ -67,19 +68,19 @@ impl Bridge {
             ear: Ear::new(Arc::clone(ear)),
             keys: VecDeque::new(),
             relays_keys,
+            giver_at: None,
             frames: 0,
             passed: 0,
         };
         (end(&there, &back), end(&back, &there))
     }
 
-    /// Gives 20 ms to the other end: as sound, as the payload that it is, or as both.
-    pub fn give(&mut self, now_us: u64, rate_hz: u32, pcm: &[i16], payload: &Payload) {
+    /// Gives 20 ms to the other end.
+    pub fn give(&mut self, now_us: u64, heard: &Frame) {
         let key = self.keys.front().copied();
         let is_given = self.mouth.give(|frame| {
+            frame.copy_from(heard);
             frame.given_us = now_us;
-            frame.set(rate_hz, pcm);
-            frame.payload.copy_from(payload);
             frame.key = key;
         });
         if is_given {
@@ -89,20 +90,49 @@ impl Bridge {
         }
     }
 
+    /// Gets a frame ready to be handed over to the leg that follows, past the lane: nothing waits there.
+    pub fn hand(&mut self, heard: &mut Frame) {
+        heard.key = self.keys.pop_front();
+    }
+
+    /// Takes the frame that was handed over.
+    pub fn take_handed<'a>(&mut self, frame: &'a mut Frame) -> &'a mut Frame {
+        self.frames += 1;
+        self.ear.note_key(frame);
+        frame
+    }
+
     /// This end's leg sits on `thread`.
     pub fn sit(&self, thread: usize) {
         self.mouth.seat_giver(thread);
     }
 
-    /// The leg that takes here wants to be called right after each frame, or no more; true when it will be.
+    /// The leg that takes here, on `thread`, wants to be called right after each frame, or no more; true when it will
+    /// be: it can only be called by its own thread.
     pub fn follow(&mut self, leg: Option<u64>, thread: usize) -> bool {
-        self.ear.is_following = self.ear.lane.follow(leg, thread);
-        self.ear.is_following
+        if self.giver_at.is_none() {
+            self.giver_at = self.ear.lane.giver_at();
+        }
+        let follower = leg.filter(|_| self.giver_at == Some(thread));
+        let follows = follower.is_some();
+        if self.ear.is_following != follows {
+            self.ear.is_following = follows;
+            self.ear.lane.set_follower(follower);
+            if !follows {
+                self.ear.forget();
+            }
+        }
+        follows
     }
 
     /// The other leg, if it is to be called now that a frame was given.
     pub fn follower(&self) -> Option<u64> {
         self.mouth.follower()
+    }
+
+    /// Whether frames wait for the other end.
+    pub fn is_clear(&self) -> bool {
+        self.mouth.is_clear()
     }
 
     /// A key was pressed at this end.
@@ -131,7 +161,7 @@ impl Bridge {
 
     /// The other end has gone.
     pub fn is_over(&self) -> bool {
-        self.ear.lane.is_cut()
+        self.mouth.is_cut() // both are
     }
 
     /// The figures so far. A frame that had no room counts at the end that gave it.

@@ -9,6 +9,7 @@ use crate::event::EventQueue;
 use crate::mailbox::Mailbox;
 use crate::player::PromptLoader;
 use crate::recorder::Recorder;
+use crate::sound::Sound;
 use crate::stream::connector::Connector;
 use crate::sys::{self, Batch};
 use crate::worker::Order;
@@ -25,6 +26,7 @@ pub struct Desk {
     pub batch: Batch,
     /// CLOCK_REALTIME minus CLOCK_MONOTONIC, as of this beat.
     pub wall_offset_us: u64,
+    pub sound: Box<Sound>,
 }
 
 impl Desk {

@@ -256,6 +256,7 @@ impl Engine {
                 registry,
                 batch: Batch::new(),
                 wall_offset_us: sys::wall_offset_us(),
+                sound: Box::default(),
             };
             Worker::new(desk, poll, ports, my_load).run();
         };

@@ -20,9 +20,10 @@ use crate::convert::Converter;
 use crate::desk::Desk;
 use crate::event::{LegClosed, LegStats, Silence};
 use crate::groups::Member;
-use crate::line::{Heard, Line};
+use crate::line::Line;
 use crate::recorder::Channels;
 use crate::rtp::ports::PortPair;
+use crate::sound::Sound;
 use crate::stream::link::{Here, Link};
 use crate::sys;
 use crate::worker::LegId;
@@ -60,10 +61,8 @@ pub struct Leg {
     files_open: usize,
     next_number: u64,
     closing_until_us: Option<u64>,
-    heard: Heard,
-    said: Vec<i16>,
-    /// This beat's sound was said; what was to be heard is late.
-    awaits_heard: bool,
+    /// What this beat has said already, while what it is to hear is late.
+    said_before: Option<Vec<i16>>,
     unread: bool,
     bridge: Option<Box<Bridge>>,
     /// This leg says at the other's beat, and has done so since its own last one.
@@ -89,9 +88,7 @@ impl Leg {
             files_open: 0,
             next_number: 0,
             closing_until_us: None,
-            heard: Heard::new(),
-            said: Vec::new(),
-            awaits_heard: false,
+            said_before: None,
             unread: false,
             bridge: None,
             is_following: false,
@@ -125,29 +122,27 @@ impl Leg {
     }
 
     /// One beat. What is said leaves in time; what is heard may come with a second look, if the leg `may_wait`.
-    pub fn beat(&mut self, desk: &mut Desk, due_us: u64, now_us: u64, may_wait: bool) -> Beaten {
-        let events = Arc::clone(&desk.events);
-        let sid = Arc::clone(&self.sid);
-        let here = Here {
-            events: &events,
-            leg_sid: &sid,
-            now_us,
-        };
+    pub fn beat(&mut self, desk: &mut Desk, due_us: u64, here: Here<'_>, may_wait: bool) -> Beaten {
         let mut follower = None;
-        let was_said = std::mem::take(&mut self.awaits_heard);
+        let said_before = self.said_before.take();
         if self.closing_until_us.is_none() {
-            self.awaits_heard = !self.hear(desk, due_us, here, may_wait);
-            if !self.awaits_heard {
+            let mut sound = std::mem::take(&mut desk.sound);
+            let is_heard = self.hear(&mut sound, desk, due_us, here, may_wait);
+            match said_before {
+                Some(said) => sound.said.clone_from(&said),
+                None => self.say_in_turn(&mut sound, desk, due_us, here),
+            }
+            if !is_heard {
+                self.said_before = Some(sound.said.clone());
+            } else {
                 follower = self.follower();
+                // Who follows has neither streams nor recordings, so there is nobody to tell.
+                if !self.is_following {
+                    self.tell_tracks(&sound, here);
+                    self.record(&sound);
+                }
             }
-            if !was_said {
-                self.say_in_turn(desk, due_us, here);
-            }
-            // Who follows has neither streams nor recordings, so there is nobody to tell.
-            if !self.awaits_heard && !self.is_following {
-                self.tell_tracks(here);
-                self.record();
-            }
+            desk.sound = sound;
         }
         if !self.streams.is_empty() {
             self.tend_streams(Here {
@@ -155,7 +150,7 @@ impl Leg {
                 ..here
             });
         }
-        if self.awaits_heard {
+        if self.said_before.is_some() {
             return Beaten {
                 is_late: true,
                 ..Beaten::default()
@@ -169,17 +164,12 @@ impl Leg {
     }
 
     /// The other leg of the bridge has heard a frame: it is said now, and not at our own beat.
-    pub fn follow(&mut self, desk: &mut Desk, due_us: u64, now_us: u64) {
-        let events = Arc::clone(&desk.events);
-        let sid = Arc::clone(&self.sid);
-        let here = Here {
-            events: &events,
-            leg_sid: &sid,
-            now_us,
-        };
+    pub fn follow(&mut self, desk: &mut Desk, due_us: u64, here: Here<'_>) {
         if self.closing_until_us.is_none() {
+            let mut sound = std::mem::take(&mut desk.sound);
             self.has_followed = true;
-            self.say(desk, due_us, here);
+            self.say(&mut sound, desk, due_us, here);
+            desk.sound = sound;
         }
     }
 
@@ -190,14 +180,8 @@ impl Leg {
         readable: bool,
         ends: bool,
         writable: bool,
-        desk: &Desk,
-        now_us: u64,
+        here: Here<'_>,
     ) {
-        let here = Here {
-            events: &desk.events,
-            leg_sid: &self.sid,
-            now_us,
-        };
         if let Some(stream) = self
             .streams
             .iter_mut()
@@ -213,12 +197,7 @@ impl Leg {
     }
 
     /// Goes on reading.
-    pub fn read_on(&mut self, desk: &Desk, now_us: u64) {
-        let here = Here {
-            events: &desk.events,
-            leg_sid: &self.sid,
-            now_us,
-        };
+    pub fn read_on(&mut self, here: Here<'_>) {
         self.unread = false;
         for stream in &mut self.streams {
             self.unread |= stream.link.read(here);
@@ -242,14 +221,7 @@ impl Leg {
     }
 
     /// Ends without waiting for anybody: its last event, and its ports.
-    pub fn end(mut self, desk: &mut Desk, now_us: u64) -> (LegClosed, Option<PortPair>) {
-        let events = Arc::clone(&desk.events);
-        let sid = Arc::clone(&self.sid);
-        let here = Here {
-            events: &events,
-            leg_sid: &sid,
-            now_us,
-        };
+    pub fn end(mut self, desk: &mut Desk, here: Here<'_>) -> (LegClosed, Option<PortPair>) {
         if self.closing_until_us.is_none() {
             self.close(desk, here);
         }
@@ -267,68 +239,77 @@ impl Leg {
         };
         let foreign = &desk.counters.packets_foreign;
         foreign.fetch_add(stats.packets_foreign, Ordering::Relaxed);
-        (closed(&sid, now_us, stats, ""), ports)
+        (closed(here, stats, ""), ports)
     }
 
     /// The end of a leg whose own code failed: none of it is run again.
-    pub fn salvage(self, fault: &str, now_us: u64) -> (LegClosed, Option<PortPair>) {
-        let ports = self.line.into_ports();
-        (closed(&self.sid, now_us, LegStats::default(), fault), ports)
+    pub fn salvage(self, fault: &str, here: Here<'_>) -> (LegClosed, Option<PortPair>) {
+        (
+            closed(here, LegStats::default(), fault),
+            self.line.into_ports(),
+        )
     }
 
     /// False: nothing was heard yet, and a second look is worth it.
-    fn hear(&mut self, desk: &mut Desk, due_us: u64, here: Here<'_>, may_wait: bool) -> bool {
+    fn hear(
+        &mut self,
+        sound: &mut Sound,
+        desk: &mut Desk,
+        due_us: u64,
+        here: Here<'_>,
+        may_wait: bool,
+    ) -> bool {
         let form = self.wanted_form();
         // The other leg of a bridge has a beat of its own, which would find nothing to say.
         let may_wait = may_wait && self.bridge.is_none();
-        let heard = &mut self.heard;
-        if !self.line.hear(desk, due_us, here, form, may_wait, heard) {
+        if !self.line.hear(desk, due_us, here, form, may_wait, sound) {
             return false;
         }
-        self.give_bridged(here);
-        let heard = &self.heard;
+        self.give_bridged(sound, here);
         for stream in &mut self.streams {
-            stream.link.hear(heard, here);
+            stream.link.hear(sound, here);
         }
-        self.watch_silence(here);
+        self.watch_silence(&sound.heard.pcm, here);
         true
     }
 
     /// Says at our own beat, unless the other leg's beat does that. A change between the two leaves nothing out: the
     /// frame that waits is said before following, and after it what was said by following is not said again.
-    fn say_in_turn(&mut self, desk: &mut Desk, due_us: u64, here: Here<'_>) {
+    fn say_in_turn(&mut self, sound: &mut Sound, desk: &mut Desk, due_us: u64, here: Here<'_>) {
         let follows = self.follows(desk);
         let has_followed = std::mem::take(&mut self.has_followed);
         if std::mem::replace(&mut self.is_following, follows) && follows {
             return;
         }
         if has_followed {
-            self.said.clear();
+            sound.said.clear();
         } else {
-            self.say(desk, due_us, here);
+            self.say(sound, desk, due_us, here);
         }
     }
 
-    fn say(&mut self, desk: &mut Desk, due_us: u64, here: Here<'_>) {
-        self.said.clear();
+    /// Says the next 20 ms.
+    fn say(&mut self, sound: &mut Sound, desk: &mut Desk, due_us: u64, here: Here<'_>) {
+        sound.said.clear();
         // Taken out meanwhile: if this beat panics, the bridge ends.
         if let Some(mut bridge) = self.bridge.take() {
-            self.say_bridged(&mut bridge, desk, due_us, here);
+            self.say_bridged(&mut bridge, sound, desk, due_us, here);
             self.bridge = Some(bridge);
             return;
         }
-        self.mix(self.line.said_hz(), here);
-        self.line.say(desk, due_us, here, &mut self.said);
+        self.mix(&mut sound.said, here);
+        self.line.say(desk, due_us, here, &mut sound.said);
     }
 
     /// What the streams and the prompt say in this frame; true if there was any.
-    fn mix(&mut self, rate_hz: u32, here: Here<'_>) -> bool {
-        self.said.resize(rate_hz as usize / 50, 0);
+    fn mix(&mut self, said: &mut Vec<i16>, here: Here<'_>) -> bool {
+        let rate_hz = self.line.said_hz();
+        said.resize(rate_hz as usize / 50, 0);
         let mut is_sound = false;
         for stream in &mut self.streams {
-            is_sound |= stream.link.say(rate_hz, &mut self.said);
+            is_sound |= stream.link.say(rate_hz, said);
         }
-        is_sound | self.say_prompt(rate_hz, here)
+        is_sound | self.say_prompt(rate_hz, said, here)
     }
 
     /// The frame is on the line.
@@ -340,19 +321,18 @@ impl Leg {
     }
 
     /// What was said is known now: streams that are to know it too hear both sides.
-    fn tell_tracks(&mut self, here: Here<'_>) {
-        let (heard, said) = (&self.heard, &self.said);
+    fn tell_tracks(&mut self, sound: &Sound, here: Here<'_>) {
         let said_hz = self.line.said_hz();
         for stream in &mut self.streams {
-            stream.link.hear_said(heard, said_hz, said, here);
+            stream.link.hear_said(sound, said_hz, here);
         }
     }
 
-    fn watch_silence(&mut self, here: Here<'_>) {
+    fn watch_silence(&mut self, heard: &[i16], here: Here<'_>) {
         let Some(watch) = self.silence.as_mut().filter(|_| self.line.is_started()) else {
             return;
         };
-        if let Some(silent_ms) = watch.hear(&self.heard.pcm) {
+        if let Some(silent_ms) = watch.hear(heard) {
             here.events.push(Silence {
                 leg_sid: here.leg_sid.to_owned(),
                 at_ms: here.at_ms(),
@@ -380,10 +360,10 @@ impl Leg {
     }
 }
 
-fn closed(leg_sid: &str, now_us: u64, stats: LegStats, fault: &str) -> LegClosed {
+fn closed(here: Here<'_>, stats: LegStats, fault: &str) -> LegClosed {
     LegClosed {
-        leg_sid: leg_sid.to_owned(),
-        at_ms: now_us / 1000,
+        leg_sid: here.leg_sid.to_owned(),
+        at_ms: here.at_ms(),
         stats,
         fault: fault.to_owned(),
     }

@@ -21,6 +21,7 @@ mod python;
 pub mod recorder;
 pub mod rtp;
 pub mod rtp_line;
+pub mod sound;
 pub mod stats;
 pub mod stream;
 pub mod sys;

@@ -8,6 +8,7 @@ use crate::file_line::FileLine;
 use crate::rtp::ports::PortPair;
 use crate::rtp::receiver::Form;
 use crate::rtp_line::RtpLine;
+use crate::sound::Sound;
 use crate::stream::link::Here;
 
 /// The two kinds of far end.
@@ -16,38 +17,8 @@ pub enum Line {
     File(Box<FileLine>),
 }
 
-/// What was heard at one beat.
-#[derive(Debug)]
-pub struct Heard {
-    pub rate_hz: u32,
-    /// 20 ms; empty when nobody asked for more than the payload.
-    pub pcm: Vec<i16>,
-    /// The packet that it is exactly, when that was asked for.
-    pub payload: Payload,
-    /// When the newest packet arrived, if one came.
-    pub newest_us: Option<u64>,
-}
-
-impl Heard {
-    /// Nothing yet.
-    pub fn new() -> Self {
-        Heard {
-            rate_hz: 8_000,
-            pcm: Vec::new(),
-            payload: Payload::NONE,
-            newest_us: None,
-        }
-    }
-}
-
-impl Default for Heard {
-    fn default() -> Self {
-        Heard::new()
-    }
-}
-
 impl Line {
-    /// Fills `heard` with the next 20 ms; false when they are late and should be looked for again (`may_wait`).
+    /// The next 20 ms of the far end; false when they are late and should be looked for again (`may_wait`).
     pub fn hear(
         &mut self,
         desk: &mut Desk,
@@ -55,15 +26,17 @@ impl Line {
         here: Here<'_>,
         form: Form,
         may_wait: bool,
-        heard: &mut Heard,
+        sound: &mut Sound,
     ) -> bool {
+        let heard = &mut sound.heard;
         heard.pcm.clear();
         heard.payload.clear();
-        heard.newest_us = None;
-        heard.rate_hz = self.heard_hz();
+        heard.key = None;
+        sound.newest_us = None;
         match self {
-            Line::Rtp(line) => line.hear(desk, due_us, here, form, may_wait, heard),
+            Line::Rtp(line) => line.hear(desk, due_us, here, form, may_wait, sound),
             Line::File(line) => {
+                heard.rate_hz = line.rate_hz();
                 line.hear(here, &mut heard.pcm);
                 true
             }

@@ -205,6 +205,9 @@ impl Batch {
                 mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
             header.msg_hdr.msg_controllen = CONTROL_BYTES as _;
         }
+        if is_single {
+            return self.fetch_one(socket);
+        }
         // SAFETY: `asked` headers exist, and every one points to buffers of the stated sizes inside `self.buffers`, which is
         // boxed, so they do not move; the descriptor is open as long as `socket` is borrowed.
         let count = unsafe {
@@ -217,6 +220,17 @@ impl Batch {
             )
         };
         self.filled = usize::try_from(count).unwrap_or(0);
+        self.filled
+    }
+
+    fn fetch_one(&mut self, socket: &impl AsRawFd) -> usize {
+        let first = &mut self.buffers.headers[0];
+        // SAFETY: the header points to buffers of the stated sizes inside `self.buffers`, which is boxed, so they do
+        // not move; the descriptor is open as long as `socket` is borrowed.
+        let length =
+            unsafe { libc::recvmsg(socket.as_raw_fd(), &mut first.msg_hdr, libc::MSG_DONTWAIT) };
+        first.msg_len = length.max(0) as libc::c_uint;
+        self.filled = usize::from(length >= 0);
         self.filled
     }
 

@@ -14,8 +14,10 @@ use mio::{Events, Poll, Token};
 
 use crate::command::Command;
 use crate::desk::Desk;
+use crate::event::EventQueue;
 use crate::leg::{Beaten, Leg};
 use crate::rtp::ports::{PortPair, PortPool};
+use crate::stream::link::Here;
 use crate::sys;
 
 /// The waker's token.
@@ -47,6 +49,7 @@ pub enum Order {
 
 struct Seat {
     leg: Leg,
+    sid: Arc<str>,
     /// When the next beat should be.
     due_ms: u64,
     /// When it will be: later than that while missed beats are made up for.
@@ -56,6 +59,7 @@ struct Seat {
 /// A media thread's state.
 pub struct Worker {
     desk: Desk,
+    events: Arc<EventQueue>,
     poll: Poll,
     seats: Vec<Option<Seat>>,
     free: Vec<usize>,
@@ -78,6 +82,7 @@ impl Worker {
         load: Arc<AtomicUsize>,
     ) -> Self {
         Self {
+            events: Arc::clone(&desk.events),
             desk,
             poll,
             seats: Vec::new(),
@@ -156,8 +161,8 @@ impl Worker {
         now_us: u64,
     ) {
         let (index, number) = (token.0 >> 8, (token.0 & 0xff) as u64);
-        self.with_leg(index, now_us, |leg, desk| {
-            leg.ready(number, readable, ends, writable, desk, now_us);
+        self.with_leg(index, now_us, |leg, _, here| {
+            leg.ready(number, readable, ends, writable, here);
         });
         self.note_unread(index);
     }
@@ -170,9 +175,9 @@ impl Worker {
                     let Some(index) = self.by_id.get(&id).copied() else {
                         continue;
                     };
-                    self.with_leg(index, now_us, |leg, desk| {
+                    self.with_leg(index, now_us, |leg, desk, here| {
                         let token = |number: u64| Token((index << 8) | (number & 0xff) as usize);
-                        leg.obey(command, desk, token, now_us);
+                        leg.obey(command, desk, token, here);
                     });
                     self.note_unread(index);
                 }
@@ -183,7 +188,7 @@ impl Worker {
 
     fn read_on(&mut self, now_us: u64) {
         for index in std::mem::take(&mut self.unread) {
-            self.with_leg(index, now_us, |leg, desk| leg.read_on(desk, now_us));
+            self.with_leg(index, now_us, |leg, _, here| leg.read_on(here));
             self.note_unread(index);
         }
     }
@@ -209,6 +214,7 @@ impl Worker {
         self.by_id.insert(leg.id, index);
         self.wheel[(due_ms % SLOTS) as usize].push((index, due_ms));
         self.seats[index] = Some(Seat {
+            sid: leg.sid().into(),
             leg,
             due_ms,
             wake_ms: due_ms,
@@ -259,13 +265,13 @@ impl Worker {
         let now_us = sys::monotonic_us();
         let may_wait = now_ms < due_ms + LOOK_UNTIL_MS;
         let mut beaten = Beaten::default();
-        self.with_leg(index, now_us, |leg, desk| {
-            beaten = leg.beat(desk, due_ms * 1000, now_us, may_wait)
+        self.with_leg(index, now_us, |leg, desk, here| {
+            beaten = leg.beat(desk, due_ms * 1000, here, may_wait)
         });
         let follower = beaten.follower.and_then(|id| self.by_id.get(&id).copied());
         if let Some(follower) = follower {
-            self.with_leg(follower, now_us, |leg, desk| {
-                leg.follow(desk, due_ms * 1000, now_us)
+            self.with_leg(follower, now_us, |leg, desk, here| {
+                leg.follow(desk, due_ms * 1000, here)
             });
         }
         let Some(seat) = self.seats[index].as_mut() else {
@@ -293,13 +299,23 @@ impl Worker {
     }
 
     /// Does something with a leg; a panic ends that leg alone.
-    fn with_leg(&mut self, index: usize, now_us: u64, deed: impl FnOnce(&mut Leg, &mut Desk)) {
+    fn with_leg(
+        &mut self,
+        index: usize,
+        now_us: u64,
+        deed: impl FnOnce(&mut Leg, &mut Desk, Here<'_>),
+    ) {
         let desk = &mut self.desk;
         let Some(seat) = self.seats.get_mut(index).and_then(Option::as_mut) else {
             return;
         };
         let open_before = seat.leg.open_streams() as u64;
-        let result = catch_unwind(AssertUnwindSafe(|| deed(&mut seat.leg, desk)));
+        let here = Here {
+            events: &self.events,
+            leg_sid: &seat.sid,
+            now_us,
+        };
+        let result = catch_unwind(AssertUnwindSafe(|| deed(&mut seat.leg, desk, here)));
         let open_after = seat.leg.open_streams() as u64;
         let streams = &desk.counters.streams;
         streams.fetch_add(open_after.wrapping_sub(open_before), Ordering::Relaxed);
@@ -321,11 +337,15 @@ impl Worker {
         counters
             .streams
             .fetch_sub(seat.leg.open_streams() as u64, Ordering::Relaxed);
+        let here = Here {
+            events: &self.events,
+            leg_sid: &seat.sid,
+            now_us,
+        };
         let (closed, ports) = if fault.is_empty() {
-            let (leg, desk) = (seat.leg, &mut self.desk);
-            leg.end(desk, now_us)
+            seat.leg.end(&mut self.desk, here)
         } else {
-            seat.leg.salvage(fault, now_us)
+            seat.leg.salvage(fault, here)
         };
         // Whoever hears of the end may ask for a leg at once: the ports are back before.
         if let Some(ports) = ports {
@@ -343,8 +363,8 @@ impl Worker {
         self.stop_us = Some(now_us + STOP_WAIT_US);
         let indexes: Vec<usize> = self.by_id.values().copied().collect();
         for index in indexes {
-            self.with_leg(index, now_us, |leg, desk| {
-                leg.obey(Command::Close, desk, |_| WAKE, now_us);
+            self.with_leg(index, now_us, |leg, desk, here| {
+                leg.obey(Command::Close, desk, |_| WAKE, here);
             });
         }
     }

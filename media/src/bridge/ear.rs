@@ -93,8 +93,8 @@ impl Ear {
         }
         let [.., newest] = &mut self.recent;
         if let Some(mut concealer) = self.concealer.take() {
-            if newest.pcm().len() == self.made.pcm().len() {
-                concealer.good(newest.pcm());
+            if newest.decoded().len() == self.made.decoded().len() {
+                concealer.good(newest.decoded());
                 newest.payload.clear();
             }
         }
@@ -109,11 +109,27 @@ impl Ear {
             return false;
         }
         if let Some(key) = newest.key.take() {
-            if self.keys.len() < KEYS {
-                self.keys.push_back(key);
-            }
+            self.keys.push_back(key);
+            self.keys.truncate(KEYS);
         }
         true
+    }
+
+    /// What was heard is long ago: the next frame begins anew.
+    pub(super) fn forget(&mut self) {
+        self.has_begun = false;
+        self.concealer = None;
+        for frame in &mut self.recent {
+            frame.set(8_000, &[]);
+        }
+    }
+
+    /// Keeps the key that travelled with a frame.
+    pub(super) fn note_key(&mut self, frame: &mut Frame) {
+        if let Some(key) = frame.key.take() {
+            self.keys.push_back(key);
+            self.keys.truncate(KEYS);
+        }
     }
 
     fn needs_reserve(&mut self, now_us: u64) -> bool {
@@ -162,12 +178,12 @@ impl Ear {
         let concealer = self.concealer.get_or_insert_with(|| {
             let mut concealer = Box::new(Concealer::new(rate_hz));
             for frame in recent.iter_mut().filter(|frame| frame.rate_hz == rate_hz) {
-                concealer.good(frame.pcm());
+                concealer.good(frame.decoded());
             }
             concealer
         });
         self.made.set(rate_hz, &[0; 320][..rate_hz as usize / 50]);
-        concealer.lost(self.made.pcm());
+        concealer.lost(self.made.decoded());
         &mut self.made
     }
 
@@ -177,8 +193,8 @@ impl Ear {
         self.since_drop = 0;
         let [.., first, second] = &mut self.recent;
         let rate_hz = second.rate_hz;
-        self.made.set(rate_hz, second.pcm());
-        let (first, pcm) = (first.pcm(), self.made.pcm());
+        self.made.set(rate_hz, second.decoded());
+        let (first, pcm) = (first.decoded(), self.made.decoded());
         let length = first.len() as i32;
         if first.len() == pcm.len() {
             for (place, (sample, earlier)) in (0..).zip(pcm.iter_mut().zip(first.iter())) {

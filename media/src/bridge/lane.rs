@@ -31,7 +31,7 @@ pub struct Frame {
     /// The packet that it is exactly, or none.
     pub payload: Payload,
     /// The sound; empty when only the payload was given.
-    pcm: Vec<i16>,
+    pub pcm: Vec<i16>,
     pub key: Option<Key>,
 }
 
@@ -56,13 +56,15 @@ impl Frame {
             .extend_from_slice(&pcm[..pcm.len().min(MOST_SAMPLES)]);
     }
 
-    /// The sound as far as it was given: empty when only the payload was.
-    pub fn known_pcm(&self) -> &[i16] {
-        &self.pcm
+    /// Makes it the same as another.
+    pub fn copy_from(&mut self, other: &Frame) {
+        self.set(other.rate_hz, &other.pcm);
+        self.payload.copy_from(&other.payload);
+        self.key = other.key;
     }
 
     /// The sound, decoded now if it was not before.
-    pub fn pcm(&mut self) -> &mut [i16] {
+    pub fn decoded(&mut self) -> &mut [i16] {
         if self.pcm.is_empty() {
             self.payload.decode(&mut self.pcm);
         }
@@ -78,15 +80,16 @@ impl Default for Frame {
 
 /// The queue of one direction; one thread gives, one takes.
 #[derive(Debug)]
+#[repr(C, align(64))] // what the giver looks at in every beat lies in one cache line
 pub struct Lane {
-    slots: [Mutex<Box<Frame>>; ROOM],
     given: AtomicUsize,
     taken: AtomicUsize,
-    is_cut: AtomicBool,
-    /// The giver's thread; 0 before it has one.
-    giver_at: AtomicUsize,
     /// The taker, if it wants to be called right after each frame; 0 for nobody.
     follower: AtomicU64,
+    /// The giver's thread; 0 before it has one.
+    giver_at: AtomicUsize,
+    is_cut: AtomicBool,
+    slots: [Mutex<Box<Frame>>; ROOM],
 }
 
 impl Lane {
@@ -130,6 +133,11 @@ impl Lane {
         self.given.load(Ordering::Acquire).wrapping_sub(taken)
     }
 
+    /// Whether nothing waits. For the giver.
+    pub fn is_clear(&self) -> bool {
+        self.taken.load(Ordering::Acquire) == self.given.load(Ordering::Relaxed)
+    }
+
     /// When the oldest frame was given. For the taker.
     pub fn oldest_us(&self) -> Option<u64> {
         let taken = self.taken.load(Ordering::Relaxed);
@@ -141,14 +149,16 @@ impl Lane {
         self.giver_at.store(thread, Ordering::Relaxed);
     }
 
-    /// The taker, on its thread, wants to be called after each frame, or no more. True when it will be: it can only be
-    /// called by its own thread.
-    pub fn follow(&self, taker: Option<u64>, thread: usize) -> bool {
-        let is_same = self.giver_at.load(Ordering::Relaxed) == thread;
-        let follower = taker.filter(|_| is_same);
+    /// The giver's thread, once it has one.
+    pub fn giver_at(&self) -> Option<usize> {
+        let thread = self.giver_at.load(Ordering::Relaxed);
+        (thread != 0).then_some(thread)
+    }
+
+    /// The taker wants to be called after each frame, or nobody does. Only a taker on the giver's thread may want that.
+    pub fn set_follower(&self, taker: Option<u64>) {
         self.follower
-            .store(follower.unwrap_or_default(), Ordering::Relaxed);
-        follower.is_some()
+            .store(taker.unwrap_or_default(), Ordering::Relaxed);
     }
 
     /// Whom to call after a frame.

@@ -1,7 +1,7 @@
 //! Two legs in virtual time, each on its own clock.
 
 use super::*;
-use crate::audio::Codec;
+use crate::audio::{Codec, Payload};
 use proptest::prelude::*;
 
 const BEAT_US: f64 = 20_000.0;
@@ -35,14 +35,14 @@ impl Night {
     fn give(&mut self, now_us: u64) {
         let pcm = tone(self.given, 160);
         self.given += 160;
-        self.giver.give(now_us, 8_000, &pcm, &Payload::NONE);
+        self.giver.give(now_us, &sound(&pcm));
     }
 
     fn take(&mut self, now_us: u64) {
         let inserted = self.taker.figures().inserted;
         if let Some(frame) = self.taker.take(now_us) {
             let given_us = frame.given_us;
-            self.heard.extend_from_slice(frame.pcm());
+            self.heard.extend_from_slice(frame.decoded());
             if self.taker.figures().inserted == inserted && given_us > 0 {
                 self.waits_us.push(now_us - given_us);
             }
@@ -81,6 +81,18 @@ impl Night {
             .max()
             .unwrap_or_default()
     }
+}
+
+fn sound(pcm: &[i16]) -> Frame {
+    let mut frame = Frame::new();
+    frame.set(8_000, pcm);
+    frame
+}
+
+fn packet(payload: &Payload) -> Frame {
+    let mut frame = Frame::new();
+    frame.payload.copy_from(payload);
+    frame
 }
 
 /// 400 Hz; no two of its samples are further apart than 2,500.
@@ -189,13 +201,10 @@ fn a_payload_travels_byte_by_byte_and_is_decoded_where_it_is_wanted() {
     let (mut giver, mut taker) = Bridge::pair(true);
     let mut payload = Payload::NONE;
     payload.set(Codec::Pcma, &[0xd5; 160]);
-    giver.give(1_000, 8_000, &[], &payload);
+    giver.give(1_000, &packet(&payload));
     let frame = taker.take(2_000).unwrap();
-    assert_eq!(
-        (frame.payload, frame.known_pcm().is_empty()),
-        (payload, true)
-    );
-    assert_eq!(frame.pcm(), [8; 160]);
+    assert_eq!((frame.payload, frame.pcm.is_empty()), (payload, true));
+    assert_eq!(frame.decoded(), [8; 160]);
 }
 
 #[test]
@@ -203,12 +212,12 @@ fn after_a_gap_a_frame_is_blended_and_no_packet_any_more() {
     let (mut giver, mut taker) = Bridge::pair(true);
     let mut payload = Payload::NONE;
     payload.set(Codec::Pcmu, &[0x20; 160]);
-    giver.give(1_000, 8_000, &[], &payload);
+    giver.give(1_000, &packet(&payload));
     assert_eq!(taker.take(2_000).unwrap().payload, payload);
     assert_eq!(taker.take(22_000).unwrap().payload.codec(), None);
-    giver.give(41_000, 8_000, &[], &payload);
+    giver.give(41_000, &packet(&payload));
     assert_eq!(taker.take(42_000).unwrap().payload.codec(), None);
-    giver.give(61_000, 8_000, &[], &payload);
+    giver.give(61_000, &packet(&payload));
     assert_eq!(taker.take(62_000).unwrap().payload, payload);
 }
 
@@ -222,7 +231,7 @@ fn keys_reach_the_other_end_once_and_in_order() {
     giver.press(key('1'));
     giver.press(key('#'));
     for beat in 0..3_u64 {
-        giver.give(beat * 20_000, 8_000, &[0; 160], &Payload::NONE);
+        giver.give(beat * 20_000, &sound(&[0; 160]));
         taker.take(beat * 20_000 + 1_000);
     }
     let keys: Vec<Key> = std::iter::from_fn(|| taker.take_key()).collect();
@@ -236,7 +245,7 @@ fn keys_stay_where_they_are_if_the_bridge_does_not_relay_them() {
         digit: '1',
         duration_ms: 100,
     });
-    giver.give(0, 8_000, &[0; 160], &Payload::NONE);
+    giver.give(0, &sound(&[0; 160]));
     taker.take(1_000);
     assert_eq!(taker.take_key(), None);
 }
@@ -266,11 +275,11 @@ fn whoever_follows_gives_up_its_reserve() {
     let (one, mut other) = Bridge::pair(true);
     let mut giver = one;
     giver.sit(7);
-    giver.give(0, 8_000, &tone(0, 160), &Payload::NONE);
+    giver.give(0, &sound(&tone(0, 160)));
     other.take(1_000);
     // Two frames came before it began to follow.
     for beat in 1..20_u64 {
-        giver.give(beat * 20_000, 8_000, &tone(0, 160), &Payload::NONE);
+        giver.give(beat * 20_000, &sound(&tone(0, 160)));
         if beat > 1 {
             assert!(other.follow(Some(5), 7));
             other.take(beat * 20_000);

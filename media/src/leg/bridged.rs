@@ -8,6 +8,7 @@ use crate::bridge::Bridge;
 use crate::desk::Desk;
 use crate::line::Line;
 use crate::rtp::receiver::Form;
+use crate::sound::Sound;
 use crate::stream::link::Here;
 use crate::worker::LegId;
 
@@ -58,21 +59,28 @@ impl Leg {
     }
 
     /// Gives what was heard to the other leg, and the keys that were pressed.
-    pub(super) fn give_bridged(&mut self, here: Here<'_>) {
+    pub(super) fn give_bridged(&mut self, sound: &mut Sound, here: Here<'_>) {
+        sound.handed_to = None;
         let Some(bridge) = &mut self.bridge else {
             return;
         };
         for key in self.line.keys() {
             bridge.press(key);
         }
-        let heard = &self.heard;
-        bridge.give(here.now_us, heard.rate_hz, &heard.pcm, &heard.payload);
+        match bridge.follower() {
+            Some(follower) if bridge.is_clear() => {
+                bridge.hand(&mut sound.heard);
+                sound.handed_to = Some(LegId(follower));
+            }
+            _ => bridge.give(here.now_us, &sound.heard),
+        }
     }
 
     /// Says what the other leg gave, mixed with what plays here; as it came where nothing has to be changed.
     pub(super) fn say_bridged(
         &mut self,
         bridge: &mut Bridge,
+        sound: &mut Sound,
         desk: &mut Desk,
         due_us: u64,
         here: Here<'_>,
@@ -81,30 +89,32 @@ impl Leg {
             let digit = key.digit.to_string();
             self.line.send_digits(&digit, key.duration_ms, GAP_MS);
         }
-        let rate_hz = self.line.said_hz();
-        let is_private = self.is_private();
-        let is_alone = (is_private && self.prompt.is_none()) || !self.mix(rate_hz, here);
-        let Some(frame) = bridge.take(here.now_us) else {
-            self.said.resize(rate_hz as usize / 50, 0);
-            return self.line.say(desk, due_us, here, &mut self.said);
+        let is_handed = sound.handed_to.take_if(|leg| *leg == self.id).is_some();
+        let Sound { heard, said, .. } = sound;
+        let (rate_hz, is_private) = (self.line.said_hz(), self.is_private());
+        let is_alone = (is_private && self.prompt.is_none()) || !self.mix(said, here);
+        let frame = if is_handed {
+            Some(bridge.take_handed(heard))
+        } else {
+            bridge.take(here.now_us)
+        };
+        let Some(frame) = frame else {
+            said.resize(rate_hz as usize / 50, 0);
+            return self.line.say(desk, due_us, here, said);
         };
         let passes = is_alone && self.line.passes(frame.payload.codec());
-        if passes && is_private {
-            let (payload, pcm) = (&frame.payload, frame.known_pcm());
-            self.line.pass(desk, due_us, here, pcm, payload);
-            return bridge.note_passed();
+        if !(passes && is_private) {
+            said.resize(rate_hz as usize / 50, 0);
+            let from_hz = frame.rate_hz;
+            let pcm = self.from_bridge.convert(from_hz, rate_hz, frame.decoded());
+            mixer::add_saturating(said, pcm);
         }
-        self.said.resize(rate_hz as usize / 50, 0);
-        let from_hz = frame.rate_hz;
-        let pcm = self.from_bridge.convert(from_hz, rate_hz, frame.pcm());
-        mixer::add_saturating(&mut self.said, pcm);
-        if passes {
-            let payload = &frame.payload;
-            self.line.pass(desk, due_us, here, &self.said, payload);
-            bridge.note_passed();
-        } else {
-            self.line.say(desk, due_us, here, &mut self.said);
+        if !passes {
+            return self.line.say(desk, due_us, here, said);
         }
+        let pcm = if is_private { &frame.pcm } else { said };
+        self.line.pass(desk, due_us, here, pcm, &frame.payload);
+        bridge.note_passed();
     }
 
     /// Somebody here wants what is heard as sound.

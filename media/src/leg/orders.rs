@@ -1,7 +1,5 @@
 //! What a leg is asked to do, and who does it.
 
-use std::sync::Arc;
-
 use mio::Token;
 
 use super::Leg;
@@ -18,15 +16,8 @@ impl Leg {
         command: Command,
         desk: &mut Desk,
         token: impl Fn(u64) -> Token,
-        now_us: u64,
+        here: Here<'_>,
     ) {
-        let events = Arc::clone(&desk.events);
-        let sid = Arc::clone(&self.sid);
-        let here = Here {
-            events: &events,
-            leg_sid: &sid,
-            now_us,
-        };
         let is_closing = self.closing_until_us.is_some();
         match command {
             Command::StreamOutcome { number, outcome } => {
@@ -60,7 +51,7 @@ impl Leg {
             }
             Command::Start => {
                 if let Line::File(line) = &mut self.line {
-                    line.start(now_us);
+                    line.start(here.now_us);
                 }
             }
             Command::OpenStream(plan) => self.open_stream(*plan, desk),

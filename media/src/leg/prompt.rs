@@ -25,7 +25,7 @@ pub(super) struct Prompt {
 
 impl Leg {
     /// Mixes the prompt's next 20 ms into what is said; true if there is one.
-    pub(super) fn say_prompt(&mut self, rate_hz: u32, here: Here<'_>) -> bool {
+    pub(super) fn say_prompt(&mut self, rate_hz: u32, said: &mut [i16], here: Here<'_>) -> bool {
         let Some(prompt) = &mut self.prompt else {
             return false;
         };
@@ -37,7 +37,7 @@ impl Leg {
         let pcm = prompt
             .converter
             .convert(prompt.rate_hz, rate_hz, &prompt.frame);
-        crate::audio::mixer::add_saturating(&mut self.said, pcm);
+        crate::audio::mixer::add_saturating(said, pcm);
         if ended {
             self.finish_prompt(true, "", here);
         }

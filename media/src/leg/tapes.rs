@@ -10,6 +10,7 @@ use crate::desk::Desk;
 use crate::event::{RecordingFailed, RecordingReady};
 use crate::plan::RecordPlan;
 use crate::recorder::{Channels, Ready, RecordSpec, RecordingTap};
+use crate::sound::Sound;
 use crate::stream::link::Here;
 use crate::worker::Order;
 
@@ -26,18 +27,18 @@ pub(super) struct Recording {
 }
 
 impl Leg {
-    pub(super) fn record(&mut self) {
+    pub(super) fn record(&mut self, sound: &Sound) {
         if self.recordings.is_empty() || !self.line.is_started() {
             return;
         }
-        let (heard_hz, said_hz) = (self.heard.rate_hz, self.line.said_hz());
+        let (heard_hz, said_hz) = (sound.heard.rate_hz, self.line.said_hz());
         for recording in &mut self.recordings {
             let heard = recording
                 .heard
-                .convert(heard_hz, recording.rate_hz, &self.heard.pcm);
+                .convert(heard_hz, recording.rate_hz, &sound.heard.pcm);
             let said = recording
                 .said
-                .convert(said_hz, recording.rate_hz, &self.said);
+                .convert(said_hz, recording.rate_hz, &sound.said);
             recording.tap.push(heard, said);
         }
         self.recordings.retain(|recording| !recording.tap.is_done());

@@ -59,16 +59,18 @@ impl Queue {
             .rev()
             .take_while(|entry| entry.sequence > sequence)
             .count();
-        let place = self.entries.len() - later;
-        self.entries.insert(
-            place,
-            Entry {
-                sequence,
-                timestamp,
-                kind,
-                payload,
-            },
-        );
+        let entry = Entry {
+            sequence,
+            timestamp,
+            kind,
+            payload,
+        };
+        if later == 0 {
+            self.entries.push_back(entry);
+        } else {
+            let place = self.entries.len() - later;
+            self.entries.insert(place, entry);
+        }
         later > 0
     }
 
@@ -93,7 +95,12 @@ impl Queue {
     }
 
     pub(super) fn pop_front(&mut self) -> Option<Entry> {
-        self.entries.pop_front()
+        let front = self.entries.pop_front();
+        if self.entries.is_empty() {
+            // Begins at the same place again, which is still in the processor's cache.
+            self.entries.clear();
+        }
+        front
     }
 
     /// Gives back a payload's memory.

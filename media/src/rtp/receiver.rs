@@ -89,6 +89,8 @@ pub struct ReceiverStats {
 /// The receiving half of a leg.
 pub struct Receiver {
     formats: Formats,
+    /// The payload type that came last, found without a search.
+    usual: Option<(u8, Codec)>,
     buffer: JitterBuffer,
     voice: Voice,
     events: EventReader,
@@ -109,6 +111,7 @@ impl Receiver {
     pub fn new(config: ReceiverConfig) -> Self {
         Receiver {
             formats: Formats::default(),
+            usual: None,
             buffer: JitterBuffer::new(config.jitter_min_ms, config.jitter_max_ms),
             voice: Voice::new(),
             events: EventReader::default(),
@@ -127,6 +130,7 @@ impl Receiver {
     /// What SDP agreed; may be called again in mid-call. What waits is played as it was understood.
     pub fn set_formats(&mut self, formats: &Formats) {
         self.formats = formats.clone();
+        self.usual = None;
     }
 
     /// Takes in one datagram that arrived at `arrival_us` (monotonic).
@@ -238,10 +242,18 @@ impl Receiver {
         }
     }
 
-    fn kind(&self, packet: &Packet<'_>) -> Kind {
+    fn kind(&mut self, packet: &Packet<'_>) -> Kind {
+        if let Some((number, codec)) = self.usual {
+            if number == packet.payload_type && !packet.payload.is_empty() {
+                return Kind::Audio(codec);
+            }
+        }
         let number = Some(packet.payload_type);
         match self.formats.codec(packet.payload_type) {
-            Some(codec) if !packet.payload.is_empty() => Kind::Audio(codec),
+            Some(codec) if !packet.payload.is_empty() => {
+                self.usual = Some((packet.payload_type, codec));
+                Kind::Audio(codec)
+            }
             None if number == self.formats.dtmf => Kind::Event,
             None if number == self.formats.comfort_noise => Kind::Noise,
             _ => Kind::Other,
@@ -305,6 +317,10 @@ impl Receiver {
 
     fn play(&mut self, entry: Entry, skip_ticks: usize) {
         match entry.kind {
+            // It follows a packet that was passed over, and this frame's rate was promised.
+            Kind::Audio(codec) if codec.rate_hz() != self.voice.rate_hz() => {
+                self.voice.conceal(entry.payload.len() - skip_ticks);
+            }
             Kind::Audio(codec) => {
                 let length = entry.payload.len() as i64;
                 let within = |tick: i64| (tick - entry.timestamp).clamp(0, length) as usize;

@@ -100,14 +100,14 @@ impl SourceLock {
         now_ms: u64,
     ) -> Origin {
         let from = canonical(from);
-        let is_agreed = formats.has(packet.payload_type);
+        let is_agreed = || formats.has(packet.payload_type);
         let origin = match self.state {
             State::Nobody => Origin::Foreign,
             State::Locked if Some(from) == self.remote => Origin::Remote,
             State::Locked => Origin::Foreign,
             State::Open { .. } if Some(from) == self.agreed => {
                 // Garbage from the right place is let in, to be counted as such, but proves nothing.
-                if is_agreed {
+                if is_agreed() {
                     self.lock(from);
                 }
                 Origin::Remote
@@ -116,7 +116,7 @@ impl SourceLock {
                 self.state = State::Locked;
                 Origin::Foreign
             }
-            State::Open { .. } if is_agreed => self.consider(from, packet),
+            State::Open { .. } if is_agreed() => self.consider(from, packet),
             State::Open { .. } => Origin::Foreign,
         };
         self.foreign += u64::from(origin == Origin::Foreign);

@@ -51,10 +51,10 @@ pub(super) struct Voice {
     form: Form,
     /// The payloads that stretches of `pcm` are, with the tick where each begins.
     payloads: VecDeque<(i64, Payload)>,
-    /// The one payload is not decoded; `pcm` is empty.
-    is_undecoded: bool,
-    /// Handed over undecoded, and not yet known to the concealment.
+    /// Payloads that the concealment does not know: the last few that were handed over undecoded, and the next one.
     unheard: VecDeque<Payload>,
+    /// The newest of these is what comes next; `pcm` is empty.
+    is_undecoded: bool,
 }
 
 impl Voice {
@@ -69,8 +69,8 @@ impl Voice {
             pcm: Vec::new(),
             form: Form::Sound,
             payloads: VecDeque::new(),
-            is_undecoded: false,
             unheard: VecDeque::new(),
+            is_undecoded: false,
         }
     }
 
@@ -147,11 +147,17 @@ impl Voice {
         if payload.codec().is_none() {
             return false;
         }
-        self.payloads.push_back((at, payload));
         if self.form == Form::Payload && at == 0 && codec != Codec::G722 {
+            if self.unheard.len() > UNHEARD {
+                self.unheard.pop_front();
+            }
+            self.unheard.push_back(payload);
             self.is_undecoded = true;
+            return true;
         }
-        self.is_undecoded && at == 0
+        self.settle();
+        self.payloads.push_back((at, payload));
+        false
     }
 
     /// Sound for a lost packet.
@@ -218,19 +224,18 @@ impl Voice {
     /// Gives the next frame: its payload if it is one and that was asked for; appends its sound to `out` unless the
     /// payload says all.
     pub(super) fn take(&mut self, out: &mut Vec<i16>, payload: &mut Payload) {
+        if std::mem::take(&mut self.is_undecoded) {
+            if let Some(newest) = self.unheard.back() {
+                payload.copy_from(newest);
+            }
+            return;
+        }
         payload.clear();
         if let Some((0, front)) = self.payloads.front() {
             payload.copy_from(front);
         }
-        if std::mem::take(&mut self.is_undecoded) {
-            if self.unheard.len() == UNHEARD {
-                self.unheard.pop_front();
-            }
-            self.unheard.push_back(*payload);
-        } else {
-            let frame = self.frame();
-            out.extend(self.pcm.drain(..frame));
-        }
+        let frame = self.frame();
+        out.extend(self.pcm.drain(..frame));
         self.advance();
     }
 
@@ -245,24 +250,21 @@ impl Voice {
         });
     }
 
-    /// Decodes what was left undecoded.
+    /// Decodes what was left undecoded, and lets the concealment know of what was handed over undecoded.
     fn settle(&mut self) {
-        self.settle_unheard();
-        if std::mem::take(&mut self.is_undecoded) {
-            if let Some((_, payload)) = self.payloads.front() {
-                payload.decode(&mut self.pcm);
-                self.concealer.good(&mut self.pcm);
-            }
-        }
-    }
-
-    /// Lets the concealment know of what was handed over undecoded.
-    fn settle_unheard(&mut self) {
-        let mut pcm = Vec::new();
+        let waiting = std::mem::take(&mut self.is_undecoded)
+            .then(|| self.unheard.pop_back())
+            .flatten();
         for payload in self.unheard.drain(..) {
-            pcm.clear();
-            payload.decode(&mut pcm);
-            self.concealer.good(&mut pcm);
+            self.pcm.clear();
+            payload.decode(&mut self.pcm);
+            self.concealer.good(&mut self.pcm);
+            self.pcm.clear();
+        }
+        if let Some(payload) = waiting {
+            self.payloads.push_back((0, payload));
+            payload.decode(&mut self.pcm);
+            self.concealer.good(&mut self.pcm);
         }
     }
 

@@ -9,11 +9,11 @@ use crate::audio::Payload;
 use crate::bridge::Key;
 use crate::desk::Desk;
 use crate::event::{Digit, SourceChanged};
-use crate::line::Heard;
 use crate::rtp::receiver::{Form, Source, Verdict};
 use crate::rtp::rtcp::is_rtcp;
 use crate::rtp::source::Origin;
 use crate::rtp::Packet;
+use crate::sound::Sound;
 use crate::stream::link::Here;
 use crate::sys;
 
@@ -42,12 +42,13 @@ impl RtpLine {
         here: Here<'_>,
         form: Form,
         may_wait: bool,
-        heard: &mut Heard,
+        sound: &mut Sound,
     ) -> bool {
-        heard.newest_us = self.fetch(desk, due_us, here);
+        sound.newest_us = self.fetch(desk, due_us, here);
         if may_wait && self.receiver.awaits_packet(due_us) {
             return false;
         }
+        let heard = &mut sound.heard;
         heard.rate_hz = self.receiver.rate_hz();
         self.receiver
             .take_as(form, due_us, &mut heard.pcm, &mut heard.payload);

@@ -24,8 +24,8 @@ use super::template::{Filling, Template};
 use super::tracks::Side;
 use super::voice::Voice;
 use crate::event::{BotAudioStarted, EventQueue, StreamFailed};
-use crate::line::Heard;
 use crate::plan::StreamPlan;
+use crate::sound::Sound;
 
 use ending::{cut, swallow};
 
@@ -158,16 +158,16 @@ impl Link {
     }
 
     /// What was heard at this beat. Streams that want to know what was said as well wait for `hear_said`.
-    pub fn hear(&mut self, heard: &Heard, here: Here<'_>) {
+    pub fn hear(&mut self, sound: &Sound, here: Here<'_>) {
         if !self.voice.wants_said() {
-            self.hear_both(heard, heard.rate_hz, &[], here);
+            self.hear_both(sound, sound.heard.rate_hz, here);
         }
     }
 
     /// What was heard and what was said at this beat.
-    pub fn hear_said(&mut self, heard: &Heard, said_hz: u32, said: &[i16], here: Here<'_>) {
+    pub fn hear_said(&mut self, sound: &Sound, said_hz: u32, here: Here<'_>) {
         if self.voice.wants_said() {
-            self.hear_both(heard, said_hz, said, here);
+            self.hear_both(sound, said_hz, here);
         }
     }
 
@@ -318,20 +318,20 @@ impl Link {
         }
     }
 
-    fn hear_both(&mut self, heard: &Heard, said_hz: u32, said: &[i16], here: Here<'_>) {
-        let heard_side = Side {
-            rate_hz: heard.rate_hz,
-            pcm: &heard.pcm,
+    fn hear_both(&mut self, sound: &Sound, said_hz: u32, here: Here<'_>) {
+        let heard = Side {
+            rate_hz: sound.heard.rate_hz,
+            pcm: &sound.heard.pcm,
         };
-        let said_side = Side {
+        let said = Side {
             rate_hz: said_hz,
-            pcm: said,
+            pcm: &sound.said,
         };
-        if !self.is_open() || self.held.is_some() || !self.voice.hear(heard_side, said_side) {
+        if !self.is_open() || self.held.is_some() || !self.voice.hear(heard, said) {
             return;
         }
         let sent = self.send_media(here);
-        let latency = heard
+        let latency = sound
             .newest_us
             .map(|arrival| crate::sys::monotonic_us().saturating_sub(arrival));
         self.voice.chunks_done(sent, latency);

@@ -32,6 +32,7 @@ fn worker() -> Worker {
         registry: poll.registry().try_clone().unwrap(),
         batch: Batch::new(),
         wall_offset_us: 0,
+        sound: Box::default(),
     };
     let host = std::net::IpAddr::from([127, 0, 0, 1]);
     let port = (20_000..32_000)
@@ -52,7 +53,7 @@ fn a_leg_that_panics_ends_alone_and_says_why() {
     let now_us = sys::monotonic_us();
     worker.open(leg(1), None, now_us);
     worker.open(leg(2), None, now_us);
-    worker.with_leg(0, now_us, |_, _| panic!("a bug"));
+    worker.with_leg(0, now_us, |_, _, _| panic!("a bug"));
     let events = worker.desk.events.take(10);
     let [Event::LegClosed(closed)] = events.as_slice() else {
         panic!("{events:?}");
@@ -76,6 +77,14 @@ fn every_leg_keeps_its_beat_after_a_quiet_time_and_a_late_one() {
         worker.beat_all();
         let on_wheel: usize = worker.wheel.iter().map(Vec::len).sum();
         assert_eq!(on_wheel, worker.by_id.len(), "after {quiet_ms} ms");
+    }
+}
+
+fn here_of(events: &EventQueue, now_us: u64) -> Here<'_> {
+    Here {
+        events,
+        leg_sid: "l",
+        now_us,
     }
 }
 
@@ -111,7 +120,9 @@ fn rtp_leg(worker: &mut Worker, phone: &UdpSocket) -> (Leg, u16) {
         sends: true,
         receives: true,
     };
-    leg.obey(Command::Connect(remote), &mut worker.desk, |_| WAKE, now_us);
+    let events = Arc::clone(&worker.desk.events);
+    let here = here_of(&events, now_us);
+    leg.obey(Command::Connect(remote), &mut worker.desk, |_| WAKE, here);
     (leg, port)
 }
 
@@ -133,12 +144,14 @@ fn a_late_packet_is_looked_for_again_while_what_is_said_leaves_in_time() {
         .write(&mut datagram);
         phone.send_to(&datagram, ("127.0.0.1", port)).unwrap();
     };
+    let events = Arc::clone(&worker.desk.events);
     let counters = Arc::clone(&worker.desk.counters);
     let sent = || counters.packets_sent.load(Ordering::Relaxed);
     let first_us = sys::monotonic_us() + 50_000; // after the first packet came
     let mut beat = |number: u16, may_wait: bool| {
         let due_us = first_us + u64::from(number) * BEAT_MS * 1000;
-        leg.beat(&mut worker.desk, due_us, due_us, may_wait).is_late
+        let here = here_of(&events, due_us);
+        leg.beat(&mut worker.desk, due_us, here, may_wait).is_late
     };
     for number in 0..3 {
         send(number);
@@ -162,18 +175,18 @@ fn a_leg_that_panics_leaves_the_other_of_its_bridge_alone_and_well() {
     let (one, other) = Bridge::pair(true);
     for (index, bridge) in [one, other].into_iter().enumerate() {
         worker.open(leg(index as u64 + 1), None, now_us);
-        worker.with_leg(index, now_us, |leg, desk| {
-            leg.obey(Command::Bridge(Box::new(bridge)), desk, |_| WAKE, now_us);
+        worker.with_leg(index, now_us, |leg, desk, here| {
+            leg.obey(Command::Bridge(Box::new(bridge)), desk, |_| WAKE, here);
         });
     }
     let beat = |worker: &mut Worker, index| {
-        worker.with_leg(index, now_us, |leg, desk| {
-            leg.beat(desk, now_us, now_us, true);
+        worker.with_leg(index, now_us, |leg, desk, here| {
+            leg.beat(desk, now_us, here, true);
         })
     };
     beat(&mut worker, 0);
     beat(&mut worker, 1);
-    worker.with_leg(0, now_us, |_, _| panic!("a bug"));
+    worker.with_leg(0, now_us, |_, _, _| panic!("a bug"));
     for _ in 0..5 {
         beat(&mut worker, 1);
     }

@@ -99,6 +99,35 @@ fn g722_is_heard_at_sixteen_kilohertz_and_its_clock_counts_eight() {
 }
 
 #[test]
+fn another_rate_behind_a_packet_that_is_passed_over_waits_for_its_own_frame() {
+    let mut night = Night::new();
+    night.beat();
+    // A key is held down, so that all sound is muted.
+    let (payload, template) = event(0, 0, 1, false, 80);
+    night.send(
+        6_000,
+        Packet {
+            payload: &payload,
+            ..template
+        },
+    );
+    let first = audio(0, &[]).timestamp;
+    for (number, payload_type, at, length) in
+        [(1, G722, 0, 100), (2, G722, 10, 80), (3, PCMU, 100, 160)]
+    {
+        let sound = vec![0x20; length];
+        let packet = Packet {
+            payload_type,
+            timestamp: first.wrapping_add(at),
+            ..audio(number, &sound)
+        };
+        night.send(6_100 + u64::from(number), packet);
+    }
+    night.run_until(5 * BEAT_US);
+    assert_eq!(night.receiver.rate_hz(), 16_000);
+}
+
+#[test]
 fn strange_datagrams_are_named_and_counted() {
     let mut night = Night::new();
     assert_eq!(
