@@ -120,11 +120,11 @@ impl Leg {
     pub fn beat(&mut self, desk: &mut Desk, due_us: u64, here: Here<'_>) -> Beaten {
         let mut follower = None;
         if self.closing_until_us.is_none() {
-            let mut sound = std::mem::take(&mut desk.sound);
+            let mut sound = desk.sound.take().unwrap_or_default();
             self.hear(&mut sound, desk, due_us, here);
             follower = self.follower();
             self.say_in_turn(&mut sound, desk, due_us, here);
-            desk.sound = sound;
+            desk.sound = Some(sound);
         }
         if !self.streams.is_empty() {
             self.tend_streams(Here {
@@ -141,10 +141,10 @@ impl Leg {
     /// The other leg of the bridge has heard a frame: it is said now, and not at our own beat.
     pub fn follow(&mut self, desk: &mut Desk, due_us: u64, here: Here<'_>) {
         if self.closing_until_us.is_none() {
-            let mut sound = std::mem::take(&mut desk.sound);
+            let mut sound = desk.sound.take().unwrap_or_default();
             self.has_followed = true;
             self.say(&mut sound, desk, due_us, here);
-            desk.sound = sound;
+            desk.sound = Some(sound);
         }
     }
 
