@@ -44,6 +44,8 @@ FIGURES = (
     Figure("rtp_to_ws_p99_ms", "RTP in → WebSocket out beyond the frame, p99", 10, 5, "ms"),
     Figure("ws_to_rtp_p99_ms", "WebSocket in → RTP out, empty queue, p99", 30, 21, "ms"),
     Figure("clear_to_silence_p99_ms", "clear → end of the last old sample, p99", 40, 21, "ms"),
+    Figure("bridge_cpu_ratio", "two bridged G.711 legs: CPU ÷ kernel floor of two legs", 1.2, 1.0),
+    Figure("bridge_latency_p99_ms", "… mouth to ear through the bridge, p99", 20, 10, "ms"),
     Figure("rss_mb_per_call", "memory per call, 100 → 1,000 calls", 0.3, 0.15, "MB"),
     Figure("journeys_failed", "500 calls through five applets, 2 min: failed", 0, 0),
     Figure("passthru_p99_ms", "… a Passthru beyond its server's own time, p99", 20, 10, "ms"),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import measures
+from benchmarks import bridge, measures
 from benchmarks.figures import FIGURES, Value, missed, print_table
 from benchmarks.measures import QUICK, Outcome, Scale
 from benchmarks.server import Server
@@ -56,6 +56,11 @@ STEPS = (
         "CPU over the kernel floor, 20 ms frames",
         frozenset({"cpu_ratio_20ms"}),
         lambda server, scale: measures.cpu_ratio(server, scale, 20),
+    ),
+    Step(
+        "two bridged legs",
+        frozenset({"bridge_cpu_ratio", "bridge_latency_p99_ms"}),
+        lambda _, scale: bridge.measure(scale),
     ),
     Step("journeys", frozenset({"journeys_failed", "passthru_p99_ms"}), measures.journeys),
     Step("set-ups", frozenset({"setups_per_s", "cpu_ms_per_setup"}), measures.setups),

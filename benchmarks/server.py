@@ -124,6 +124,18 @@ class Usage:
     rss_mb: float
 
 
+def usage_of(pid: int) -> Usage:
+    """Read a process's CPU time and memory now."""
+    folder = Path(f"/proc/{pid}")
+    fields = (folder / "stat").read_text().rpartition(")")[2].split()
+    pages = int((folder / "statm").read_text().split()[1])
+    return Usage(
+        cpu_s=(int(fields[11]) + int(fields[12])) / _TICKS_PER_S,
+        at_s=time.monotonic(),
+        rss_mb=pages * resource.getpagesize() / 1e6,
+    )
+
+
 class Server:
     """The process; a context manager that starts and stops it."""
 
@@ -156,14 +168,7 @@ class Server:
     def usage(self) -> Usage:
         """Read its CPU time and memory now."""
         assert self.process is not None
-        folder = Path(f"/proc/{self.process.pid}")
-        fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        pages = int((folder / "statm").read_text().split()[1])
-        return Usage(
-            cpu_s=(int(fields[11]) + int(fields[12])) / _TICKS_PER_S,
-            at_s=time.monotonic(),
-            rss_mb=pages * resource.getpagesize() / 1e6,
-        )
+        return usage_of(self.process.pid)
 
     def events(self, kind: str, count: int) -> list[dict[str, Any]]:
         """Return what its calls left of this kind, once there is as much as wanted."""

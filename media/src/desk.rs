@@ -26,7 +26,8 @@ pub struct Desk {
     pub batch: Batch,
     /// CLOCK_REALTIME minus CLOCK_MONOTONIC, as of this beat.
     pub wall_offset_us: u64,
-    pub sound: Box<Sound>,
+    /// Taken by the leg whose beat it is; a leg that fails does not bring it back.
+    pub sound: Option<Box<Sound>>,
 }
 
 impl Desk {

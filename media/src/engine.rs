@@ -256,7 +256,7 @@ impl Engine {
                 registry,
                 batch: Batch::new(),
                 wall_offset_us: sys::wall_offset_us(),
-                sound: Box::default(),
+                sound: None,
             };
             Worker::new(desk, poll, ports, my_load).run();
         };

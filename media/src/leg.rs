@@ -126,7 +126,7 @@ impl Leg {
         let mut follower = None;
         let said_before = self.said_before.take();
         if self.closing_until_us.is_none() {
-            let mut sound = std::mem::take(&mut desk.sound);
+            let mut sound = desk.sound.take().unwrap_or_default();
             let is_heard = self.hear(&mut sound, desk, due_us, here, may_wait);
             match said_before {
                 Some(said) => sound.said.clone_from(&said),
@@ -142,7 +142,7 @@ impl Leg {
                     self.record(&sound);
                 }
             }
-            desk.sound = sound;
+            desk.sound = Some(sound);
         }
         if !self.streams.is_empty() {
             self.tend_streams(Here {
@@ -166,10 +166,10 @@ impl Leg {
     /// The other leg of the bridge has heard a frame: it is said now, and not at our own beat.
     pub fn follow(&mut self, desk: &mut Desk, due_us: u64, here: Here<'_>) {
         if self.closing_until_us.is_none() {
-            let mut sound = std::mem::take(&mut desk.sound);
+            let mut sound = desk.sound.take().unwrap_or_default();
             self.has_followed = true;
             self.say(&mut sound, desk, due_us, here);
-            desk.sound = sound;
+            desk.sound = Some(sound);
         }
     }
 

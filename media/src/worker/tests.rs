@@ -32,7 +32,7 @@ fn worker() -> Worker {
         registry: poll.registry().try_clone().unwrap(),
         batch: Batch::new(),
         wall_offset_us: 0,
-        sound: Box::default(),
+        sound: None,
     };
     let host = std::net::IpAddr::from([127, 0, 0, 1]);
     let port = (20_000..32_000)
