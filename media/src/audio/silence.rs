@@ -63,9 +63,13 @@ impl SilenceWatch {
 
     fn is_loud(&mut self, pcm: &[i16]) -> bool {
         let power = power(pcm);
-        let floor = self
-            .floor
-            .map_or(power, |floor| power.min(floor.max(1.0) * RISE));
+        if power == 0.0 && self.floor.is_none() {
+            // Before the first packet there is no line to learn from.
+            return false;
+        }
+        let floor = self.floor.map_or(power, |floor| {
+            power.min(floor.max(LEAST / ABOVE_FLOOR) * RISE)
+        });
         self.floor = Some(floor);
         power > (floor * ABOVE_FLOOR).clamp(LEAST, MOST)
     }
@@ -173,6 +177,22 @@ mod tests {
             .map(|n| ((n as f32 * 0.35).sin() * 2_000.0) as i16)
             .collect();
         assert_eq!(watch(&mut SilenceWatch::new(500), &tone), []);
+    }
+
+    #[test]
+    fn a_hissing_line_is_silent_from_its_first_packet_on() {
+        let mut quiet = SilenceWatch::new(500);
+        assert_eq!(watch(&mut quiet, &[0; 1_600]), []);
+        assert_eq!(watch(&mut quiet, &noise(42, 1_000)), [(300, 500)]);
+    }
+
+    #[test]
+    fn a_line_that_begins_to_hiss_is_silent_ten_seconds_later() {
+        let mut quiet = SilenceWatch::new(500);
+        assert_eq!(watch(&mut quiet, &noise(70, 1_000)), [(500, 500)]);
+        let told = watch(&mut quiet, &noise(45, 12_000));
+        assert_eq!(told.len(), 1);
+        assert!(told[0].0 < 10_000, "{told:?}");
     }
 
     #[test]
