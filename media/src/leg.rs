@@ -282,7 +282,9 @@ impl Leg {
             return;
         }
         if has_followed {
+            // For whoever listens from now on: a frame of nothing, as long as any other.
             sound.said.clear();
+            sound.said.resize(self.line.said_hz() as usize / 50, 0);
         } else {
             self.say(sound, desk, due_us, here);
         }

@@ -44,6 +44,15 @@ def sound(rig: Any, bot: Any, track: str, encoding: str = "pcm16") -> NDArray[np
     return from_pcm(rig.pcm_of(data) if encoding == "mulaw" else data)
 
 
+async def all_heard(rig: Any, **bots: Any) -> None:
+    """Wait until each stream has ended and its bot has read all that it was sent."""
+    for sid, bot in bots.items():
+        closed = await rig.until(_media.StreamClosed, lambda e, sid=sid: e.stream_sid == sid)
+        await rig.until_true(
+            lambda bot=bot, closed=closed: len(bot.said("media")) == closed.stats.media_sent
+        )
+
+
 async def two_tones(rig: Any, **settings: Any) -> Any:
     """A leg whose far end says 500 Hz and hears 1300 Hz from another leg; its stream's bot."""
     a, b = await rig.phone(), await rig.phone(ssrc=8)
@@ -60,7 +69,7 @@ async def two_tones(rig: Any, **settings: Any) -> Any:
         b.speak(as_ulaw(tone(1300, 0.8)), leg_b.rtp_port),
     )
     leg_a.close()
-    await rig.until(_media.LegClosed)
+    await all_heard(rig, s1=bot)
     return bot
 
 
@@ -100,6 +109,32 @@ async def test_both_tracks_are_numbered_alike(rig: Any) -> None:
     assert closed.stats.bytes_sent == len(media) * 640
 
 
+async def test_a_track_that_begins_in_mid_bridge_misses_nothing(rig: Any) -> None:
+    """The leg says at the other's beat before, and at its own afterwards: every chunk is whole."""
+    a, b = await rig.phone(), await rig.phone(ssrc=8)
+    leg_a, leg_b = rig.leg(leg_sid="a"), rig.leg(leg_sid="b")
+    leg_a.connect(rig.remote(a))
+    leg_b.connect(rig.remote(b))
+    leg_a.bridge(leg_b)
+    bot = await rig.bot(rig.listen)
+    for number in range(5):
+        await asyncio.gather(
+            *(
+                phone.speak(b"\xff" * FRAME * 8, leg.rtp_port)
+                for phone, leg in ((a, leg_a), (b, leg_b))
+            )
+        )
+        plan = {"stream_sid": f"s{number}", "media_template": MEDIA, "track": "both"}
+        leg_a.open_stream(rig.stream(bot.port, **plan))
+        opened = len(rig.all(_media.StreamOpen))
+        await rig.until_true(lambda opened=opened: len(rig.all(_media.StreamOpen)) > opened)
+        await a.speak(b"\xff" * FRAME * 3, leg_a.rtp_port)
+        leg_a.close_stream(f"s{number}", 1000, "", None)
+        await rig.until_true(lambda n=number: len(rig.all(_media.StreamClosed)) > n)
+    sizes = {len(base64.b64decode(message["media"]["payload"])) for message in bot.said("media")}
+    assert sizes == {2 * FRAME}
+
+
 async def test_the_mixed_track_is_the_sum_of_the_others_sample_by_sample(rig: Any) -> None:
     """AS-182, against numpy: loud sides clip, quiet ones add."""
     a, b = await rig.phone(), await rig.phone(ssrc=8)
@@ -116,7 +151,7 @@ async def test_the_mixed_track_is_the_sum_of_the_others_sample_by_sample(rig: An
     said = [as_ulaw(tone(hz, 0.8, 24_000)) for hz in (310, 470)]
     await asyncio.gather(a.speak(said[0], leg_a.rtp_port), b.speak(said[1], leg_b.rtp_port))
     leg_a.close()
-    await rig.until(_media.LegClosed)
+    await all_heard(rig, **bots)
     parts = [sound(rig, bots["both"], part) for part in ("inbound", "outbound")]
     mixed = sound(rig, bots["mixed"], "mixed")
     expected = np.clip(parts[0] + parts[1], -32_768, 32_767)
@@ -180,6 +215,7 @@ async def test_four_forks_hear_the_same_and_one_that_never_reads_disturbs_nobody
     assert (len(phone.heard) > 55, float(np.median(waits)) < 0.022) == (True, True)
     leg.close()
     await rig.until(_media.LegClosed)
+    await all_heard(rig, s0=bots[0], s3=bots[3])
     closed = {event.stream_sid: event for event in rig.all(_media.StreamClosed)}
     assert closed["s2"].code == 1011
     assert closed["s1"].stats.media_dropped_out > 40
