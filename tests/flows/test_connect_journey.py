@@ -6,35 +6,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentstream.base.ids import CountedTokens
 from agentstream.calls import effects
 from agentstream.calls.attached import Output
-from agentstream.calls.call import Call
 from agentstream.calls.causes import Cause, Party
-from agentstream.calls.commands import Command, HangUp
 from agentstream.calls.events import AppletEntered, AppletLeft, CallEnded
-from agentstream.calls.record import CallLimits
 from agentstream.calls.reports import (
     BotWished,
     DigitPressed,
     Fetched,
     LegAnswered,
     LegEnded,
-    LegOffered,
     LegRang,
     PromptEnded,
     RecordingReady,
-    Report,
     StreamEnded,
     StreamOutcome,
     StreamStarted,
     WentSilent,
 )
 from agentstream.flows.document import FlowDocument, parse
-from agentstream.flows.engine import Flow
-from agentstream.flows.journey import Journey
-from agentstream.testing.call_watch import CallWatch
 from agentstream.testing.calls import LEG, make_setup
+from agentstream.testing.journeys import World
 
 DAY_MS = 86_400_000
 
@@ -71,34 +63,17 @@ applets:
 """)
 
 
-class World:
-    """What a call is told by the world: of whatever was begun, in any order."""
+class Telephones(World):
+    """A world of whatever was begun, in any order."""
 
     def __init__(self, document: FlowDocument) -> None:
-        setup = make_setup()
-        self.now_ms = 0
-        self.watch = CallWatch()
-        self.facts: list[AppletEntered | AppletLeft] = []
+        super().__init__(document)
         self.dialled: list[effects.DialLeg] = []
         self.asked: list[effects.SendRequest] = []
-        self.legs_told: set[str] = set()
-        self.journey = Journey(
-            Call(setup, CallLimits(), 0), Flow(document, setup, CountedTokens(), 0)
-        )
-
-    def happens(self, happening: Report | Command) -> None:
-        self._see(self.journey.receive(happening, self.now_ms))
-
-    def wait(self, ms: int) -> None:
-        until_ms = self.now_ms + ms
-        while (wake_at_ms := self.journey.wake_at_ms) is not None and wake_at_ms <= until_ms:
-            self.now_ms = max(self.now_ms, wake_at_ms)
-            self._see(self.journey.wake(self.now_ms))
-        self.now_ms = until_ms
 
     def answered(self) -> None:
-        self.happens(LegOffered(LEG))
-        self.happens(LegAnswered(LEG))
+        self.ring()
+        self.answer()
 
     def rang(self, index: int, *, early: bool) -> None:
         for dial in self.dialled[index : index + 1]:
@@ -119,7 +94,7 @@ class World:
             self.asked.remove(request)
             self.happens(Fetched(request.request_id, status, "text/plain", body.encode()))
 
-    def ends(self, kind: type[effects.Effect]) -> None:
+    def finishes(self, kind: type[effects.Effect]) -> None:
         for sid, begun in list(self.watch.running.items()):
             if not isinstance(begun, kind):
                 continue
@@ -138,34 +113,21 @@ class World:
                 self.happens(StreamStarted(begun.stream_sid))
                 self.happens(BotWished(begun.stream_sid, "transfer", value))
 
-    def gone(self, cause: Cause = Cause.NORMAL, party: Party = Party.CALLER) -> None:
-        self.watch.report_end(LEG)
-        self.happens(LegEnded(LEG, cause, party))
-
-    def hung_up(self) -> None:
-        if not self.watch.has_hung_up:
-            self.happens(HangUp(Cause.NORMAL, Party.OPERATOR))
-
     def _see(self, outputs: list[Output]) -> None:
-        self.watch.see(outputs)
-        for output in outputs:
-            if isinstance(output, effects.DialLeg):
-                self.dialled.append(output)
-            if isinstance(output, effects.SendRequest):
-                self.asked.append(output)
-            if isinstance(output, AppletEntered | AppletLeft):
-                self.facts.append(output)
+        super()._see(outputs)
+        self.dialled += [output for output in outputs if isinstance(output, effects.DialLeg)]
+        self.asked += [output for output in outputs if isinstance(output, effects.SendRequest)]
 
     def ended(self) -> CallEnded:
         self.wait(DAY_MS)
-        assert self.watch.ended is not None, "the call has not ended"
+        record_of_end = self.record_of_end
         assert self.journey.wake_at_ms is None
-        kinds = [type(fact) for fact in self.facts]
+        kinds = [type(fact) for fact in self.story if isinstance(fact, AppletEntered | AppletLeft)]
         assert kinds == [AppletEntered, AppletLeft] * (len(kinds) // 2), "entered and left in turn"
-        return self.watch.ended
+        return record_of_end
 
 
-Happening = Callable[[World], None]
+Happening = Callable[[Telephones], None]
 INDEX = st.integers(0, 2)
 CAUSES = st.sampled_from([Cause.BUSY, Cause.NO_ANSWER, Cause.REJECTED, Cause.NORMAL])
 ENDING = (effects.PlayPrompt, effects.StartStream, effects.RecordLeg)
@@ -177,7 +139,7 @@ HAPPENINGS = st.one_of(
     st.builds(
         lambda body, ok: lambda world: world.fetched(body, ok), BODIES, st.sampled_from([200, 0])
     ),
-    st.builds(lambda kind: lambda world: world.ends(kind), st.sampled_from(ENDING)),
+    st.builds(lambda kind: lambda world: world.finishes(kind), st.sampled_from(ENDING)),
     st.builds(
         lambda value: lambda world: world.wishes(value),
         st.sampled_from(["+919000000009", "sales", "sip:c@pbx.example"]),
@@ -187,8 +149,8 @@ HAPPENINGS = st.one_of(
     st.just(lambda world: world.happens(WentSilent(LEG, 5000))),
 )
 ENDS: dict[str, Happening] = {
-    "the caller hangs up": World.gone,
-    "an operator hangs up": World.hung_up,
+    "the caller hangs up": Telephones.end_leg,
+    "an operator hangs up": lambda world: world.hang_up(Cause.NORMAL, Party.OPERATOR),
     "nothing happens any more": lambda world: world.wait(DAY_MS),
 }
 
@@ -203,7 +165,7 @@ ENDS: dict[str, Happening] = {
 def test_any_course_of_events_ends_once_and_leaves_nothing(
     document: FlowDocument, before: list[Happening], end: Happening, after: list[Happening]
 ) -> None:
-    world = World(document)
+    world = Telephones(document)
     world.answered()
     for happening in before:
         happening(world)
@@ -216,19 +178,19 @@ def test_any_course_of_events_ends_once_and_leaves_nothing(
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("steps", range(11))
 def test_whoever_goes_on_the_way_to_a_message_nothing_is_left(steps: int, end: str) -> None:
-    world = World(SALES)
+    world = Telephones(SALES)
     world.answered()
     way: list[Happening] = [
-        lambda world: world.ends(effects.StartStream),
+        lambda world: world.finishes(effects.StartStream),
         lambda world: world.rang(0, early=True),
         lambda world: world.picked_up(0),
-        lambda world: world.ends(effects.PlayPrompt),
+        lambda world: world.finishes(effects.PlayPrompt),
         lambda world: world.put_down(0, Cause.NORMAL),
-        lambda world: world.ends(effects.RecordLeg),
-        lambda world: world.ends(effects.PlayPrompt),  # the invitation
-        lambda world: world.ends(effects.PlayPrompt),  # the beep
+        lambda world: world.finishes(effects.RecordLeg),
+        lambda world: world.finishes(effects.PlayPrompt),  # the invitation
+        lambda world: world.finishes(effects.PlayPrompt),  # the beep
         lambda world: world.happens(WentSilent(LEG, 5000)),
-        lambda world: world.ends(effects.RecordLeg),
+        lambda world: world.finishes(effects.RecordLeg),
     ]
     for step in way[:steps]:
         step(world)
