@@ -46,6 +46,19 @@ HttpUrl = Annotated[
     str, Field(max_length=URL_CHARS), AfterValidator(check_template), AfterValidator(check_http)
 ]
 
+FallbackUrl = Annotated[
+    HttpUrl | None, Field(description="The server that is asked when `url` fails.")
+]
+TimeoutSeconds = Annotated[
+    int, Field(ge=1, le=30, description="How long each server has for its answer.")
+]
+
+
+def check_fallback(url: str | None, fallback_url: str | None) -> None:
+    """Raise ValueError for a fallback without the URL that it stands in for."""
+    if fallback_url is not None and url is None:
+        raise ValueError("'fallback_url' is for when 'url' fails; give 'url' too")
+
 
 class Question(Generic[T]):
     """One question; when it is over, `then` or `otherwise` says what follows."""

@@ -17,7 +17,17 @@ from agentstream.calls.commands import AudioFile, Prompt, Speech
 from agentstream.calls.events import DigitReceived
 from agentstream.flows.answer import Answer, fitted
 from agentstream.flows.applet import Applet, AppletInput, Leave, Settings, Step, wired
-from agentstream.flows.asking import TIMEOUT_S, VERSION_HEADER, HttpUrl, Question, failure, get
+from agentstream.flows.asking import (
+    TIMEOUT_S,
+    VERSION_HEADER,
+    FallbackUrl,
+    HttpUrl,
+    Question,
+    TimeoutSeconds,
+    check_fallback,
+    failure,
+    get,
+)
 from agentstream.flows.context import DIGITS_LIMIT, Context
 from agentstream.flows.keypad import FinishKey, Keypad, Keys
 from agentstream.flows.prompt import AUDIO_CHARS, LANGUAGE, TEXT_CHARS, WEB, PromptSettings
@@ -47,12 +57,8 @@ class GatherSettings(Settings):
             " `repeat_gather_prompt`."
         ),
     )
-    fallback_url: HttpUrl | None = Field(
-        default=None, description="The server that is asked when `url` fails."
-    )
-    timeout_seconds: int = Field(
-        default=TIMEOUT_S, ge=1, le=30, description="How long each server has for its answer."
-    )
+    fallback_url: FallbackUrl = None
+    timeout_seconds: TimeoutSeconds = TIMEOUT_S
     language: str = Field(
         default=LANGUAGE, min_length=2, max_length=35, description="The language of its texts."
     )
@@ -90,8 +96,7 @@ class GatherSettings(Settings):
     def _is_static_or_dynamic(self) -> Self:
         if (self.gather_prompt is None) == (self.url is None):
             raise ValueError("give either 'gather_prompt' or 'url'")
-        if self.fallback_url is not None and self.url is None:
-            raise ValueError("'fallback_url' is for when 'url' fails; give 'url' too")
+        check_fallback(self.url, self.fallback_url)
         return self
 
     def exits(self) -> Mapping[str, str]:

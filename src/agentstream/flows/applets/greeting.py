@@ -24,7 +24,16 @@ from agentstream.calls.commands import (
 from agentstream.calls.events import DigitReceived, PromptFinished
 from agentstream.flows.answer import Answer
 from agentstream.flows.applet import Applet, AppletInput, CommandRefused, Leave, Onward, Step, wired
-from agentstream.flows.asking import TIMEOUT_S, HttpUrl, Question, failure, get
+from agentstream.flows.asking import (
+    TIMEOUT_S,
+    FallbackUrl,
+    HttpUrl,
+    Question,
+    TimeoutSeconds,
+    check_fallback,
+    failure,
+    get,
+)
 from agentstream.flows.context import Context
 from agentstream.flows.prompt import (
     AUDIO_CHARS,
@@ -61,12 +70,8 @@ class GreetingSettings(Onward):
             ' {"greeting_url": "https://..."}.'
         ),
     )
-    fallback_url: HttpUrl | None = Field(
-        default=None, description="The server that is asked when `url` fails."
-    )
-    timeout_seconds: int = Field(
-        default=TIMEOUT_S, ge=1, le=30, description="How long each server has for its answer."
-    )
+    fallback_url: FallbackUrl = None
+    timeout_seconds: TimeoutSeconds = TIMEOUT_S
     language: str = Field(
         default=LANGUAGE, min_length=2, max_length=35, description="The text's BCP 47 language tag."
     )
@@ -93,8 +98,7 @@ class GreetingSettings(Onward):
     def _has_one_source(self) -> Self:
         if len([one for one in (self.text, self.audio, self.url) if one is not None]) != 1:
             raise ValueError("give either 'text', 'audio' or 'url'")
-        if self.fallback_url is not None and self.url is None:
-            raise ValueError("'fallback_url' is for when 'url' fails; give 'url' too")
+        check_fallback(self.url, self.fallback_url)
         return self
 
     def exits(self) -> Mapping[str, str]:
