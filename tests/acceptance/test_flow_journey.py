@@ -12,8 +12,9 @@ from agentstream.calls.events import AppletEntered, RecordingFinished
 from agentstream.calls.record import CallRecord
 from agentstream.server.caller import PlacedCall
 from agentstream.testing.customer import Reply, customer
-from agentstream.testing.node import Node, media_range, running_node, scripted_caller
+from agentstream.testing.node import Node, running_node, scripted_caller
 from agentstream.testing.peers import Baresip, running_baresip
+from agentstream.testing.ports import media_range
 from agentstream.testing.scripted_bot import BotCall, scripted_bot
 from agentstream.testing.sound import (
     Samples,

@@ -22,7 +22,8 @@ from websockets.exceptions import ConnectionClosed
 import agentstream
 from agentstream.server.caller import PlacedCall, ScriptedCaller
 from agentstream.store.sql_store import open_store
-from agentstream.testing.node import HOST, free_port, media_range, scripted_caller
+from agentstream.testing.node import scripted_caller
+from agentstream.testing.ports import HOST, free_port, media_range
 from agentstream.testing.s3_server import KEY, SECRET, running_s3
 from agentstream.testing.scene import SceneBot, converse
 from agentstream.testing.waiting import until

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from agentstream.testing.node import HOST, running_node, scripted_caller
+from agentstream.testing.node import running_node, scripted_caller
+from agentstream.testing.ports import HOST
 
 pytestmark = pytest.mark.acceptance
 

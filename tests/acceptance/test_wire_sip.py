@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from agentstream.base.errors import CommandError
-from agentstream.testing.node import HOST, running_node, scripted_caller
+from agentstream.testing.node import running_node, scripted_caller
+from agentstream.testing.ports import HOST
 from agentstream.testing.scripted_bot import BotCall, listen, scripted_bot
 from agentstream.testing.waiting import until
 

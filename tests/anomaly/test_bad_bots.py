@@ -12,7 +12,8 @@ from websockets.asyncio.server import ServerConnection
 
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.record import CallRecord
-from agentstream.testing.node import ANY_FLOW, HOST, free_port
+from agentstream.testing.node import ANY_FLOW
+from agentstream.testing.ports import HOST, free_port
 from agentstream.testing.scene import CHUNK, SceneBot, converse, mark, media, raw_server, scene
 from agentstream.testing.waiting import until
 

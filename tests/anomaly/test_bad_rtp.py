@@ -21,7 +21,7 @@ from agentstream.server.caller import PlacedCall, ScriptedCaller
 from agentstream.server.config import RtpConfig
 from agentstream.switch.feed import LegCounted
 from agentstream.testing.fake_media import FakeLeg, FakeMedia
-from agentstream.testing.node import HOST
+from agentstream.testing.ports import HOST
 from agentstream.testing.scene import Scene, scene
 from agentstream.testing.waiting import until
 

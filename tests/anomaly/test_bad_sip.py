@@ -12,7 +12,8 @@ import pytest
 from agentstream.calls.causes import Party
 from agentstream.server.caller import PlacedCall
 from agentstream.switch.feed import LegCounted, StreamCounted
-from agentstream.testing.node import ANY_FLOW, HOST
+from agentstream.testing.node import ANY_FLOW
+from agentstream.testing.ports import HOST
 from agentstream.testing.scene import Scene, scene
 from agentstream.testing.waiting import until
 

@@ -23,7 +23,8 @@ from agentstream.server.config import Config, LimitsConfig, SipConfig
 from agentstream.store.protocols import CallQuery
 from agentstream.store.sql_store import open_store
 from agentstream.store.values import CallRecord
-from agentstream.testing.node import HOST, AsyncHouse, free_port, media_range, scripted_caller
+from agentstream.testing.node import AsyncHouse, scripted_caller
+from agentstream.testing.ports import HOST, free_port, media_range
 from agentstream.testing.scene import SceneBot, converse
 from agentstream.testing.waiting import until
 

@@ -10,7 +10,8 @@ from websockets.asyncio.server import ServerConnection
 from agentstream.base.errors import CommandError
 from agentstream.calls.causes import Party
 from agentstream.calls.record import CallRecord
-from agentstream.testing.node import ANY_FLOW, HOST
+from agentstream.testing.node import ANY_FLOW
+from agentstream.testing.ports import HOST
 from agentstream.testing.scene import CHUNK, Scene, SceneBot, media, raw_server, scene
 from agentstream.testing.waiting import until
 

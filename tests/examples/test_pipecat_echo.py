@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket as sockets
 import struct
 import sys
 import time
@@ -21,18 +20,12 @@ from agentstream.stream.dialects import exotel
 from agentstream.stream.messages import CHUNK, PAYLOAD, SEQ, TIMESTAMP_MS, StreamOrder
 from agentstream.stream.plans import plan_socket
 from agentstream.stream.profile import WireProfile
+from agentstream.testing.ports import free_port
 
 pytest.importorskip("pipecat")
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
 
 FILE = Path(__file__).parents[2] / "examples" / "pipecat_echo.py"
-
-
-def free_port() -> int:
-    with sockets.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @asynccontextmanager

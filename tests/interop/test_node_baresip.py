@@ -8,8 +8,9 @@ import pytest
 from agentstream.calls.causes import Cause, Party
 from agentstream.testing.certificates import Authority
 from agentstream.testing.echo import echo_bot
-from agentstream.testing.node import HOST, media_range, running_node
+from agentstream.testing.node import running_node
 from agentstream.testing.peers import running_baresip
+from agentstream.testing.ports import HOST, media_range
 from agentstream.testing.sound import from_pcm, likeness, read_wav, speech, with_silence, write_wav
 
 pytestmark = [

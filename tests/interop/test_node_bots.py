@@ -21,7 +21,8 @@ from rich.console import Console
 from agentstream.calls.causes import Cause, Party
 from agentstream.server.call import CallWish, call_bot
 from agentstream.switch.feed import MarkEchoed, PlayoutCleared
-from agentstream.testing.node import HOST, free_port, running_node, scripted_caller
+from agentstream.testing.node import running_node, scripted_caller
+from agentstream.testing.ports import HOST, free_port
 from agentstream.testing.sound import likeness, read_wav, speech, with_silence, write_wav
 from agentstream.testing.waiting import until
 

@@ -10,8 +10,8 @@ from agentstream.base.ids import LegSid
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import Bridge, Dial, DialSpec
 from agentstream.calls.events import CallStarted
-from agentstream.testing.node import media_range
 from agentstream.testing.peers import running_baresip
+from agentstream.testing.ports import media_range
 from agentstream.testing.scene import scene
 from agentstream.testing.sound import likeness, read_wav, speech, with_silence, write_wav
 from agentstream.testing.waiting import until

@@ -12,7 +12,8 @@ from agentstream.net.sip_engine import TlsFiles
 from agentstream.sip.flow import TransportName
 from agentstream.testing.certificates import Authority
 from agentstream.testing.echo import echo_bot
-from agentstream.testing.node import HOST, running_node, scripted_caller
+from agentstream.testing.node import running_node, scripted_caller
+from agentstream.testing.ports import HOST
 from agentstream.testing.sound import Samples, from_pcm, likeness, read_wav, speech, write_wav
 
 pytestmark = pytest.mark.integration

@@ -15,8 +15,8 @@ from agentstream.calls.events import CallStarted, Event, LegGone, MediaBegan
 from agentstream.calls.record import CallRecord
 from agentstream.server.caller import PlacedCall
 from agentstream.switch.feed import Note
-from agentstream.testing.node import media_range
 from agentstream.testing.peers import Baresip, running_baresip
+from agentstream.testing.ports import media_range
 from agentstream.testing.scene import Scene, scene
 from agentstream.testing.sound import speech, with_silence, write_wav
 from agentstream.testing.waiting import until

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shutil
-import socket
 import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,12 +20,12 @@ from agentstream.net.tls import Certificate
 from agentstream.sip.flow import TransportName
 from agentstream.sip.signaling import Dial
 from agentstream.testing.answering import SDP, Answering
+from agentstream.testing.ports import HOST, free_port
 
 pytestmark = [
     pytest.mark.interop,
     pytest.mark.skipif(shutil.which("baresip") is None, reason="baresip is not installed"),
 ]
-HOST = "127.0.0.1"
 CONFIG = """\
 poll_method epoll
 sip_listen {host}:{port}
@@ -54,7 +53,7 @@ class Phone:
     def __init__(self, port: int, folder: Path) -> None:
         self.port = port
         self.folder = folder
-        self.control = free_port(socket.SOCK_STREAM)
+        self.control = free_port()
         self._writer: asyncio.StreamWriter | None = None
 
     def write_files(self, transport: TransportName, cert_pem: bytes) -> None:
@@ -120,7 +119,7 @@ async def started_phone(
     transport: TransportName, folder: Path, cert_pem: bytes
 ) -> tuple[Phone, asyncio.subprocess.Process]:
     for _ in range(4):
-        phone = Phone(free_port(socket.SOCK_DGRAM), folder)
+        phone = Phone(free_port(2), folder)
         phone.write_files(transport, cert_pem)
         process = await asyncio.create_subprocess_exec(
             "baresip",
@@ -185,11 +184,3 @@ def certificate() -> tuple[bytes, bytes]:
         serialization.NoEncryption(),
     )
     return made.public_bytes(serialization.Encoding.PEM), secret
-
-
-def free_port(kind: socket.SocketKind) -> int:
-    """Return a port that is free now, and so is probably the next one."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from agentstream.net.admission import AdmissionLimits
 from agentstream.net.sip_engine import Listener, SipConfig, SipEngine
 from agentstream.sip.flow import TransportName
 from agentstream.testing.answering import Answering
+from agentstream.testing.ports import HOST, free_port
 
 pytestmark = [
     pytest.mark.interop,
@@ -22,7 +22,6 @@ pytestmark = [
     ),
 ]
 SCENARIOS = Path(__file__).parent / "sipp"
-HOST = "127.0.0.1"
 
 
 @asynccontextmanager
@@ -136,11 +135,3 @@ async def test_our_bye_goes_back_through_the_proxy(tmp_path: Path) -> None:
         assert len(went) >= 1
         assert went[0].endswith(f"udp:{HOST}:{port}".encode())
         assert f"Route: <sip:{HOST}:{port};".encode() in went[0].replace(b"%3B", b";")
-
-
-def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port

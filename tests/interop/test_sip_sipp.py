@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,13 +16,13 @@ from agentstream.sip.settings import SipSettings
 from agentstream.sip.signaling import Dial
 from agentstream.sip.timers import Timers
 from agentstream.testing.answering import SDP, Answering
+from agentstream.testing.ports import HOST, free_port
 
 pytestmark = [
     pytest.mark.interop,
     pytest.mark.skipif(shutil.which("sipp") is None, reason="sipp is not installed"),
 ]
 SCENARIOS = Path(__file__).parent / "sipp"
-HOST = "127.0.0.1"
 
 
 @asynccontextmanager
@@ -195,10 +194,3 @@ async def test_we_call_sipp(tmp_path: Path) -> None:
 
 def errors(folder: Path) -> str:
     return "\n".join(path.read_text() for path in folder.glob("*_errors.log"))
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -19,7 +19,8 @@ from agentstream.server.cli import app
 from agentstream.server.config import EventsConfig
 from agentstream.store.call_events import CallEvent, Story
 from agentstream.store.sql_store import open_store
-from agentstream.testing.node import free_port, running_node, scripted_caller
+from agentstream.testing.node import running_node, scripted_caller
+from agentstream.testing.ports import free_port
 from agentstream.testing.records import a_call, a_stream
 from agentstream.testing.scripted_bot import BotCall, scripted_bot
 from agentstream.testing.waiting import until

@@ -21,7 +21,7 @@ from agentstream.server.recordings import check_recordings, recording_files
 from agentstream.store.sql_store import open_store
 from agentstream.store.values import Recording
 from agentstream.testing import sound
-from agentstream.testing.node import HOST, free_port
+from agentstream.testing.ports import HOST, free_port
 from agentstream.testing.records import a_recording
 
 pytestmark = pytest.mark.integration

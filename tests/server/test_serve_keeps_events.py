@@ -13,7 +13,8 @@ from agentstream.server.config import Config
 from agentstream.server.run import serve
 from agentstream.store.protocols import CallQuery
 from agentstream.store.sql_store import open_store
-from agentstream.testing.node import HOST, free_port, media_range, scripted_caller
+from agentstream.testing.node import scripted_caller
+from agentstream.testing.ports import HOST, free_port, media_range
 from agentstream.testing.scripted_bot import scripted_bot
 from agentstream.testing.waiting import until
 

@@ -25,7 +25,7 @@ from agentstream.store.recording_storage import FolderStorage, RecordingStorage
 from agentstream.store.values import Recording
 from agentstream.testing import sound
 from agentstream.testing.memory_store import MemoryStore
-from agentstream.testing.node import HOST, free_port
+from agentstream.testing.ports import HOST, free_port
 from agentstream.testing.records import a_recording
 from agentstream.testing.s3_server import S3Server, running_s3
 from agentstream.testing.waiting import until

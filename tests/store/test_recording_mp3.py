@@ -16,7 +16,7 @@ from agentstream.store.recording_mp3 import Mp3Folder, encoded
 from agentstream.store.recording_seal import SealedSource, SealKey, seal
 from agentstream.store.recording_source import FileSource, pieces
 from agentstream.testing import sound
-from agentstream.testing.node import HOST, media_range
+from agentstream.testing.ports import HOST, media_range
 from agentstream.testing.waiting import until
 
 pytestmark = pytest.mark.integration

@@ -16,7 +16,7 @@ from agentstream.store.recording_storage import (
     StoredName,
     is_sid,
 )
-from agentstream.testing.node import HOST, free_port
+from agentstream.testing.ports import HOST, free_port
 from agentstream.testing.s3_server import S3Server
 
 pytestmark = pytest.mark.integration

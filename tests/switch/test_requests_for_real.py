@@ -10,7 +10,7 @@ from agentstream.base.ids import RequestId
 from agentstream.calls.commands import Command, Fetch, HttpRequest, Mail, SendMail
 from agentstream.calls.events import CallStarted, RequestFinished
 from agentstream.switch.feed import ErrandDone
-from agentstream.testing.node import HOST
+from agentstream.testing.ports import HOST
 from agentstream.testing.scene import Scene, raw_server, scene
 from agentstream.testing.waiting import until
 

@@ -1,9 +1,7 @@
 """A real node on loopback for tests: SIP, RTP, store and all, with one flow for every number."""
 
-import secrets
-import socket
 from collections.abc import AsyncIterator, Iterable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,9 +18,9 @@ from agentstream.server.caller import ScriptedCaller
 from agentstream.server.house import House
 from agentstream.sip.flow import TransportName
 from agentstream.switch.feed import Fact, LegCounted, Note
+from agentstream.testing.ports import HOST, media_range
 from agentstream.testing.waiting import until
 
-HOST = "127.0.0.1"
 RTP = {"host": HOST, "workers": 1, "port_rest_ms": 0}
 ANY_FLOW = """
 name: any
@@ -31,33 +29,6 @@ applets:
   talk: {type: voicebot, url: "%s", next: bye}
   bye: {type: hangup}
 """
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """Return a port that nobody uses now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def media_range(pairs: int) -> tuple[int, int]:
-    """Return a range of UDP ports free now, outside of what the system hands out by itself."""
-    for _ in range(100):
-        low = 10_000 + 2 * secrets.randbelow(7_000)
-        if _are_free(range(low, low + 2 * pairs)):
-            return low, low + 2 * pairs - 1
-    raise AssertionError(f"no {2 * pairs} UDP ports in a row are free")
-
-
-def _are_free(ports: range) -> bool:
-    with ExitStack() as stack:
-        for port in ports:
-            probe = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                return False
-    return True
 
 
 @dataclass

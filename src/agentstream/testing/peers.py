@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from agentstream.testing.ports import HOST, free_port
 from agentstream.testing.waiting import until
 
-HOST = "127.0.0.1"
 LOG_TAIL = 4_000
 STOP_S = 3.0
 
@@ -191,7 +191,8 @@ async def running_baresip(
     rtp_ports: tuple[int, int] = (0, 0),
 ) -> AsyncIterator[Baresip]:
     """Run a phone that speaks a WAV file (of the codec's rate) in every call."""
-    control_port, sip_port = _free_port(), _free_port()
+    control_port = free_port()
+    sip_port = free_port(2)  # it takes the next one for SIP over TLS
     low, high = rtp_ports
     config = _CONFIG.format(
         host=HOST,
@@ -266,7 +267,7 @@ async def running_kamailio(
 
     HOST, PORT, TARGET (a port) and KIND (a transport) are replaced in the template.
     """
-    port = _free_port()
+    port = free_port()
     config = _read(template)
     values = {"HOST": HOST, "PORT": port, "TARGET": target.rpartition(":")[2], "KIND": transport}
     for name, value in values.items():
@@ -302,18 +303,3 @@ def _asked(port: int) -> bool:
             return asker.recv(4_096).startswith(b"SIP/2.0 483")
         except OSError:
             return False
-
-
-def _free_port() -> int:
-    """Return a port that is free for UDP and TCP."""
-    for _ in range(50):
-        with (
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream,
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram,
-        ):
-            stream.bind((HOST, 0))
-            port = int(stream.getsockname()[1])
-            with suppress(OSError):
-                datagram.bind((HOST, port))
-                return port
-    raise PeerError("no port is free for both UDP and TCP")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from agentstream.store.recording_s3 import S3Settings
-from agentstream.testing.node import HOST, free_port
+from agentstream.testing.ports import HOST, free_port
 
 _PATIENCE_S = 20.0
 KEY, SECRET = "AKIATESTTESTTESTTEST", "not-a-secret"

@@ -27,7 +27,8 @@ from agentstream.calls.events import CallEnded
 from agentstream.calls.record import CallRecord
 from agentstream.server.caller import PlacedCall, ScriptedCaller
 from agentstream.store.call_writer import CallWriter
-from agentstream.testing.node import ANY_FLOW, HOST, Node, running_node, scripted_caller
+from agentstream.testing.node import ANY_FLOW, Node, running_node, scripted_caller
+from agentstream.testing.ports import HOST
 from agentstream.testing.waiting import until
 
 RawTalk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -18,7 +18,7 @@ from agentstream.net.sip_engine import Listener, SipConfig, SipEngine
 from agentstream.sip.reports import Ended, Invited, MediaAnswered, Report, SipCallRef
 from agentstream.sip.uri import parse_uri
 from agentstream.testing.answering import SDP
-from agentstream.testing.node import HOST
+from agentstream.testing.ports import HOST
 from agentstream.testing.waiting import until
 
 REFUSALS = {"busy": 486, "declines": 603, "unknown": 404}
