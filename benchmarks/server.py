@@ -173,7 +173,10 @@ class Server:
     def events(self, kind: str, count: int) -> list[dict[str, Any]]:
         """Return what its calls left of this kind, once there is as much as wanted."""
         deadline = time.monotonic() + _EVENTS_PATIENCE_S
-        query = "SELECT body FROM call_events WHERE kind = ?"
+        query = (
+            "SELECT event.value ->> 2 FROM call_stories, json_each(call_stories.events) AS event"
+            " WHERE event.value ->> 1 = ?"
+        )
         with closing(sqlite3.connect(self.folder / "data" / DATABASE_FILE)) as database:
             while True:
                 rows = database.execute(query, (kind,)).fetchall()

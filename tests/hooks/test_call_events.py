@@ -193,6 +193,13 @@ def test_calls_that_never_end_are_told_when_there_are_too_many_of_them() -> None
     assert [story.sid for story in stories] == ["c0", "c1"]
 
 
+def test_half_a_character_is_kept_as_what_it_is() -> None:
+    assert body_of(feed.StreamWarned(STREAM, "cut \ud83d")) == {
+        "stream_sid": STREAM,
+        "text": "cut \ud83d",
+    }
+
+
 @given(st.text(max_size=20_000) | st.text(min_size=5_000, max_size=9_000))
 def test_a_body_is_always_json_of_a_bounded_size(text: str) -> None:
     warned = feed.StreamWarned(STREAM, text)

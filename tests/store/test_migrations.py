@@ -1,4 +1,5 @@
 import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -6,8 +7,10 @@ import pytest
 from sqlalchemy import Connection, inspect, text
 
 from agentstream.base.errors import ConfigError
+from agentstream.base.ids import CallSid
 from agentstream.store import tables
 from agentstream.store.database import Database, open_database
+from agentstream.store.files import DATABASE_FILE
 from agentstream.store.sql_store import open_store
 
 pytestmark = pytest.mark.integration
@@ -64,6 +67,28 @@ async def test_rows_of_the_first_revision_live_on_in_the_newest(database: Databa
         names = await connection.run_sync(lambda c: inspect(c).get_table_names())
     assert [row.sid for row in rows] == ["One"]
     assert {"calls", "streams", "recordings"} <= set(names)
+
+
+async def test_the_events_of_the_fourth_revision_are_read_from_the_newest(tmp_path: Path) -> None:
+    database = open_database(f"sqlite+aiosqlite:///{tmp_path / DATABASE_FILE}")
+    await database.migrate("0004")
+    insert = "INSERT INTO call_events VALUES (:sid, :seq, :at_ms, :at, 'bot_spoke', :body)"
+    rows = [
+        {"sid": sid, "seq": seq, "at_ms": 40 * seq, "at": 1_800_000_000_000_000, "body": '{"n":1}'}
+        for sid in ("c1", "c2")
+        for seq in (1, 0)
+    ]
+    async with database.write() as connection:
+        await connection.execute(text(insert), rows)
+    await database.close()
+    store = await open_store(tmp_path)
+    events = await store.call_events.of(CallSid("c2"))
+    await store.close()
+    assert [(event.seq, event.at_ms, event.body) for event in events] == [
+        (0, 0, '{"n":1}'),
+        (1, 40, '{"n":1}'),
+    ]
+    assert events[1].at == datetime.fromtimestamp(1_800_000_000, UTC) + timedelta(milliseconds=40)
 
 
 async def test_two_processes_may_start_together(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ servers answered, no credentials, and no keys that a caller pressed unless the o
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields, is_dataclass
-from datetime import datetime
-from enum import Enum
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
+
+from pydantic_core import PydanticSerializationError, to_json
 
 from agentstream.base.ids import CallSid
 from agentstream.calls import events
@@ -45,7 +45,6 @@ _KEYS_TYPED: Final = re.compile(
     r"\b(keys?|digits?|pressed|entered|collected)([ :=\"“']+)[\d*#A-D]+"
 )
 _DIGITS_OF_QUERY: Final = re.compile(r"([?&]digits=)[^&#\s]+")
-_encode = json.JSONEncoder(separators=(",", ":")).encode  # ASCII: a character is a byte
 
 
 @dataclass(slots=True)
@@ -95,7 +94,7 @@ class CallEvents:
         self._kept -= len(story.events)
         if story.dropped:
             last = story.events[-1]
-            body = _encode({"count": story.dropped})
+            body = _encode({"count": story.dropped}).decode()
             story.events.append(last._replace(seq=last.seq + 1, kind="events_dropped", body=body))
         self._write(Story(call_sid, tuple(story.events)))
 
@@ -118,9 +117,11 @@ class _Bodies:
         name, kept = known
         body = self._special(event)
         if body is None:
-            body = {key: _plain(getattr(event, key)) for key in kept}
+            body = {key: getattr(event, key) for key in kept}
         text = _encode(body)
-        return name, text if len(text) <= BODY_LIMIT else _cut(body)
+        if b"://" in text:
+            text = _encode(_masked(json.loads(text)))
+        return name, (text if len(text) <= BODY_LIMIT else _cut(json.loads(text))).decode()
 
     def _special(self, event: events.Event | feed.Note) -> dict[str, Any] | None:
         """Return the body of an event that is not kept as it is."""
@@ -201,34 +202,35 @@ def _end(record: CallRecord) -> dict[str, Any]:
 
 def _fields(event: Any) -> dict[str, Any]:  # noqa: ANN401  (any event)
     return {
-        each.name: _plain(getattr(event, each.name))
-        for each in fields(event)
-        if each.name != "call_sid"
+        each.name: getattr(event, each.name) for each in fields(event) if each.name != "call_sid"
     }
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401  (any field of any event)
-    kind = type(value)
-    if kind is str:
-        return mask_secrets(value) if "://" in value else value
-    if kind is int or kind is bool or value is None or kind is float:
-        return value
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, bytes):
-        return {"bytes": len(value)}
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="milliseconds")
+def _encode(body: dict[str, Any]) -> bytes:
+    try:
+        return to_json(body, fallback=_foreign, inf_nan_mode="null")
+    except PydanticSerializationError:  # half a character: of something cut, or broken on purpose
+        return json.dumps(body, default=_foreign, separators=(",", ":")).encode()
+
+
+def _foreign(value: Any) -> Any:  # noqa: ANN401  (any field of any event)
+    """Return what stands for a value that JSON does not know."""
     if hasattr(value, "as_dict"):  # the audio path's counters
         return value.as_dict()
-    if is_dataclass(value):
-        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
-    if isinstance(value, Iterable):
-        return [_plain(each) for each in value]
     return str(value)
 
 
-def _cut(body: dict[str, Any]) -> str:
+def _masked(value: Any) -> Any:  # noqa: ANN401  (a plain value)
+    if isinstance(value, str):
+        return mask_secrets(value)
+    if isinstance(value, dict):
+        return {key: _masked(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_masked(each) for each in value]
+    return value
+
+
+def _cut(body: dict[str, Any]) -> bytes:
     """Return a body whose texts and lists are short enough; it says that it was cut."""
     for limit in (512, 128, 32):
         text = _encode({**_shortened(body, limit), "cut": True})

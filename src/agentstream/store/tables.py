@@ -150,18 +150,15 @@ streams = Table(
     *_columns(Float, "rtp_to_ws_p99_ms ws_to_rtp_p99_ms clear_to_silence_max_ms"),
 )
 
-# The events of a call are written together when it has ended, before or after the call itself.
-call_events = Table(
-    "call_events",
+# The events of a call are written together when it has ended, before or after the call itself,
+# and are read together: one row, as a row each would cost a busy node a tenth of its signalling.
+call_stories = Table(
+    "call_stories",
     metadata,
     Column("call_sid", String(64), primary_key=True),
-    Column("seq", Integer, primary_key=True, autoincrement=False),
-    Column("at_ms", BigInteger, nullable=False),  # since the call's first event
-    Column("at", Moment, nullable=False),
-    Column("kind", String(64), nullable=False),
-    Column("body", Text, nullable=False),  # JSON
-    Index("ix_call_events_at", "at"),
-    sqlite_with_rowid=False,  # the key is the row's place: half the writing
+    Column("at", Moment, nullable=False),  # of the first event
+    Column("events", Text, nullable=False),  # a JSON list of [milliseconds since then, kind, body]
+    Index("ix_call_stories_at", "at"),
 )
 
 recordings = Table(

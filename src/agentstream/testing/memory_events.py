@@ -24,8 +24,8 @@ class MemoryCallEvents:
         return list(self.stories.get(call_sid, ()))
 
     async def forget(self, before: datetime, calls: int = FORGET_CALLS) -> int:
-        """Drop the events of some calls with an event before this time; return how many calls."""
-        old = [sid for sid, told in self.stories.items() if any(e.at < before for e in told)]
+        """Drop the events of some calls that began before this time; return how many calls."""
+        old = [sid for sid, told in self.stories.items() if told and told[0].at < before]
         for sid in old[:calls]:
             del self.stories[sid]
         return len(old[:calls])
