@@ -116,6 +116,13 @@ class PromptEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamHeld:
+    """The bot of an early stream is connected and waits for the answer (OP-6)."""
+
+    stream_sid: StreamSid
+
+
+@dataclass(frozen=True, slots=True)
 class StreamStarted:
     """The bot has accepted the stream: it has `connected` and `start`, audio flows."""
 
@@ -177,6 +184,7 @@ Report = (
     | Fetched
     | BotWished
     | PromptEnded
+    | StreamHeld
     | StreamStarted
     | StreamEnded
     | RecordingReady

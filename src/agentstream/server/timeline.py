@@ -43,6 +43,8 @@ def _describe_parts(event: events.Event) -> tuple[str, str] | None:
             return "line", f"key {digit} ({duration_ms} ms)"
         case events.StreamRequested():
             return "bot", "the bot is dialled"
+        case events.StreamHeld():
+            return "bot", "connected ahead, the bot waits for the answer"
         case events.StreamFinished(outcome=outcome):
             why = outcome.error or f"ended by {outcome.disconnected_by}"
             return "bot", f"stream {outcome.status}: {why}"

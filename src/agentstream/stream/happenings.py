@@ -287,6 +287,11 @@ class Warn:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamHeld:
+    """The bot is connected before its call is there, and has no `start` yet (OP-6)."""
+
+
+@dataclass(frozen=True, slots=True)
 class StreamStarted:
     """The bot is connected and has its `start`."""
 
@@ -328,6 +333,7 @@ StreamOutput = (
     | CloseSocket
     | DropQueue
     | Warn
+    | StreamHeld
     | StreamStarted
     | StreamFinished
 )

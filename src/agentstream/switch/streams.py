@@ -142,6 +142,8 @@ class StreamRun:
         followed: list[reports.Report] = []
         for output in outputs:
             match output:
+                case wire.StreamHeld():
+                    followed.append(reports.StreamHeld(self.stream_sid))
                 case wire.StreamStarted():
                     followed.append(reports.StreamStarted(self.stream_sid))
                 case wire.StreamFinished(result=result):
