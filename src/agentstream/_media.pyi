@@ -203,6 +203,34 @@ class BotMessage:
     text: str
 
 @final
+class BotSample:
+    """One of a bot's first messages, whatever it is; the audio path does what it asks.
+
+    4 of audio, 12 others, of each socket. JSON strings of more than 684 bytes are cut. `text` is
+    empty for a binary frame that is no text.
+    """
+
+    def __new__(
+        cls, leg_sid: str, at_ms: int, stream_sid: str, text: str, is_binary: bool
+    ) -> BotSample: ...
+    leg_sid: str
+    at_ms: int
+    stream_sid: str
+    text: str
+    is_binary: bool
+
+@final
+class BotPace:
+    """How much audio the bot has sent; told once a second while it sends, 16 times at most."""
+
+    def __new__(cls, leg_sid: str, at_ms: int, stream_sid: str, bytes_received: int) -> BotPace: ...
+    leg_sid: str
+    at_ms: int
+    stream_sid: str
+    bytes_received: int
+    """Before base64, on this socket."""
+
+@final
 class BotAudioStarted:
     """The bot's audio reached the line after silence (first frame of an utterance)."""
 
@@ -341,6 +369,8 @@ Event = (
     | StreamOpen
     | StreamFailed
     | BotMessage
+    | BotSample
+    | BotPace
     | BotAudioStarted
     | MarkPlayed
     | Cleared

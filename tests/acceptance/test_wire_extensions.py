@@ -203,7 +203,7 @@ async def test_a_wrong_stream_sid_is_told_and_by_setting_ignored(tmp_path: Path)
         lenient = house.dial(bot.url)
         assert (await lenient.stream()).outcome.error == ""
     for call in (strict, lenient):
-        assert call.warnings == ["the bot sent another stream_sid than it was given"]
+        assert call.warnings == ["the bot sends another stream_sid than it was given (AS-114)"]
 
 
 async def test_control_events_are_acknowledged_with_their_reasons(tmp_path: Path) -> None:

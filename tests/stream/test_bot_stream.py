@@ -542,10 +542,13 @@ def test_the_first_messages_are_looked_at_while_there_is_time_op12_us5() -> None
     assert warning.text.endswith("not documented (US-5)")
     assert script.feed(sample(odd)) == []
     assert script.feed(sample({"event": "clear"})) == []
-    (unknown,) = script.feed(sample({"event": "hangup"}))
-    assert isinstance(unknown, Warn)
-    allowed = Script(control_events=True).talking()
-    assert allowed.feed(sample({"event": "hangup"})) == []
+    assert script.feed(sample({"event": "hangup"})) == [], "it comes as BotSaid too"
+
+
+def test_binary_frames_and_texts_that_are_no_messages_are_told_op12_as5() -> None:
+    script = Script().talking()
+    told = script.feed(BotSampled("", is_binary=True))
+    assert [warning.about for warning in told if isinstance(warning, Warn)] == ["AS-5", "AS-115"]
 
 
 def test_audio_of_another_rate_is_told_once_op12_us3() -> None:

@@ -129,6 +129,10 @@ def test_mulaw_where_pcm_is_due_is_noise_us5() -> None:
     data = bytes(ulaw(sample) for (sample,) in struct.iter_unpack("<h", pcm))
     assert is_ulaw_like(data)
     assert findings_of(media(data * 2))["US-5"].severity == "error"
+    lint = Lint(SID, Audio())
+    for _ in range(3):
+        lint.hear(media(data[:513]), 0)
+    assert [finding.about for finding in lint.news()] == ["US-5"], "a live bot is told as well"
     assert not is_ulaw_like(pcm)
     assert not is_ulaw_like(bytes(3200))
     assert not is_ulaw_like(struct.pack("<4h", 0, -1, 1, 0) * 400)

@@ -27,7 +27,8 @@ use crate::event::{BotAudioStarted, EventQueue, StreamFailed};
 use crate::plan::StreamPlan;
 use crate::sound::Sound;
 
-use ending::{cut, swallow};
+pub(super) use ending::cut;
+use ending::swallow;
 
 /// How long a close reply is waited for (AS-100).
 const CLOSE_WAIT_US: u64 = 5_000_000;

@@ -6,6 +6,7 @@ pub mod connector;
 pub mod envelope;
 pub mod exotel;
 pub mod link;
+pub mod samples;
 pub mod template;
 pub mod tls;
 pub mod tracks;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::exotel::{self, Incoming, NotBase64};
+use super::samples::Samples;
 use super::tracks::{Side, Tracks};
 use crate::audio::mixer;
 use crate::convert::Converter;
@@ -52,6 +53,7 @@ pub struct Voice {
     came_us: Option<u64>,
     cleared_us: Option<u64>,
     messages_until_us: u64,
+    samples: Samples,
     figures: StreamStats,
     rtp_to_ws: Histogram,
     ws_to_rtp: Histogram,
@@ -74,6 +76,7 @@ impl Voice {
             came_us: None,
             cleared_us: None,
             messages_until_us: 0,
+            samples: Samples::new(plan.two_way),
             figures: StreamStats {
                 first_audio_ms: -1,
                 ..StreamStats::default()
@@ -155,6 +158,22 @@ impl Voice {
                 Asked::Nothing
             }
         }
+    }
+
+    /// Media messages so far.
+    pub fn sounds(&self) -> u64 {
+        self.figures.media_received
+    }
+
+    /// A message as Python is shown it, if it is among the first.
+    pub fn show(&mut self, text: &str, is_sound: bool) -> Option<String> {
+        self.samples.show(text, is_sound)
+    }
+
+    /// The bytes of audio so far, if they are to be told now.
+    pub fn pace(&mut self, now_us: u64) -> Option<u64> {
+        let is_due = self.samples.is_pace_due(now_us);
+        is_due.then_some(self.figures.bytes_received)
     }
 
     /// Something came that nobody understands.

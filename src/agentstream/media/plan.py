@@ -34,7 +34,7 @@ class EnginePlan:
     rtp_port_high: int
     workers: int = 0  # 0: one per core
     port_rest_ms: int = 30_000  # a freed port is not used again before this
-    event_limit: int = 65_536  # waiting for Python; beyond it BotMessage gives way first
+    event_limit: int = 65_536  # waiting for Python; beyond it what bots say gives way first
 
 
 @dataclass(frozen=True, slots=True)

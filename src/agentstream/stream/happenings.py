@@ -96,9 +96,13 @@ class BotSaid:
 
 @dataclass(frozen=True, slots=True)
 class BotSampled:
-    """One of the bot's first messages, whatever it is; the audio path has done what it asks."""
+    """One of the bot's first messages, whatever it is; the audio path has done what it asks.
+
+    Its long texts may be cut. A binary frame that is no text has none.
+    """
 
     text: str
+    is_binary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,9 +285,10 @@ class DropQueue:
 
 @dataclass(frozen=True, slots=True)
 class Warn:
-    """Something that the bot's developer should know."""
+    """Something that the bot's developer should know; `about` is the dossier's id, if any."""
 
     text: str
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)

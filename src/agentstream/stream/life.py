@@ -152,12 +152,13 @@ class Life:
         was_holding, self.is_holding = self.is_holding, False
         return [StopHold()] if was_holding else []
 
-    def warn(self, text: str) -> list[StreamOutput]:
+    def warn(self, text: str, about: str = "") -> list[StreamOutput]:
         """Tell the bot's developer, each text once."""
+        text += f" ({about})" if about else ""
         if text in self._warned or len(self._warned) == WARNINGS_LIMIT:
             return []
         self._warned.add(text)
-        return [Warn(text)]
+        return [Warn(text, about)]
 
     def drain(self, result: StreamResult, now_ms: int) -> list[StreamOutput]:
         """Play what the bot has queued, for a limited time (ST-33)."""

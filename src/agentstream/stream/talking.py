@@ -32,7 +32,7 @@ def bot_said(life: Life, said: BotSaid, now_ms: int) -> list[StreamOutput]:
         return []
     read = exotel.read_said(said.text, has_controls=life.profile.control_events)
     if read.stream_sid not in (None, life.order.stream_sid):
-        told = life.warn("the bot sent another stream_sid than it was given")
+        told = life.warn("the bot sends another stream_sid than it was given", "AS-114")
         return (
             told
             if life.profile.reject_wrong_stream_sid
@@ -45,18 +45,19 @@ def sampled(life: Life, sample: BotSampled, now_ms: int) -> list[StreamOutput]:
     """Tell what would fail on the hosted service while there is still time to mend it (OP-12)."""
     if life.lint is None:
         return []
-    life.lint.hear(sample.text, now_ms)
+    life.lint.hear(sample.text.encode() if sample.is_binary else sample.text, now_ms)
     return [
         warning
         for finding in life.lint.news()
-        for warning in life.warn(f"{finding.text} ({finding.about})")
+        if finding.about != "AS-106"  # such an event comes by itself, and is told then
+        for warning in life.warn(finding.text, finding.about)
     ]
 
 
 def paced(life: Life, paced: BotPaced, now_ms: int) -> list[StreamOutput]:
     """Tell when the audio seems to have another rate than was agreed (US-3, OP-12)."""
     text = life.pace.note(now_ms, paced.bytes_received) if life.pace else ""
-    return life.warn(text) if text else []
+    return life.warn(text, "US-3") if text else []
 
 
 def mark_reached(life: Life, mark: MarkReached, now_ms: int) -> list[StreamOutput]:

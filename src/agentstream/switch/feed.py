@@ -80,10 +80,11 @@ class PlayoutCleared:
 
 @dataclass(frozen=True, slots=True)
 class StreamWarned:
-    """Something that the bot's developer should know."""
+    """Something that the bot's developer should know; `about` is the dossier's id, if any."""
 
     stream_sid: StreamSid
     text: str
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
