@@ -68,6 +68,7 @@ plan!(
     StreamPlan {
         stream_sid: String,
         addresses: Vec<String>,
+        local_address: Option<String>,
         secure: bool,
         server_name: String,
         host_header: String,

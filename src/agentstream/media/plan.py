@@ -123,6 +123,8 @@ class StreamPlan:
     pong_timeout_ms: int = 60_000
     verify_tls: bool = True  # AS-38
     ca_file: str | None = None  # extra trusted certificates, PEM
+    local_address: str | None = None  # AS-36: where the connection comes from
+    rejects_other_sids: bool = False  # AS-114: media, marks, clears that name another stream
 
 
 @dataclass(frozen=True, slots=True)

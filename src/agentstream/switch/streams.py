@@ -235,7 +235,9 @@ class StreamRun:
         self._dialled += 1
         # Not asdict: it copies every value in depth, and all of them are frozen.
         settings = {field.name: getattr(order.plan, field.name) for field in fields(order.plan)}
-        plan = StreamPlan(addresses=pinned.addresses, **settings)
+        plan = StreamPlan(
+            addresses=pinned.addresses, local_address=pinned.local_address, **settings
+        )
         self._leg.open_stream(plan)
 
 

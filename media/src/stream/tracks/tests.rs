@@ -5,6 +5,7 @@ pub(crate) fn plan(track: &str, rate_hz: u32, encoding: &str) -> StreamPlan {
     StreamPlan {
         stream_sid: "s".into(),
         addresses: Vec::new(),
+        local_address: None,
         secure: false,
         server_name: String::new(),
         host_header: String::new(),
