@@ -85,6 +85,7 @@ plan!(
         mark_template: String,
         connect_timeout_ms: u64,
         max_message_bytes: usize,
+        rejects_other_sids: bool,
         buffer_ms: u64,
         marks_on_clear: String,
         send_buffer_bytes: usize,

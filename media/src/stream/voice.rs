@@ -136,7 +136,9 @@ impl Voice {
             self.ignore();
             return Asked::Nothing;
         }
-        match exotel::read(text) {
+        let plan = &self.plan;
+        let only_for = plan.rejects_other_sids.then_some(plan.stream_sid.as_str());
+        match exotel::read(text, only_for) {
             Incoming::Media(payload) => {
                 let was_empty = self.playout.is_empty();
                 let pushed = self

@@ -80,6 +80,7 @@ class SocketPlan:
     mark_template: str
     connect_timeout_ms: int
     max_message_bytes: int
+    rejects_other_sids: bool
     buffer_ms: int
     marks_on_clear: Literal["echo", "drop"]
     ping_interval_ms: int
