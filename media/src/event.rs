@@ -202,6 +202,10 @@ value!(
     StreamDrained { leg_sid: String, at_ms: u64, stream_sid: String }
 );
 value!(
+    /// Both directions have another rate from here on.
+    RateSet { leg_sid: String, at_ms: u64, stream_sid: String, rate_hz: u32 }
+);
+value!(
     /// The socket has ended; `who` is `bot`, `us` or `network`.
     StreamClosed {
         leg_sid: String, at_ms: u64, stream_sid: String, code: u16, reason: String, who: String,
@@ -294,6 +298,7 @@ events!(
     MarkPlayed,
     Cleared,
     StreamDrained,
+    RateSet,
     StreamClosed,
     PlayFinished,
     RecordingReady,

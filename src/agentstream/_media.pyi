@@ -98,6 +98,16 @@ class Leg:
         Once per silence; the count begins now, and anew after each sound. Silence is what lies less
         than 6 dB above the line's own noise; never above -38 dBov, always below -50 dBov.
         """
+    def press_stream(self, stream_sid: str, digit: str, tone_ms: int) -> None:
+        """Let the bot hear a key as a tone, in place of the caller (BX-5); 60 ms to 1 s long."""
+
+    def set_stream_rate(self, stream_sid: str, rate_hz: int, text: str) -> None:
+        """Give both directions another rate (8000, 16000 or 24000) once all queued was heard.
+
+        `text` is sent between the last sound of the old rate and the first of the new one, and
+        RateSet tells of it. A second wish replaces one that waits.
+        """
+
     def begin_stream(self, stream_sid: str) -> None:
         """Let a stream with `holds_opening` begin: opening texts, then sound from time 0."""
     def record(self, plan: RecordPlan) -> None: ...
@@ -276,6 +286,16 @@ class StreamDrained:
     stream_sid: str
 
 @final
+class RateSet:
+    """Both directions have another rate from here on."""
+
+    def __new__(cls, leg_sid: str, at_ms: int, stream_sid: str, rate_hz: int) -> RateSet: ...
+    leg_sid: str
+    at_ms: int
+    stream_sid: str
+    rate_hz: int
+
+@final
 class StreamClosed:
     """The socket has ended. Queued audio goes on playing until `drop_stream` or its end."""
 
@@ -375,6 +395,7 @@ Event = (
     | MarkPlayed
     | Cleared
     | StreamDrained
+    | RateSet
     | StreamClosed
     | PlayFinished
     | RecordingReady

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::exotel::{self, Incoming, NotBase64};
+use super::keys::Keys;
 use super::samples::Samples;
 use super::tracks::{Side, Tracks};
 use crate::audio::mixer;
@@ -41,8 +42,10 @@ pub enum Asked {
 #[derive(Debug)]
 pub struct Voice {
     plan: Arc<StreamPlan>,
+    rate_hz: u32,
     playout: Playout,
     tracks: Tracks,
+    keys: Keys,
     chunks_sent: u64,
     to_line: Converter,
     frame: Vec<i16>,
@@ -66,6 +69,8 @@ impl Voice {
         Self {
             playout: Playout::new(encoding, plan.rate_hz, plan.buffer_ms),
             tracks: Tracks::new(&plan, encoding),
+            keys: Keys::default(),
+            rate_hz: plan.rate_hz,
             chunks_sent: 0,
             to_line: Converter::new(),
             frame: Vec::new(),
@@ -95,7 +100,19 @@ impl Voice {
     /// 20 ms of the leg; true when the chunks for the bot are complete.
     pub fn hear(&mut self, heard: Side<'_>, said: Side<'_>) -> bool {
         self.heard_ms += 20;
-        self.tracks.push(heard, said)
+        self.tracks.push(self.keys.over(heard), said)
+    }
+
+    /// A key that the bot shall hear as a tone.
+    pub fn press(&mut self, digit: char, ms: u32) {
+        self.keys.press(digit, ms);
+    }
+
+    /// Another rate from here on, in both directions; only while the playout is at rest.
+    pub fn set_rate(&mut self, rate_hz: u32) {
+        self.rate_hz = rate_hz;
+        self.playout.set_rate(rate_hz, self.plan.buffer_ms);
+        self.tracks.set_rate(rate_hz);
     }
 
     /// The complete chunks: one per track.
@@ -189,16 +206,14 @@ impl Voice {
         let mut plays = self.taken.samples > 0;
         if !plays && self.was_playing && self.to_line.is_converting() {
             // The resampler still holds the utterance's last sounds.
-            self.frame.resize(self.plan.rate_hz as usize / 50, 0);
+            self.frame.resize(self.rate_hz as usize / 50, 0);
             plays = true;
             self.was_playing = false;
         } else {
             self.was_playing = plays;
         }
         if plays {
-            let pcm = self
-                .to_line
-                .convert(self.plan.rate_hz, rate_hz, &self.frame);
+            let pcm = self.to_line.convert(self.rate_hz, rate_hz, &self.frame);
             mixer::add_saturating(said, pcm);
         }
         plays
@@ -242,6 +257,11 @@ impl Voice {
         self.playout.is_empty()
     }
 
+    /// Nothing is left to play, and the last sound has left the resampler.
+    pub fn is_at_rest(&self) -> bool {
+        self.playout.is_empty() && !self.was_playing
+    }
+
     /// The socket is gone: what is queued plays on, its marks interest nobody (AS-129).
     pub fn end(&mut self) {
         self.playout.end();
@@ -281,7 +301,7 @@ impl Voice {
         self.figures.bytes_received += bytes as u64;
         self.figures.payloads_small += u64::from(bytes < SMALL_BYTES);
         self.figures.payloads_misaligned += u64::from(bytes % ALIGNMENT_BYTES != 0);
-        let bytes_per_s = self.plan.rate_hz as usize * encoding(&self.plan).sample_bytes();
+        let bytes_per_s = self.rate_hz as usize * encoding(&self.plan).sample_bytes();
         self.figures.media_dropped_in_ms += (refused * 1000 / bytes_per_s.max(1)) as u64;
         if was_empty && added > 0 && self.came_us.is_none() {
             self.came_us = Some(now_us);

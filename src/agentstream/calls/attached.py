@@ -218,9 +218,10 @@ class Attached:
     def hear(self, word: Word, now_ms: int) -> list[Output] | None:
         """Take a report; None when it is about nothing that runs here."""
         match word:
-            case DigitPressed(leg_sid, digit, duration_ms):
+            case DigitPressed(leg_sid):
                 hearing = (one for one in self._streams.values() if one.hears(leg_sid))
-                return [TellStream(one.command.stream_sid, digit, duration_ms) for one in hearing]
+                press = word.digit, word.duration_ms, word.in_audio
+                return [TellStream(one.command.stream_sid, *press) for one in hearing]
             case PromptEnded():
                 return self._prompt_ended(word)
             case reports.StreamHeld(stream_sid):

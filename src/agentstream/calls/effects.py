@@ -134,6 +134,7 @@ class TellStream:
     stream_sid: StreamSid
     digit: str
     duration_ms: int
+    in_audio: bool = False  # the bot has heard its tone
 
 
 StreamEnd = Literal["stopped", "callended", "shutdown"]

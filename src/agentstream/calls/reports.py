@@ -71,6 +71,7 @@ class DigitPressed:
     leg_sid: LegSid
     digit: str  # one of 0123456789*#ABCD
     duration_ms: int = 0
+    in_audio: bool = False  # as a tone, which is part of what the leg says
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,14 @@ class DigitPressed:
 
     digit: str
     duration_ms: int
+    in_audio: bool = False  # as a tone, which the bot has heard
+
+
+@dataclass(frozen=True, slots=True)
+class RateSet:
+    """Both directions have another rate from here on: the answer to `SetRate`."""
+
+    rate_hz: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +201,7 @@ StreamInput = (
     | BotSampled
     | BotPaced
     | DigitPressed
+    | RateSet
     | MarkReached
     | QueueCleared
     | SilenceHeard
@@ -246,6 +255,22 @@ class StopHold:
 class SendText:
     """Send one text; the audio path fills in its sequence number."""
 
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SoundKey:
+    """Let the bot hear a key as a tone (BX-5)."""
+
+    digit: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetRate:
+    """Give both directions another rate once all queued was heard, and send `text` just then."""
+
+    rate_hz: int
     text: str
 
 
@@ -332,6 +357,8 @@ StreamOutput = (
     | HoldSound
     | StopHold
     | SendText
+    | SoundKey
+    | SetRate
     | WatchSilence
     | Wish
     | Drain

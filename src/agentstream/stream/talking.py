@@ -1,5 +1,7 @@
 """While the bot is there: what it says besides audio, keys, and who ends it."""
 
+from dataclasses import replace
+
 from agentstream.stream import redialling, wishes
 from agentstream.stream.dialects import exotel
 from agentstream.stream.endings import result_of
@@ -14,9 +16,11 @@ from agentstream.stream.happenings import (
     DropQueue,
     MarkReached,
     QueueCleared,
+    RateSet,
     SendText,
     ShutDown,
     SilenceHeard,
+    SoundKey,
     StopRequested,
     StreamOutput,
     StreamResult,
@@ -78,8 +82,14 @@ def digit(life: Life, key: DigitPressed, now_ms: int) -> list[StreamOutput]:
     if not life.order.two_way or life.profile.dtmf_handling == "suppress":
         return []
     if life.profile.dtmf_handling == "passthrough":
-        return life.warn("a key was pressed: the bot hears it only if it is a tone in the audio")
+        return [] if key.in_audio else [SoundKey(key.digit, key.duration_ms)]
     return [SendText(exotel.write_dtmf(life.order, life.profile, key.digit, key.duration_ms))]
+
+
+def rate_set(life: Life, changed: RateSet, now_ms: int) -> list[StreamOutput]:
+    """Judge the bot's audio by its new rate (OP-1); the audio path has told the bot."""
+    life.listen(replace(life.audio, rate_hz=changed.rate_hz))
+    return []
 
 
 def silence(life: Life, heard: SilenceHeard, now_ms: int) -> list[StreamOutput]:

@@ -79,6 +79,14 @@ class PlayoutCleared:
 
 
 @dataclass(frozen=True, slots=True)
+class RateChanged:
+    """A stream goes on at another sample rate, as its bot asked."""
+
+    stream_sid: StreamSid
+    rate_hz: int
+
+
+@dataclass(frozen=True, slots=True)
 class StreamWarned:
     """Something that the bot's developer should know; `about` is the dossier's id, if any."""
 
@@ -146,6 +154,7 @@ Note = (
     | PromptBegan
     | MarkEchoed
     | PlayoutCleared
+    | RateChanged
     | StreamWarned
     | StreamCounted
     | LegCounted

@@ -273,8 +273,9 @@ class Performer:
                 return self._start_stream(effect, now_ms)
             case effects.ActivateStream(stream_sid=sid):
                 return self.tell_stream(sid, wire.Activated(), now_ms)
-            case effects.TellStream(stream_sid=sid, digit=digit, duration_ms=duration_ms):
-                return self.tell_stream(sid, wire.DigitPressed(digit, duration_ms), now_ms)
+            case effects.TellStream(stream_sid=sid):
+                press = wire.DigitPressed(effect.digit, effect.duration_ms, effect.in_audio)
+                return self.tell_stream(sid, press, now_ms)
             case effects.EndStream(stream_sid=sid, why="callended"):
                 return self.tell_stream(sid, wire.CallerGone(), now_ms)
             case effects.EndStream(stream_sid=sid, why="shutdown"):

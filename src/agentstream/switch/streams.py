@@ -114,6 +114,9 @@ class StreamRun:
                 return wire.BotSampled(text, is_binary)
             case _media.BotPace(bytes_received=bytes_received):
                 return wire.BotPaced(bytes_received)
+            case _media.RateSet(rate_hz=rate_hz):
+                self._doors.note(feed.RateChanged(self.stream_sid, rate_hz))
+                return wire.RateSet(rate_hz)
             case _media.StreamDrained():
                 return wire.Drained()
             case _media.MarkPlayed(name=name, played_ms=played_ms, cleared=cleared):
@@ -194,6 +197,10 @@ class StreamRun:
                 self._leg.play(PromptPlan(f"hold-{self.stream_sid}", path, loops=0))
             case wire.StopHold():
                 self._leg.stop_play()
+            case wire.SoundKey(digit=digit, duration_ms=duration_ms):
+                self._leg.press_stream(self.stream_sid, digit, duration_ms)
+            case wire.SetRate(rate_hz=rate_hz, text=text):
+                self._leg.set_stream_rate(self.stream_sid, rate_hz, text)
             case wire.WatchSilence(timeout_ms=timeout_ms):
                 self._leg.watch_silence(timeout_ms)
             case _:

@@ -264,6 +264,10 @@ _SENTENCES: Final[Mapping[str, Callable[[Happening, Cast], Said]]] = {
     "bot_spoke": _bot_spoke,
     "mark_echoed": _mark,
     "playout_cleared": _cleared,
+    "rate_changed": lambda each, cast: (
+        "bot",
+        f"{cast.bot(each.body)} goes on at {number(each.body, 'rate_hz')} Hz, as it asked",
+    ),
     "stream_warned": lambda each, cast: ("bot", text(each.body, "text"), "warning"),
     "stream_finished": _stream_finished,
     "source_learnt": lambda each, cast: (
