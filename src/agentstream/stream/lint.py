@@ -77,7 +77,7 @@ class Lint:
             mark = values.get("mark")
             if not isinstance(mark, dict) or not isinstance(mark.get("name"), str):
                 self._note("error", "AS-111", "`mark` without a text under mark.name")
-        elif event not in self._known:
+        elif not isinstance(event, str) or event not in self._known:
             self._note("warning", "AS-106", f"event {str(event)[:40]!r} means nothing here")
 
     def findings(self) -> tuple[Finding, ...]:
