@@ -44,6 +44,16 @@ pub enum Command {
     BeginStream {
         stream_sid: String,
     },
+    PressStream {
+        stream_sid: String,
+        digit: char,
+        tone_ms: u32,
+    },
+    SetStreamRate {
+        stream_sid: String,
+        rate_hz: u32,
+        text: String,
+    },
     Record(RecordPlan),
     PauseRecording {
         recording_sid: String,

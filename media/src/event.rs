@@ -176,6 +176,14 @@ value!(
     BotMessage { leg_sid: String, at_ms: u64, stream_sid: String, text: String }
 );
 value!(
+    /// One of a bot's first messages, whatever it is, its long strings cut.
+    BotSample { leg_sid: String, at_ms: u64, stream_sid: String, text: String, is_binary: bool }
+);
+value!(
+    /// How much audio a bot has sent so far.
+    BotPace { leg_sid: String, at_ms: u64, stream_sid: String, bytes_received: u64 }
+);
+value!(
     /// First frame of an utterance.
     BotAudioStarted { leg_sid: String, at_ms: u64, stream_sid: String }
 );
@@ -192,6 +200,10 @@ value!(
 value!(
     /// Answer to a drain.
     StreamDrained { leg_sid: String, at_ms: u64, stream_sid: String }
+);
+value!(
+    /// Both directions have another rate from here on.
+    RateSet { leg_sid: String, at_ms: u64, stream_sid: String, rate_hz: u32 }
 );
 value!(
     /// The socket has ended; `who` is `bot`, `us` or `network`.
@@ -280,10 +292,13 @@ events!(
     StreamOpen,
     StreamFailed,
     BotMessage,
+    BotSample,
+    BotPace,
     BotAudioStarted,
     MarkPlayed,
     Cleared,
     StreamDrained,
+    RateSet,
     StreamClosed,
     PlayFinished,
     RecordingReady,
@@ -292,7 +307,7 @@ events!(
     LegClosed,
 );
 
-/// Events that wait for Python. Over its bound `BotMessage` gives way first, `LegClosed` never.
+/// Events that wait for Python. Over its bound what bots say gives way first, `LegClosed` never.
 #[derive(Debug)]
 pub struct EventQueue {
     waiting: Mutex<Waiting>,
@@ -321,7 +336,7 @@ impl EventQueue {
         let event = event.into();
         let mut waiting = self.lock();
         let room = match event {
-            Event::BotMessage(_) => self.limit / 2,
+            Event::BotMessage(_) | Event::BotSample(_) | Event::BotPace(_) => self.limit / 2,
             Event::LegClosed(_) => usize::MAX,
             _ => self.limit,
         };

@@ -68,6 +68,7 @@ plan!(
     StreamPlan {
         stream_sid: String,
         addresses: Vec<String>,
+        local_address: Option<String>,
         secure: bool,
         server_name: String,
         host_header: String,
@@ -84,6 +85,7 @@ plan!(
         mark_template: String,
         connect_timeout_ms: u64,
         max_message_bytes: usize,
+        rejects_other_sids: bool,
         buffer_ms: u64,
         marks_on_clear: String,
         send_buffer_bytes: usize,

@@ -98,6 +98,17 @@ impl Playout {
         }
     }
 
+    /// Goes on at another rate; only while nothing is queued.
+    pub fn set_rate(&mut self, rate_hz: u32, limit_ms: u64) {
+        let (sample, played) = (self.encoding.sample_bytes() as u64, self.taken_bytes);
+        let samples = played / sample * u64::from(rate_hz) / u64::from(self.rate_hz);
+        *self = Self {
+            taken_bytes: samples * sample,
+            underruns: self.underruns,
+            ..Self::new(self.encoding, rate_hz, limit_ms)
+        };
+    }
+
     /// Bytes that are queued, a trailing half sample included.
     pub fn queued_bytes(&self) -> usize {
         self.bytes.len() - self.head

@@ -172,6 +172,22 @@ impl PyLeg {
         self.0.post(Command::BeginStream { stream_sid });
     }
 
+    fn press_stream(&self, stream_sid: String, digit: char, tone_ms: u32) {
+        self.0.post(Command::PressStream {
+            stream_sid,
+            digit,
+            tone_ms,
+        });
+    }
+
+    fn set_stream_rate(&self, stream_sid: String, rate_hz: u32, text: String) {
+        self.0.post(Command::SetStreamRate {
+            stream_sid,
+            rate_hz,
+            text,
+        });
+    }
+
     fn record(&self, plan: RecordPlan) {
         self.0.post(Command::Record(plan));
     }

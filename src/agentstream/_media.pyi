@@ -98,6 +98,16 @@ class Leg:
         Once per silence; the count begins now, and anew after each sound. Silence is what lies less
         than 6 dB above the line's own noise; never above -38 dBov, always below -50 dBov.
         """
+    def press_stream(self, stream_sid: str, digit: str, tone_ms: int) -> None:
+        """Let the bot hear a key as a tone, in place of the caller (BX-5); 60 ms to 1 s long."""
+
+    def set_stream_rate(self, stream_sid: str, rate_hz: int, text: str) -> None:
+        """Give both directions another rate (8000, 16000 or 24000) once all queued was heard.
+
+        `text` is sent between the last sound of the old rate and the first of the new one, and
+        RateSet tells of it. A second wish replaces one that waits.
+        """
+
     def begin_stream(self, stream_sid: str) -> None:
         """Let a stream with `holds_opening` begin: opening texts, then sound from time 0."""
     def record(self, plan: RecordPlan) -> None: ...
@@ -203,6 +213,34 @@ class BotMessage:
     text: str
 
 @final
+class BotSample:
+    """One of a bot's first messages, whatever it is; the audio path does what it asks.
+
+    4 of audio, 12 others, of each socket. JSON strings of more than 684 bytes are cut. `text` is
+    empty for a binary frame that is no text.
+    """
+
+    def __new__(
+        cls, leg_sid: str, at_ms: int, stream_sid: str, text: str, is_binary: bool
+    ) -> BotSample: ...
+    leg_sid: str
+    at_ms: int
+    stream_sid: str
+    text: str
+    is_binary: bool
+
+@final
+class BotPace:
+    """How much audio the bot has sent; told once a second while it sends, 16 times at most."""
+
+    def __new__(cls, leg_sid: str, at_ms: int, stream_sid: str, bytes_received: int) -> BotPace: ...
+    leg_sid: str
+    at_ms: int
+    stream_sid: str
+    bytes_received: int
+    """Before base64, on this socket."""
+
+@final
 class BotAudioStarted:
     """The bot's audio reached the line after silence (first frame of an utterance)."""
 
@@ -246,6 +284,16 @@ class StreamDrained:
     leg_sid: str
     at_ms: int
     stream_sid: str
+
+@final
+class RateSet:
+    """Both directions have another rate from here on."""
+
+    def __new__(cls, leg_sid: str, at_ms: int, stream_sid: str, rate_hz: int) -> RateSet: ...
+    leg_sid: str
+    at_ms: int
+    stream_sid: str
+    rate_hz: int
 
 @final
 class StreamClosed:
@@ -341,10 +389,13 @@ Event = (
     | StreamOpen
     | StreamFailed
     | BotMessage
+    | BotSample
+    | BotPace
     | BotAudioStarted
     | MarkPlayed
     | Cleared
     | StreamDrained
+    | RateSet
     | StreamClosed
     | PlayFinished
     | RecordingReady

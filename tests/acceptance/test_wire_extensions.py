@@ -187,25 +187,6 @@ async def test_the_name_of_a_mark_has_a_limit_by_setting(tmp_path: Path) -> None
     assert call.warnings == ["a mark's name has 257 characters; 256 are allowed: no echo"]
 
 
-async def test_a_wrong_stream_sid_is_told_and_by_setting_ignored(tmp_path: Path) -> None:
-    """AS-114: for what is not audio, a mark or a clear."""
-    stop = {"event": "stop", "stream_sid": "of another stream"}
-
-    async def talk(call: BotCall) -> None:
-        await call.until("start")
-        await call.send(stop)
-        await call.until("media", 3)
-        await call.close(4000)
-
-    async with scripted_bot(talk) as bot, file_calls(tmp_path) as house:
-        strict = house.dial(flow(bot.url, reject_wrong_stream_sid=True))
-        assert "4000" in (await strict.stream()).outcome.error
-        lenient = house.dial(bot.url)
-        assert (await lenient.stream()).outcome.error == ""
-    for call in (strict, lenient):
-        assert call.warnings == ["the bot sent another stream_sid than it was given"]
-
-
 async def test_control_events_are_acknowledged_with_their_reasons(tmp_path: Path) -> None:
     """OP-1: accepted or refused, with the id that came; what is accepted goes to the call."""
 
@@ -234,22 +215,6 @@ async def test_control_events_are_acknowledged_with_their_reasons(tmp_path: Path
     loud = [at for at in range(0, len(heard), 2) if heard[at : at + 2] != bytes(2)]
     assert loud[-1] - loud[0] >= 2 * 8 * 300 - 2, "the farewell is heard, tones or not"
     assert call.warnings[:-1] == []
-
-
-async def test_keys_are_kept_from_the_bot_by_setting(tmp_path: Path) -> None:
-    """BX-5."""
-
-    async def hear(call: BotCall) -> None:
-        await call.until("media", 4)
-        await call.close()
-
-    async with scripted_bot(hear) as bot, file_calls(tmp_path) as house:
-        for handling in ("stream", "suppress", "passthrough"):
-            call = house.dial(flow(bot.url, dtmf_handling=handling), digits=((60, "5"),))
-            await call.record()
-    told = [len(call.said("dtmf")) for call in bot.calls]
-    assert told == [1, 0, 0]
-    assert len(call.warnings) == 1
 
 
 async def test_a_bot_that_crashes_comes_back_to_its_caller(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from agentstream.base.errors import CommandError
 from agentstream.bot import (
+    Answered,
     Audio,
     BotServer,
     Call,
@@ -104,13 +105,14 @@ async def test_control_events_are_sent_as_the_protocol_page_shows_them_op1() -> 
         await call.transfer("+14155550100", ask_id=8)
         await call.transfer(flow="night desk")
         await call.send_dtmf("12#")
+        await call.set_rate(16_000)
         for wrong in (call.transfer(), call.transfer("1", flow="a")):
             with pytest.raises(CommandError):
                 await wrong
 
     async with listen(talk) as bot, connect(bot.url) as socket:
         await begin(socket)
-        messages = [await receive(socket) for _ in range(6)]
+        messages = [await receive(socket) for _ in range(7)]
     assert [message[message["event"]] for message in messages] == [
         {},
         {"after_mark": "bye", "id": "7"},
@@ -118,10 +120,31 @@ async def test_control_events_are_sent_as_the_protocol_page_shows_them_op1() -> 
         {"to": "+14155550100", "id": 8},
         {"flow": "night desk"},
         {"digits": "12#"},
+        {"sample_rate": 16_000},
     ]
     for message in messages:
         ask = exotel.read_said(json.dumps(message), has_controls=True)
         assert not isinstance(ask.text, AskRefused | Unknown)
+
+
+async def test_a_call_has_its_new_rate_from_the_answer_on_op1() -> None:
+    rates: list[int] = []
+
+    async def talk(call: Call) -> None:
+        await call.set_rate(16_000)
+        async for event in call:
+            rates.append(call.rate_hz)
+            if isinstance(event, Answered) and event.is_accepted:
+                return
+
+    async with listen(talk) as bot, connect(bot.url) as socket:
+        await begin(socket)
+        await receive(socket)
+        for status in ("refused", "accepted"):
+            body = {"event": "set_rate", "status": status}
+            await socket.send(json.dumps({"event": "ack", "ack": body}))
+        await socket.wait_closed()
+    assert rates == [8_000, 8_000, 16_000]
 
 
 @pytest.mark.parametrize("code", [1000, 1011])

@@ -1,8 +1,10 @@
 import re
 
 from agentstream import _media
+from agentstream.base.ids import StreamSid
 from agentstream.calls.events import DigitReceived
 from agentstream.hooks.metrics import _ENGINE_COUNTERS, Facts, Metrics
+from agentstream.switch.feed import StreamWarned
 from agentstream.testing.calls import CALL, LEG
 from agentstream.testing.facts import fact, whole_call
 
@@ -17,6 +19,7 @@ def test_a_call_shows_in_every_measure_that_it_touches() -> None:
     for each in whole_call():
         metrics.hear(each)
     metrics.hear(fact(DigitReceived(CALL, LEG, "5", 100)))
+    metrics.hear(fact(StreamWarned(StreamSid("s"), "the audio comes too fast", "US-3")))
     text = metrics.render().decode()
     labels = '{cause="normal",direction="inbound",status="completed"}'
     assert value(text, f"agentstream_calls_total{labels}") == 1
@@ -30,6 +33,7 @@ def test_a_call_shows_in_every_measure_that_it_touches() -> None:
     assert value(text, "agentstream_rtp_packets_lost_total") == 3
     assert value(text, "agentstream_leg_mos_count") == 1
     assert value(text, "agentstream_digits_total") == 1
+    assert value(text, 'agentstream_stream_warnings_total{about="US-3"}') == 1
 
 
 def test_the_present_is_read_at_the_scrape() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from agentstream.calls.causes import Cause, Party
+from agentstream.calls.events import CallAnswered, StreamHeld
 from agentstream.calls.record import CallRecord
 from agentstream.net.sip_engine import SipConfig
 from agentstream.server import house
@@ -28,6 +29,12 @@ pytestmark = [
 ]
 SCENARIOS = Path(__file__).parent / "sipp"
 CAPTURES = Path("/usr/share/sip-tester")
+AHEAD = """
+name: ahead
+start: talk
+applets:
+  talk: {type: voicebot, url: "%s", preconnect_ms: 5000}
+"""
 PAUSE_MS = "1200"  # of the scenarios: time for the bot to talk
 OPTIONS = {"udp": "u1", "tcp": "t1"}
 
@@ -99,6 +106,26 @@ async def test_a_scenario_ends_as_usual(name: str, transport: str, tmp_path: Pat
         assert phone.loud_packets() > 5  # the echo
     if name == "info_update":
         assert bot.calls[0].digits == ["5"]
+
+
+@pytest.mark.parametrize("name", ["delayed_offer", "bye_at_once"])
+async def test_it_rings_while_the_first_bot_is_reached(name: str, tmp_path: Path) -> None:
+    """OP-6: 180, then 200; with a delayed offer the bot begins with the ACK."""
+    async with node_with_bot(tmp_path) as (node, bot), rtp_phone() as phone:
+        await node.flow(AHEAD % bot.url())
+        steps = scenario(SCENARIOS / f"{name}.xml", tmp_path / "sipp", media_port=str(phone.port))
+        options = ("-m", "1", "-d", PAUSE_MS, "-trace_msg", node.address())
+        await sipp(*steps, *options, folder=tmp_path / "sipp")
+        (record,) = await node.records()
+        assert await node.is_idle()
+    assert ends(record) == AS_USUAL
+    (messages,) = (tmp_path / "sipp").glob("*_messages.log")
+    said = messages.read_text()
+    assert 0 < said.index("SIP/2.0 180") < said.index("SIP/2.0 200")
+    kinds = [type(event) for event in node.events]
+    assert kinds.index(StreamHeld) < kinds.index(CallAnswered)
+    (conversation,) = bot.calls
+    assert conversation.ended is not None
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])

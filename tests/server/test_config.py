@@ -95,6 +95,7 @@ def test_yaml_says_the_same() -> None:
         ("[spi]\nx = 1", "spi: there is no such setting; did you mean sip?"),
         ('[egress]\nallow = ["a b"]', "egress.allow: 'a b' is no host name"),
         ('[egress]\nports = ["9-1"]', "egress.ports: '9-1' is no port or range"),
+        ('[egress]\nlocal_address = "eth0"', "egress.local_address: value is not a valid IPv4"),
         (
             '[rtp]\ncodecs = ["OPUS"]',
             "rtp.codecs[0]: input should be 'PCMU', 'PCMA' or 'G722', not 'OPUS'",

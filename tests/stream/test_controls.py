@@ -15,6 +15,7 @@ from agentstream.stream.messages import (
     ControlEvent,
     DigitsAsked,
     HangUpAsked,
+    RateAsked,
     TransferAsked,
     Unknown,
 )
@@ -39,6 +40,8 @@ def read(event: str, body: object) -> BotText:
         ("transfer", {"to": "sip:ana@desk"}, TransferAsked(None, "sip:ana@desk")),
         ("transfer", {"flow": "night desk"}, TransferAsked(None, "flow:night desk")),
         ("send_dtmf", {"digits": "12*#AD"}, DigitsAsked(None, "12*#AD")),
+        ("set_rate", {"sample_rate": 16000}, RateAsked(None, 16_000)),
+        ("set_rate", {"id": 3, "sample_rate": "24000"}, RateAsked(3, 24_000)),
     ],
 )
 def test_a_control_event_is_read_op_1(event: str, body: object, meaning: BotText) -> None:
@@ -73,6 +76,9 @@ def test_a_hangup_needs_no_body_op_1() -> None:
         ("send_dtmf", {"digits": 12}, "send_dtmf.digits"),
         ("send_dtmf", {"digits": "12a"}, "send_dtmf.digits"),
         ("send_dtmf", {"digits": "1" * 65}, "send_dtmf.digits"),
+        ("set_rate", {}, "set_rate.sample_rate"),
+        ("set_rate", {"sample_rate": 44100}, "set_rate.sample_rate"),
+        ("set_rate", {"sample_rate": [8000]}, "set_rate.sample_rate"),
     ],
 )
 def test_what_is_wrong_with_a_control_event_is_named_op_1(

@@ -6,6 +6,8 @@ import struct
 from base64 import b64encode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agentstream.stream.lint import Finding, Lint, is_ulaw_like
 from agentstream.stream.messages import Audio
@@ -103,6 +105,24 @@ def test_news_are_told_once() -> None:
     assert [finding.about for finding in lint.news()] == ["AS-115"]
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=6,
+)
+KEYS = st.sampled_from(["event", "Event", "media", "mark", "stream_sid", "streamSid"])
+EVENTS = st.sampled_from(["media", "mark", "clear"])
+
+
+@given(st.dictionaries(KEYS, JSON | EVENTS | st.dictionaries(st.just("payload"), JSON)))
+def test_whatever_a_bot_sends_is_a_finding_at_most_op12(message: dict[str, object]) -> None:
+    lint = Lint(SID, Audio())
+    for _ in range(4):
+        lint.hear(json.dumps(message), 0)
+    lint.news()
+    lint.findings()
+
+
 def test_findings_have_a_bound() -> None:
     lint = Lint(SID, Audio())
     for number in range(99):
@@ -129,6 +149,10 @@ def test_mulaw_where_pcm_is_due_is_noise_us5() -> None:
     data = bytes(ulaw(sample) for (sample,) in struct.iter_unpack("<h", pcm))
     assert is_ulaw_like(data)
     assert findings_of(media(data * 2))["US-5"].severity == "error"
+    lint = Lint(SID, Audio())
+    for _ in range(3):
+        lint.hear(media(data[:513]), 0)
+    assert [finding.about for finding in lint.news()] == ["US-5"], "a live bot is told as well"
     assert not is_ulaw_like(pcm)
     assert not is_ulaw_like(bytes(3200))
     assert not is_ulaw_like(struct.pack("<4h", 0, -1, 1, 0) * 400)

@@ -23,6 +23,7 @@ from agentstream.stream.happenings import (
     ShutDown,
     StopRequested,
     StreamFinished,
+    StreamHeld,
     StreamInput,
     StreamStarted,
     Warn,
@@ -108,6 +109,7 @@ def test_an_early_stream_connects_and_keeps_start_until_the_answer_op_6_as_51() 
     script = held(silence_timeout_ms=2_000)
     connect = script.take(Connect)
     assert connect.plan.holds_opening
+    script.expect(StreamHeld())
     script.wait(170_000)
     script.feed(BotSaid('{"event":"stop"}'), DigitPressed("1", 100))
     script.expect_nothing()
@@ -148,33 +150,24 @@ def test_an_ordinary_stream_has_nothing_to_begin_op_6() -> None:
     script.expect_nothing()
 
 
-def test_a_bot_that_is_not_reached_early_is_dialled_anew_at_the_answer_op_6() -> None:
+def test_a_bot_that_is_not_reached_early_has_failed_before_the_answer_op_6() -> None:
     script = stream()
     script.feed(EARLY, OpenFailed("tcp"), OpenFailed("tcp"))
     assert [script.take(Connect).attempt for _ in range(2)] == [1, 2]
-    assert "before the call was answered" in script.take(Warn).text
-    assert state_of(script) is State.HELD
-    script.feed(Activated())
-    connect = script.take(Connect)
-    assert (connect.attempt, connect.plan.holds_opening) == (3, False)
-    script.feed(OpenFailed("tcp"))
-    script.take(Connect)
-    script.feed(OpenFailed("tcp"))
     assert script.take(StreamFinished).result.status == "failed"
 
 
-def test_a_resolver_that_fails_early_is_asked_anew_at_the_answer_op_6() -> None:
+def test_a_resolver_that_fails_early_has_failed_before_the_answer_op_6() -> None:
     script = stream(RESOLVER)
-    script.feed(EARLY, ResolveFailed("refused"), Activated())
-    script.take(Resolve)
-    script.take(Warn)
-    script.take(Resolve)
+    script.feed(EARLY, ResolveFailed("refused"))
+    assert result_of(script).status == "failed"
 
 
 def test_a_bot_that_does_not_wait_is_dialled_anew_at_the_answer_op_6() -> None:
     script = held()
     script.feed(Closed(1002, "no start", "bot"))
     script.take(Connect)
+    script.expect(StreamHeld())
     assert "the bot closed (1002) before" in script.take(Warn).text
     script.feed(Activated())
     assert not script.take(Connect).plan.holds_opening
@@ -182,9 +175,10 @@ def test_a_bot_that_does_not_wait_is_dialled_anew_at_the_answer_op_6() -> None:
 
 def test_an_early_stream_has_a_second_address_too_op_6_op_10() -> None:
     script = stream(fallback_url=SECOND, connect_retries=0)
-    script.feed(EARLY, OpenFailed("tcp"), OpenFailed("tcp"), Activated())
+    script.feed(EARLY, OpenFailed("tcp"), Opened())
     hosts = [answer.host for answer in script.take_all() if isinstance(answer, Connect)]
-    assert hosts == ["bots.example.net", "second.example", "bots.example.net"]
+    assert hosts == ["bots.example.net", "second.example"]
+    assert state_of(script) is State.HELD
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from agentstream.stream.messages import (
     BotText,
     DigitsAsked,
     HangUpAsked,
+    RateAsked,
     Resume,
     StreamOrder,
     TransferAsked,
@@ -71,6 +72,7 @@ THEIRS: dict[str, BotText] = {
     "a hang-up after a mark": HangUpAsked("7", after_mark="goodbye"),
     "a transfer": TransferAsked(8, "+14155550100"),
     "keys": DigitsAsked(None, "12#"),
+    "another rate": RateAsked("r", 16_000),
 }
 
 

@@ -1,24 +1,30 @@
 """What a bot asks of its call, and what it hears of a silent caller: OP-1, BX-4, BX-5."""
 
+import json
 from typing import Any
 
 import pytest
 
 from agentstream.stream.happenings import (
     Begin,
+    BotPaced,
     BotSaid,
     CallerGone,
     Closed,
     CloseSocket,
+    Connect,
     DigitPressed,
     Drain,
     Drained,
     DropQueue,
     MarkReached,
     Opened,
+    RateSet,
     SendText,
+    SetRate,
     ShutDown,
     SilenceHeard,
+    SoundKey,
     StopRequested,
     StreamFinished,
     StreamInput,
@@ -195,6 +201,42 @@ def test_keys_are_passed_on_op_1() -> None:
     script.expect(Wish("send_dtmf", "12#"))
 
 
+def test_a_change_of_rate_is_answered_by_the_audio_path_when_it_happens_op_1() -> None:
+    script = controlled()
+    script.feed(said("set_rate", id="r", sample_rate=16000))
+    change = script.take(SetRate)
+    assert change.rate_hz == 16_000
+    assert json.loads(change.text.replace("\x01", "5"))["ack"] == {
+        "event": "set_rate",
+        "id": "r",
+        "status": "accepted",
+    }
+    script.feed(said("set_rate", sample_rate="24000"))
+    assert "waits for what is queued" in ack_of(script)["reason"]
+    script.feed(RateSet(16_000))
+    for second in range(6):
+        script.wait(1_000)
+        script.feed(BotPaced(second * 32_000))
+    script.expect_nothing()
+    script.feed(said("set_rate", sample_rate="24000"))
+    assert script.take(SetRate).rate_hz == 24_000
+
+
+def test_a_change_of_rate_is_not_for_mulaw_op_1_as_144() -> None:
+    script = controlled(media_format="audio/x-mulaw;rate=8000")
+    script.feed(said("set_rate", sample_rate=16000))
+    assert ack_of(script)["reason"] == "µ-law is always at 8000 Hz"
+
+
+def test_a_bot_that_comes_back_begins_at_the_first_rate_op_1_op_10() -> None:
+    script = controlled(reconnect_attempts=1)
+    script.feed(said("set_rate", sample_rate=16000), Closed(1011, "", "bot"))
+    script.wait(500)
+    assert script.skip_to(Connect).plan.rate_hz == 8_000
+    script.feed(Opened(), said("set_rate", sample_rate=16000))
+    script.skip_to(SetRate)
+
+
 def test_nothing_but_keys_is_accepted_while_the_call_is_being_hung_up_op_1() -> None:
     for first in (said("hangup"), said("hangup", drain=False)):
         script = controlled()
@@ -286,10 +328,11 @@ def test_keys_may_be_kept_from_the_bot_bx_5() -> None:
     script.expect_nothing()
 
 
-def test_keys_may_be_left_to_the_audio_bx_5() -> None:
+def test_keys_may_be_tones_in_the_audio_and_those_that_are_stay_so_bx_5() -> None:
     script = talking(dtmf_handling="passthrough")
-    script.feed(DigitPressed("5", 100), DigitPressed("6", 100))
-    assert "only if it is a tone" in script.take(Warn).text
+    script.feed(DigitPressed("5", 100))
+    script.expect(SoundKey("5", 100))
+    script.feed(DigitPressed("6", 100, in_audio=True))
     script.expect_nothing()
 
 

@@ -85,6 +85,8 @@ def test_bridges_may_be_changed_and_left_at_any_time(media: MediaEngine) -> None
 def test_orders_about_unknown_things_are_ignored(media: MediaEngine) -> None:
     leg, _ = two(media)
     leg.begin_stream("nobody")
+    leg.press_stream("nobody", "5", 100)
+    leg.set_stream_rate("nobody", 16_000, "{}")
     leg.pause_recording("nobody")
     leg.resume_recording("nobody")
     leg.stop_recording("nobody")
@@ -150,6 +152,10 @@ def test_the_double_shows_what_it_was_told() -> None:
     plan = StreamPlan("s1", (), False, "", "", "/", track="both", holds_opening=True)
     a.open_stream(plan)
     a.begin_stream("s1")
+    a.press_stream("s1", "5", 100)
+    a.set_stream_rate("s1", 16_000, "{}")
+    assert media.events() == [_media.RateSet("a", media.now_ms, "s1", 16_000)]
+    assert (a.stream_keys, a.texts) == ([("s1", "5", 100)], ["{}"])
     a.record(RecordPlan("r1", "r.wav"))
     a.pause_recording("r1")
     a.resume_recording("r1")

@@ -87,6 +87,24 @@ impl Leg {
                     link.begin(here);
                 }
             }
+            Command::PressStream {
+                stream_sid,
+                digit,
+                tone_ms,
+            } => {
+                if let Some(link) = self.link(&stream_sid) {
+                    link.press(digit, tone_ms);
+                }
+            }
+            Command::SetStreamRate {
+                stream_sid,
+                rate_hz,
+                text,
+            } => {
+                if let Some(link) = self.link(&stream_sid) {
+                    link.set_rate(rate_hz, text, here);
+                }
+            }
             Command::Record(plan) => self.record_to(plan, desk, here),
             Command::PauseRecording { recording_sid } => self.pause(&recording_sid, true),
             Command::ResumeRecording { recording_sid } => self.pause(&recording_sid, false),

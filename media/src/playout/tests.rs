@@ -199,3 +199,19 @@ proptest! {
         prop_assert_eq!(heard, sent[..sent.len() / 2 * 2].to_vec());
     }
 }
+
+/// OP-1: what was heard is counted on, and the limit is one of time.
+#[test]
+fn a_queue_that_goes_on_at_another_rate_counts_on_in_milliseconds() {
+    let mut queue = Playout::new(Encoding::Pcm16, 8_000, 1_000);
+    push(&mut queue, &ramp(320 * 5 + 1));
+    while !queue.is_empty() {
+        take(&mut queue);
+    }
+    queue.set_rate(24_000, 1_000);
+    assert_eq!((queue.played_ms(), queue.queued_bytes()), (100, 0));
+    push(&mut queue, &ramp(960));
+    assert_eq!((take(&mut queue).0.len(), queue.played_ms()), (480, 120));
+    assert_eq!(push(&mut queue, &ramp(48_000)), (48_000, 0));
+    assert_eq!(push(&mut queue, &ramp(2)), (0, 2));
+}

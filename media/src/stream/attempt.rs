@@ -1,9 +1,10 @@
 //! One attempt to reach a bot: its addresses in order, then TLS, then the upgrade, by one deadline.
 
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use mio::net::TcpStream;
+use socket2::{Domain, Protocol, Socket, Type};
 use tungstenite::handshake::client::{generate_key, ClientHandshake, Request};
 use tungstenite::handshake::{HandshakeError, MidHandshake};
 use tungstenite::http::header::{HeaderName, HeaderValue};
@@ -163,7 +164,8 @@ impl Attempt {
         let address: SocketAddr = text
             .parse()
             .map_err(|_| failure("tcp", format!("{text} is not an address")))?;
-        let socket = TcpStream::connect(address).map_err(|error| self.tcp_failure(&error))?;
+        let from = self.order.plan.local_address.as_deref();
+        let socket = start_tcp(address, from).map_err(|error| self.tcp_failure(&error))?;
         let mut wire = Wire::plain(socket);
         register(&mut wire).map_err(|error| self.tcp_failure(&error))?;
         Ok(Turn::Wait(Stage::Tcp(wire)))
@@ -275,6 +277,27 @@ impl Attempt {
                 format!("connected, but the bot did not answer the WebSocket upgrade {within}"),
             ),
         }
+    }
+}
+
+/// Begins to connect, by setting from one address of this machine (AS-36).
+fn start_tcp(address: SocketAddr, from: Option<&str>) -> io::Result<TcpStream> {
+    let Some(from) = from else {
+        return TcpStream::connect(address);
+    };
+    let from: IpAddr = from
+        .parse()
+        .map_err(|_| io::Error::new(ErrorKind::InvalidInput, "the local address is none"))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::new(from, 0).into())?;
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+        _ => Ok(TcpStream::from_std(socket.into())),
     }
 }
 

@@ -14,13 +14,21 @@ pub struct Chunker {
 impl Chunker {
     /// Chunks of `frame_ms` at `rate_hz`.
     pub fn new(encoding: Encoding, rate_hz: u32, frame_ms: u32) -> Self {
-        let samples = rate_hz as usize * frame_ms as usize / 1000;
-        let chunk_bytes = (samples * encoding.sample_bytes()).max(1);
-        Self {
+        let mut chunker = Self {
             encoding,
-            chunk_bytes,
-            bytes: Vec::with_capacity(chunk_bytes),
-        }
+            chunk_bytes: 0,
+            bytes: Vec::new(),
+        };
+        chunker.set_rate(rate_hz, frame_ms);
+        chunker
+    }
+
+    /// Empty, and from here on for another rate.
+    pub fn set_rate(&mut self, rate_hz: u32, frame_ms: u32) {
+        let samples = rate_hz as usize * frame_ms as usize / 1000;
+        self.chunk_bytes = (samples * self.encoding.sample_bytes()).max(1);
+        self.bytes.clear();
+        self.bytes.reserve(self.chunk_bytes);
     }
 
     /// Adds samples at the chunker's rate; true when a chunk is complete.
@@ -38,7 +46,7 @@ impl Chunker {
         self.bytes.len() >= self.chunk_bytes
     }
 
-    /// The complete chunk.
+    /// The complete chunk, or what there is of it.
     pub fn chunk(&self) -> &[u8] {
         &self.bytes[..self.chunk_bytes.min(self.bytes.len())]
     }

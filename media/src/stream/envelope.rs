@@ -133,7 +133,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The place behind the closing quote of a string whose letters begin at `from`.
-    fn string_end(&self, from: usize) -> Option<usize> {
+    pub(super) fn string_end(&self, from: usize) -> Option<usize> {
         let bytes = self.text.as_bytes();
         let mut at = from;
         loop {

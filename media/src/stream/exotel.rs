@@ -35,16 +35,25 @@ struct Parts<'a> {
     event: Option<RawText<'a>>,
     payload: Option<RawText<'a>>,
     name: Option<RawText<'a>>,
+    sid: Option<RawText<'a>>,
 }
 
-/// Reads one message; never fails, never panics.
-pub fn read(text: &str) -> Incoming<'_> {
+/// Reads one message; never fails, never panics. With `only_for`, media, marks and clears that name another
+/// stream are unknown (AS-114).
+pub fn read<'a>(text: &'a str, only_for: Option<&str>) -> Incoming<'a> {
     let Some(parts) = scan(text) else {
         return Incoming::Unknown;
     };
     let Some(event) = parts.event else {
         return other(text);
     };
+    let is_stray = match (only_for, parts.sid) {
+        (Some(wanted), Some(sid)) => !sid.is(wanted),
+        _ => false,
+    };
+    if is_stray && ["media", "mark", "clear"].iter().any(|own| event.is(own)) {
+        return Incoming::Unknown;
+    }
     if event.is("media") {
         return parts.payload.map_or(Incoming::Unknown, Incoming::Media);
     }
@@ -82,6 +91,7 @@ fn scan(text: &str) -> Option<Parts<'_>> {
         Some("event" | "Event") => scanner.string_or_skip().map(|value| parts.event = value),
         Some("media" | "Media") => inner(scanner, &["payload", "Payload"], &mut parts.payload),
         Some("mark" | "Mark") => inner(scanner, &["name", "Name"], &mut parts.name),
+        Some("stream_sid" | "streamSid") => scanner.string_or_skip().map(|value| parts.sid = value),
         _ => scanner.skip(),
     })?;
     scanner.is_done().then_some(parts)
@@ -126,7 +136,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn samples(text: &str) -> Vec<u8> {
-        let Incoming::Media(payload) = read(text) else {
+        let Incoming::Media(payload) = read(text, None) else {
             panic!("not media: {text}");
         };
         let mut out = Vec::new();
@@ -161,7 +171,8 @@ mod tests {
 
     #[test]
     fn a_payload_that_is_not_base64_is_refused_and_leaves_nothing() {
-        let Incoming::Media(payload) = read(r#"{"event":"media","media":{"payload":"AAEC%%%%"}}"#)
+        let Incoming::Media(payload) =
+            read(r#"{"event":"media","media":{"payload":"AAEC%%%%"}}"#, None)
         else {
             panic!();
         };
@@ -173,15 +184,15 @@ mod tests {
     #[test]
     fn marks_clears_and_the_rest_are_told_apart() {
         assert_eq!(
-            read(r#"{"event":"mark","mark":{"name":"a\"b"}}"#),
+            read(r#"{"event":"mark","mark":{"name":"a\"b"}}"#, None),
             Incoming::Mark("a\"b".into())
         );
         assert_eq!(
-            read(r#"{"event":"clear","stream_sid":"x"}"#),
+            read(r#"{"event":"clear","stream_sid":"x"}"#, None),
             Incoming::Clear
         );
-        assert_eq!(read(r#"{"event":"stop"}"#), Incoming::Other);
-        assert_eq!(read(r#"{"hello":[1,2,{"a":true}]}"#), Incoming::Other);
+        assert_eq!(read(r#"{"event":"stop"}"#, None), Incoming::Other);
+        assert_eq!(read(r#"{"hello":[1,2,{"a":true}]}"#, None), Incoming::Other);
         for text in [
             "",
             "hello",
@@ -195,14 +206,41 @@ mod tests {
             "{",
             r#"{"a":"\"#,
         ] {
-            assert_eq!(read(text), Incoming::Unknown, "{text}");
+            assert_eq!(read(text, None), Incoming::Unknown, "{text}");
+        }
+    }
+
+    #[test]
+    fn another_streams_sound_mark_and_clear_are_unknown_where_that_is_wanted_as_114() {
+        for (text, is_stray) in [
+            (r#"{"event":"clear","stream_sid":"other"}"#, true),
+            (r#"{"streamSid":"other","event":"clear"}"#, true),
+            (
+                r#"{"event":"media","media":{"payload":"AAAA"},"stream_sid":"other"}"#,
+                true,
+            ),
+            (
+                r#"{"event":"mark","mark":{"name":"m"},"stream_sid":"other"}"#,
+                true,
+            ),
+            (r#"{"event":"clear","stream_sid":"ours"}"#, false),
+            (r#"{"event":"clear","stream_sid":7}"#, false),
+            (r#"{"event":"clear"}"#, false),
+            (r#"{"event":"stop","stream_sid":"other"}"#, false),
+        ] {
+            assert_eq!(
+                read(text, Some("ours")) == Incoming::Unknown,
+                is_stray,
+                "{text}"
+            );
+            assert_ne!(read(text, None), Incoming::Unknown, "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn any_text_is_read_without_a_panic(text in any::<String>()) {
-            read(&text);
+            read(&text, None);
         }
 
         #[test]
@@ -212,10 +250,10 @@ mod tests {
             let at = cut % bytes.len();
             bytes[at] = byte;
             if let Ok(text) = std::str::from_utf8(&bytes) {
-                read(text);
+                read(text, None);
             }
             bytes.truncate(at);
-            read(std::str::from_utf8(&bytes).unwrap());
+            read(std::str::from_utf8(&bytes).unwrap(), None);
         }
 
         #[test]

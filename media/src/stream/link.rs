@@ -9,6 +9,7 @@
 
 mod ending;
 mod opening;
+mod rate;
 mod talk;
 
 use std::io::ErrorKind;
@@ -27,7 +28,8 @@ use crate::event::{BotAudioStarted, EventQueue, StreamFailed};
 use crate::plan::StreamPlan;
 use crate::sound::Sound;
 
-use ending::{cut, swallow};
+pub(super) use ending::cut;
+use ending::swallow;
 
 /// How long a close reply is waited for (AS-100).
 const CLOSE_WAIT_US: u64 = 5_000_000;
@@ -90,6 +92,8 @@ pub struct Link {
     pinged_us: Option<u64>,
     drain_asked: bool,
     dropped: bool,
+    /// The rate that was asked for, and the text that tells of it.
+    new_rate: Option<(u32, String)>,
     /// Texts that wait until the stream begins; `None` once it may begin.
     held: Option<Vec<String>>,
 }
@@ -116,6 +120,7 @@ impl Link {
             pinged_us: None,
             drain_asked: false,
             dropped: false,
+            new_rate: None,
             held,
         }
     }
@@ -189,6 +194,7 @@ impl Link {
             self.echo_mark(name, false, here);
         }
         self.report_drained(here);
+        self.change_rate(here);
         self.keep_time(here);
     }
 
@@ -256,6 +262,11 @@ impl Link {
             }
             _ => {}
         }
+    }
+
+    /// Lets the bot hear a key as a tone (BX-5).
+    pub fn press(&mut self, digit: char, ms: u32) {
+        self.voice.press(digit, ms);
     }
 
     /// Asks to be told once everything queued was heard.

@@ -34,6 +34,7 @@ struct Path {
 pub struct Tracks {
     track: Track,
     rate_hz: u32,
+    frame_ms: u32,
     first: Path,
     /// The other side, where both go.
     second: Option<Box<Path>>,
@@ -56,6 +57,7 @@ impl Tracks {
         Self {
             track,
             rate_hz: plan.rate_hz,
+            frame_ms: plan.frame_ms,
             first: path(),
             second: matches!(track, Track::Mixed | Track::Both).then(|| Box::new(path())),
             mixed: Vec::new(),
@@ -92,6 +94,20 @@ impl Tracks {
         first.chunker.push(&self.mixed)
     }
 
+    /// Another rate from here on; what makes no whole chunk yet is forgotten.
+    pub fn set_rate(&mut self, rate_hz: u32) {
+        self.rate_hz = rate_hz;
+        let others = self.second.as_deref_mut();
+        for path in std::iter::once(&mut self.first).chain(others) {
+            path.chunker.set_rate(rate_hz, self.frame_ms);
+        }
+    }
+
+    /// There is something of a chunk.
+    pub fn has_some(&self) -> bool {
+        !self.first.chunker.chunk().is_empty()
+    }
+
     /// Messages per chunk of time.
     pub fn count(&self) -> usize {
         if self.track == Track::Both {
@@ -101,7 +117,7 @@ impl Tracks {
         }
     }
 
-    /// One of the complete chunks, in the bot's encoding, with its track's name.
+    /// One of the complete chunks (or what there is of it), in the bot's encoding, with its track's name.
     pub fn chunk(&self, number: usize) -> (&'static str, &[u8]) {
         match (self.track, &self.second) {
             (Track::Both, Some(second)) if number > 0 => ("outbound", second.chunker.chunk()),

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::exotel::{self, Incoming, NotBase64};
+use super::keys::Keys;
+use super::samples::Samples;
 use super::tracks::{Side, Tracks};
 use crate::audio::mixer;
 use crate::convert::Converter;
@@ -40,8 +42,10 @@ pub enum Asked {
 #[derive(Debug)]
 pub struct Voice {
     plan: Arc<StreamPlan>,
+    rate_hz: u32,
     playout: Playout,
     tracks: Tracks,
+    keys: Keys,
     chunks_sent: u64,
     to_line: Converter,
     frame: Vec<i16>,
@@ -52,6 +56,7 @@ pub struct Voice {
     came_us: Option<u64>,
     cleared_us: Option<u64>,
     messages_until_us: u64,
+    samples: Samples,
     figures: StreamStats,
     rtp_to_ws: Histogram,
     ws_to_rtp: Histogram,
@@ -64,6 +69,8 @@ impl Voice {
         Self {
             playout: Playout::new(encoding, plan.rate_hz, plan.buffer_ms),
             tracks: Tracks::new(&plan, encoding),
+            keys: Keys::default(),
+            rate_hz: plan.rate_hz,
             chunks_sent: 0,
             to_line: Converter::new(),
             frame: Vec::new(),
@@ -74,6 +81,7 @@ impl Voice {
             came_us: None,
             cleared_us: None,
             messages_until_us: 0,
+            samples: Samples::new(plan.two_way),
             figures: StreamStats {
                 first_audio_ms: -1,
                 ..StreamStats::default()
@@ -92,7 +100,19 @@ impl Voice {
     /// 20 ms of the leg; true when the chunks for the bot are complete.
     pub fn hear(&mut self, heard: Side<'_>, said: Side<'_>) -> bool {
         self.heard_ms += 20;
-        self.tracks.push(heard, said)
+        self.tracks.push(self.keys.over(heard), said)
+    }
+
+    /// A key that the bot shall hear as a tone.
+    pub fn press(&mut self, digit: char, ms: u32) {
+        self.keys.press(digit, ms);
+    }
+
+    /// Another rate from here on, in both directions; only while the playout is at rest.
+    pub fn set_rate(&mut self, rate_hz: u32) {
+        self.rate_hz = rate_hz;
+        self.playout.set_rate(rate_hz, self.plan.buffer_ms);
+        self.tracks.set_rate(rate_hz);
     }
 
     /// The complete chunks: one per track.
@@ -133,7 +153,9 @@ impl Voice {
             self.ignore();
             return Asked::Nothing;
         }
-        match exotel::read(text) {
+        let plan = &self.plan;
+        let only_for = plan.rejects_other_sids.then_some(plan.stream_sid.as_str());
+        match exotel::read(text, only_for) {
             Incoming::Media(payload) => {
                 let was_empty = self.playout.is_empty();
                 let pushed = self
@@ -157,6 +179,22 @@ impl Voice {
         }
     }
 
+    /// Media messages so far.
+    pub fn sounds(&self) -> u64 {
+        self.figures.media_received
+    }
+
+    /// A message as Python is shown it, if it is among the first.
+    pub fn show(&mut self, text: &str, is_sound: bool) -> Option<String> {
+        self.samples.show(text, is_sound)
+    }
+
+    /// The bytes of audio so far, if they are to be told now.
+    pub fn pace(&mut self, now_us: u64) -> Option<u64> {
+        let is_due = self.samples.is_pace_due(now_us);
+        is_due.then_some(self.figures.bytes_received)
+    }
+
     /// Something came that nobody understands.
     pub fn ignore(&mut self) {
         self.figures.messages_ignored += 1;
@@ -168,16 +206,14 @@ impl Voice {
         let mut plays = self.taken.samples > 0;
         if !plays && self.was_playing && self.to_line.is_converting() {
             // The resampler still holds the utterance's last sounds.
-            self.frame.resize(self.plan.rate_hz as usize / 50, 0);
+            self.frame.resize(self.rate_hz as usize / 50, 0);
             plays = true;
             self.was_playing = false;
         } else {
             self.was_playing = plays;
         }
         if plays {
-            let pcm = self
-                .to_line
-                .convert(self.plan.rate_hz, rate_hz, &self.frame);
+            let pcm = self.to_line.convert(self.rate_hz, rate_hz, &self.frame);
             mixer::add_saturating(said, pcm);
         }
         plays
@@ -221,6 +257,11 @@ impl Voice {
         self.playout.is_empty()
     }
 
+    /// Nothing is left to play, and the last sound has left the resampler.
+    pub fn is_at_rest(&self) -> bool {
+        self.playout.is_empty() && !self.was_playing
+    }
+
     /// The socket is gone: what is queued plays on, its marks interest nobody (AS-129).
     pub fn end(&mut self) {
         self.playout.end();
@@ -260,7 +301,7 @@ impl Voice {
         self.figures.bytes_received += bytes as u64;
         self.figures.payloads_small += u64::from(bytes < SMALL_BYTES);
         self.figures.payloads_misaligned += u64::from(bytes % ALIGNMENT_BYTES != 0);
-        let bytes_per_s = self.plan.rate_hz as usize * encoding(&self.plan).sample_bytes();
+        let bytes_per_s = self.rate_hz as usize * encoding(&self.plan).sample_bytes();
         self.figures.media_dropped_in_ms += (refused * 1000 / bytes_per_s.max(1)) as u64;
         if was_empty && added > 0 && self.came_us.is_none() {
             self.came_us = Some(now_us);

@@ -10,7 +10,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from agentstream.base.errors import CommandError, PeerError
-from agentstream.bot.events import CallEnded, CallStarted, Event, read_event
+from agentstream.bot.events import Answered, CallEnded, CallStarted, Event, read_event
 
 PIECE_MS: Final = 200  # audio in one message: small enough for a quick `clear`, never below AS-150
 
@@ -28,6 +28,7 @@ class Call:
         self.started = started
         self.rate_hz = rate_of(socket.request.path if socket.request else "")
         self._socket = socket
+        self._asked_rate_hz = self.rate_hz
 
     @property
     def call_sid(self) -> str:
@@ -39,6 +40,8 @@ class Call:
         try:
             async for message in self._socket:
                 event = read_event(message)
+                if isinstance(event, Answered) and event.asked == "set_rate" and event.is_accepted:
+                    self.rate_hz = self._asked_rate_hz
                 if event is not None:
                     yield event
                 if isinstance(event, CallEnded):
@@ -96,6 +99,15 @@ class Call:
     async def send_dtmf(self, digits: str, *, ask_id: str | int | None = None) -> None:
         """Press keys towards the caller: at most 64 of 0-9 * # A-D."""
         await self._ask("send_dtmf", ask_id, {"digits": digits})
+
+    async def set_rate(self, rate_hz: int, *, ask_id: str | int | None = None) -> None:
+        """Go on at 8000, 16000 or 24000 Hz, in both directions, from its Answered on.
+
+        That comes when all that was played was heard; play nothing until then. `rate_hz` of the
+        call changes with it.
+        """
+        self._asked_rate_hz = rate_hz
+        await self._ask("set_rate", ask_id, {"sample_rate": rate_hz})
 
     async def close(self) -> None:
         """End the stream; the flow goes on, or hangs up when it has nothing left to do."""

@@ -69,9 +69,9 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What became of `hang_up`, `transfer` or `send_dtmf`; `reason` says why it was refused."""
+    """What became of a control event such as `hang_up`; `reason` says why it was refused."""
 
-    asked: Literal["hangup", "transfer", "send_dtmf"] | str
+    asked: Literal["hangup", "transfer", "send_dtmf", "set_rate"] | str
     ask_id: str | int | None
     is_accepted: bool
     reason: str = ""

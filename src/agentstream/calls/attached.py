@@ -1,6 +1,6 @@
 """What runs on a call's legs: prompts, streams and recordings; each is begun once and ends once.
 
-stream      CONNECTING ──StreamStarted──▶ OPEN
+stream      CONNECTING ──StreamStarted──▶ OPEN             StreamHeld: it waits for the answer
                  └────────CloseStream───────┴──▶ ENDING      StreamEnded ends each of them
 recording   RUNNING ◀─PauseRecording, ResumeRecording─▶ PAUSED
                  └─────StopRecording────┴──▶ ENDING          RecordingReady, RecordingFailed
@@ -14,6 +14,7 @@ from typing import Final, assert_never
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import LegSid, PromptId, RecordingSid, StreamSid
 from agentstream.base.machine import earliest
+from agentstream.calls import reports
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.checks import check_new, check_room, found
 from agentstream.calls.commands import (
@@ -28,6 +29,7 @@ from agentstream.calls.commands import (
     StopRecording,
 )
 from agentstream.calls.effects import (
+    ActivateStream,
     ContinueRecording,
     Effect,
     EndRecording,
@@ -45,6 +47,7 @@ from agentstream.calls.events import (
     PromptFinished,
     RecordingFinished,
     StreamFinished,
+    StreamHeld,
     StreamOpened,
     StreamRequested,
 )
@@ -77,7 +80,15 @@ Wish = (
     | PauseRecording
     | ResumeRecording
 )
-Word = DigitPressed | PromptEnded | StreamStarted | StreamEnded | RecordingReady | RecordingFailed
+Word = (
+    DigitPressed
+    | PromptEnded
+    | reports.StreamHeld
+    | StreamStarted
+    | StreamEnded
+    | RecordingReady
+    | RecordingFailed
+)
 Output = Event | Effect
 
 
@@ -108,6 +119,7 @@ class _Recording:
 class _Stream:
     command: OpenStream
     requested_ms: int
+    is_early: bool  # its leg is not answered yet (OP-6)
     phase: Phase = Phase.CONNECTING
     opened_ms: int | None = None
     must_end_by_ms: int | None = None  # set while ENDING
@@ -158,7 +170,7 @@ class Attached:
             case StopPlaying(prompt_id):
                 return self._stop_prompt(found(self._prompts.get(prompt_id), "prompt"))
             case OpenStream():
-                return self._open(wish, now_ms)
+                return self.open(wish, now_ms)
             case CloseStream(stream_sid):
                 stream = found(self._streams.get(stream_sid), "stream")
                 return self._end_stream(stream, "stopped", now_ms)
@@ -172,14 +184,48 @@ class Attached:
             case _:
                 assert_never(wish)
 
+    def open(self, wish: OpenStream, now_ms: int, *, is_early: bool = False) -> list[Output]:
+        """Open a stream, or (`is_early`) connect it for when its leg is answered."""
+        check_new(wish.stream_sid in self._streams, "stream")
+        check_room(len(self._streams), STREAMS_AT_ONCE, "streams")
+        check_room(self._streams_begun, BEGUN_PER_CALL, "streams")
+        streams = [stream.command for stream in self._streams.values()]
+        if wish.spec.two_way and any(
+            one.spec.two_way and one.leg_sid == wish.leg_sid for one in streams
+        ):
+            raise CommandError("a bot already speaks to this leg")
+        if wish.recording_sid is not None:
+            self._check_recording(wish.recording_sid)
+        self._streams_begun += 1
+        self._streams[wish.stream_sid] = _Stream(wish, now_ms, is_early)
+        leg_sid, stream_sid, spec = wish.leg_sid, wish.stream_sid, wish.spec
+        return [
+            StreamRequested(
+                self._call_sid, leg_sid, stream_sid, masked(spec.url), spec.name, spec.two_way
+            ),
+            StartStream(leg_sid, stream_sid, spec, wish.recording_sid, is_early),
+        ]
+
+    def leg_answered(self, leg_sid: LegSid) -> list[Output]:
+        """Let the streams begin that were connected ahead (AS-51)."""
+        outputs: list[Output] = []
+        for stream_sid, stream in self._streams.items():
+            if stream.is_early and stream.command.leg_sid == leg_sid:
+                stream.is_early = False
+                outputs.append(ActivateStream(stream_sid))
+        return outputs
+
     def hear(self, word: Word, now_ms: int) -> list[Output] | None:
         """Take a report; None when it is about nothing that runs here."""
         match word:
-            case DigitPressed(leg_sid, digit, duration_ms):
+            case DigitPressed(leg_sid):
                 hearing = (one for one in self._streams.values() if one.hears(leg_sid))
-                return [TellStream(one.command.stream_sid, digit, duration_ms) for one in hearing]
+                press = word.digit, word.duration_ms, word.in_audio
+                return [TellStream(one.command.stream_sid, *press) for one in hearing]
             case PromptEnded():
                 return self._prompt_ended(word)
+            case reports.StreamHeld(stream_sid):
+                return self._stream_held(stream_sid)
             case StreamStarted(stream_sid):
                 return self._stream_started(stream_sid, now_ms)
             case StreamEnded(stream_sid, outcome):
@@ -262,26 +308,11 @@ class Attached:
         leg_sid = prompt.play.leg_sid
         return [PromptFinished(self._call_sid, leg_sid, word.prompt_id, word.completed, word.error)]
 
-    def _open(self, wish: OpenStream, now_ms: int) -> list[Output]:
-        check_new(wish.stream_sid in self._streams, "stream")
-        check_room(len(self._streams), STREAMS_AT_ONCE, "streams")
-        check_room(self._streams_begun, BEGUN_PER_CALL, "streams")
-        streams = [stream.command for stream in self._streams.values()]
-        if wish.spec.two_way and any(
-            one.spec.two_way and one.leg_sid == wish.leg_sid for one in streams
-        ):
-            raise CommandError("a bot already speaks to this leg")
-        if wish.recording_sid is not None:
-            self._check_recording(wish.recording_sid)
-        self._streams_begun += 1
-        self._streams[wish.stream_sid] = _Stream(wish, now_ms)
-        leg_sid, stream_sid, spec = wish.leg_sid, wish.stream_sid, wish.spec
-        return [
-            StreamRequested(
-                self._call_sid, leg_sid, stream_sid, masked(spec.url), spec.name, spec.two_way
-            ),
-            StartStream(leg_sid, stream_sid, spec, wish.recording_sid),
-        ]
+    def _stream_held(self, stream_sid: StreamSid) -> list[Output] | None:
+        stream = self._streams.get(stream_sid)
+        if stream is None or not stream.is_early or stream.phase is not Phase.CONNECTING:
+            return None
+        return [StreamHeld(self._call_sid, stream.command.leg_sid, stream_sid)]
 
     def _stream_started(self, stream_sid: StreamSid, now_ms: int) -> list[Output] | None:
         stream = self._streams.get(stream_sid)

@@ -32,6 +32,7 @@ from agentstream.calls.commands import (
     Play,
     Reject,
     ReleaseCall,
+    Ring,
     SendDigits,
     SendMail,
     StartRecording,
@@ -161,7 +162,7 @@ class Call:
         if self._is_closing:
             return self._obey_while_closing(command)
         match command:
-            case Answer(leg_sid):
+            case Ring(leg_sid) | Answer(leg_sid):
                 return [*self._legs.found(leg_sid).receive(command, now_ms)]
             case Reject(leg_sid, cause, party):
                 effects = self._legs.found(leg_sid).receive(command, now_ms)
@@ -208,6 +209,10 @@ class Call:
 
     def _obey_for_attached(self, command: Wish, now_ms: int) -> list[Output]:
         match command:
+            case OpenStream() if (
+                command.spec.two_way and self._legs.found(command.leg_sid).rings_here
+            ):
+                return self._attached.open(command, now_ms, is_early=True)
             case Play() | OpenStream() | StartRecording():
                 self._legs.check_talking(command.leg_sid)
             case _:
@@ -277,6 +282,7 @@ class Call:
             case LegAnswered():
                 self._deadline_ms = now_ms + self._limits.call_ms
                 outputs += self._move(CallAnswered(self.setup.call_sid, leg.leg_sid))
+                outputs += self._attached.leg_answered(leg.leg_sid)
             case LegEnded(text=text) if not self._is_closing:
                 outputs += self._hang_up(leg.cause or report.cause, report.party, text, now_ms)
             case _:

@@ -12,6 +12,13 @@ from agentstream.calls.causes import Cause, Party
 
 
 @dataclass(frozen=True, slots=True)
+class Ring:
+    """Tell the far end of a leg that is not answered yet that it rings here."""
+
+    leg_sid: LegSid
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Answer a leg that rings here."""
 
@@ -208,7 +215,9 @@ class RecordingSpec:
 class OpenStream:
     """Open a stream from a leg to a bot.
 
-    With a `recording_sid` the leg is recorded from the stream's start to its end (AP-66).
+    On a leg that rings here a two-way stream connects ahead: StreamHeld follows, and the bot has
+    its `start` with the answer (OP-6, AS-51). With a `recording_sid` the leg is recorded from the
+    stream's start to its end (AP-66).
     """
 
     leg_sid: LegSid
@@ -274,7 +283,8 @@ class ReleaseCall:
 
 
 Command = (
-    Answer
+    Ring
+    | Answer
     | Reject
     | HangUp
     | Dial

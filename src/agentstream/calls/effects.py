@@ -20,6 +20,13 @@ from agentstream.calls.commands import (
 
 
 @dataclass(frozen=True, slots=True)
+class RingLeg:
+    """Say that it rings here."""
+
+    leg_sid: LegSid
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerLeg:
     """Answer; report LegAnswered once the leg is up."""
 
@@ -102,13 +109,22 @@ class StartStream:
     """Resolve, connect, greet the bot; report StreamStarted, and in any case StreamEnded.
 
     When a `recording_sid` is given, RecordLeg and EndRecording come as effects of their own; it
-    is here only so that the outcome can name the recording's address.
+    is here only so that the outcome can name the recording's address. `is_early`: the bot is not
+    greeted before ActivateStream; report StreamHeld once it is connected.
     """
 
     leg_sid: LegSid
     stream_sid: StreamSid
     spec: StreamSpec
     recording_sid: RecordingSid | None = None
+    is_early: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ActivateStream:
+    """The leg of an early stream was answered: greet the bot; report StreamStarted (OP-6)."""
+
+    stream_sid: StreamSid
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +134,7 @@ class TellStream:
     stream_sid: StreamSid
     digit: str
     duration_ms: int
+    in_audio: bool = False  # the bot has heard its tone
 
 
 StreamEnd = Literal["stopped", "callended", "shutdown"]
@@ -205,7 +222,8 @@ class PressDigits:
 
 
 Effect = (
-    AnswerLeg
+    RingLeg
+    | AnswerLeg
     | RejectLeg
     | EndLeg
     | DialLeg
@@ -215,6 +233,7 @@ Effect = (
     | PlayPrompt
     | StopPrompt
     | StartStream
+    | ActivateStream
     | TellStream
     | EndStream
     | RecordLeg

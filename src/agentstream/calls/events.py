@@ -187,6 +187,15 @@ class StreamRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamHeld:
+    """A bot is connected while its call still rings, and waits for the answer (OP-6)."""
+
+    call_sid: CallSid
+    leg_sid: LegSid
+    stream_sid: StreamSid
+
+
+@dataclass(frozen=True, slots=True)
 class StreamOpened:
     """A bot has accepted a stream."""
 
@@ -276,6 +285,7 @@ Event = (
     | BotAsked
     | PromptFinished
     | StreamRequested
+    | StreamHeld
     | StreamOpened
     | StreamFinished
     | RecordingFinished

@@ -15,8 +15,8 @@ from typing import Final, assert_never
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import LegSid
 from agentstream.calls.causes import Cause, Party, explain
-from agentstream.calls.commands import Answer, HangUp, Reject
-from agentstream.calls.effects import AnswerLeg, EndLeg, RejectLeg
+from agentstream.calls.commands import Answer, HangUp, Reject, Ring
+from agentstream.calls.effects import AnswerLeg, EndLeg, RejectLeg, RingLeg
 from agentstream.calls.record import Direction, LegRecord
 from agentstream.calls.reports import LegAnswered, LegEnded, LegRang, MediaFlowing
 
@@ -33,8 +33,8 @@ class LegState(Enum):
     ENDED = "ended"
 
 
-LegInput = Answer | Reject | HangUp | LegRang | LegAnswered | LegEnded | MediaFlowing
-LegEffect = AnswerLeg | RejectLeg | EndLeg
+LegInput = Ring | Answer | Reject | HangUp | LegRang | LegAnswered | LegEnded | MediaFlowing
+LegEffect = RingLeg | AnswerLeg | RejectLeg | EndLeg
 
 OFFERED: Final = LegState.OFFERED
 DIALLING: Final = LegState.DIALLING
@@ -45,6 +45,7 @@ ENDING: Final = LegState.ENDING
 ENDED: Final = LegState.ENDED
 
 MOVES: Final[dict[tuple[LegState, type[LegInput]], LegState]] = {
+    (OFFERED, Ring): OFFERED,
     (OFFERED, Answer): ANSWERING,
     (OFFERED, Reject): ENDING,
     (OFFERED, HangUp): ENDING,
@@ -105,6 +106,11 @@ class Leg:
         return self.state is TALKING
 
     @property
+    def rings_here(self) -> bool:
+        """Whether this leg waits for our answer, or for the acknowledgement of it."""
+        return self.state in (OFFERED, ANSWERING)
+
+    @property
     def is_heard(self) -> bool:
         """Whether this leg can be bridged: it talks, or its early media arrives."""
         return self.state is TALKING or (self.state is RINGING and self.has_early_media)
@@ -128,8 +134,9 @@ class Leg:
             )
         self.state = after
         match happening:
-            case Answer():
-                return [AnswerLeg(self.leg_sid)]
+            case Ring() | Answer():
+                order = RingLeg if isinstance(happening, Ring) else AnswerLeg
+                return [order(self.leg_sid)]
             case Reject(cause=cause, party=party):
                 return [self._refuse(cause, party, "", now_ms)]
             case HangUp(cause=cause, party=party, text=text) if before is OFFERED:

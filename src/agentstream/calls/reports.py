@@ -71,6 +71,7 @@ class DigitPressed:
     leg_sid: LegSid
     digit: str  # one of 0123456789*#ABCD
     duration_ms: int = 0
+    in_audio: bool = False  # as a tone, which is part of what the leg says
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,13 @@ class PromptEnded:
     prompt_id: PromptId
     completed: bool
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHeld:
+    """The bot of an early stream is connected and waits for the answer (OP-6)."""
+
+    stream_sid: StreamSid
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +185,7 @@ Report = (
     | Fetched
     | BotWished
     | PromptEnded
+    | StreamHeld
     | StreamStarted
     | StreamEnded
     | RecordingReady

@@ -28,6 +28,7 @@ Code = Literal[
     "no-stream-before",
     "no-stream-after",
     "no-passthru-before",
+    "answered-before",
 ]
 _Applets = Mapping[str, Settings]
 
@@ -58,6 +59,7 @@ def advise(document: FlowDocument) -> list[Advice]:
         *_endless(document),
         *_never_set(applets, idle),
         *_misplaced(applets, idle),
+        *_answered_before(document),
     ]
     places = {name: place for place, name in enumerate(applets)}
     return sorted(found, key=lambda advice: places[advice.applet])
@@ -117,6 +119,13 @@ def _misplaced(applets: _Applets, idle: set[str]) -> Iterator[Advice]:
         if style.endswith("_before") and not any(_is_one_of(each, STREAMS) for each in followers):
             text = f"'{style}' announces a stream, and none follows"
             yield Advice("no-stream-after", name, "style", text)
+
+
+def _answered_before(document: FlowDocument) -> Iterator[Advice]:
+    for name, settings in document.applets.items():
+        if settings.begins_before_answer() and name != document.start:
+            text = "it has no effect: the flow starts elsewhere, so the call is answered before"
+            yield Advice("answered-before", name, "preconnect_ms", text)
 
 
 def _after(applets: _Applets, sets: Callable[[Settings], bool]) -> set[str]:

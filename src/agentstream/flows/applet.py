@@ -99,6 +99,10 @@ class Settings(BaseModel):
         """Tell whether no time passes inside with these settings."""
         return not self.takes_time
 
+    def begins_before_answer(self) -> bool:
+        """Tell whether a call whose flow starts here rings on: the applet itself answers it."""
+        return False
+
     def stream_address(self) -> str:
         """Return the URL of the stream that the applet opens, not filled in; "" for none."""
         return ""

@@ -9,6 +9,7 @@ from typing import Final, Literal
 from agentstream.base.ids import LegSid, PromptId, RecordingSid, RequestId, StreamSid, Tokens
 from agentstream.calls.causes import CallStatus, Cause, Party, q850
 from agentstream.calls.events import (
+    CallAnswered,
     CallHungUp,
     Event,
     RecordingFinished,
@@ -86,6 +87,7 @@ class Context:
         self.call_type: CallType = "call-attempt"  # Connect and Voicemail say otherwise
         self.transfer_to = ""  # whom or where a bot asked to be transferred to (OP-1)
         self.answer: Answer | None = None  # the last synchronous Passthru's, for SwitchCase (AP-33)
+        self.is_answered = False
         self.is_gone = False  # somebody has hung up
         # Why the flow left the last applet, and who made it; a call that ends next ends for that.
         self.cause = Cause.NORMAL
@@ -127,6 +129,8 @@ class Context:
     def note(self, event: Event) -> None:
         """Remember what later applets report."""
         match event:
+            case CallAnswered():
+                self.is_answered = True
             case StreamRequested():
                 self._running.add(event.stream_sid)
                 self.stream, self.stream_sid, self.stream_url = None, event.stream_sid, event.url

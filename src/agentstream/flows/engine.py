@@ -1,13 +1,16 @@
 """The flow of one call: which applet the call is in, and which comes next.
 
     WAITING ──CallStarted: Answer──▶ ANSWERING ──CallAnswered──▶ RUNNING ─┐ applet to applet
-       │                                │                           │ ▲───┘
-       └────────── CallHungUp ──────────┴───────────────────────────┘
+       │   └──CallStarted: Ring──▶ RINGING ─▲                       │ ▲───┘
+       └────────── CallHungUp ────────┴─────┴───────────────────────┘
                        │
                     CLOSING  what may finish without the call does; behind a stream or a
                        │     conversation what tells of it may even begin (PT-22)
                        │
                      DONE    ReleaseCall was given, or the call has ended
+
+RINGING is for a first applet that has something to do before the answer (OP-6): it answers itself,
+or leaves, and then the call is answered before the next one is entered.
 
 Where no exit leads on, the flow hangs up and waits for CallHungUp. A flow may go over into another
 one of the account (AP-55); a new version of a flow never reaches a call that is in it.
@@ -21,7 +24,7 @@ from typing import Final
 from agentstream.base.ids import Tokens
 from agentstream.base.machine import earliest
 from agentstream.calls.causes import Cause, Party
-from agentstream.calls.commands import Answer, Command, HangUp, ReleaseCall
+from agentstream.calls.commands import Answer, Command, HangUp, ReleaseCall, Ring
 from agentstream.calls.events import (
     AppletEntered,
     AppletLeft,
@@ -57,6 +60,7 @@ class FlowState(Enum):
     """Where a flow is in its life."""
 
     WAITING = "waiting"
+    RINGING = "ringing"
     ANSWERING = "answering"
     RUNNING = "running"
     CLOSING = "closing"
@@ -86,6 +90,7 @@ class Flow:
         self._applet: Applet | None = None
         self._asked: deque[Command] = deque(maxlen=ASKED_LIMIT)  # by this visit
         self._visits = 0
+        self._first = document.start  # the applet that is entered with the answer
         self._deadline_ms: int | None = None
 
     @property
@@ -107,9 +112,12 @@ class Flow:
         match happening:
             case CallStarted():
                 return self._begin(happening, now_ms)
+            case CallAnswered() if self.state is FlowState.ANSWERING and self._applet is None:
+                self.state = FlowState.RUNNING
+                return self._enter(self._first, now_ms)
             case CallAnswered() if self.state is FlowState.ANSWERING:
                 self.state = FlowState.RUNNING
-                return self._enter(self._document.start, now_ms)
+                return self._ask(happening, now_ms)
             case CallHungUp():
                 return self._close(happening, now_ms)
             case CallEnded():
@@ -134,9 +142,12 @@ class Flow:
         return self._follow(applet.wake(now_ms), now_ms)
 
     def _begin(self, started: CallStarted, now_ms: int) -> list[FlowOutput]:
-        self.state = FlowState.ANSWERING
         self.context.leg_sid = started.leg_sid
         self._deadline_ms = now_ms + self._document.timeout_ms
+        if self._document.applets[self._first].begins_before_answer():
+            self.state = FlowState.RINGING
+            return [Ring(started.leg_sid), *self._enter(self._first, now_ms)]
+        self.state = FlowState.ANSWERING
         return [Answer(started.leg_sid)]
 
     def _close(self, hung_up: CallHungUp, now_ms: int) -> list[FlowOutput]:
@@ -174,6 +185,8 @@ class Flow:
                 case GoOver(flow):
                     steps = self._go_over(flow, now_ms, outputs)
                 case _:
+                    if isinstance(step, Answer):
+                        self.state = FlowState.ANSWERING
                     self._asked.append(step)
                     outputs.append(step)
         return outputs
@@ -182,6 +195,8 @@ class Flow:
         target = self._target(leave)
         outputs.append(self._left(leave.exit, target, leave.reason))
         self._note_why(leave)
+        if target and self.state in (FlowState.RINGING, FlowState.ANSWERING):
+            return self._answer_first(target)
         if target:
             return self._visit(target, now_ms, outputs)
         if self.state is FlowState.CLOSING:
@@ -189,6 +204,12 @@ class Flow:
         else:
             outputs.append(self._stop(leave.cause, leave.party, leave.reason))
         return []
+
+    def _answer_first(self, target: str) -> list[Step]:
+        """Enter the applet with the answer, which is given unless it is on its way."""
+        self._first = target
+        is_asked = self.state is FlowState.ANSWERING
+        return [] if is_asked else [Answer(self.context.leg_sid)]
 
     def _go_over(self, flow: str, now_ms: int, outputs: list[FlowOutput]) -> list[Step]:
         document = self._library(flow)

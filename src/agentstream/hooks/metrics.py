@@ -58,6 +58,7 @@ class Metrics:
         StreamFinished,
         feed.StreamConnected,
         feed.StreamAttemptFailed,
+        feed.StreamWarned,
         feed.StreamCounted,
         feed.LegCounted,
         DigitReceived,
@@ -80,6 +81,8 @@ class Metrics:
                 measures.connected(fact.event)
             case feed.StreamAttemptFailed(phase=phase):
                 measures.failed_attempts.labels(phase).inc()
+            case feed.StreamWarned(about=about):
+                measures.warnings.labels(about).inc()
             case feed.StreamCounted():
                 measures.stream_counted(fact.event)
             case feed.LegCounted():
@@ -109,6 +112,9 @@ class _Measures:
         self.streams = counter("streams", "Streams that ended", ("status", "disconnected_by"))
         self.failed_attempts = counter(
             "stream_failed_attempts", "Attempts to reach a bot that failed", ("phase",)
+        )
+        self.warnings = counter(
+            "stream_warnings", "What bots' developers should know, by its id", ("about",)
         )
         self.underruns = counter("stream_underruns", "Times that a bot's audio ran dry")
         self.dropped = counter("stream_media_dropped", "Media messages that a bot did not read")

@@ -63,6 +63,12 @@ class MediaLeg(Protocol):
     def watch_silence(self, timeout_ms: int) -> None:
         """Report Silence once per silence of this length; 0 switches it off."""
 
+    def press_stream(self, stream_sid: str, digit: str, tone_ms: int) -> None:
+        """Let a bot hear a key as a tone."""
+
+    def set_stream_rate(self, stream_sid: str, rate_hz: int, text: str) -> None:
+        """Give a stream another rate once all queued was heard; RateSet tells of it."""
+
     def begin_stream(self, stream_sid: str) -> None:
         """Let a stream begin whose opening was held back."""
 

@@ -34,7 +34,7 @@ class EnginePlan:
     rtp_port_high: int
     workers: int = 0  # 0: one per core
     port_rest_ms: int = 30_000  # a freed port is not used again before this
-    event_limit: int = 65_536  # waiting for Python; beyond it BotMessage gives way first
+    event_limit: int = 65_536  # waiting for Python; beyond it what bots say gives way first
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +123,8 @@ class StreamPlan:
     pong_timeout_ms: int = 60_000
     verify_tls: bool = True  # AS-38
     ca_file: str | None = None  # extra trusted certificates, PEM
+    local_address: str | None = None  # AS-36: where the connection comes from
+    rejects_other_sids: bool = False  # AS-114: media, marks, clears that name another stream
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,7 @@ class Pinned:
     secure: bool
     target: Target
     elapsed_ms: int = 0  # how long the look-up took
+    local_address: str | None = None  # of this machine, to come from (AS-36); None: any
 
 
 class Lookup(Protocol):

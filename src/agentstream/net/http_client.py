@@ -132,7 +132,8 @@ class HttpClient:
 
     async def pin(self, url: str, *, allow: tuple[str, ...] = ()) -> Pinned:
         """Return where a URL leads, for a connection that somebody else makes; see `Egress`."""
-        return await self._egress.resolve(url, allow)
+        pinned = await self._egress.resolve(url, allow)
+        return replace(pinned, local_address=self._local_address)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -115,6 +115,7 @@ class ScriptedPeer:
         self._calls: dict[SipCallRef, PlacedCall] = {}
         self._legs: dict[str, PlacedCall] = {}
         self._pump = MediaPump(media, self._take_event)
+        self.rang: list[int] = []  # the statuses that came before answers: 180, 183
 
     async def __aenter__(self) -> Self:
         self._signaling.on_report(self._take_report)
@@ -136,7 +137,9 @@ class ScriptedPeer:
 
     def _take_report(self, report: Report) -> None:
         call = self._calls.get(report.ref)
-        if call is not None and not isinstance(report, Progressed):
+        if isinstance(report, Progressed):
+            self.rang.append(report.status)
+        elif call is not None:
             call.take_report(report)
 
     def _take_event(self, event: Event) -> None:

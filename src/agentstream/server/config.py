@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     BeforeValidator,
     Field,
+    IPvAnyAddress,
     field_validator,
     model_serializer,
     model_validator,
@@ -188,7 +189,7 @@ class EgressConfig(Section):
     ports: Texts = ()  # "443", "8000-8999"; empty: as the mode says
     verify_tls: bool = True  # AS-38
     ca_file: Path | None = None
-    local_address: str = ""  # AS-36: the address that requests come from
+    local_address: IPvAnyAddress | None = None  # AS-36: where our connections come from
 
     @field_validator("allow", "deny")
     @classmethod

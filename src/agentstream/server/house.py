@@ -193,7 +193,7 @@ class House:
             Egress(wanted.policy(), resolver, self._clock),
             verify_tls=wanted.verify_tls,
             ca_file=str(wanted.ca_file) if wanted.ca_file else None,
-            local_address=wanted.local_address or None,
+            local_address=str(wanted.local_address) if wanted.local_address else None,
             clock=self._clock,
         )
         self._stack.push_async_callback(web.close)

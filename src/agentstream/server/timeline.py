@@ -43,6 +43,8 @@ def _describe_parts(event: events.Event) -> tuple[str, str] | None:
             return "line", f"key {digit} ({duration_ms} ms)"
         case events.StreamRequested():
             return "bot", "the bot is dialled"
+        case events.StreamHeld():
+            return "bot", "connected ahead, the bot waits for the answer"
         case events.StreamFinished(outcome=outcome):
             why = outcome.error or f"ended by {outcome.disconnected_by}"
             return "bot", f"stream {outcome.status}: {why}"
@@ -90,6 +92,8 @@ def _describe_note(note: feed.Note) -> tuple[str, str] | None:
             return "bot", f"mark {name} " + ("dropped by clear" if cleared else "reached")
         case feed.PlayoutCleared(dropped_ms=dropped_ms):
             return "bot", f"clear: {dropped_ms} ms of speech dropped unheard"
+        case feed.RateChanged(rate_hz=rate_hz):
+            return "bot", f"goes on at {rate_hz} Hz, as the bot asked"
         case feed.StreamWarned(text=text):
             return "warn", text
         case feed.SourceLearnt(address=address):

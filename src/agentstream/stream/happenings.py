@@ -96,9 +96,13 @@ class BotSaid:
 
 @dataclass(frozen=True, slots=True)
 class BotSampled:
-    """One of the bot's first messages, whatever it is; the audio path has done what it asks."""
+    """One of the bot's first messages, whatever it is; the audio path has done what it asks.
+
+    Its long texts may be cut. A binary frame that is no text has none.
+    """
 
     text: str
+    is_binary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,14 @@ class DigitPressed:
 
     digit: str
     duration_ms: int
+    in_audio: bool = False  # as a tone, which the bot has heard
+
+
+@dataclass(frozen=True, slots=True)
+class RateSet:
+    """Both directions have another rate from here on: the answer to `SetRate`."""
+
+    rate_hz: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +201,7 @@ StreamInput = (
     | BotSampled
     | BotPaced
     | DigitPressed
+    | RateSet
     | MarkReached
     | QueueCleared
     | SilenceHeard
@@ -246,6 +259,22 @@ class SendText:
 
 
 @dataclass(frozen=True, slots=True)
+class SoundKey:
+    """Let the bot hear a key as a tone (BX-5)."""
+
+    digit: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetRate:
+    """Give both directions another rate once all queued was heard, and send `text` just then."""
+
+    rate_hz: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class WatchSilence:
     """Report SilenceHeard when the caller is quiet for so long; 0 ends the watch (BX-4)."""
 
@@ -281,9 +310,15 @@ class DropQueue:
 
 @dataclass(frozen=True, slots=True)
 class Warn:
-    """Something that the bot's developer should know."""
+    """Something that the bot's developer should know; `about` is the dossier's id, if any."""
 
     text: str
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHeld:
+    """The bot is connected before its call is there, and has no `start` yet (OP-6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,12 +357,15 @@ StreamOutput = (
     | HoldSound
     | StopHold
     | SendText
+    | SoundKey
+    | SetRate
     | WatchSilence
     | Wish
     | Drain
     | CloseSocket
     | DropQueue
     | Warn
+    | StreamHeld
     | StreamStarted
     | StreamFinished
 )

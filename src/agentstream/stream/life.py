@@ -100,7 +100,10 @@ class Life:
         self.played_ms = 0  # bot audio heard by the line, by the sockets that are gone
         self.keys: list[DigitPressed] = []
         self.is_holding = False
-        self.lint: Lint | None = None  # of this socket
+        # Of this socket.
+        self.audio = Audio()
+        self.is_changing_rate = False  # it waits until all queued was heard (OP-1)
+        self.lint: Lint | None = None
         self.pace: Pace | None = None
         self._warned: set[str] = set()
 
@@ -115,7 +118,8 @@ class Life:
         self.enter(State.ACTIVE, earliest(self.limit_at_ms, until_ms))
 
     def listen(self, audio: Audio) -> None:
-        """Judge the bot's messages on a new socket, unless nobody wants to know (AS-156)."""
+        """Judge the bot's messages by this audio, unless nobody wants to know (AS-156)."""
+        self.audio, self.is_changing_rate = audio, False
         if self.profile.chunk_policy != "lenient":
             controls = self.profile.control_events
             self.lint = Lint(self.order.stream_sid, audio, has_controls=controls)
@@ -152,12 +156,13 @@ class Life:
         was_holding, self.is_holding = self.is_holding, False
         return [StopHold()] if was_holding else []
 
-    def warn(self, text: str) -> list[StreamOutput]:
+    def warn(self, text: str, about: str = "") -> list[StreamOutput]:
         """Tell the bot's developer, each text once."""
+        text += f" ({about})" if about else ""
         if text in self._warned or len(self._warned) == WARNINGS_LIMIT:
             return []
         self._warned.add(text)
-        return [Warn(text)]
+        return [Warn(text, about)]
 
     def drain(self, result: StreamResult, now_ms: int) -> list[StreamOutput]:
         """Play what the bot has queued, for a limited time (ST-33)."""

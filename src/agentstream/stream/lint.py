@@ -13,6 +13,7 @@ from agentstream.stream.pace import LIVE_STRETCH_MS, Pace
 SMALL_BYTES: Final = 3_200  # AS-150
 LARGE_BYTES: Final = 100_000
 STEP_BYTES: Final = 320
+HEARD_LEAST: Final = 3  # payloads, before a live bot is told what kind of audio they are
 
 _KNOWN_EVENTS: Final = {"media", "mark", "clear", "stop", "connected", "dtmf"}
 
@@ -76,7 +77,7 @@ class Lint:
             mark = values.get("mark")
             if not isinstance(mark, dict) or not isinstance(mark.get("name"), str):
                 self._note("error", "AS-111", "`mark` without a text under mark.name")
-        elif event not in self._known:
+        elif not isinstance(event, str) or event not in self._known:
             self._note("warning", "AS-106", f"event {str(event)[:40]!r} means nothing here")
 
     def findings(self) -> tuple[Finding, ...]:
@@ -88,7 +89,9 @@ class Lint:
         return tuple(sorted(self._findings.values(), key=lambda f: order.index(f.severity)))
 
     def news(self) -> list[Finding]:
-        """Return what single messages showed since the last time."""
+        """Return what messages showed since the last time, of which the payloads may be cut."""
+        if self.media_count >= HEARD_LEAST:
+            self._kind()
         found = list(self._findings.values())[self._told :]
         self._told += len(found)
         return found
@@ -138,6 +141,9 @@ class Lint:
             if count:
                 text = f"{count} of {self.media_count} payloads {text}"
                 self._note("note", "AS-156", text)
+        self._kind()
+
+    def _kind(self) -> None:
         if self._ulaw_like * 2 > self.media_count:
             text = (
                 "the audio looks like µ-law or A-law; this stream is 16-bit PCM, it would be noise"

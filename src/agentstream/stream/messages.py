@@ -80,6 +80,7 @@ class SocketPlan:
     mark_template: str
     connect_timeout_ms: int
     max_message_bytes: int
+    rejects_other_sids: bool
     buffer_ms: int
     marks_on_clear: Literal["echo", "drop"]
     ping_interval_ms: int
@@ -120,7 +121,7 @@ class Malformed:
 # What a bot asks for by a control event (OP-1). `ask_id` comes back in the answer.
 
 AskId = str | int | None
-ControlEvent = Literal["hangup", "transfer", "send_dtmf"]
+ControlEvent = Literal["hangup", "transfer", "send_dtmf", "set_rate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,14 @@ class DigitsAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class RateAsked:
+    """Go on at another rate, in both directions."""
+
+    ask_id: AskId
+    rate_hz: int
+
+
+@dataclass(frozen=True, slots=True)
 class AskRefused:
     """A control event that lacks what it needs; `why` is for the bot's developer."""
 
@@ -157,7 +166,7 @@ class AskRefused:
     why: str
 
 
-Ask = HangUpAsked | TransferAsked | DigitsAsked | AskRefused
+Ask = HangUpAsked | TransferAsked | DigitsAsked | RateAsked | AskRefused
 BotText = StopAsked | Echoed | Unknown | Malformed | Ask
 
 

@@ -26,6 +26,7 @@ from agentstream.stream.happenings import (
     ResolveFailed,
     ShutDown,
     StopRequested,
+    StreamHeld,
     StreamOutput,
     StreamResult,
     StreamStarted,
@@ -76,7 +77,7 @@ def opened(life: Life, opened: Opened, now_ms: int) -> list[StreamOutput]:
     life.is_open, life.opened = True, opened
     if life.is_early:  # AS-51: no `start` before the call is there
         life.enter(State.HELD, None)
-        return []
+        return [StreamHeld()]
     return _start(life, now_ms)
 
 
@@ -172,14 +173,10 @@ def _connect(life: Life, bot: BotAddress, now_ms: int) -> list[StreamOutput]:
 
 
 def _missed(life: Life, error: str, now_ms: int) -> list[StreamOutput]:
-    """Try the second address, or when the call is there, or give up."""
+    """Try the second address, or give up."""
     if life.fallback is not None and life.bot is not life.fallback:
         told = life.warn(f"the bot was not reached, its second address is tried: {error}")
         return [*told, *_found(life, life.fallback, now_ms)]
-    if life.is_early:
-        life.bot = None
-        life.enter(State.HELD, None)
-        return life.warn(f"the bot was not reached before the call was answered: {error}")
     return life.fail(error)
 
 

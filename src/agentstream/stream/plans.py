@@ -55,6 +55,7 @@ def plan_socket(
             if profile.chunk_policy == "strict"
             else profile.max_message_bytes
         ),
+        rejects_other_sids=profile.reject_wrong_stream_sid,
         buffer_ms=profile.buffer_seconds * 1000,
         marks_on_clear=profile.marks_on_clear,
         ping_interval_ms=profile.ping_interval_ms,

@@ -1,5 +1,7 @@
 """While the bot is there: what it says besides audio, keys, and who ends it."""
 
+from dataclasses import replace
+
 from agentstream.stream import redialling, wishes
 from agentstream.stream.dialects import exotel
 from agentstream.stream.endings import result_of
@@ -14,9 +16,11 @@ from agentstream.stream.happenings import (
     DropQueue,
     MarkReached,
     QueueCleared,
+    RateSet,
     SendText,
     ShutDown,
     SilenceHeard,
+    SoundKey,
     StopRequested,
     StreamOutput,
     StreamResult,
@@ -32,7 +36,7 @@ def bot_said(life: Life, said: BotSaid, now_ms: int) -> list[StreamOutput]:
         return []
     read = exotel.read_said(said.text, has_controls=life.profile.control_events)
     if read.stream_sid not in (None, life.order.stream_sid):
-        told = life.warn("the bot sent another stream_sid than it was given")
+        told = life.warn("the bot sends another stream_sid than it was given", "AS-114")
         return (
             told
             if life.profile.reject_wrong_stream_sid
@@ -45,18 +49,19 @@ def sampled(life: Life, sample: BotSampled, now_ms: int) -> list[StreamOutput]:
     """Tell what would fail on the hosted service while there is still time to mend it (OP-12)."""
     if life.lint is None:
         return []
-    life.lint.hear(sample.text, now_ms)
+    life.lint.hear(sample.text.encode() if sample.is_binary else sample.text, now_ms)
     return [
         warning
         for finding in life.lint.news()
-        for warning in life.warn(f"{finding.text} ({finding.about})")
+        if finding.about != "AS-106"  # such an event comes by itself, and is told then
+        for warning in life.warn(finding.text, finding.about)
     ]
 
 
 def paced(life: Life, paced: BotPaced, now_ms: int) -> list[StreamOutput]:
     """Tell when the audio seems to have another rate than was agreed (US-3, OP-12)."""
     text = life.pace.note(now_ms, paced.bytes_received) if life.pace else ""
-    return life.warn(text) if text else []
+    return life.warn(text, "US-3") if text else []
 
 
 def mark_reached(life: Life, mark: MarkReached, now_ms: int) -> list[StreamOutput]:
@@ -77,8 +82,14 @@ def digit(life: Life, key: DigitPressed, now_ms: int) -> list[StreamOutput]:
     if not life.order.two_way or life.profile.dtmf_handling == "suppress":
         return []
     if life.profile.dtmf_handling == "passthrough":
-        return life.warn("a key was pressed: the bot hears it only if it is a tone in the audio")
+        return [] if key.in_audio else [SoundKey(key.digit, key.duration_ms)]
     return [SendText(exotel.write_dtmf(life.order, life.profile, key.digit, key.duration_ms))]
+
+
+def rate_set(life: Life, changed: RateSet, now_ms: int) -> list[StreamOutput]:
+    """Judge the bot's audio by its new rate (OP-1); the audio path has told the bot."""
+    life.listen(replace(life.audio, rate_hz=changed.rate_hz))
+    return []
 
 
 def silence(life: Life, heard: SilenceHeard, now_ms: int) -> list[StreamOutput]:

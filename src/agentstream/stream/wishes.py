@@ -8,6 +8,7 @@ from agentstream.stream.happenings import (
     Drained,
     MarkReached,
     SendText,
+    SetRate,
     StreamOutput,
     Wish,
 )
@@ -19,6 +20,7 @@ from agentstream.stream.messages import (
     ControlEvent,
     DigitsAsked,
     HangUpAsked,
+    RateAsked,
     TransferAsked,
 )
 
@@ -47,6 +49,8 @@ def asked(life: Life, ask: Ask, now_ms: int) -> list[StreamOutput]:
                 _ack(life, "send_dtmf", ask_id),
                 Wish("send_dtmf", digits),
             ]
+        case RateAsked():
+            return _change_rate(life, ask)
         case _:
             assert_never(ask)
 
@@ -81,6 +85,19 @@ def _part(life: Life, ask: HangUpAsked, now_ms: int) -> list[StreamOutput]:
     return [] if ask.after_mark else [Drain()]
 
 
+def _change_rate(life: Life, ask: RateAsked) -> list[StreamOutput]:
+    """Leave it to the audio path, which answers when the rate changes."""
+    refused = _refusal(life, "set_rate", ask.ask_id)
+    if refused:
+        return refused
+    if life.audio.encoding == "mulaw":
+        return [_ack(life, "set_rate", ask.ask_id, "µ-law is always at 8000 Hz")]
+    if life.is_changing_rate:
+        return [_ack(life, "set_rate", ask.ask_id, "another change waits for what is queued")]
+    life.is_changing_rate = True
+    return [SetRate(ask.rate_hz, _ack(life, "set_rate", ask.ask_id).text)]
+
+
 def _refusal(life: Life, event: ControlEvent, ask_id: AskId) -> list[StreamOutput]:
     """Return a refusal; nothing when the wish can be passed on."""
     if life.asks > ASKS_LIMIT:
@@ -91,5 +108,5 @@ def _refusal(life: Life, event: ControlEvent, ask_id: AskId) -> list[StreamOutpu
     return []
 
 
-def _ack(life: Life, event: ControlEvent, ask_id: AskId, refusal: str = "") -> StreamOutput:
+def _ack(life: Life, event: ControlEvent, ask_id: AskId, refusal: str = "") -> SendText:
     return SendText(exotel.write_ack(life.order, life.profile, event, ask_id, refusal))

@@ -79,11 +79,20 @@ class PlayoutCleared:
 
 
 @dataclass(frozen=True, slots=True)
+class RateChanged:
+    """A stream goes on at another sample rate, as its bot asked."""
+
+    stream_sid: StreamSid
+    rate_hz: int
+
+
+@dataclass(frozen=True, slots=True)
 class StreamWarned:
-    """Something that the bot's developer should know."""
+    """Something that the bot's developer should know; `about` is the dossier's id, if any."""
 
     stream_sid: StreamSid
     text: str
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +154,7 @@ Note = (
     | PromptBegan
     | MarkEchoed
     | PlayoutCleared
+    | RateChanged
     | StreamWarned
     | StreamCounted
     | LegCounted

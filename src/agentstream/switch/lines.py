@@ -142,6 +142,10 @@ class SipLine(_SipCall):
         offer = invited.offer
         self._answered = None if offer is None else ours.session.answer(offer, ours.local)
 
+    def ring(self) -> None:
+        """Send 180."""
+        self._signaling.ring(self.ref)
+
     def answer(self) -> list[reports.Report]:
         """Send 200. With a delayed offer the leg is up only when the ACK brings their answer."""
         if self._answered is None:
@@ -242,6 +246,9 @@ class FileLine:
         self.leg_sid = leg_sid
         self.media = media
         self._is_over = False
+
+    def ring(self) -> None:
+        """Let a file wait: it hears nothing."""
 
     def answer(self) -> list[reports.Report]:
         """Start the clock of the files."""

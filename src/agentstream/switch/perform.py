@@ -65,6 +65,15 @@ class Tenant:
 
 
 Posted = ForStream | reports.Report
+StreamEffect = effects.StartStream | effects.ActivateStream | effects.TellStream | effects.EndStream
+LineEffect = (
+    effects.RingLeg
+    | effects.AnswerLeg
+    | effects.RejectLeg
+    | effects.EndLeg
+    | effects.DialLeg
+    | effects.ReleaseLeg
+)
 
 
 class Performer:
@@ -162,36 +171,24 @@ class Performer:
 
     def perform(self, effect: effects.Effect, now_ms: int) -> list[reports.Report]:
         """Carry out one effect; returns what followed at once."""
-        match effect:
-            case effects.StartStream() | effects.TellStream() | effects.EndStream():
-                return self._stream_effect(effect, now_ms)
-            case effects.SendRequest() | effects.DeliverMail():
-                self._errand(effect)
-                return []
-            case (
-                effects.AnswerLeg()
-                | effects.RejectLeg()
-                | effects.EndLeg()
-                | effects.DialLeg()
-                | effects.ReleaseLeg()
-            ):
-                return self._line_effect(effect)
-            case _:
-                media = self.lines.media(effect.leg_sid)
-                return [] if media is None else self._sound_effect(effect, media)
+        if isinstance(effect, StreamEffect):
+            return self._stream_effect(effect, now_ms)
+        if isinstance(effect, LineEffect):
+            return self._line_effect(effect)
+        if isinstance(effect, effects.SendRequest | effects.DeliverMail):
+            self._errand(effect)
+            return []
+        media = self.lines.media(effect.leg_sid)
+        return [] if media is None else self._sound_effect(effect, media)
 
-    def _line_effect(
-        self,
-        effect: effects.AnswerLeg
-        | effects.RejectLeg
-        | effects.EndLeg
-        | effects.DialLeg
-        | effects.ReleaseLeg,
-    ) -> list[reports.Report]:
+    def _line_effect(self, effect: LineEffect) -> list[reports.Report]:
         lines = self.lines
         match effect:
+            case effects.RingLeg():
+                lines.first.ring()  # the only one that is not dialled
+                return []
             case effects.AnswerLeg():
-                return lines.first.answer()  # the only one that is not dialled
+                return lines.first.answer()
             case effects.RejectLeg(cause=cause, text=text):
                 return lines.first.reject(cause, text)
             case effects.EndLeg(leg_sid=leg_sid, cause=cause, text=text):
@@ -270,16 +267,15 @@ class Performer:
         courier, allow = self._means.courier, self._tenant.egress_allow
         self._post(await courier.fetch(effect.request_id, effect.request, allow))
 
-    def _stream_effect(
-        self,
-        effect: effects.StartStream | effects.TellStream | effects.EndStream,
-        now_ms: int,
-    ) -> list[reports.Report]:
+    def _stream_effect(self, effect: StreamEffect, now_ms: int) -> list[reports.Report]:
         match effect:
             case effects.StartStream():
                 return self._start_stream(effect, now_ms)
-            case effects.TellStream(stream_sid=sid, digit=digit, duration_ms=duration_ms):
-                return self.tell_stream(sid, wire.DigitPressed(digit, duration_ms), now_ms)
+            case effects.ActivateStream(stream_sid=sid):
+                return self.tell_stream(sid, wire.Activated(), now_ms)
+            case effects.TellStream(stream_sid=sid):
+                press = wire.DigitPressed(effect.digit, effect.duration_ms, effect.in_audio)
+                return self.tell_stream(sid, press, now_ms)
             case effects.EndStream(stream_sid=sid, why="callended"):
                 return self.tell_stream(sid, wire.CallerGone(), now_ms)
             case effects.EndStream(stream_sid=sid, why="shutdown"):
@@ -308,12 +304,13 @@ class Performer:
             resolver_query=spec.parameters,
         )
         media = self.lines.media(effect.leg_sid)
-        assert media is not None, "a leg that talks has its audio"
+        assert media is not None, "a leg that rings or talks has its audio"
         run = StreamRun(sid, machine, media, doors)
         self._streams[sid] = run
         limits = self._means.stream_limits
         has_room = limits.acquire(self._tenant.sid, sid, self._tenant.stream_limit)
-        return self._after(run, run.receive(wire.Begin(is_throttled=not has_room), now_ms))
+        begin = wire.Begin(is_throttled=not has_room, is_early=effect.is_early)
+        return self._after(run, run.receive(begin, now_ms))
 
     def _forget_stream(self, sid: StreamSid) -> None:
         self._streams.pop(sid, None)

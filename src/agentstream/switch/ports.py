@@ -35,6 +35,10 @@ class PinnedHost(Protocol):
     def elapsed_ms(self) -> int:
         """How long the look-up took."""
 
+    @property
+    def local_address(self) -> str | None:
+        """The address of this machine to come from (AS-36); None: any."""
+
 
 class Web(Protocol):
     """The one door for every URL that a user gives us."""

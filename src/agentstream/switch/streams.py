@@ -85,53 +85,63 @@ class StreamRun:
 
     def take_event(self, event: _media.Event, now_ms: int) -> list[reports.Report]:
         """Take what the audio path says of this stream."""
+        happening: wire.StreamInput | None
         match event:
-            case _media.StreamOpen():
+            case _media.StreamOpen(tcp_ms=tcp_ms, tls_ms=tls_ms, upgrade_ms=upgrade_ms):
                 self._dialled, self._is_open = max(0, self._dialled - 1), True
-                self._doors.note(
-                    feed.StreamConnected(
-                        self.stream_sid,
-                        self._attempt,
-                        self._dns_ms,
-                        event.tcp_ms,
-                        event.tls_ms,
-                        event.upgrade_ms,
-                    )
-                )
-                happening: wire.StreamInput = wire.Opened(
-                    event.tcp_ms, event.tls_ms, event.upgrade_ms
-                )
+                self._note_connection(tcp_ms, tls_ms, upgrade_ms)
+                happening = wire.Opened(tcp_ms, tls_ms, upgrade_ms)
             case _media.StreamFailed():
                 self._dialled = max(0, self._dialled - 1)
                 self._note_failure(event.phase, event.http_status, event.detail)
                 happening = wire.OpenFailed(event.phase, event.http_status, event.detail)
-            case _media.BotMessage():
-                happening = wire.BotSaid(event.text)
-            case _media.StreamDrained():
-                happening = wire.Drained()
-            case _media.MarkPlayed(name=name, played_ms=played_ms, cleared=cleared):
-                self._doors.note(feed.MarkEchoed(self.stream_sid, name, played_ms, cleared))
-                happening = wire.MarkReached(name, played_ms, cleared)
-            case _media.Cleared(played_ms=played_ms, dropped_ms=dropped_ms):
-                self._doors.note(feed.PlayoutCleared(self.stream_sid, played_ms, dropped_ms))
-                happening = wire.QueueCleared(played_ms, dropped_ms)
             case _media.StreamClosed():
                 self._is_open = False
                 self._doors.note(feed.StreamCounted(self.stream_sid, event.code, event.stats))
                 happening = wire.Closed(
                     event.code, event.reason, event.who, event.queued_ms, event.stats
                 )
+            case _:
+                happening = self._in_talk(event)
+        return [] if happening is None else self.receive(happening, now_ms)
+
+    def _in_talk(self, event: _media.Event) -> wire.StreamInput | None:
+        """Say in the wire's words what happens while the bot is there."""
+        match event:
+            case _media.BotMessage(text=text):
+                return wire.BotSaid(text)
+            case _media.BotSample(text=text, is_binary=is_binary):
+                return wire.BotSampled(text, is_binary)
+            case _media.BotPace(bytes_received=bytes_received):
+                return wire.BotPaced(bytes_received)
+            case _media.RateSet(rate_hz=rate_hz):
+                self._doors.note(feed.RateChanged(self.stream_sid, rate_hz))
+                return wire.RateSet(rate_hz)
+            case _media.StreamDrained():
+                return wire.Drained()
+            case _media.MarkPlayed(name=name, played_ms=played_ms, cleared=cleared):
+                self._doors.note(feed.MarkEchoed(self.stream_sid, name, played_ms, cleared))
+                return wire.MarkReached(name, played_ms, cleared)
+            case _media.Cleared(played_ms=played_ms, dropped_ms=dropped_ms):
+                self._doors.note(feed.PlayoutCleared(self.stream_sid, played_ms, dropped_ms))
+                return wire.QueueCleared(played_ms, dropped_ms)
             case _media.BotAudioStarted():
                 self._doors.note(feed.BotSpoke(self.stream_sid))
-                return []
             case _:
-                return []
-        return self.receive(happening, now_ms)
+                pass
+        return None
 
     def break_off(self) -> None:
         """Close the socket for a fault of ours (AS-167); one that is closing already stays so."""
         if self._dialled or self._is_open:
             self._leg.close_stream(self.stream_sid, 1011, "internal error", None)
+
+    def _note_connection(self, tcp_ms: int, tls_ms: int, upgrade_ms: int) -> None:
+        self._doors.note(
+            feed.StreamConnected(
+                self.stream_sid, self._attempt, self._dns_ms, tcp_ms, tls_ms, upgrade_ms
+            )
+        )
 
     def _note_failure(self, phase: str, http_status: int, detail: str) -> None:
         self._doors.note(
@@ -142,6 +152,8 @@ class StreamRun:
         followed: list[reports.Report] = []
         for output in outputs:
             match output:
+                case wire.StreamHeld():
+                    followed.append(reports.StreamHeld(self.stream_sid))
                 case wire.StreamStarted():
                     followed.append(reports.StreamStarted(self.stream_sid))
                 case wire.StreamFinished(result=result):
@@ -149,8 +161,8 @@ class StreamRun:
                     followed.append(reports.StreamEnded(self.stream_sid, outcome(result)))
                 case wire.Wish(action=action, value=value):
                     followed.append(reports.BotWished(self.stream_sid, action, value))
-                case wire.Warn(text=text):
-                    self._doors.note(feed.StreamWarned(self.stream_sid, text))
+                case wire.Warn(text=text, about=about):
+                    self._doors.note(feed.StreamWarned(self.stream_sid, text, about))
                 case _:
                     self._order(output)
         return followed
@@ -185,6 +197,10 @@ class StreamRun:
                 self._leg.play(PromptPlan(f"hold-{self.stream_sid}", path, loops=0))
             case wire.StopHold():
                 self._leg.stop_play()
+            case wire.SoundKey(digit=digit, duration_ms=duration_ms):
+                self._leg.press_stream(self.stream_sid, digit, duration_ms)
+            case wire.SetRate(rate_hz=rate_hz, text=text):
+                self._leg.set_stream_rate(self.stream_sid, rate_hz, text)
             case wire.WatchSilence(timeout_ms=timeout_ms):
                 self._leg.watch_silence(timeout_ms)
             case _:
@@ -226,7 +242,9 @@ class StreamRun:
         self._dialled += 1
         # Not asdict: it copies every value in depth, and all of them are frozen.
         settings = {field.name: getattr(order.plan, field.name) for field in fields(order.plan)}
-        plan = StreamPlan(addresses=pinned.addresses, **settings)
+        plan = StreamPlan(
+            addresses=pinned.addresses, local_address=pinned.local_address, **settings
+        )
         self._leg.open_stream(plan)
 
 

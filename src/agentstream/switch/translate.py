@@ -53,7 +53,8 @@ def leg_report(event: _media.Event) -> reports.Report | None:
         case _media.RtpTimeout():
             return reports.MediaLost(leg_sid, event.silent_ms, event.ever_received)
         case _media.Digit():
-            return reports.DigitPressed(leg_sid, event.digit, event.duration_ms)
+            in_audio = event.source == "inband"
+            return reports.DigitPressed(leg_sid, event.digit, event.duration_ms, in_audio)
         case _media.PlayFinished():
             return reports.PromptEnded(PromptId(event.prompt_id), event.completed, event.error)
         case _:

@@ -50,6 +50,7 @@ class Pinned:
 
     addresses: tuple[str, ...] = ("192.0.2.9:9000",)
     elapsed_ms: int = 1
+    local_address: str | None = None
 
 
 @dataclass(frozen=True)

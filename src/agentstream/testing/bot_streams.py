@@ -13,6 +13,8 @@ from agentstream.stream.bot_stream import BotStream
 from agentstream.stream.happenings import (
     Begin,
     BotSaid,
+    CloseSocket,
+    Connect,
     Opened,
     SendText,
     StreamFinished,
@@ -44,6 +46,58 @@ def talking(url: str = URL, *, two_way: bool = True, **settings: Any) -> StreamS
     assert state_of(script) is State.ACTIVE
     script.take_all()
     return script
+
+
+class Steps:
+    """A stream whose answers are looked at step by step."""
+
+    def __init__(self, url: str = URL, *, two_way: bool = True, **settings: Any) -> None:  # noqa: ANN401
+        self.script = stream(url, two_way=two_way, **settings)
+
+    @property
+    def machine(self) -> BotStream:
+        """The stream itself."""
+        assert isinstance(self.script.machine, BotStream)
+        return self.script.machine
+
+    def feed(self, happening: StreamInput) -> list[StreamOutput]:
+        """Let something happen; return what follows."""
+        self.script.feed(happening)
+        return self.script.take_all()
+
+    def wait(self, ms: int) -> list[StreamOutput]:
+        """Let time pass; return what follows."""
+        self.script.wait(ms)
+        return self.script.take_all()
+
+    def talking(self) -> "Steps":
+        """Let the bot be there."""
+        self.feed(Begin())
+        self.feed(Opened())
+        assert self.machine.state is State.ACTIVE
+        return self
+
+
+def finished(outputs: list[StreamOutput]) -> StreamResult:
+    """Return the result, which must be told last."""
+    last = outputs[-1]
+    assert isinstance(last, StreamFinished), outputs
+    return last.result
+
+
+def connected(outputs: list[StreamOutput]) -> Connect:
+    """Return the order to dial, which must be told last."""
+    last = outputs[-1]
+    assert isinstance(last, Connect), outputs
+    return last
+
+
+def stop_reason(outputs: list[StreamOutput]) -> str:
+    """Return why the bot is told to stop, in the last text to it."""
+    close = next(each for each in outputs if isinstance(each, CloseSocket))
+    assert close.last_text is not None
+    reason: str = json.loads(close.last_text.replace("\x01", "9"))["stop"]["reason"]
+    return reason
 
 
 def state_of(script: StreamScript) -> State:

@@ -26,7 +26,13 @@ from agentstream.calls.events import (
 
 Begun = effects.PlayPrompt | effects.StartStream | effects.RecordLeg
 Told = effects.StopPrompt | effects.EndStream | effects.EndRecording
-WithoutLeg = effects.TellStream | effects.EndStream | effects.SendRequest | effects.DeliverMail
+WithoutLeg = (
+    effects.ActivateStream
+    | effects.TellStream
+    | effects.EndStream
+    | effects.SendRequest
+    | effects.DeliverMail
+)
 
 
 class CallWatch:

@@ -45,6 +45,7 @@ class FakeLeg:
     stopped_recordings: list[str] = field(default_factory=list)
     digits: list[str] = field(default_factory=list)
     begun_streams: list[str] = field(default_factory=list)
+    stream_keys: list[tuple[str, str, int]] = field(default_factory=list)
     plan: RtpLegPlan | None = None
     bridged: "FakeLeg | None" = field(default=None, repr=False)
     relays_digits: bool = False
@@ -132,6 +133,17 @@ class FakeLeg:
         """Let the far end be silent for as long as was asked."""
         if self.silence_ms > 0:
             self.engine.feed(_media.Silence(self.leg_sid, self.engine.now_ms, self.silence_ms))
+
+    def press_stream(self, stream_sid: str, digit: str, tone_ms: int) -> None:
+        """Note the key."""
+        self.stream_keys.append((stream_sid, digit, tone_ms))
+
+    def set_stream_rate(self, stream_sid: str, rate_hz: int, text: str) -> None:
+        """Change the rate at once."""
+        if not any(plan.stream_sid == stream_sid for plan in self.streams):
+            return
+        self.texts.append(text)
+        self.engine.feed(_media.RateSet(self.leg_sid, self.engine.now_ms, stream_sid, rate_hz))
 
     def begin_stream(self, stream_sid: str) -> None:
         """Note that the stream may begin."""

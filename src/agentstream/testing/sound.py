@@ -13,6 +13,8 @@ from agentstream.store.espeak import speak
 Samples = NDArray[np.float64]
 WINDOW_MS = 200
 SEARCH_MS = 60
+ROWS_HZ, COLUMNS_HZ = (697, 770, 852, 941), (1_209, 1_336, 1_477, 1_633)  # ITU-T Q.23
+KEYS = ("123A", "456B", "789C", "*0#D")
 SENTENCE = "Please connect me to the sales department. My number is four two one nine."
 
 
@@ -81,6 +83,16 @@ def from_pcm(pcm: bytes | bytearray, channels: int = 1, channel: int = 0) -> Sam
     return np.frombuffer(bytes(pcm), "<i2").reshape(-1, channels)[:, channel].astype(np.float64)
 
 
+def keys_in(samples: Samples, rate_hz: int) -> str:
+    """Return the keys whose tones sound, with something else between two that are alike."""
+    size = rate_hz // 40
+    heard = [
+        _key_in(samples[at : at + size], rate_hz)
+        for at in range(0, samples.size - size, rate_hz // 50)
+    ]
+    return "".join(run[0] for run in "".join(heard).split(" ") if run)
+
+
 def likeness(source: Samples, heard: Samples, rate_hz: int) -> Likeness:
     """Compare at the lag that fits best; each window may lie up to 60 ms beside it."""
     if heard.size < source.size // 4:
@@ -97,6 +109,18 @@ def likeness(source: Samples, heard: Samples, rate_hz: int) -> Likeness:
     good = sum(snr_db > 20 for snr_db in found) / max(1, len(found))
     median = float(np.median(found)) if found else -99.0
     return Likeness(lag * 1000 // rate_hz, median, good, len(found))
+
+
+def _key_in(window: Samples, rate_hz: int) -> str:
+    """Return the key that has nearly all the energy of a window; a blank for none."""
+    power = np.abs(np.fft.rfft(window * np.hanning(window.size), rate_hz)) ** 2
+
+    def around(hz: int) -> float:
+        return float(power[hz - 40 : hz + 40].sum())
+
+    row, column = max(ROWS_HZ, key=around), max(COLUMNS_HZ, key=around)
+    is_tone = around(row) + around(column) > 0.8 * float(power.sum()) > 1e9
+    return KEYS[ROWS_HZ.index(row)][COLUMNS_HZ.index(column)] if is_tone else " "
 
 
 def _window_snr_db(window: Samples, heard: Samples, at: int, search: int) -> float:

@@ -139,7 +139,7 @@ pub(super) fn swallow(socket: &mut Socket) -> bool {
 }
 
 /// At most `limit` bytes of `text`, whole letters.
-pub(super) fn cut(text: &str, limit: usize) -> &str {
+pub(in crate::stream) fn cut(text: &str, limit: usize) -> &str {
     let mut end = limit.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;

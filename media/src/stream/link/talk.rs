@@ -3,19 +3,19 @@
 use tungstenite::Message;
 
 use super::{Here, Link, Socket, State};
-use crate::event::{BotMessage, Cleared, MarkPlayed, StreamDrained};
+use crate::event::{BotMessage, BotPace, BotSample, Cleared, MarkPlayed, StreamDrained};
 use crate::stream::template::{escape_json, Filling};
 use crate::stream::voice::Asked;
 
 impl Link {
     pub(super) fn handle(&mut self, message: Message, here: Here<'_>) {
         match message {
-            Message::Text(text) => self.handle_text(text.as_str(), here),
-            // AS-5: JSON in a binary frame is meant as text.
-            Message::Binary(bytes) => match std::str::from_utf8(&bytes) {
-                Ok(text) => self.handle_text(text, here),
-                Err(_) => self.voice.ignore(),
-            },
+            Message::Text(text) => self.handle_text(text.as_str(), false, here),
+            // AS-5: JSON in a binary frame is meant as text; other bytes are no message at all.
+            Message::Binary(bytes) => {
+                let text = std::str::from_utf8(&bytes).unwrap_or_default();
+                self.handle_text(text, true, here);
+            }
             Message::Close(frame) => self.closed_by_bot(frame, here),
             Message::Ping(_) => {
                 // The pong is queued by now; it goes out at once (AS-118).
@@ -27,14 +27,17 @@ impl Link {
         }
     }
 
-    pub(super) fn handle_text(&mut self, text: &str, here: Here<'_>) {
+    fn handle_text(&mut self, text: &str, is_binary: bool, here: Here<'_>) {
         if !self.is_open() {
             return; // our goodbye was said
         }
         if self.held.is_some() {
             return self.voice.ignore(); // nothing has begun yet (OP-6)
         }
-        match self.voice.read(text, here.now_us) {
+        let sounds = self.voice.sounds();
+        let asked = self.voice.read(text, here.now_us);
+        self.show(text, is_binary, self.voice.sounds() > sounds, here);
+        match asked {
             Asked::Nothing => {}
             Asked::Mark(name) => self.echo_mark(name, false, here),
             Asked::Cleared { dropped_ms, marks } => {
@@ -57,6 +60,28 @@ impl Link {
                 stream_sid: self.plan.stream_sid.clone(),
                 text: text.to_owned(),
             }),
+        }
+    }
+
+    /// Shows Python what the bot's messages look like, and how fast its audio comes (OP-12).
+    fn show(&mut self, text: &str, is_binary: bool, is_sound: bool, here: Here<'_>) {
+        if let Some(text) = self.voice.show(text, is_sound) {
+            here.events.push(BotSample {
+                leg_sid: here.leg_sid.to_owned(),
+                at_ms: here.at_ms(),
+                stream_sid: self.plan.stream_sid.clone(),
+                text,
+                is_binary,
+            });
+        }
+        let bytes = is_sound.then(|| self.voice.pace(here.now_us)).flatten();
+        if let Some(bytes_received) = bytes {
+            here.events.push(BotPace {
+                leg_sid: here.leg_sid.to_owned(),
+                at_ms: here.at_ms(),
+                stream_sid: self.plan.stream_sid.clone(),
+                bytes_received,
+            });
         }
     }
 

@@ -5,6 +5,7 @@ pub(crate) fn plan(track: &str, rate_hz: u32, encoding: &str) -> StreamPlan {
     StreamPlan {
         stream_sid: "s".into(),
         addresses: Vec::new(),
+        local_address: None,
         secure: false,
         server_name: String::new(),
         host_header: String::new(),
@@ -21,6 +22,7 @@ pub(crate) fn plan(track: &str, rate_hz: u32, encoding: &str) -> StreamPlan {
         mark_template: String::new(),
         connect_timeout_ms: 1,
         max_message_bytes: 1,
+        rejects_other_sids: false,
         buffer_ms: 1,
         marks_on_clear: "echo".into(),
         send_buffer_bytes: 1,

@@ -1,7 +1,8 @@
 """Voicebot: a stream both ways; the flow waits inside until it has ended (AS-3, ST-20).
 
 enter ──OpenStream──▶ waiting ──StreamFinished──▶ next          bot closed, time is up (AS-169)
-                         │ │               └────▶ on_failure    connect failure, crash (AS-170)
+                         │ │ │             └────▶ on_failure    connect failure, crash (AS-170)
+                         │ │ └──StreamHeld, or `preconnect_ms`: Answer a call that rings (OP-6)
                          │ └──BotAsked transfer: CloseStream, then on_transfer, or a Connect (OP-1)
                          └──CallHungUp: the call ends the stream, StreamFinished follows
 
@@ -14,13 +15,15 @@ from typing import ClassVar, Final, Literal
 
 from pydantic import Field, field_validator
 
+from agentstream.base.machine import earliest
 from agentstream.calls.causes import Cause, Party
-from agentstream.calls.commands import CloseStream, OpenStream, RecordingSpec, StreamSpec
+from agentstream.calls.commands import Answer, CloseStream, OpenStream, RecordingSpec, StreamSpec
 from agentstream.calls.events import (
     BotAsked,
     CallHungUp,
     RecordingFinished,
     StreamFinished,
+    StreamHeld,
     StreamOpened,
 )
 from agentstream.calls.ledger import masked
@@ -68,6 +71,15 @@ class VoicebotSettings(Onward):
     recording_channels: Literal["mono", "stereo"] = Field(
         default="mono", description="One mixed channel, or the caller left and the bot right."
     )
+    preconnect_ms: int = Field(
+        default=0,
+        ge=0,
+        le=60_000,
+        description=(
+            "Where the flow starts here: reach the bot while the call still rings, which it does"
+            " for so long at most before it is answered. 0: answer first."
+        ),
+    )
     profile: Literal["", "docs", "field"] = Field(
         default="", description="How exactly to speak to the bot; empty is the server's default."
     )
@@ -113,6 +125,10 @@ class VoicebotSettings(Onward):
         """Return the exits that are wired."""
         return wired(next=self.next, on_failure=self.on_failure, on_transfer=self.on_transfer)
 
+    def begins_before_answer(self) -> bool:
+        """Tell whether the bot is reached while the call rings."""
+        return self.preconnect_ms > 0
+
     def stream_address(self) -> str:
         """Return the bot's URL."""
         return self.url
@@ -133,14 +149,17 @@ class Voicebot:
         self._records = False  # from the stream's start until the file is whole
         self._outcome: StreamOutcome | None = None  # of the stream, while its file is waited for
         self._wait_until_ms: int | None = None
+        self._answer_at_ms: int | None = None  # unless the bot is there before
         self._transfer_to = ""
         self._connect: Connect | None = None
         self._is_call_over = False
 
     @property
     def wake_at_ms(self) -> int | None:
-        """When a file or a transfer wants `wake`; stream and call keep their own limits."""
-        return self._connect.wake_at_ms if self._connect else self._wait_until_ms
+        """When an answer, a file or a transfer wants `wake`; the stream keeps its own limits."""
+        if self._connect is not None:
+            return self._connect.wake_at_ms
+        return earliest(self._answer_at_ms, self._wait_until_ms)
 
     def enter(self, now_ms: int) -> list[Step]:
         """Ask for the stream."""
@@ -155,6 +174,8 @@ class Voicebot:
             overrides=tuple((name, plain(value)) for name, value in settings.settings.items()),
             parameters=parameters,
         )
+        if settings.preconnect_ms and not context.is_answered:
+            self._answer_at_ms = now_ms + settings.preconnect_ms
         recording = RecordingSpec(settings.recording_channels)
         return [OpenStream(context.leg_sid, self._stream_sid, spec, self._recording_sid, recording)]
 
@@ -164,6 +185,8 @@ class Voicebot:
         if self._connect is not None:
             return self._through(self._connect.receive(happening, now_ms))
         match happening:
+            case StreamHeld(stream_sid=self._stream_sid):
+                return self._answer()
             case StreamOpened(stream_sid=self._stream_sid):
                 self._records = self._recording_sid is not None
                 return []
@@ -188,10 +211,17 @@ class Voicebot:
                 return []
 
     def wake(self, now_ms: int) -> list[Step]:
-        """Go on without a recording whose file takes too long, or let the transfer's timer fire."""
+        """Let the timer fire that is due: the transfer's, the answer's, or the file's."""
         if self._connect is not None:
             return self._through(self._connect.wake(now_ms))
+        if self._answer_at_ms is not None and self._answer_at_ms <= now_ms:
+            return self._answer()
         return [] if self._outcome is None else self._go_on(self._outcome, now_ms)
+
+    def _answer(self) -> list[Step]:
+        """Answer the call, once, unless its caller has given up."""
+        is_due, self._answer_at_ms = self._answer_at_ms is not None, None
+        return [Answer(self._context.leg_sid)] if is_due and not self._is_call_over else []
 
     def _go_on(self, outcome: StreamOutcome, now_ms: int) -> list[Step]:
         """Leave, or transfer the caller, now that nothing of the stream is waited for."""

@@ -26,6 +26,7 @@ class Cast:
     first_leg: str = ""
     dialled_ms: dict[str, int] = field(default_factory=dict)
     bots: dict[str, str] = field(default_factory=dict)  # by the sid of their stream
+    requested_ms: dict[str, int] = field(default_factory=dict)  # streams, by sid
     connected_ms: dict[str, int] = field(default_factory=dict)
     counted: dict[str, Body] = field(default_factory=dict)
     asked: dict[str, Body] = field(default_factory=dict)  # request_started, by id
@@ -53,6 +54,7 @@ class Cast:
                 case "stream_requested":
                     name = text(body, "name") or applet or host(text(body, "url"))
                     cast.bots[text(body, "stream_sid")] = name
+                    cast.requested_ms[text(body, "stream_sid")] = each.at_ms
                 case "stream_connected":
                     cast.connected_ms[text(body, "stream_sid")] = each.at_ms
                 case "stream_counted":

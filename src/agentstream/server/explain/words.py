@@ -140,6 +140,12 @@ def _stream_connected(each: Happening, cast: Cast) -> Said:
     return "bot", f"{cast.bot(body)} is connected{again} in {total} ms ({parts})"
 
 
+def _stream_held(each: Happening, cast: Cast) -> Said:
+    requested_ms = cast.requested_ms.get(text(each.body, "stream_sid"), each.at_ms)
+    spared = seconds(each.at_ms - requested_ms)
+    return "bot", f"{cast.bot(each.body)} waits for the answer: {spared} of silence spared", "good"
+
+
 def _bot_spoke(each: Happening, cast: Cast) -> Said:
     sid = text(each.body, "stream_sid")
     if sid in cast.has_spoken:
@@ -254,9 +260,14 @@ _SENTENCES: Final[Mapping[str, Callable[[Happening, Cast], Said]]] = {
     "stream_requested": _stream_requested,
     "stream_attempt_failed": _stream_failed,
     "stream_connected": _stream_connected,
+    "stream_held": _stream_held,
     "bot_spoke": _bot_spoke,
     "mark_echoed": _mark,
     "playout_cleared": _cleared,
+    "rate_changed": lambda each, cast: (
+        "bot",
+        f"{cast.bot(each.body)} goes on at {number(each.body, 'rate_hz')} Hz, as it asked",
+    ),
     "stream_warned": lambda each, cast: ("bot", text(each.body, "text"), "warning"),
     "stream_finished": _stream_finished,
     "source_learnt": lambda each, cast: (

@@ -1,6 +1,6 @@
 """Control events, which a bot may send where a setting allows it (OP-1): read and answered.
 
-from the bot   hangup  transfer  send_dtmf
+from the bot   hangup  transfer  send_dtmf  set_rate
 to the bot     ack
 """
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from agentstream.base.errors import PeerError
+from agentstream.stream.address import RATES_HZ
 from agentstream.stream.messages import (
     Ask,
     AskId,
@@ -16,6 +17,7 @@ from agentstream.stream.messages import (
     ControlEvent,
     DigitsAsked,
     HangUpAsked,
+    RateAsked,
     TransferAsked,
 )
 
@@ -92,8 +94,16 @@ def _read_digits(ask_id: AskId, body: Body) -> Ask:
     return DigitsAsked(ask_id, digits)
 
 
+def _read_rate(ask_id: AskId, body: Body) -> Ask:
+    rate_hz = {str(rate_hz): rate_hz for rate_hz in RATES_HZ}.get(str(body.get("sample_rate")))
+    if rate_hz is None:
+        raise PeerError("set_rate.sample_rate is none of 8000, 16000, 24000")
+    return RateAsked(ask_id, rate_hz)
+
+
 _READERS: Final[dict[ControlEvent, Callable[[AskId, Body], Ask]]] = {
     "hangup": _read_hangup,
     "transfer": _read_transfer,
     "send_dtmf": _read_digits,
+    "set_rate": _read_rate,
 }

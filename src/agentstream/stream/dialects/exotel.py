@@ -44,6 +44,7 @@ CONTROLS: Final[dict[str, ControlEvent]] = {
     "hangup": "hangup",
     "transfer": "transfer",
     "send_dtmf": "send_dtmf",
+    "set_rate": "set_rate",
 }
 _NEEDS: Final = {"media": "media.payload, a text", "mark": "mark.name, a text"}
 
