@@ -9,6 +9,8 @@ import pytest
 from agentstream.api.app import create_app
 from agentstream.api.doors import Doors
 from agentstream.api.live import LiveHub
+from agentstream.base.ids import AccountSid
+from agentstream.store.call_events import Story
 from agentstream.store.values import NewKey
 from agentstream.switch.feed import Feed
 from agentstream.testing.memory_store import MemoryStore
@@ -23,8 +25,13 @@ class Site:
     feed: Feed
     hub: LiveHub
     key: NewKey
+    stories: list[Story] = field(default_factory=list)
     streams: dict[str, int] = field(default_factory=dict)
     why_not_ready: str = ""
+
+    def told(self, account_sid: AccountSid | None, beginning: str) -> list[Story]:
+        mine = self.stories if account_sid in (None, "GreenLeaf1") else []
+        return [story for story in mine if story.sid.startswith(beginning)]
 
     @property
     def auth(self) -> tuple[str, str]:
@@ -44,6 +51,7 @@ async def site() -> AsyncIterator[Site]:
         metrics=lambda: b"agentstream_calls_active 0.0\n",
         active_streams=lambda sid: made.streams.get(sid, 0),
         operator_token="op-token",
+        stories=lambda sid, beginning: made.told(sid, beginning),
     )
     transport = httpx.ASGITransport(create_app(doors), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://house") as client:

@@ -1,10 +1,11 @@
 """What the HTTP interface asks of the house, as shapes that a double can have."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from agentstream.api.live import LiveHub
 from agentstream.base.ids import AccountSid
+from agentstream.store.call_events import Story
 from agentstream.store.protocols import Accounts, Recordings
 from agentstream.store.recording_shelf import RecordingShelf
 from agentstream.store.values import Recording
@@ -30,3 +31,5 @@ class Doors:
     active_streams: Callable[[AccountSid], int]  # AC-4: from the handshake's start to the close
     operator_token: str  # of the user "operator": whoever can read this server's data folder
     recordings: RecordingDoor | None = None  # None: there are none to be had
+    # The stories so far of an account's live calls (None: of all) whose sid begins so.
+    stories: Callable[[AccountSid | None, str], Sequence[Story]] | None = None  # None: not kept

@@ -38,12 +38,13 @@ class Times:
     applets: tuple[Share, ...]  # the longest first
 
 
-def times_of(happenings: Sequence[Happening]) -> Times:
-    """Return where the time went."""
+def times_of(happenings: Sequence[Happening], now_ms: int | None = None) -> Times:
+    """Return where the time went; `now_ms` is for a call that still lives."""
     answered_ms = _first(happenings, "call_answered")
     ended_ms = _first(happenings, "call_hung_up")
     if ended_ms is None:
         ended_ms = happenings[-1].at_ms if happenings else 0
+        ended_ms = max(ended_ms, now_ms or 0)
     applets = tuple(sorted(_visits(happenings, ended_ms), key=lambda share: -share.took_ms))
     if answered_ms is None:
         return Times(None, None, 0, "", (), 0, (), applets)
