@@ -24,6 +24,7 @@ from agentstream.base.errors import ConfigError
 from agentstream.media.plan import Encoding, EnginePlan
 from agentstream.net.admission import AdmissionLimits
 from agentstream.net.egress import EgressPolicy, check_entry, mask_url
+from agentstream.server.config_requests import RequestsConfig
 from agentstream.server.config_roads import DialConfig, MailConfig, Trunks
 from agentstream.server.config_section import Section, Texts, number, split
 from agentstream.store.files import DATABASE_FILE
@@ -283,6 +284,7 @@ class Config(Section):
     limits: LimitsConfig = LimitsConfig()
     speech: SpeechConfig = SpeechConfig()
     egress: EgressConfig = EgressConfig()
+    requests: RequestsConfig = RequestsConfig()
     recordings: RecordingsConfig = RecordingsConfig()
     events: EventsConfig = EventsConfig()
     trunks: Trunks = Field(default_factory=dict)

@@ -194,6 +194,7 @@ class House:
             verify_tls=wanted.verify_tls,
             ca_file=str(wanted.ca_file) if wanted.ca_file else None,
             local_address=wanted.local_address or None,
+            signing_keys=self.config.requests.signing_keys(),
             clock=self._clock,
         )
         self._stack.push_async_callback(web.close)
