@@ -151,6 +151,7 @@ class House:
             local=LocalMedia(host, 0, codecs=config.rtp.codecs),
             country_code=config.country_code,
             roads=config.roads(),
+            numbers=config.numbers(),
         )
         switchboard = Switchboard(wiring, _switch_limits(config))
         return Parts(

@@ -7,9 +7,9 @@ from sqlalchemy import delete, insert, select, update
 from agentstream.base.clock import Clock
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import AccountSid, FlowSid
+from agentstream.base.phone import normalise
 from agentstream.store import tables
 from agentstream.store.database import Database
-from agentstream.store.phone import normalise
 from agentstream.store.revisions import touch
 from agentstream.store.values import Number
 

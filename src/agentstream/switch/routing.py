@@ -13,12 +13,12 @@ from types import MappingProxyType
 from typing import Final
 
 from agentstream.base.errors import AgentStreamError, PeerError
+from agentstream.base.phone import normalise
 from agentstream.calls.causes import Cause
 from agentstream.calls.commands import DialSpec
 from agentstream.net.egress import AddressClass, classify
 from agentstream.sip.signaling import Credentials
 from agentstream.sip.uri import SipUri, parse_uri
-from agentstream.store.phone import normalise
 
 ANONYMOUS: Final = "anonymous"  # RFC 3323 section 4.1.1.3
 _SHOWN: Final = 60  # characters of what somebody gave us, in a sentence
