@@ -134,6 +134,19 @@ async def test_without_a_key_nothing_is_signed(http: HttpClient, server: Server)
     assert not any(name.startswith("webhook") for name in server.asked[0].headers)
 
 
+async def test_a_head_has_no_body_and_follows_like_a_get_ap_12(
+    http: HttpClient, server: Server
+) -> None:
+    server.answer = to("/b")
+    url = f"http://hooks.example:{server.port}/a"
+    answer = await http.send(HttpRequest(url, "HEAD", redirects=1))
+    assert (answer.status, answer.body) == (200, b"")
+    assert [(asked.method, asked.target) for asked in server.asked] == [
+        ("HEAD", "/a"),
+        ("HEAD", "/b"),
+    ]
+
+
 async def test_an_empty_post_says_so(http: HttpClient, server: Server) -> None:
     await http.send(HttpRequest(f"http://hooks.example:{server.port}/", "POST"))
     assert server.asked[0].headers["content-length"] == "0"

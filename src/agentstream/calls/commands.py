@@ -143,7 +143,7 @@ class HttpRequest:
     """A question to a server of the customer's; `query` is appended to the URL's own (AP-1)."""
 
     url: str
-    method: Literal["GET", "POST"] = "GET"
+    method: Literal["GET", "POST", "HEAD"] = "GET"
     query: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     body: str = ""
@@ -198,9 +198,12 @@ class WatchSilence:
 
 @dataclass(frozen=True, slots=True)
 class RecordingSpec:
-    """A recording to make; stereo is left = the far end, right = what it hears."""
+    """A recording to make.
 
-    channels: Literal["mono", "stereo"] = "mono"
+    Stereo is left = the far end, right = what it hears; mirrored is the other way round.
+    """
+
+    channels: Literal["mono", "stereo", "mirrored"] = "mono"
     max_ms: int = 14_400_000
 
 

@@ -361,7 +361,7 @@ def _redirected(ask: _Ask, location: str, status: int) -> _Ask:
     is_same = after.port == target.port and after.secure == target.secure
     user, password = (target.user, target.password) if is_same else ("", "")
     moved = Target(after.scheme, after.host, after.port, after.target, user, password)
-    keeps = status in _KEEP_METHOD or ask.method == "GET"
+    keeps = status in _KEEP_METHOD or ask.method != "POST"
     dropped = frozenset() if is_same else _SECRET_HEADERS
     if not keeps:
         dropped = dropped | {"content-type"}
