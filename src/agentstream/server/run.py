@@ -99,6 +99,7 @@ def _doors(house: House, hub: LiveHub, metrics: Metrics) -> Doors:
         recordings=RecordingDoor(
             parts.recordings.shelf, parts.store.recordings, parts.recordings.keeper.delete
         ),
+        calls=parts.switchboard,
     )
 
 

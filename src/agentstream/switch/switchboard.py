@@ -13,7 +13,7 @@ import structlog
 from agentstream import _media
 from agentstream.base.clock import Clock
 from agentstream.base.errors import CommandError, PeerError
-from agentstream.base.ids import CallSid, LegSid, Tokens
+from agentstream.base.ids import AccountSid, CallSid, LegSid, Tokens
 from agentstream.base.phone import AS_THEY_ARE, NumberStyle
 from agentstream.calls import commands, events, reports
 from agentstream.calls.call import Call
@@ -157,6 +157,11 @@ class Switchboard:
         self._pump.stop()
 
     # Wishes
+
+    def owner(self, call_sid: CallSid) -> AccountSid | None:
+        """Return whose live call this is; None when there is none."""
+        task = self._calls.get(call_sid)
+        return None if task is None else task.call.setup.account_sid
 
     async def ask(self, call_sid: CallSid, command: commands.Command) -> None:
         """Want something of a live call; raises CommandError when it cannot be done now."""
