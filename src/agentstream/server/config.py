@@ -289,7 +289,7 @@ class Config(Section):
 
     def roads(self) -> Roads:
         """Return the ways out for the legs that calls dial."""
-        return self.dial.roads(self.trunks, self.country_code, self.egress.mode)
+        return self.dial.roads(self.trunks, self.country_code, self.egress.mode, self.egress.deny)
 
     def numbers(self) -> NumberStyle:
         """Return how customers' servers are shown numbers."""

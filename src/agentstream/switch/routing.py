@@ -67,6 +67,7 @@ class Roads:
     sip_addresses: bool = True  # "sip:ann@host" may be dialled, whatever its host
     sip_hosts: tuple[str, ...] = ()  # hosts that may be dialled in any case: names, networks
     country_code: str = ""
+    denied: tuple[str, ...] = ()  # hosts that may not be dialled: names, networks; wins over all
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,10 @@ def _address(destination: str) -> SipUri:
 
 
 def _check_host(uri: SipUri, roads: Roads) -> None:
+    """Refuse a host as it is written; where a name leads is looked at after the look-up."""
+    if _is_listed(uri.address.lower(), roads.denied):
+        text = f"SIP addresses at {uri.host[:_SHOWN]} may not be dialled ([egress] deny)."
+        raise NoRoadError(Cause.REJECTED, text)
     if _is_listed(uri.address.lower(), roads.sip_hosts):
         return
     if not roads.sip_addresses:
