@@ -141,7 +141,7 @@ def test_the_targets_of_a_connect_are_looked_into(ask: Ask) -> None:
     assert findings(ask, LEADS) == [no_trunk, metadata]
     odd = LEADS.replace("sip:nowhere", "+91-80-4000-CALL")
     assert "neither a number nor a sip address" in ask("check", "-", typed=odd, code=1).stdout
-    Path("agentstream.toml").write_text('[trunks.Other]\ntarget = "sip:sbc.example:5060"\n')
+    Path("agentstream.toml").write_text('[trunks.other]\ntarget = "sip:sbc.example:5060"\n')
     missing = ("no-road", "numbers.0", "There is no trunk named 'carrier'.")
     assert missing in findings(ask, LEADS)
     Path("agentstream.toml").write_text('[trunks.carrier]\ntarget = "sip:sbc.example:5060"\n')
