@@ -73,6 +73,7 @@ def _national(digits: str, country_code: str) -> str:
         number = phonenumbers.parse(digits, region)
     except phonenumbers.NumberParseException:
         return ""
-    if not phonenumbers.is_valid_number_for_region(number, region):
+    # Several countries may share a code, as +1: any of them will do.
+    if number.country_code != int(country_code) or not phonenumbers.is_valid_number(number):
         return ""
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

@@ -9,10 +9,8 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,10 +18,9 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from agentstream.testing.ports import HOST, free_port
+from agentstream.testing.ports import HOST, await_listener, free_port
 
 USER = "agentstream"
-_PATIENCE_S = 30.0
 # What a crash would lose does not matter here.
 _SETTINGS = (
     *("fsync=off", "synchronous_commit=off", "full_page_writes=off", "unix_socket_directories="),
@@ -98,7 +95,7 @@ def _process(binaries: Path, folder: Path, account: int | None) -> Iterator[int]
             command, user=account, cwd=folder, stdout=out, stderr=out
         )
     try:
-        _await_port(port, process, folder / "log")
+        await_listener(port, process, folder / "log")
         yield port
     finally:
         process.send_signal(signal.SIGINT)  # a fast end: it closes its connections
@@ -107,19 +104,6 @@ def _process(binaries: Path, folder: Path, account: int | None) -> Iterator[int]
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _await_port(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            socket.create_connection((HOST, port), 1).close()
-        except OSError:
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, "PostgreSQL does not listen"
-            time.sleep(0.05)
-        else:
-            return
 
 
 def _binaries() -> Path | None:
