@@ -25,7 +25,9 @@ IDS = {
     "AP": "1-7 10-15 20 21 25-29 33 40-50 55-60 65 66",
     "PT": "1-7 10-13 20-25 30-35 40",
     "BX": "1-7",
-    "OP": "1 5-7 9 10 12",
+    "OP": "1 4-7 9 10 12",
+    "RC": "1-5",
+    "US": "13",
     "SIP": "1-7 20 40-45 50-52 64 70-81",
     "AC": "1-4",
 }
@@ -118,5 +120,5 @@ def as_written(value: Any) -> str:
     if isinstance(value, bool | None):
         return str(value).lower()
     if isinstance(value, tuple):
-        return ",".join(map(str, value))
+        return ",".join(map(str, value)) or "none"
     return str(value) or "none"

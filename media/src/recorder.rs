@@ -15,22 +15,16 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{unbounded, Receiver, Sender};
 
+pub use self::channels::Channels;
 use crate::wavfile::WavWriter;
+
+mod channels;
 
 /// Audio per message to the writer; the header is renewed with each, hence well below a second.
 const CHUNK_MS: u32 = 500;
 /// Chunks that may wait for the disk per recording (10 s); beyond it audio gives way to silence.
 const WAITING_LIMIT: u32 = 20;
 const SILENCE: [i16; 4096] = [0; 4096];
-
-/// How the two directions of a leg share the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Channels {
-    /// Both directions added, saturating.
-    Mono,
-    /// Left is what the leg heard from its far end, right what was said to it.
-    Stereo,
-}
 
 /// What to record; `RecordPlan` without its ids.
 #[derive(Debug, Clone)]
@@ -144,11 +138,8 @@ impl RecordingTap {
         }
         let count = (heard.len().max(said.len()) as u64).min(self.frames_left) as usize;
         for at in 0..count {
-            let (left, right) = (sample(heard, at), sample(said, at));
-            match self.channels {
-                Channels::Mono => self.chunk.push(left.saturating_add(right)),
-                Channels::Stereo => self.chunk.extend([left, right]),
-            }
+            self.channels
+                .add(&mut self.chunk, sample(heard, at), sample(said, at));
         }
         self.frames_left -= count as u64;
         if self.chunk.len() >= self.chunk_frames * self.channels.count() {
@@ -208,15 +199,6 @@ impl RecordingTap {
 impl Drop for RecordingTap {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-impl Channels {
-    fn count(self) -> usize {
-        match self {
-            Channels::Mono => 1,
-            Channels::Stereo => 2,
-        }
     }
 }
 

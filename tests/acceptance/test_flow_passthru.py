@@ -213,3 +213,16 @@ async def test_the_stream_may_come_as_one_json_text(tmp_path: Path) -> None:
     said = told(shop)
     assert '"Status":"completed"' in said["Stream"].replace(": ", ":")
     assert "Stream[Status]" not in said
+
+
+async def test_one_setting_shows_bot_and_server_the_same_numbers_us_13(tmp_path: Path) -> None:
+    """US-13, AS-70, CX-9: `start` and Passthru alike."""
+    async with (
+        customer(after=Reply(200)) as shop,
+        scripted_bot(leave) as bot,
+        file_calls(tmp_path, country_code="91", number_format="national0") as house,
+    ):
+        await ended(house, bot.url, shop)
+    said, [start] = told(shop), bot.call.said("start")
+    assert (said["From"], said["To"]) == ("09876500001", "08040000002")
+    assert (start["start"]["from"], start["start"]["to"]) == (said["From"], said["To"])

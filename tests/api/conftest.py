@@ -9,9 +9,30 @@ import pytest
 from agentstream.api.app import create_app
 from agentstream.api.doors import Doors
 from agentstream.api.live import LiveHub
+from agentstream.base.errors import CommandError
+from agentstream.base.ids import AccountSid, CallSid
+from agentstream.calls.commands import Command
+from agentstream.store.call_events import Story
 from agentstream.store.values import NewKey
 from agentstream.switch.feed import Feed
 from agentstream.testing.memory_store import MemoryStore
+
+
+@dataclass
+class LiveCalls:
+    """Live calls that do what they are asked, unless there is a `refusal`."""
+
+    owners: dict[str, AccountSid] = field(default_factory=dict)
+    asked: list[tuple[CallSid, Command]] = field(default_factory=list)
+    refusal: str = ""
+
+    def owner(self, call_sid: CallSid) -> AccountSid | None:
+        return self.owners.get(call_sid)
+
+    async def ask(self, call_sid: CallSid, command: Command) -> None:
+        if self.refusal:
+            raise CommandError(self.refusal)
+        self.asked.append((call_sid, command))
 
 
 @dataclass
@@ -23,8 +44,14 @@ class Site:
     feed: Feed
     hub: LiveHub
     key: NewKey
+    stories: list[Story] = field(default_factory=list)
+    calls: LiveCalls = field(default_factory=LiveCalls)
     streams: dict[str, int] = field(default_factory=dict)
     why_not_ready: str = ""
+
+    def told(self, account_sid: AccountSid | None, beginning: str) -> list[Story]:
+        mine = self.stories if account_sid in (None, "GreenLeaf1") else []
+        return [story for story in mine if story.sid.startswith(beginning)]
 
     @property
     def auth(self) -> tuple[str, str]:
@@ -36,7 +63,7 @@ async def site() -> AsyncIterator[Site]:
     store, feed = MemoryStore(), Feed()
     account = await store.accounts.create("Green Leaf", sid="GreenLeaf1")
     key = await store.accounts.create_key(account.sid)
-    hub = LiveHub(feed, watchers_limit=2)
+    hub, calls = LiveHub(feed, watchers_limit=2), LiveCalls()
     doors = Doors(
         accounts=store.accounts,
         live=hub,
@@ -44,9 +71,11 @@ async def site() -> AsyncIterator[Site]:
         metrics=lambda: b"agentstream_calls_active 0.0\n",
         active_streams=lambda sid: made.streams.get(sid, 0),
         operator_token="op-token",
+        stories=lambda sid, beginning: made.told(sid, beginning),
+        calls=calls,
     )
     transport = httpx.ASGITransport(create_app(doors), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://house") as client:
-        made = Site(client, store, feed, hub, key)
+        made = Site(client, store, feed, hub, key, calls=calls)
         yield made
     hub.close()

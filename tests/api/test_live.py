@@ -1,13 +1,15 @@
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from agentstream.api.live import QUEUE_LIMIT, LiveHub, fact_text, server_sent_events
 from agentstream.base.errors import BusyError
-from agentstream.base.ids import AccountSid
+from agentstream.base.ids import AccountSid, CallSid
 from agentstream.calls.events import CallAnswered
+from agentstream.store.call_events import CallEvent, Story
 from agentstream.switch.feed import Feed
 from agentstream.testing.calls import CALL, LEG
 from agentstream.testing.facts import fact, whole_call
@@ -123,3 +125,38 @@ def test_nothing_is_written_down_while_nobody_watches(monkeypatch: pytest.Monkey
 def test_every_fact_is_one_line() -> None:
     for each in whole_call():
         assert "\n" not in fact_text(each)
+
+
+def story(sid: str) -> Story:
+    event = CallEvent(CallSid(sid), 0, 0, datetime.now(UTC), "call_started", '{"leg_sid": "a"}')
+    return Story(CallSid(sid), (event,))
+
+
+async def test_a_live_call_is_told_so_far(site: Any) -> None:
+    site.stories += [story("c1aa"), story("c2bb")]
+    for named, sid in (("c1aa", "c1aa"), ("c2", "c2bb"), ("last", "c2bb")):
+        answer = await site.client.get(f"/v1/live/{named}", auth=site.auth)
+        assert answer.status_code == 200
+        told = answer.json()
+        assert told["call_sid"] == sid
+        assert 0 <= told["age_ms"] < 60_000
+        [event] = told["events"]
+        assert (event["at_ms"], event["kind"]) == (0, "call_started")
+        assert event["body"] == {"leg_sid": "a"}
+
+
+async def test_a_live_call_that_is_not_there_or_not_the_only_one_is_said(site: Any) -> None:
+    empty = await site.client.get("/v1/live/last", auth=site.auth)
+    assert (empty.status_code, empty.json()["RestException"]["Message"]) == (
+        *(404, "There is no live call"),
+    )
+    site.stories += [story("c1aa"), story("c1bb")]
+    several = await site.client.get("/v1/live/c1", auth=site.auth)
+    assert several.status_code == 409
+    assert "c1aa, c1bb" in several.text
+    assert (await site.client.get("/v1/live/c9", auth=site.auth)).status_code == 404
+    assert (await site.client.get("/v1/live/c1aa")).status_code == 401
+    other = await site.store.accounts.create("Other", sid="Other1")
+    key = await site.store.accounts.create_key(other.sid)
+    theirs = await site.client.get("/v1/live/c1aa", auth=(key.key, key.token))
+    assert theirs.status_code == 404

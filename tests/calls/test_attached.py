@@ -182,6 +182,20 @@ def test_a_recording_is_paused_and_resumed_and_can_be_stopped_from_either(
         attached.order(PauseRecording(RecordingSid("r9")), 7)
 
 
+def test_every_recording_is_paused_and_resumed_at_once_v3_10(attached: Attached) -> None:
+    other = RecordingSid("r2")
+    with pytest.raises(CommandError, match="nothing is being recorded now"):
+        attached.order(PauseRecording(), 0)
+    attached.order(StartRecording(LEG, RECORDING), 0)
+    attached.order(StartRecording(LEG, other), 0)
+    attached.order(PauseRecording(other), 1)
+    assert attached.order(PauseRecording(), 2) == [SuspendRecording(LEG, RECORDING)]
+    both = [ContinueRecording(LEG, RECORDING), ContinueRecording(LEG, other)]
+    assert attached.order(ResumeRecording(), 3) == both
+    with pytest.raises(CommandError, match="nothing is paused now"):
+        attached.order(ResumeRecording(), 4)
+
+
 def test_a_paused_recording_ends_with_its_stream(attached: Attached) -> None:
     attached.order(OpenStream(LEG, STREAM, BOT, RECORDING), 0)
     attached.hear(StreamStarted(STREAM), 1)

@@ -29,6 +29,7 @@ from agentstream.calls.commands import (
     Fetch,
     HangUp,
     HangUpLeg,
+    Hold,
     HttpRequest,
     Mail,
     OpenStream,
@@ -44,6 +45,7 @@ from agentstream.calls.commands import (
     StopRecording,
     StreamSpec,
     Unbridge,
+    Unhold,
     WatchSilence,
 )
 from agentstream.calls.record import CallLimits
@@ -140,6 +142,12 @@ class CallModel(RuleBasedStateMachine):
         """Without this, two parties hardly ever come to hear each other."""
         self.dial(leg, comes_up=True, ring_ms=30_000)
         self.happens(Bridge(LEG, leg))
+
+    @rule(leg=LEGS, comes_back=st.booleans())
+    def hold(self, leg: LegSid, comes_back: bool) -> None:
+        self.happens(Hold(PromptId(self.tokens.hex()), leg))
+        if comes_back:
+            self.happens(Unhold(leg))
 
     @rule(leg=LEGS, ms=st.sampled_from([0, 2000]))
     def listen_for_silence(self, leg: LegSid, ms: int) -> None:

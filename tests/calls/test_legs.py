@@ -17,6 +17,7 @@ from agentstream.calls.commands import (
     DialSpec,
     HangUp,
     HangUpLeg,
+    Hold,
     OpenStream,
     Play,
     Reject,
@@ -24,6 +25,7 @@ from agentstream.calls.commands import (
     StartRecording,
     StreamSpec,
     Unbridge,
+    Unhold,
     WatchSilence,
 )
 from agentstream.calls.effects import (
@@ -33,6 +35,7 @@ from agentstream.calls.effects import (
     EndRecording,
     EndStream,
     NoticeSilence,
+    PlayPrompt,
     PressDigits,
     ReleaseLeg,
     StopPrompt,
@@ -44,9 +47,11 @@ from agentstream.calls.events import (
     DigitReceived,
     LegDialled,
     LegGone,
+    LegHeld,
     LegRinging,
     LegsBridged,
     LegsUnbridged,
+    LegUnheld,
     LegUp,
     MediaBegan,
     MediaStopped,
@@ -389,6 +394,52 @@ def test_two_parties_are_bridged_and_parted() -> None:
     script.feed(Bridge(AGENT, LEG))
     script.expect(BridgeLegs(AGENT, LEG), LegsBridged(CALL, AGENT, LEG))
     script.expect_nothing()
+
+
+def test_a_held_party_hears_music_and_comes_back() -> None:
+    script = joined_call()
+    assert script.refuse(Unhold(AGENT)) == "the leg is not held"
+    script.feed(Hold(PROMPT))
+    script.expect(UnbridgeLegs(LEG, AGENT), LegHeld(CALL, LEG))
+    played = script.take(PlayPrompt)
+    assert (played.leg_sid, played.loops) == (LEG, 0)
+    assert played.prompt == AudioFile("builtin:default_tone")
+    assert script.refuse(Hold(PromptId("p2"), AGENT)) == "this bridge is held already"
+    assert script.refuse(Unhold(AGENT)) == "the leg is not held"
+    script.feed(Unhold(LEG))
+    script.expect(StopPrompt(LEG, PROMPT), BridgeLegs(LEG, AGENT), LegUnheld(CALL, LEG))
+    script.feed(PromptEnded(PROMPT, completed=False))
+    script.take(PromptFinished)
+    script.feed(Hold(PROMPT, AGENT))
+    script.take_all()
+    script.feed(PromptEnded(PROMPT, completed=False, error="no such sound"))
+    script.take(PromptFinished)
+    script.feed(Unhold(AGENT))  # who hears nothing comes back all the same
+    script.expect(BridgeLegs(LEG, AGENT), LegUnheld(CALL, AGENT))
+
+
+def test_a_hold_ends_with_either_party_with_the_bridge_and_with_the_call() -> None:
+    for end in (
+        LegEnded(AGENT, Cause.NORMAL, Party.CALLEE),
+        HangUpLeg(AGENT),
+        Unbridge(AGENT),
+        HangUp(Cause.NORMAL, Party.SYSTEM),
+    ):
+        script = joined_call()
+        script.feed(Hold(PROMPT))
+        script.take_all()
+        script.feed(end)
+        outputs = script.take_all()
+        assert [type(each) for each in outputs].count(LegsUnbridged) == 1, end
+        assert StopPrompt(LEG, PROMPT) in outputs, end
+        assert UnbridgeLegs(LEG, AGENT) not in outputs, end
+
+
+def test_nobody_is_held_who_is_in_no_bridge() -> None:
+    script = dialling_call()
+    assert "in no bridge" in script.refuse(Hold(PROMPT))
+    assert "not talking" in script.refuse(Hold(PROMPT, AGENT))
+    assert "not part of the call" in script.refuse(Unhold(LegSid("nobody")))
 
 
 def test_early_media_can_be_heard_before_the_answer() -> None:

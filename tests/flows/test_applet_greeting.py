@@ -1,5 +1,7 @@
 """Greeting: one script for each way through it (AP-4, AP-10, AP-12, AP-13, US-14)."""
 
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 
@@ -180,6 +182,19 @@ def test_the_fallback_url_is_asked_when_the_first_fails_ap_4() -> None:
     assert second.request.url == "https://b.example/"
     script.feed(answered(second, 500))
     assert "the fallback URL: it was answered with status 500" in script.take(Leave).reason
+
+
+@pytest.mark.parametrize("head_first", [False, True])
+def test_a_head_is_sent_ahead_only_where_it_is_wanted_ap_12(head_first: bool) -> None:
+    script, _ = visit(GreetingSettings(url="https://a.example/?k=1", head_first=head_first))
+    fetch = script.take(Fetch)
+    assert fetch.request.method == ("HEAD" if head_first else "GET")
+    if head_first:
+        script.feed(answered(fetch, 405))
+        get = script.take(Fetch)
+        assert get.request == replace(fetch.request, method="GET")
+        script.feed(answered(get, body="Hello"))
+        assert script.take(Play).prompt == Speech("Hello")
 
 
 def test_a_key_pressed_before_anything_plays_is_kept_but_skips_nothing() -> None:

@@ -201,6 +201,32 @@ def test_before_a_stream_only_200_continues_pt_30(status: int) -> None:
     assert f"status {status}, not 200" in script.take(HangUp).text
 
 
+@pytest.mark.parametrize(
+    ("url", "more", "is_taken"),
+    [
+        ("https://crm.example/", {}, True),
+        ("http://crm.example/", {}, False),
+        ("http://8.8.8.8/", {}, False),
+        ("http://{CallFrom}/", {}, False),
+        ("http://crm.example/", {"allow_http": True}, True),
+        ("http://crm.example/", {"style": "get"}, True),
+        ("http://localhost:8000/", {}, True),
+        ("http://127.0.0.1:8000/", {}, True),
+        ("http://[::1]:8000/", {}, True),
+        ("http://192.168.1.5/before", {}, True),
+    ],
+)
+def test_before_a_stream_only_tls_leaves_the_house_pt_30(
+    url: str, more: dict[str, object], is_taken: bool
+) -> None:
+    fields = {"url": url, "style": "post_json_before", **more}
+    if is_taken:
+        PassthruSettings.model_validate(fields)
+        return
+    with pytest.raises(ValidationError, match="https:// only; write 'allow_http: true'"):
+        PassthruSettings.model_validate(fields)
+
+
 def test_the_style_and_its_words_are_passed_on() -> None:
     context = new_context()
     context.type_ahead("1")

@@ -1,5 +1,7 @@
 """Asking the customer's server: primary, fallback, time (AP-1, AP-2, AP-3, AP-4)."""
 
+from dataclasses import replace
+
 import pytest
 from pydantic import BaseModel, ValidationError
 
@@ -63,6 +65,30 @@ def test_the_fallback_is_asked_when_the_primary_fails_ap_4() -> None:
     assert second.request == TWO
     assert second.request_id != fetch.request_id
     script.feed(answered(second, body="yes"))
+    script.expect(Leave("good", reason="yes"))
+
+
+def test_a_head_goes_ahead_and_its_answer_means_nothing_ap_12() -> None:
+    ahead = replace(ONE, method="HEAD")
+    for first in (answered, lambda fetch: CommandRefused(fetch, "no room")):
+        _, script, fetch = ask(ahead, ONE)
+        assert fetch.request == ahead
+        script.feed(first(fetch))
+        second = script.take(Fetch)
+        assert second.request == ONE
+        script.feed(answered(second, status=404))
+        assert why(script) == "it failed: it was answered with status 404, not 200"
+
+
+def test_a_head_that_is_not_answered_is_given_up_and_the_fallback_has_one_too_ap_12() -> None:
+    heads = [replace(each, method="HEAD") for each in (ONE, TWO)]
+    _, script, _ = ask(heads[0], ONE, heads[1], TWO)
+    script.wait(6_000)
+    script.feed(answered(script.take(Fetch), status=500))
+    ahead = script.take(Fetch)
+    assert ahead.request == heads[1]
+    script.feed(answered(ahead, status=405))
+    script.feed(answered(script.take(Fetch), body="yes"))
     script.expect(Leave("good", reason="yes"))
 
 

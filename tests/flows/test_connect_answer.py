@@ -78,7 +78,7 @@ def test_a_programmable_answer_may_set_everything_ap_41() -> None:
         talk_ms=600_000,
         parallel=2,
         asks_again=True,
-        recording=RecordingSpec("stereo"),
+        recording=RecordingSpec("mirrored"),
         whisper=Whisper(Speech("Joining you now", "hi-IN", "f1"), is_for_both=True),
         language="hi-IN",
         voice="f1",
@@ -90,7 +90,7 @@ def test_what_an_answer_leaves_out_stays_as_the_document_says() -> None:
     base = replace(
         BASE,
         parallel=3,
-        recording=RecordingSpec("stereo"),
+        recording=RecordingSpec("mirrored"),
         music="builtin:default_tone",
         whisper=Whisper(Speech("a")),
         asks_again=True,
@@ -106,7 +106,7 @@ def test_what_an_answer_leaves_out_stays_as_the_document_says() -> None:
 def test_recording_can_be_switched_on_and_off_ap_43() -> None:
     assert read(record=True).recording == RecordingSpec("mono")
     assert read(record="true", recording_channels="single").recording == RecordingSpec("mono")
-    recorded = replace(BASE, recording=RecordingSpec("stereo"))
+    recorded = replace(BASE, recording=RecordingSpec("mirrored"))
     body = b'{"destination": {"numbers": []}, "record": false}'
     assert programmable(body, recorded, TO).recording is None
     body = b'{"destination": {"numbers": []}, "recording_channels": "single"}'

@@ -69,7 +69,7 @@ def test_a_plan_says_what_the_fields_say() -> None:
     plan = settings.plan(context, 0)
     assert plan.caller_id == "+918040000002"  # the variable is empty
     assert plan.retries == 2
-    assert plan.recording == RecordingSpec("stereo")
+    assert plan.recording == RecordingSpec("mirrored")
     assert plan.music == "sounds/+918040000002.wav"
     assert plan.whisper is not None
     assert plan.whisper.prompt == AudioFile("https://cdn.example/%2B918040000002.wav")

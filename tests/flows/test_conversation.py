@@ -8,7 +8,6 @@ from agentstream.calls.commands import (
     Dial,
     HangUpLeg,
     Play,
-    RecordingSpec,
     Speech,
     StartRecording,
     StopPlaying,
@@ -42,7 +41,7 @@ def talking(**fields: object) -> tuple[Visit, LegSid]:
 def test_a_recording_lasts_from_the_bridge_to_the_end_and_is_waited_for_us_17() -> None:
     visit, callee = talking(record=True, recording_channels="stereo")
     recording = visit.take(StartRecording)
-    assert (recording.leg_sid, recording.spec) == (LEG, RecordingSpec("stereo"))
+    assert (recording.leg_sid, recording.spec.channels) == (LEG, "mirrored")
     visit.wait(9000)
     visit.gone(callee)
     visit.expect(StopRecording(recording.recording_sid))
@@ -53,6 +52,13 @@ def test_a_recording_lasts_from_the_bridge_to_the_end_and_is_waited_for_us_17() 
     parameters = dict(visit.context.parameters(9000))
     assert parameters["RecordingUrl"] == "/recordings/r1.mp3"
     assert parameters["DialCallDuration"] == "9"
+
+
+def test_of_two_channels_the_agents_is_the_left_rc_2() -> None:
+    for wanted, channels in (("mono", "mono"), ("stereo", "mirrored")):
+        visit, _ = talking(record=True, recording_channels=wanted)
+        # The caller's leg is recorded, and what it hears is the agent.
+        assert visit.take(StartRecording).spec.channels == channels
 
 
 def test_a_recording_that_is_not_written_is_waited_for_a_while_only() -> None:

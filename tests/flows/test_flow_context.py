@@ -1,6 +1,9 @@
 """What a flow remembers and tells the customer's server."""
 
+from dataclasses import replace
+
 from agentstream.base.ids import CountedTokens, RecordingSid, StreamSid
+from agentstream.base.phone import NumberStyle
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.events import (
     CallHungUp,
@@ -39,6 +42,20 @@ def test_the_standard_parameters_have_the_names_and_times_of_pt_10() -> None:
         ("CallStatus", "in-progress"),
         ("tenant_id", "greenleaf1"),
     )
+
+
+def test_every_number_is_shown_in_the_one_form_that_is_set_us_13() -> None:
+    setup = replace(make_setup(), forwarded_from="+918040000009")
+    context = Context(setup, CountedTokens(), 0, NumberStyle("national0", "91"))
+    party = DialledParty("+919876500003", "completed", 7, "+918040000002")
+    context.dial = Dialled("completed", "sip:ann@pbx.example", 7, "+918040000002", (party,))
+    told = dict(context.parameters(0))
+    assert (told["From"], told["CallFrom"]) == ("09876500001", "09876500001")
+    assert (told["To"], told["CallTo"]) == ("08040000002", "08040000002")
+    assert (told["ForwardedFrom"], told["OutgoingPhoneNumber"]) == ("08040000009", "08040000002")
+    assert told["DialWhomNumber"] == "sip:ann@pbx.example"
+    assert (told["Legs[0][Number]"], told["Legs[0][CallerId]"]) == ("09876500003", "08040000002")
+    assert context.text("{CallFrom}", 0) == "09876500001"
 
 
 def test_conditional_parameters_are_left_out_until_there_is_something_pt_11() -> None:

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import pytest
 
 from agentstream.calls.commands import HttpRequest
 from agentstream.net.egress import Egress, EgressError, EgressPolicy
 from agentstream.net.http_client import HttpAnswer, HttpClient, HttpError
+from agentstream.net.signature import signature_headers
 
 pytestmark = pytest.mark.integration
 
@@ -103,6 +105,46 @@ async def test_a_post_carries_its_body_and_says_what_it_is(
     assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
     assert (asked.headers["x-step"], asked.headers["user-agent"]) == ("2", "Mine")
     assert asked.headers["host"] == f"hooks.example:{server.port}"
+
+
+async def test_a_question_is_signed_with_its_body_or_else_its_path_and_query_op_4(
+    server: Server,
+) -> None:
+    key, now = b"k" * 24, int(datetime.now(UTC).timestamp())
+    client = HttpClient(Egress(EgressPolicy(), Book()), signing_keys=(key,))
+    server.answer = to("/after/b?x")
+    url = f"http://hooks.example:{server.port}/after"
+    get = HttpRequest(f"{url}?key=%7B1", query=(("From", "+91 80"),), redirects=1)
+    await client.send(get, message_id="m1")
+    await client.send(HttpRequest(url, "POST", body="CallSid=1&x=\u0939"), message_id="m2")
+    await client.send(HttpRequest(url))  # it has no name
+    await client.close()
+    contents = [b"/after?key=%7B1&From=%2B91+80", b"/after/b?x", "CallSid=1&x=\u0939".encode()]
+    *signed, unsigned = server.asked
+    for asked, content, message_id in zip(signed, contents, ("m1", "m1", "m2"), strict=True):
+        time_s = int(asked.headers["webhook-timestamp"])
+        assert 0 <= time_s - now < 60
+        expected = signature_headers([key], message_id, time_s, content)
+        assert {name: asked.headers[name] for name in expected} == expected
+    assert not any(name.startswith("webhook") for name in unsigned.headers)
+
+
+async def test_without_a_key_nothing_is_signed(http: HttpClient, server: Server) -> None:
+    await http.send(HttpRequest(f"http://hooks.example:{server.port}/"), message_id="m1")
+    assert not any(name.startswith("webhook") for name in server.asked[0].headers)
+
+
+async def test_a_head_has_no_body_and_follows_like_a_get_ap_12(
+    http: HttpClient, server: Server
+) -> None:
+    server.answer = to("/b")
+    url = f"http://hooks.example:{server.port}/a"
+    answer = await http.send(HttpRequest(url, "HEAD", redirects=1))
+    assert (answer.status, answer.body) == (200, b"")
+    assert [(asked.method, asked.target) for asked in server.asked] == [
+        ("HEAD", "/a"),
+        ("HEAD", "/b"),
+    ]
 
 
 async def test_an_empty_post_says_so(http: HttpClient, server: Server) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentstream.net.dns import DnsError
+from agentstream.net.egress import Egress, EgressPolicy
 from agentstream.net.locate import Locator, Naptr, Srv, in_naptr_order, in_srv_order
 from agentstream.sip.flow import Hop
 
@@ -47,6 +48,16 @@ class FakeDns:
         self.asked.append(question)
         if name in self.dead:
             raise DnsError("no answer")
+
+
+@dataclass
+class Book:
+    """The same answers, as the egress policy asks for them."""
+
+    dns: FakeDns
+
+    async def lookup(self, host: str) -> tuple[str, ...]:
+        return await self.dns.addresses(host)
 
 
 def first(_most: int) -> int:
@@ -154,6 +165,28 @@ async def test_no_more_than_sixteen_servers_are_tried_and_each_once() -> None:
     dns = FakeDns(srvs={"_sip._udp.a.example": many}, hosts=hosts)
     hops = await Locator(dns, first)(Hop("udp", "a.example"))
     assert len(hops) == len(set(hops)) == 16
+
+
+async def test_every_address_of_a_name_is_checked_and_the_checked_ones_are_dialled() -> None:
+    """SIP-5: wherever NAPTR and SRV lead; the trunks' own names are the operator's word."""
+    dns = FakeDns(
+        srvs={"_sip._udp.a.example": (Srv(1, 0, 5062, "in.example"), Srv(2, 0, 5063, "c.example"))},
+        hosts={
+            "a.example": ("169.254.169.254", "192.0.2.1"),
+            "in.example": ("10.1.1.1", "169.254.1.1"),
+            "c.example": ("192.0.2.3",),
+        },
+    )
+    policy = EgressPolicy(deny=("10.0.0.0/8",))
+    screen = Egress(policy, Book(dns)).addresses
+    screened = Locator(dns, first, ("udp",), screen)
+    assert await screened(Hop("udp", "a.example", 5060)) == (Hop("udp", "192.0.2.1", 5060),)
+    assert await screened(Hop("udp", "a.example")) == (Hop("udp", "192.0.2.3", 5063),)
+    with pytest.raises(DnsError, match=r"in\.example is at 10\.1\.1\.1 .* does not allow"):
+        await screened(Hop("udp", "in.example", 5060))
+    trusted = Locator(dns, first, ("udp",), screen, ["A.example"])
+    hops = await trusted(Hop("udp", "a.example"))
+    assert [hop.host for hop in hops] == ["10.1.1.1", "169.254.1.1", "192.0.2.3"]
 
 
 def test_naptr_records_that_we_cannot_follow_are_passed_over() -> None:

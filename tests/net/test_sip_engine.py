@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from agentstream.base.errors import ConfigError
+from agentstream.net.egress import EgressPolicy
 from agentstream.net.sip_engine import Listener, SipConfig, SipEngine, TlsFiles
 from agentstream.net.tls import Certificate
 from agentstream.sip.flow import Hop, TransportName
@@ -114,6 +115,29 @@ async def test_a_name_that_the_certificate_does_not_prove_is_not_called(tls: Tls
         caller.place(Dial(f"sips:+1@other.test:{port}", "sip:ann@sip.test", OFFER))
         await told.told("Ended", 1)
         assert (told.ended[0].by, told.ended[0].status) == ("network", 503)
+
+
+@pytest.mark.parametrize("trusted", [frozenset[str](), frozenset({"localhost"})])
+async def test_a_name_that_leads_where_nobody_may_go_is_not_called(trusted: frozenset[str]) -> None:
+    """SIP-5: what the name resolves to is checked, unless the operator's own trunk has it."""
+    listener = (Listener("udp", HOST, 0),)
+    forbidden = EgressPolicy(deny=("127.0.0.0/8", "::1/128"))
+    caller = SipEngine(SipConfig(listener, egress=forbidden, trusted=trusted))
+    async with AsyncExitStack() as stack:
+        callee = SipEngine(SipConfig(listener))
+        told, heard = Answering(caller), Answering(callee)
+        for engine in (caller, callee):
+            await engine.start()
+            stack.push_async_callback(engine.stop, 1_000)
+        port = callee.addresses[0][2]
+        target = f"sip:ann@localhost:{port};transport=udp"
+        caller.place(Dial(target, f"sip:me@{HOST}", OFFER))
+        if trusted:
+            await heard.told("Invited", 1)
+        else:
+            await told.told("Ended", 1)
+            assert caller.counters["lookups_failed"] == 1
+            assert heard.reports == []
 
 
 async def test_a_caller_logs_in_by_digest(tls: TlsFiles) -> None:

@@ -1,4 +1,4 @@
-"""`agentstream flows check`, `graph` and `schema`: no server, no database."""
+"""`agentstream flows check`, `graph` and `schema`, without a server."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 
 from agentstream.flows.schema import flow_schema_text
 from agentstream.server.cli import app
+from agentstream.server.cli_common import run
 from agentstream.server.flow_check import check
+from agentstream.store.sql_store import open_store
 
 FINE = """\
 name: fine
@@ -106,6 +108,63 @@ def test_a_stream_setting_that_the_wire_does_not_have_is_an_error_of_the_applet(
     [finding] = json.loads(ask("check", "-", "--json", typed=odd, code=1).stdout)["findings"]
     assert (finding["applet"], finding["field"], finding["line"]) == ("talk", "settings", 4)
     assert "frame_ms: 30 is none of" in finding["text"]
+
+
+LEADS = """\
+name: leads
+start: whom
+applets:
+  whom:
+    type: connect
+    numbers:
+      - "+91 80 4000 0009"
+      - "sip:nowhere"
+      - "sip:ann@169.254.169.254"
+      - "{TransferTo}"
+    trunk: carrier
+    on_conversation_ended: over
+    on_nobody_answered: over
+    on_nobody_dialled: other
+  over: {type: transfer, flow: support}
+  other: {type: transfer, flow: "{TransferTo}"}
+"""
+
+
+def findings(ask: Ask, text: str) -> list[tuple[str, str, str]]:
+    told = json.loads(ask("check", "-", "--json", typed=text).stdout)["findings"]
+    return [(one["code"], one["field"], one["text"].partition(": ")[2]) for one in told]
+
+
+def test_the_targets_of_a_connect_are_looked_into(ask: Ask) -> None:
+    no_trunk = ("no-road", "numbers.1", "There is no trunk named 'nowhere'.")
+    metadata = ("no-road", "numbers.2", "169.254.169.254 is a metadata address.")
+    assert findings(ask, LEADS) == [no_trunk, metadata]
+    odd = LEADS.replace("sip:nowhere", "+91-80-4000-CALL")
+    assert "neither a number nor a sip address" in ask("check", "-", typed=odd, code=1).stdout
+    Path("agentstream.toml").write_text('[trunks.other]\ntarget = "sip:sbc.example:5060"\n')
+    missing = ("no-road", "numbers.0", "There is no trunk named 'carrier'.")
+    assert missing in findings(ask, LEADS)
+    Path("agentstream.toml").write_text('[trunks.carrier]\ntarget = "sip:sbc.example:5060"\n')
+    assert missing not in findings(ask, LEADS)
+
+
+def test_a_transfer_leads_to_a_flow_that_is_published_here(ask: Ask, tmp_path: Path) -> None:
+    assert "no-flow" not in [code for code, *_ in findings(ask, LEADS)]
+    assert list(tmp_path.iterdir()) == []  # a look makes no database
+
+    async def publish(name: str) -> None:
+        store = await open_store(tmp_path / "agentstream-data")
+        accounts = await store.accounts.list()
+        account = accounts[0] if accounts else await store.accounts.create("Green", "green1")
+        await store.flows.apply(account.sid, name, FINE, publish=True)
+        await store.close()
+
+    run(publish("sales"))
+    text = "no flow 'support' is published here; there are sales"
+    assert ("no-flow", "flow", text) in findings(ask, LEADS)
+    assert "no-flow" not in [code for code, *_ in findings(ask, LEADS.replace("support", "leads"))]
+    run(publish("support"))
+    assert "no-flow" not in [code for code, *_ in findings(ask, LEADS)]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from agentstream.base.ids import AccountSid, RecordingSid
 from agentstream.server.check import check_all
 from agentstream.server.cli import app
 from agentstream.server.cli_common import run
-from agentstream.server.config import Config, RecordingsConfig
+from agentstream.server.config import Config
+from agentstream.server.config_recordings import RecordingsConfig
 from agentstream.server.recordings import check_recordings, recording_files
 from agentstream.store.sql_store import open_store
 from agentstream.store.values import Recording

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentstream.base.errors import ConfigError
+from agentstream.base.phone import NumberStyle
 from agentstream.server.config import Config, Listener, as_toml
 from agentstream.server.config_sources import load_config
 
@@ -159,6 +160,21 @@ def test_what_is_shown_hides_credentials_and_can_be_read_again() -> None:
     assert "***@db/x" in text
     assert Config.model_validate(tomllib.loads(text)).sip == config.sip
     assert config.database_file is None
+
+
+def test_one_setting_says_how_bots_and_servers_are_shown_numbers_us_13() -> None:
+    assert Config().numbers() == NumberStyle()
+    field = Config(stream={"preset": "field"})
+    assert (field.profile().number_format, field.numbers()) == ("national0", NumberStyle())
+    one = {"number_format": "national0", "country_code": "44"}
+    config = Config.model_validate(one)
+    assert config.numbers() == NumberStyle("national0", "44")
+    profile = config.profile()
+    assert (profile.number_format, profile.country_code) == ("national0", "44")
+    own = Config.model_validate({**one, "stream": {"number_format": "e164"}})
+    assert own.profile().number_format == "e164"
+    with pytest.raises(ValueError, match="number_format national0 needs country_code"):
+        Config(number_format="national0")
 
 
 @given(st.text(max_size=30))

@@ -1,14 +1,21 @@
-"""The whole server keeps the events of its calls, unless the operator does not want them."""
+"""The whole server keeps the events of its calls, unless the operator does not want them.
+
+While a call lives they are told by `agentstream explain`.
+"""
 
 import asyncio
 import gc
+import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from agentstream.base.errors import ConfigError
+from agentstream.server.cli import app
 from agentstream.server.config import Config
 from agentstream.server.run import serve
 from agentstream.store.protocols import CallQuery
@@ -54,33 +61,41 @@ def configuration(folder: Path, sip_port: int, keep: bool) -> Config:
     )
 
 
-async def up(folder: Path, keep: bool) -> tuple[int, asyncio.Task[None]]:
+async def up(folder: Path, keep: bool) -> tuple[Config, asyncio.Task[None]]:
     """Start a server on ports that are free; tried a few times, as others may take them."""
     for _ in range(10):
-        sip_port, started = free_port(), asyncio.Event()
-        serving = asyncio.create_task(serve(configuration(folder, sip_port, keep), started=started))
+        config, started = configuration(folder, free_port(), keep), asyncio.Event()
+        serving = asyncio.create_task(serve(config, started=started))
         try:
             await until(lambda: started.is_set() or serving.done())  # noqa: B023  (at once)
             if not serving.done():
-                return sip_port, serving
+                return config, serving
             await serving
         except ConfigError:
             continue
     raise AssertionError("no free ports")
 
 
+def target(config: Config) -> str:
+    return f"sip:1000@{HOST}:{config.sip.listeners[0].port};transport=udp"
+
+
+async def down(serving: asyncio.Task[None]) -> None:
+    signal.raise_signal(signal.SIGTERM)
+    async with asyncio.timeout(20):
+        await serving
+
+
 @pytest.mark.parametrize("keep", [True, False])
 async def test_the_events_of_a_call_are_kept_if_they_are_wanted(tmp_path: Path, keep: bool) -> None:
     async with scripted_bot() as bot, scripted_caller() as caller:
         await prepare(tmp_path, bot.url)
-        sip_port, serving = await up(tmp_path, keep)
-        call = await caller.dial(f"sip:1000@{HOST}:{sip_port};transport=udp")
+        config, serving = await up(tmp_path, keep)
+        call = await caller.dial(target(config))
         await until(lambda: bot.calls and bot.call.said("media"))
         await call.hang_up()
         await bot.ended()
-        signal.raise_signal(signal.SIGTERM)
-        async with asyncio.timeout(20):
-            await serving
+        await down(serving)
     store = await open_store(tmp_path)
     [row] = await store.calls.list(CallQuery())
     kinds = [event.kind for event in await store.call_events.of(row.sid)]
@@ -90,3 +105,49 @@ async def test_the_events_of_a_call_are_kept_if_they_are_wanted(tmp_path: Path, 
         assert {"stream_connected", "leg_counted", "call_hung_up"} <= set(kinds)
     else:
         assert kinds == []
+
+
+async def explain(config: Config, *words: str) -> Any:
+    """Run `agentstream explain` beside the server."""
+    settings = {
+        "AGENTSTREAM_DATA_DIR": str(config.data_dir),
+        "AGENTSTREAM_HTTP__PORT": str(config.http.port),
+    }
+    return await asyncio.to_thread(CliRunner().invoke, app, ["explain", *words], env=settings)
+
+
+async def test_a_call_is_explained_while_it_lives_and_after_its_end(tmp_path: Path) -> None:
+    async with scripted_bot() as bot, scripted_caller() as caller:
+        await prepare(tmp_path, bot.url)
+        config, serving = await up(tmp_path, keep=True)
+        assert "There is no live call" in (await explain(config, "live")).stderr
+        call = await caller.dial(target(config))
+        await until(lambda: bot.calls and bot.call.said("media"))
+        sid = bot.call.said("start")[0]["start"]["call_sid"]
+        for named in ("live", sid, sid[:6]):
+            told = await explain(config, named)
+            text = " ".join(told.stdout.split())
+            assert f"call {sid}, inbound, in-progress" in text, told.output
+            assert "flow any, version 1" in text
+            assert "end still going after" in text
+            assert "call answered" in text
+            assert "bot the bot is connected in" in text
+            assert "over, " not in text
+        plain = json.loads((await explain(config, "live", "--json")).stdout)
+        assert plain["call"]["is_live"]
+        assert plain["events"][0]["kind"] == "call_started"
+        assert "no call has ended yet" in (await explain(config, "last")).stderr
+        assert "no call has ended yet" in (await explain(config, "zz")).stderr
+        await call.hang_up()
+        await bot.ended()
+        await down(serving)
+    ended = await explain(config, sid[:6])
+    assert f"call {sid}, inbound, completed" in " ".join(ended.stdout.split())
+    assert "is the server up?" in (await explain(config, "live")).stderr
+
+
+async def test_a_server_that_keeps_no_events_says_so(tmp_path: Path) -> None:
+    await prepare(tmp_path, "ws://127.0.0.1:9/")
+    config, serving = await up(tmp_path, keep=False)
+    assert "set store = true in [events]" in (await explain(config, "live")).stderr
+    await down(serving)

@@ -1,4 +1,4 @@
-"""Both stores, so that each test of the doors runs on the real database and on its double."""
+"""Every store, so that each test of the doors runs on both real databases and on their double."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -8,18 +8,46 @@ import pytest
 from agentstream.store.protocols import Store
 from agentstream.store.sql_store import open_store
 from agentstream.testing.memory_store import MemoryStore
+from agentstream.testing.postgres_server import (
+    PostgresServer,
+    running_postgres,
+    why_no_postgres,
+)
 from agentstream.testing.s3_server import S3Server, running_s3
 
 
-@pytest.fixture(params=["sql", "memory"])
+@pytest.fixture(params=["sqlite", "postgres", "memory"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    opened: Store = (
-        await open_store(tmp_path, country_code="91")
-        if request.param == "sql"
-        else MemoryStore(country_code="91")
-    )
+    if request.param == "memory":
+        opened: Store = MemoryStore(country_code="91")
+    else:
+        url = await fresh_url(request, tmp_path)
+        opened = await open_store(tmp_path, url, country_code="91")
     yield opened
     await opened.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give the URL of an empty database."""
+    return await fresh_url(request, tmp_path)
+
+
+async def fresh_url(request: pytest.FixtureRequest, folder: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{folder}/x.db"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return await server.fresh_database()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Give a real PostgreSQL server."""
+    why = why_no_postgres()
+    if why:
+        pytest.skip(why)
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -105,8 +105,9 @@ async def test_a_document_that_cannot_be_read_leaves_the_old_one_in_place(
 
 
 @pytest.fixture
-async def other_process(tmp_path: Path) -> AsyncIterator[tuple[Store, Store]]:
-    ours, theirs = await open_store(tmp_path), await open_store(tmp_path)
+async def other_process(tmp_path: Path, database_url: str) -> AsyncIterator[tuple[Store, Store]]:
+    ours = await open_store(tmp_path, database_url)
+    theirs = await open_store(tmp_path, database_url)
     yield ours, theirs
     await ours.close()
     await theirs.close()

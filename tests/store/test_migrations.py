@@ -1,7 +1,9 @@
+"""The tables are made by migrations, on both databases."""
+
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import Connection, inspect, text
@@ -10,15 +12,17 @@ from agentstream.base.errors import ConfigError
 from agentstream.base.ids import CallSid
 from agentstream.store import tables
 from agentstream.store.database import Database, open_database
-from agentstream.store.files import DATABASE_FILE
+from agentstream.store.protocols import StoreError
 from agentstream.store.sql_store import open_store
+from agentstream.testing.ports import free_port
+from agentstream.testing.postgres_server import PostgresServer
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> Any:
-    opened = open_database(f"sqlite+aiosqlite:///{tmp_path}/x.db")
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = open_database(database_url)
     yield opened
     await opened.close()
 
@@ -42,16 +46,15 @@ def _shape(connection: Connection) -> dict[str, object]:
 
 
 async def test_the_migrations_make_the_tables_that_the_code_knows(
-    database: Database, tmp_path: Path
+    database: Database,
 ) -> None:
     await database.migrate()
-    direct = open_database(f"sqlite+aiosqlite:///{tmp_path}/direct.db")
-    async with direct.write() as connection:
-        await connection.run_sync(tables.metadata.create_all)
-        wanted = await connection.run_sync(_shape)
     async with database.read() as connection:
         found = await connection.run_sync(_shape)
-    await direct.close()
+    async with database.write() as connection:
+        await connection.run_sync(tables.metadata.drop_all)
+        await connection.run_sync(tables.metadata.create_all)
+        wanted = await connection.run_sync(_shape)
     assert found == wanted
 
 
@@ -69,8 +72,9 @@ async def test_rows_of_the_first_revision_live_on_in_the_newest(database: Databa
     assert {"calls", "streams", "recordings"} <= set(names)
 
 
-async def test_the_events_of_the_fourth_revision_are_read_from_the_newest(tmp_path: Path) -> None:
-    database = open_database(f"sqlite+aiosqlite:///{tmp_path / DATABASE_FILE}")
+async def test_the_events_of_the_fourth_revision_are_read_from_the_newest(
+    tmp_path: Path, database_url: str, database: Database
+) -> None:
     await database.migrate("0004")
     insert = "INSERT INTO call_events VALUES (:sid, :seq, :at_ms, :at, 'bot_spoke', :body)"
     rows = [
@@ -80,8 +84,7 @@ async def test_the_events_of_the_fourth_revision_are_read_from_the_newest(tmp_pa
     ]
     async with database.write() as connection:
         await connection.execute(text(insert), rows)
-    await database.close()
-    store = await open_store(tmp_path)
+    store = await open_store(tmp_path, database_url)
     events = await store.call_events.of(CallSid("c2"))
     await store.close()
     assert [(event.seq, event.at_ms, event.body) for event in events] == [
@@ -91,34 +94,46 @@ async def test_the_events_of_the_fourth_revision_are_read_from_the_newest(tmp_pa
     assert events[1].at == datetime.fromtimestamp(1_800_000_000, UTC) + timedelta(milliseconds=40)
 
 
-async def test_two_processes_may_start_together(tmp_path: Path) -> None:
-    stores = await asyncio.gather(*(open_store(tmp_path) for _ in range(4)))
+async def test_two_processes_may_start_together(tmp_path: Path, database_url: str) -> None:
+    stores = await asyncio.gather(*(open_store(tmp_path, database_url) for _ in range(4)))
     assert {await store.revision() for store in stores} == {1}
     for store in stores:
         await store.close()
 
 
-async def test_starting_again_changes_nothing(tmp_path: Path) -> None:
-    first = await open_store(tmp_path)
+async def test_starting_again_changes_nothing(tmp_path: Path, database_url: str) -> None:
+    first = await open_store(tmp_path, database_url)
     account = await first.accounts.create("One")
     await first.close()
-    second = await open_store(tmp_path)
+    second = await open_store(tmp_path, database_url)
     assert await second.accounts.list() == [account]
     await second.close()
 
 
-async def test_a_database_is_wal_with_foreign_keys(database: Database) -> None:
+async def test_a_file_is_wal_with_foreign_keys(tmp_path: Path) -> None:
+    database = open_database(f"sqlite+aiosqlite:///{tmp_path}/x.db")
     async with database.read() as connection:
         wal = (await connection.exec_driver_sql("PRAGMA journal_mode")).scalar()
         keys = (await connection.exec_driver_sql("PRAGMA foreign_keys")).scalar()
+    await database.close()
     assert (wal, keys) == ("wal", 1)
+
+
+@pytest.mark.parametrize("database", ["nobody@127.0.0.1:{port}/x", "agentstream@{here}/none"])
+async def test_a_server_that_does_not_let_us_in_is_a_store_error(
+    postgres: PostgresServer, tmp_path: Path, database: str
+) -> None:
+    here = f"127.0.0.1:{postgres.port}"
+    url = "postgresql://" + database.format(port=free_port(), here=here)
+    with pytest.raises(StoreError, match="database: "):
+        await open_store(tmp_path, url)
 
 
 @pytest.mark.parametrize(
     ("url", "says"),
     [
         ("nonsense", "not an SQLAlchemy URL"),
-        ("postgresql+asyncpg://db/x", "asyncpg"),
+        ("mysql+aiomysql://db/x", "needs the Python package aiomysql"),
         ("sqlite+no://", "database_url"),
     ],
 )

@@ -82,6 +82,7 @@ async def test_no_answer_and_a_5xx_are_tried_again_pt_6() -> None:
     desk.web.answers.extend([AgentStreamError("refused"), Page(503), Page(200)])
     fetched = await desk.fetch(retries=2)
     assert (fetched.status, fetched.attempts, fetched.error) == (200, 3, "")
+    assert desk.web.message_ids == [ASK] * 3  # one message, however often it is sent (OP-4)
 
 
 async def test_the_last_attempt_is_what_is_told() -> None:
@@ -174,10 +175,12 @@ async def test_a_letter_is_tried_three_times_unless_the_no_is_final() -> None:
 class Broken(FakeWeb):
     """A web with a bug."""
 
-    async def send(self, question: HttpRequest, *, allow: tuple[str, ...]) -> WebAnswer:
+    async def send(
+        self, question: HttpRequest, *, allow: tuple[str, ...], message_id: str
+    ) -> WebAnswer:
         if question.query:
             raise RuntimeError("a bug")
-        return await super().send(question, allow=allow)
+        return await super().send(question, allow=allow, message_id=message_id)
 
 
 async def test_a_bug_costs_one_errand_and_no_other() -> None:

@@ -103,6 +103,13 @@ def test_an_address_where_no_phone_can_be_is_never_dialled_unless_listed(host: s
     assert road(f"sip:ann@{host}", listed).target.host == host
 
 
+def test_a_host_that_is_denied_is_never_dialled_even_if_listed() -> None:
+    roads = Roads(sip_hosts=("192.0.2.0/24",), denied=("192.0.2.9/32", "*.evil.example"))
+    assert road("sip:ann@192.0.2.8", roads).target.host == "192.0.2.8"
+    for host in ("192.0.2.9", "pbx.evil.example"):
+        assert "[egress] deny" in str(refusal(f"sip:ann@{host}", roads))
+
+
 @pytest.mark.parametrize("address", ["sip:ann:secret@192.0.2.9", "sip:ann@192.0.2.9?Subject=x"])
 def test_an_address_with_a_password_or_headers_is_refused(address: str) -> None:
     error = refusal(address)

@@ -56,10 +56,10 @@ impl Leg {
             return;
         }
         let rate_hz = self.line.heard_hz().max(self.line.said_hz());
-        let channels = if plan.channels == "stereo" {
-            Channels::Stereo
-        } else {
-            Channels::Mono
+        let channels = match plan.channels.as_str() {
+            "stereo" => Channels::Stereo,
+            "mirrored" => Channels::Mirrored,
+            _ => Channels::Mono,
         };
         let tap = self.open_file(
             &plan.recording_sid,

@@ -46,11 +46,14 @@ proptest! {
         let folder = Folder::new();
         let recorder = Recorder::start().unwrap();
         let (stereo, mono) = (folder.path().join("s.wav"), folder.path().join("m.wav"));
+        let mirrored = folder.path().join("r.wav");
         let (mut tap, _) = open(&recorder, spec(&stereo, Channels::Stereo, 0));
+        let (mut turned, _) = open(&recorder, spec(&mirrored, Channels::Mirrored, 0));
         let (mut mix, _) = open(&recorder, spec(&mono, Channels::Mono, 0));
         let (mut both, mut sum) = (Vec::new(), Vec::new());
         for (heard, said) in &frames {
             tap.push(heard, said);
+            turned.push(heard, said);
             mix.push(heard, said);
             for at in 0..heard.len().max(said.len()) {
                 let (left, right) = (sample(heard, at), sample(said, at));
@@ -58,9 +61,11 @@ proptest! {
                 sum.push((i32::from(left) + i32::from(right)).clamp(-32768, 32767) as i16);
             }
         }
-        drop((tap, mix));
+        drop((tap, turned, mix));
         recorder.close();
-        prop_assert_eq!(samples_of(&stereo), both);
+        prop_assert_eq!(samples_of(&stereo), both.clone());
+        both.chunks_exact_mut(2).for_each(|pair| pair.swap(0, 1));
+        prop_assert_eq!(samples_of(&mirrored), both);
         prop_assert_eq!(samples_of(&mono), sum);
     }
 }

@@ -9,6 +9,7 @@ from fastapi import Request
 
 from agentstream.api.doors import Doors
 from agentstream.api.errors import ApiError
+from agentstream.base.ids import AccountSid
 from agentstream.store.values import Account
 
 OPERATOR = "operator"
@@ -20,6 +21,11 @@ class Caller:
     """Who is behind a request; None is the operator, who may ask for every account."""
 
     account: Account | None
+
+    @property
+    def account_sid(self) -> AccountSid | None:
+        """Whose calls it may see; None: everybody's."""
+        return None if self.account is None else self.account.sid
 
 
 def doors(request: Request) -> Doors:

@@ -243,6 +243,12 @@ class Attached:
                 outputs += self._stream_ended(stream_sid, NEVER_ENDED, now_ms) or []
         return outputs
 
+    def silence(self, prompt_id: PromptId | None) -> list[Output]:
+        """Stop a prompt, if it plays."""
+        prompt = self._prompts.get(prompt_id) if prompt_id is not None else None
+        is_playing = prompt is not None and prompt.phase is not Phase.ENDING
+        return self._stop_prompt(prompt) if prompt is not None and is_playing else []
+
     def leg_of(self, stream_sid: StreamSid) -> LegSid | None:
         """Return whose ear a bot has: the leg of a two-way stream that is open."""
         stream = self._streams.get(stream_sid)
@@ -366,9 +372,18 @@ class Attached:
         return [EndRecording(recording.leg_sid, recording.recording_sid)]
 
     def _hold_recording(self, wish: PauseRecording | ResumeRecording) -> list[Output]:
-        recording = found(self._recordings.get(wish.recording_sid), "recording")
-        check_runs(recording.phase, "recording")
         pauses = isinstance(wish, PauseRecording)
+        if wish.recording_sid is not None:
+            recording = found(self._recordings.get(wish.recording_sid), "recording")
+            return self._pause(recording, pauses)
+        wanted = Phase.RUNNING if pauses else Phase.PAUSED
+        recordings = [one for one in self._recordings.values() if one.phase is wanted]
+        if not recordings:
+            raise CommandError(f"nothing {'is being recorded' if pauses else 'is paused'} now")
+        return [output for one in recordings for output in self._pause(one, pauses)]
+
+    def _pause(self, recording: _Recording, pauses: bool) -> list[Output]:
+        check_runs(recording.phase, "recording")
         if pauses is (recording.phase is Phase.PAUSED):
             raise CommandError(f"this recording is {'already' if pauses else 'not'} paused")
         recording.phase = Phase.PAUSED if pauses else Phase.RUNNING

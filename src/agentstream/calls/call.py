@@ -28,6 +28,7 @@ from agentstream.calls.commands import (
     Fetch,
     HangUp,
     HangUpLeg,
+    Hold,
     OpenStream,
     Play,
     Reject,
@@ -37,6 +38,7 @@ from agentstream.calls.commands import (
     SendMail,
     StartRecording,
     Unbridge,
+    Unhold,
     WatchSilence,
 )
 from agentstream.calls.effects import PressDigits, RejectLeg, ReleaseLeg
@@ -175,7 +177,7 @@ class Call:
                 return self._release()
             case Fetch() | SendMail():
                 return self._requests.order(command)
-            case Dial() | HangUpLeg() | Bridge() | Unbridge() | WatchSilence():
+            case Dial() | HangUpLeg() | Bridge() | Unbridge() | Hold() | Unhold() | WatchSilence():
                 return self._obey_for_legs(command, now_ms)
             case _:
                 return self._obey_for_attached(command, now_ms)
@@ -191,7 +193,9 @@ class Call:
                 raise CommandError("the call has ended")
 
     def _obey_for_legs(
-        self, command: Dial | HangUpLeg | Bridge | Unbridge | WatchSilence, now_ms: int
+        self,
+        command: Dial | HangUpLeg | Bridge | Unbridge | Hold | Unhold | WatchSilence,
+        now_ms: int,
     ) -> list[Output]:
         match command:
             case Dial():
@@ -202,6 +206,10 @@ class Call:
                 return self._legs.bridge(command)
             case Unbridge():
                 return self._legs.unbridge(command)
+            case Hold():
+                return self._legs.hold(command, now_ms)
+            case Unhold():
+                return self._legs.unhold(command)
             case WatchSilence():
                 return self._legs.watch_silence(command)
             case _:

@@ -126,6 +126,25 @@ class Play:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """Let a bridged party hear music, and the other one nothing, until Unhold.
+
+    The bridge stays theirs: it ends with either leg, or by Unbridge. None is the call's first leg.
+    """
+
+    prompt_id: PromptId  # the music's
+    leg_sid: LegSid | None = None
+    music: Prompt = AudioFile("builtin:default_tone")
+
+
+@dataclass(frozen=True, slots=True)
+class Unhold:
+    """Let a party that was held, and the other one, hear each other again."""
+
+    leg_sid: LegSid | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StopPlaying:
     """Stop a prompt; PromptFinished follows."""
 
@@ -150,7 +169,7 @@ class HttpRequest:
     """A question to a server of the customer's; `query` is appended to the URL's own (AP-1)."""
 
     url: str
-    method: Literal["GET", "POST"] = "GET"
+    method: Literal["GET", "POST", "HEAD"] = "GET"
     query: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     body: str = ""
@@ -205,9 +224,12 @@ class WatchSilence:
 
 @dataclass(frozen=True, slots=True)
 class RecordingSpec:
-    """A recording to make; stereo is left = the far end, right = what it hears."""
+    """A recording to make.
 
-    channels: Literal["mono", "stereo"] = "mono"
+    Stereo is left = the far end, right = what it hears; mirrored is the other way round.
+    """
+
+    channels: Literal["mono", "stereo", "mirrored"] = "mono"
     max_ms: int = 14_400_000
 
 
@@ -252,16 +274,19 @@ class StopRecording:
 
 @dataclass(frozen=True, slots=True)
 class PauseRecording:
-    """Leave out what is said from now on, as for a card number; the file has no gap."""
+    """Leave out what is said from now on, as for a card number; the file has no gap.
 
-    recording_sid: RecordingSid
+    None: of every recording of the call that runs (V3-10).
+    """
+
+    recording_sid: RecordingSid | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ResumeRecording:
-    """Record again."""
+    """Record again; None: every recording that was paused."""
 
-    recording_sid: RecordingSid
+    recording_sid: RecordingSid | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +316,8 @@ Command = (
     | HangUpLeg
     | Bridge
     | Unbridge
+    | Hold
+    | Unhold
     | Play
     | StopPlaying
     | OpenStream

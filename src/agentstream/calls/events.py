@@ -90,6 +90,22 @@ class LegsUnbridged:
 
 
 @dataclass(frozen=True, slots=True)
+class LegHeld:
+    """A bridged party hears music, and nobody hears it, until LegUnheld or the bridge's end."""
+
+    call_sid: CallSid
+    leg_sid: LegSid
+
+
+@dataclass(frozen=True, slots=True)
+class LegUnheld:
+    """It and the other one hear each other again."""
+
+    call_sid: CallSid
+    leg_sid: LegSid
+
+
+@dataclass(frozen=True, slots=True)
 class MediaBegan:
     """Audio from a leg's far end arrives for the first time."""
 
@@ -276,6 +292,8 @@ Event = (
     | LegGone
     | LegsBridged
     | LegsUnbridged
+    | LegHeld
+    | LegUnheld
     | MediaBegan
     | MediaStopped
     | DigitReceived

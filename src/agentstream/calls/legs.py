@@ -13,7 +13,17 @@ from agentstream.calls.attached import Attached, Output
 from agentstream.calls.bridge import Bridges
 from agentstream.calls.causes import Cause, Party, explain
 from agentstream.calls.checks import check_length, check_new, check_range, check_room
-from agentstream.calls.commands import Bridge, Dial, HangUp, HangUpLeg, Unbridge, WatchSilence
+from agentstream.calls.commands import (
+    Bridge,
+    Dial,
+    HangUp,
+    HangUpLeg,
+    Hold,
+    Play,
+    Unbridge,
+    Unhold,
+    WatchSilence,
+)
 from agentstream.calls.effects import DialLeg, NoticeSilence, ReleaseLeg
 from agentstream.calls.events import (
     LegDialled,
@@ -134,7 +144,7 @@ class Legs:
             raise CommandError("the first leg ends with the call: hang up the call")
         text = wish.text or explain(wish.cause, wish.party)
         ends = leg.receive(HangUp(wish.cause, wish.party, text), now_ms)
-        outputs = self._bridges.part(leg.leg_sid)
+        outputs = self._part(leg.leg_sid)
         outputs += self._attached.end_leg(leg.leg_sid, wish.cause, wish.party, now_ms)
         self._deadlines[leg.leg_sid] = now_ms + self._leg_close_ms
         return [*outputs, *ends]
@@ -151,10 +161,26 @@ class Legs:
 
     def unbridge(self, wish: Unbridge) -> list[Output]:
         """End the bridge of a leg."""
-        outputs = self._bridges.part(self.found(wish.leg_sid).leg_sid)
+        outputs = self._part(self.found(wish.leg_sid).leg_sid)
         if not outputs:
             raise CommandError("the leg is in no bridge")
         return outputs
+
+    def hold(self, wish: Hold, now_ms: int) -> list[Output]:
+        """Let a bridged party hear music instead of the other one."""
+        leg_sid = self._named(wish.leg_sid)
+        play = Play(leg_sid, wish.prompt_id, wish.music, loops=0)
+        self.check_talking(leg_sid)
+        self._bridges.check_hold(leg_sid)
+        played = self._attached.order(play, now_ms)
+        return [*self._bridges.hold(leg_sid, wish.prompt_id), *played]
+
+    def unhold(self, wish: Unhold) -> list[Output]:
+        """Let them hear each other again."""
+        leg_sid = self._named(wish.leg_sid)
+        music = self._bridges.music(leg_sid)
+        joined = self._bridges.unhold(leg_sid)
+        return [*self._attached.silence(music), *joined]
 
     def watch_silence(self, wish: WatchSilence) -> list[Output]:
         """Begin, change or end the watch for a leg's silence."""
@@ -239,6 +265,17 @@ class Legs:
             return []
         return self._release([leg for leg in self._over if self._attached.is_leg_free(leg.leg_sid)])
 
+    def _named(self, leg_sid: LegSid | None) -> LegSid:
+        """Return the leg of this sid, or the first one; raises CommandError."""
+        if leg_sid is None and self.first is not None:
+            leg_sid = self.first.leg_sid
+        return self.found(leg_sid or LegSid("")).leg_sid
+
+    def _part(self, leg_sid: LegSid) -> list[Output]:
+        """End a leg's bridge, and the music of the one that was held in it."""
+        music = self._bridges.music(leg_sid)
+        return [*self._bridges.part(leg_sid), *self._attached.silence(music)]
+
     def _keep(self, leg: Leg) -> None:
         self._all[leg.leg_sid] = self._held[leg.leg_sid] = leg
 
@@ -249,7 +286,7 @@ class Legs:
         assert leg.cause is not None, "a leg that has ended says why"
         assert leg.party is not None, "a leg that has ended says who"
         leg_sid, cause, party = leg.leg_sid, leg.cause, leg.party
-        outputs: list[Output] = [*self._bridges.part(leg_sid)]
+        outputs = self._part(leg_sid)
         outputs += self._attached.end_leg(leg_sid, cause, party, now_ms)
         outputs.append(LegGone(self._setup.call_sid, leg_sid, cause, party, leg.talk_ms, leg.text))
         self._deadlines[leg_sid] = now_ms + self._leg_close_ms

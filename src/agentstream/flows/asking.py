@@ -11,7 +11,9 @@ AP-4: a fallback is asked when the primary fails, each within about five seconds
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from ipaddress import ip_address
 from typing import Annotated, Final, Generic, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -39,6 +41,15 @@ def check_http(url: str) -> str:
     if not url.startswith(("https://", "http://")):
         raise ValueError("must begin with https:// or http://")
     return url
+
+
+def is_near(url: str) -> bool:
+    """Tell whether a URL's host is this machine or a private address, as it is written."""
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ip_address(host).is_private
+    except ValueError:  # a name, or no URL before its variables are filled in
+        return False
 
 
 # The URL of the customer's server in a document; plain HTTP is in use out there (PT-7).
@@ -70,14 +81,18 @@ class Question(Generic[T]):
         requests: Sequence[HttpRequest],
         read: Callable[[Answer], T],
     ) -> None:
-        """Take one request, or two; `read` makes a value, or raises PeerError for a bad answer."""
+        """Take one request, or two; `read` makes a value, or raises PeerError for a bad answer.
+
+        A HEAD among them only goes ahead of the next one: what is answered to it means nothing.
+        """
         self.wake_at_ms: int | None = None
         self._context = context
         self._purpose = purpose
         self._requests = deque(requests)
         self._names = deque(["the primary URL: ", "the fallback URL: "])
-        if len(requests) == 1:
+        if sum(request.method != "HEAD" for request in requests) == 1:
             self._names = deque([""])
+        self._is_ahead = False  # the request that is under way is a HEAD
         self._read = read
         self._request_id = RequestId("")
         self._failures: list[str] = []
@@ -118,11 +133,14 @@ class Question(Generic[T]):
     def _next(self, now_ms: int) -> list[Step]:
         request = self._requests.popleft()
         self._request_id = self._context.new_request_id()
+        self._is_ahead = request.method == "HEAD"
         longest_ms = request.timeout_ms * (request.retries + 1)
         self.wake_at_ms = now_ms + longest_ms + GRACE_MS
         return [Fetch(self._request_id, request, self._purpose)]
 
     def _answered(self, finished: RequestFinished, now_ms: int) -> list[Step]:
+        if self._is_ahead:
+            return self._next(now_ms)
         try:
             value = self._read(Answer.of(finished))
         except PeerError as error:
@@ -131,6 +149,8 @@ class Question(Generic[T]):
         return self._then(value, now_ms)
 
     def _failed(self, why: str, now_ms: int) -> list[Step]:
+        if self._is_ahead:
+            return self._next(now_ms)
         self._failures.append(self._names.popleft() + why)
         if self._requests:
             return self._next(now_ms)

@@ -23,6 +23,7 @@ from agentstream.flows.dial_plan import (
     Target,
     Whisper,
     caller_id_of,
+    recording_of,
     targets_of,
 )
 
@@ -197,7 +198,7 @@ def _recording(answer: _Answer, plan: DialPlan) -> RecordingSpec | None:
         return None
     if answer.recording_channels is None:
         return plan.recording or RecordingSpec()
-    return RecordingSpec("stereo" if answer.recording_channels == "dual" else "mono")
+    return recording_of(answer.recording_channels == "dual")
 
 
 def _music(answer: _Answer, plan: DialPlan) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from agentstream.calls.commands import AudioFile, RecordingSpec, Speech
+from agentstream.calls.commands import AudioFile, Speech
 from agentstream.flows.applet import NEXT, Onward, wired
 from agentstream.flows.context import Context
 from agentstream.flows.dial_plan import (
@@ -23,6 +23,7 @@ from agentstream.flows.dial_plan import (
     Whisper,
     caller_id_of,
     is_dialable,
+    recording_of,
     targets_of,
 )
 from agentstream.flows.template import Template
@@ -86,7 +87,7 @@ class ConnectFields(Onward):
     )
     record: bool = Field(default=False, description="Record the conversation.")
     recording_channels: Literal["mono", "stereo"] = Field(
-        default="mono", description="One mixed channel, or the caller left and the callee right."
+        default="mono", description="One mixed channel, or the callee left and the caller right."
     )
     music_on_hold: Template = Field(
         default="operator_tone",
@@ -206,7 +207,7 @@ class ConnectFields(Onward):
             parallel=self.parallel,
             retries=default_retries if self.retries is None else self.retries,
             asks_again=self.fetch_after_attempt,
-            recording=RecordingSpec(self.recording_channels) if self.record else None,
+            recording=recording_of(self.recording_channels == "stereo") if self.record else None,
             music=self._music(context, now_ms),
             whisper=self._whisper(context, now_ms),
             language=self.language,

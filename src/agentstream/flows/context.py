@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from agentstream.base.ids import LegSid, PromptId, RecordingSid, RequestId, StreamSid, Tokens
+from agentstream.base.phone import AS_THEY_ARE, NumberStyle
 from agentstream.calls.causes import CallStatus, Cause, Party, q850
 from agentstream.calls.events import (
     CallAnswered,
@@ -73,8 +74,16 @@ class Dialled:
 class Context:
     """The memory of one flow in one call."""
 
-    def __init__(self, setup: CallSetup, tokens: Tokens, now_ms: int) -> None:
+    def __init__(
+        self,
+        setup: CallSetup,
+        tokens: Tokens,
+        now_ms: int,
+        numbers: NumberStyle = AS_THEY_ARE,
+    ) -> None:
+        """Begin a memory; `numbers` is how the customer's servers are shown numbers (US-13)."""
         self.setup = setup
+        self.numbers = numbers
         self.leg_sid = LegSid("")  # the leg that the flow speaks to; set when the call starts
         self.digits = ""  # what the last applet collected, or the caller typed ahead
         self.stream: StreamOutcome | None = None  # the latest one's (PT-25); None while it runs
@@ -176,16 +185,17 @@ class Context:
 
     def parameters(self, now_ms: int, wording: Wording = Wording()) -> Parameters:
         """Return what the customer's server is told of the call (PT-10, by the rules of PT-11)."""
-        setup = self.setup
+        setup, shown = self.setup, self.numbers.show
         started = self._indian(self._zero_ms)
         dial = self.dial
+        caller, called = shown(setup.from_number), shown(setup.to_number)
         quote = '"' if wording.quotes_digits and self.digits else ""
         always = (
             ("CallSid", setup.call_sid),
-            ("CallFrom", setup.from_number),
-            ("CallTo", setup.to_number),
-            ("From", setup.from_number),
-            ("To", setup.to_number),
+            ("CallFrom", caller),
+            ("CallTo", called),
+            ("From", caller),
+            ("To", called),
             ("Direction", DIRECTIONS[wording.directions][setup.direction == "outbound"]),
             ("Created", started.strftime("%a, %d %b %Y %H:%M:%S")),
             ("StartTime", started.strftime("%Y-%m-%d %H:%M:%S")),
@@ -194,7 +204,7 @@ class Context:
             ("CallType", self.call_type),
             ("flow_id", setup.flow_sid or ""),
             ("DialCallDuration", str(dial.duration_s) if dial else "0"),
-            ("DialWhomNumber", dial.whom if dial else ""),
+            ("DialWhomNumber", shown(dial.whom) if dial else ""),
         )
         sometimes = (
             ("CallStatus", "completed" if self.is_gone else "in-progress"),
@@ -202,11 +212,11 @@ class Context:
             ("digits", f"{quote}{self.digits}{quote}"),
             ("CustomField", setup.custom_field),
             ("RecordingUrl", self.recording_url),
-            ("ForwardedFrom", setup.forwarded_from),
+            ("ForwardedFrom", shown(setup.forwarded_from)),
             ("DialCallStatus", dial.status if dial else ""),
-            ("OutgoingPhoneNumber", dial.caller_id if dial else ""),
+            ("OutgoingPhoneNumber", shown(dial.caller_id) if dial else ""),
         )
-        legs = leg_parameters(dial.parties) if dial else ()
+        legs = leg_parameters(dial.parties, self.numbers) if dial else ()
         return always + tuple(pair for pair in sometimes if pair[1]) + legs
 
     def stream_parameters(self) -> Parameters:
@@ -264,17 +274,17 @@ def bracketed(stream: Parameters) -> Parameters:
     return tuple((f"Stream[{name}]", value) for name, value in stream)
 
 
-def leg_parameters(parties: tuple[DialledParty, ...]) -> Parameters:
+def leg_parameters(parties: tuple[DialledParty, ...], numbers: NumberStyle) -> Parameters:
     """Return what is told of each dialled party (PT-10); `frappe/erpnext` has these names."""
     pairs: list[tuple[str, str]] = []
-    for number, party in enumerate(parties):
+    for place, party in enumerate(parties):
         told = (
-            ("Number", party.number),
+            ("Number", numbers.show(party.number)),
             ("Type", "single"),
             ("OnCallDuration", str(party.talk_s)),
             ("Status", party.status),
-            ("CallerId", party.caller_id),
+            ("CallerId", numbers.show(party.caller_id)),
             ("Cause", str(q850(party.cause))),
         )
-        pairs += [(f"Legs[{number}][{name}]", value) for name, value in told]
+        pairs += [(f"Legs[{place}][{name}]", value) for name, value in told]
     return tuple(pairs)

@@ -99,3 +99,8 @@ def _target(name: str, to_number: str) -> Target:
     if not _ADDRESS.fullmatch(name):
         return Target(_PUNCTUATION.sub("", name))
     return Target(name) if "@" in name else Target(name, to_number)
+
+
+def recording_of(is_dual: bool) -> RecordingSpec:
+    """Return how the caller's leg is recorded; of two channels the agent's is the left (RC-2)."""
+    return RecordingSpec("mirrored" if is_dual else "mono")

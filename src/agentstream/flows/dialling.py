@@ -88,7 +88,7 @@ class AgentEvents:
         query = (
             *(pair for pair in self._context.parameters(now_ms) if pair[0] != "DialWhomNumber"),
             ("EventType", "Dial"),
-            ("DialWhomNumber", whom),
+            ("DialWhomNumber", self._context.numbers.show(whom)),
             *((("AgentEmail", email),) if email else ()),
             ("Status", status),
         )

@@ -23,6 +23,7 @@ from typing import Final
 
 from agentstream.base.ids import Tokens
 from agentstream.base.machine import earliest
+from agentstream.base.phone import AS_THEY_ARE, NumberStyle
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import Answer, Command, HangUp, ReleaseCall, Ring
 from agentstream.calls.events import (
@@ -78,10 +79,14 @@ class Flow:
         now_ms: int,
         *,
         library: Callable[[str], FlowDocument | None] = lambda name: None,
+        numbers: NumberStyle = AS_THEY_ARE,
     ) -> None:
-        """Take the first flow; `library` gives the account's published flows by their names."""
+        """Take the first flow; `library` gives the account's published flows by their names.
+
+        `numbers` is how the customer's servers are shown numbers.
+        """
         self.state = FlowState.WAITING
-        self.context = Context(setup, tokens, now_ms)
+        self.context = Context(setup, tokens, now_ms, numbers)
         self._document = document
         self._library = library
         self._name = ""

@@ -67,8 +67,8 @@ def announcement(context: Context, now_ms: int) -> dict[str, str]:
         "StreamUrl": context.coming_url(now_ms),
         "AccountSid": setup.account_sid,
         "EventType": "stream-start",
-        "From": setup.from_number,
-        "To": setup.to_number,
+        "From": context.numbers.show(setup.from_number),
+        "To": context.numbers.show(setup.to_number),
         "Direction": DIRECTIONS["inbound"][setup.direction == "outbound"],
     }
 
@@ -79,7 +79,11 @@ def lower_case(context: Context, now_ms: int) -> Parameters:
     stream = unbracketed(context.stream_parameters())
     parties = context.dial.parties if context.dial else ()
     legs = [
-        {"number": one.number, "status": one.status, "oncallduration": one.talk_s}
+        {
+            "number": context.numbers.show(one.number),
+            "status": one.status,
+            "oncallduration": one.talk_s,
+        }
         for one in parties
     ]
     return (

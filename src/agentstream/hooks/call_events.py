@@ -1,6 +1,7 @@
 """Call events: the facts of a call, kept as rows, so that `agentstream explain` can tell its story.
 
 Feed ─▶ hear(): one more row of the call ─▶ CallEnded: the whole story to `write`
+                    └─▶ live(): the story so far, to whoever asks
 
 Nothing is written while a call lives. What is kept is bounded and harmless: few words of what
 servers answered, no credentials, and no keys that a caller pressed unless the operator wants them.
@@ -15,7 +16,7 @@ from typing import Any, Final
 
 from pydantic_core import PydanticSerializationError, to_json
 
-from agentstream.base.ids import CallSid
+from agentstream.base.ids import AccountSid, CallSid
 from agentstream.calls import events
 from agentstream.calls.record import CallRecord, CallSetup
 from agentstream.net.egress import mask_secrets
@@ -49,6 +50,7 @@ _DIGITS_OF_QUERY: Final = re.compile(r"([?&]digits=)[^&#\s]+")
 
 @dataclass(slots=True)
 class _Story:
+    account_sid: AccountSid
     zero_ms: int
     events: list[CallEvent] = field(default_factory=list)
     dropped: int = 0
@@ -70,7 +72,7 @@ class CallEvents:
         if story is None:
             if type(event) not in _FIRST:
                 return  # an errand that was over after its call
-            story = self._stories[call_sid] = _Story(fact.at_ms)
+            story = self._stories[call_sid] = _Story(fact.account_sid, fact.at_ms)
             if len(self._stories) > _CALLS_LIMIT:
                 self._tell(*self._stories.popitem(last=False))
         kind = type(event)
@@ -84,6 +86,17 @@ class CallEvents:
             story.dropped += 1
         if kind is events.CallEnded:
             self._tell(call_sid, self._stories.pop(call_sid))
+
+    def live(self, account_sid: AccountSid | None, beginning: str = "") -> list[Story]:
+        """Return the stories so far of the calls whose sid begins so, the oldest call first.
+
+        None asks for every account's.
+        """
+        return [
+            Story(call_sid, tuple(story.events))
+            for call_sid, story in self._stories.items()
+            if account_sid in (None, story.account_sid) and call_sid.startswith(beginning)
+        ]
 
     def _room(self, kind: type) -> int:
         if kind not in _CHATTER:

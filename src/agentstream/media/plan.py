@@ -139,9 +139,12 @@ class PromptPlan:
 
 @dataclass(frozen=True, slots=True)
 class RecordPlan:
-    """A recording of one leg: WAV, 16-bit; stereo is left = the far end, right = what it hears."""
+    """A recording of one leg: WAV, 16-bit.
+
+    Stereo is left = the far end, right = what it hears; mirrored is the other way round.
+    """
 
     recording_sid: str
     path: str  # the finished file; written as PATH.part until then
-    channels: Literal["mono", "stereo"] = "mono"
+    channels: Literal["mono", "stereo", "mirrored"] = "mono"
     max_ms: int = field(default=14_400_000)

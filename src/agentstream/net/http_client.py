@@ -19,9 +19,10 @@ from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.errors import BusyError, ConfigError, PeerError
 from agentstream.net.egress import HTTP_SCHEMES, Egress, Pinned, Target, mask_url, parse_url
 from agentstream.net.http_question import Question
+from agentstream.net.signature import signature_headers
 
 USER_AGENT = "AgentStream"
-RESOLVER_REDIRECTS = 3  # AS-17
+SOUND_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEEP_METHOD = frozenset({307, 308})  # RFC 9110 section 15.4: after the others it is a GET
 _POOLS = 32  # one for each allow list in use; full: the one not used for longest is closed
@@ -72,6 +73,7 @@ class _Ask:
     timeout_ms: int
     max_bytes: int
     allow: tuple[str, ...]
+    message_id: str
 
 
 class HttpClient:
@@ -84,11 +86,13 @@ class HttpClient:
         verify_tls: bool = True,
         ca_file: str | None = None,
         local_address: str | None = None,
+        signing_keys: tuple[bytes, ...] = (),
         clock: Clock | None = None,
     ) -> None:
         self._egress = egress
         self._tls = _tls_context(verify_tls, ca_file)
         self._local_address = local_address
+        self._signing_keys = signing_keys
         self._clock = clock or SystemClock()
         self._pools: OrderedDict[tuple[str, ...], _EgressTransport] = OrderedDict()
         self._running = 0
@@ -101,18 +105,21 @@ class HttpClient:
         max_bytes: int,
         query: tuple[tuple[str, str], ...] = (),
         allow: tuple[str, ...] = (),
-        max_redirects: int = RESOLVER_REDIRECTS,
+        max_redirects: int = SOUND_REDIRECTS,
     ) -> HttpAnswer:
         """Ask a URL, `query` added to its own; otherwise as `send`."""
         question = _Get(url, query, timeout_ms, max_bytes, max_redirects)
         return await self.send(question, allow=allow)
 
-    async def send(self, question: Question, *, allow: tuple[str, ...] = ()) -> HttpAnswer:
+    async def send(
+        self, question: Question, *, allow: tuple[str, ...] = (), message_id: str = ""
+    ) -> HttpAnswer:
         """Ask a server, and read the whole answer within time and size.
 
         Redirects are followed to the same host only and never from TLS to plain. `allow` is the
-        account's own list. Raises HttpError, EgressError or DnsError (each a PeerError), or
-        BusyError.
+        account's own list. With a `message_id` the request is signed, if there are keys to sign
+        with; a repetition has the id of the first. Raises HttpError, EgressError or DnsError (each
+        a PeerError), or BusyError.
         """
         url, timeout_ms = question.url, question.timeout_ms
         if self._running >= _AT_ONCE:
@@ -122,7 +129,7 @@ class HttpClient:
         try:
             async with asyncio.timeout(timeout_ms / 1000):
                 status, fields, body = await self._follow(
-                    _first_ask(question, allow), question.redirects
+                    _first_ask(question, allow, message_id), question.redirects
                 )
         except TimeoutError as error:
             raise HttpError(f"{mask_url(url)}: no answer in {timeout_ms} ms") from error
@@ -165,6 +172,7 @@ class HttpClient:
                 "timeout": {"connect": seconds, "read": seconds, "write": seconds, "pool": seconds}
             },
         )
+        self._sign(request, ask)
         try:
             response = await transport.handle_async_request(request)
             try:
@@ -178,6 +186,14 @@ class HttpClient:
         for key, value in response.headers.multi_items():
             fields.setdefault(key.lower(), value)
         return response.status_code, fields, body
+
+    def _sign(self, request: httpx.Request, ask: _Ask) -> None:
+        if self._signing_keys and ask.message_id:
+            now_s = int(self._clock.wall().timestamp())
+            content = ask.body if ask.method == "POST" else request.url.raw_path
+            request.headers.update(
+                signature_headers(self._signing_keys, ask.message_id, now_s, content)
+            )
 
     async def _transport(self, allow: tuple[str, ...]) -> "_EgressTransport":
         # An open connection is used again only under the very list that let it be made.
@@ -288,7 +304,7 @@ def _tls_context(verify: bool, ca_file: str | None) -> ssl.SSLContext:
     return context
 
 
-def _first_ask(question: Question, allow: tuple[str, ...]) -> _Ask:
+def _first_ask(question: Question, allow: tuple[str, ...], message_id: str) -> _Ask:
     target = _with_query(parse_url(question.url, HTTP_SCHEMES), question.query)
     for name, value in question.headers:
         if name.lower() in _OUR_HEADERS:
@@ -300,7 +316,14 @@ def _first_ask(question: Question, allow: tuple[str, ...]) -> _Ask:
     if question.content_type:
         headers = (*headers, ("Content-Type", question.content_type))
     return _Ask(
-        target, question.method, headers, body, question.timeout_ms, question.max_bytes, allow
+        target,
+        question.method,
+        headers,
+        body,
+        question.timeout_ms,
+        question.max_bytes,
+        allow,
+        message_id,
     )
 
 
@@ -339,7 +362,7 @@ def _redirected(ask: _Ask, location: str, status: int) -> _Ask:
     is_same = after.port == target.port and after.secure == target.secure
     user, password = (target.user, target.password) if is_same else ("", "")
     moved = Target(after.scheme, after.host, after.port, after.target, user, password)
-    keeps = status in _KEEP_METHOD or ask.method == "GET"
+    keeps = status in _KEEP_METHOD or ask.method != "POST"
     dropped = frozenset() if is_same else _SECRET_HEADERS
     if not keeps:
         dropped = dropped | {"content-type"}

@@ -12,7 +12,7 @@ class Question(Protocol):
 
     @property
     def method(self) -> str:
-        """GET or POST."""
+        """GET, POST or HEAD."""
 
     @property
     def query(self) -> tuple[tuple[str, str], ...]:

@@ -6,11 +6,12 @@ transport known                  SRV, else addresses and the default port
 only a name                      NAPTR, else SRV of each transport, else addresses, UDP, 5060
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from agentstream.net.dns import DnsError
+from agentstream.net.egress import EgressError
 from agentstream.sip.flow import DEFAULT_PORTS, Hop, TransportName
 
 HOP_LIMIT = 16  # servers tried for one request; a larger zone file would only delay the failure
@@ -24,6 +25,7 @@ _SRV_PREFIX: dict[TransportName, str] = {
 # RFC 3263 §4.1: what a NAPTR record's service field promises.
 _SERVICES: dict[str, TransportName] = {"SIP+D2U": "udp", "SIP+D2T": "tcp", "SIPS+D2T": "tls"}
 
+Screen = Callable[[str, int], Awaitable[tuple[str, ...]]]  # as `Egress.addresses`
 Draw = Callable[[int], int]  # a whole number from 0 to the given one, both included
 
 
@@ -65,23 +67,31 @@ class Locator:
     """Turns a hop into the numeric hops to try, in order. `transports`: those that we can speak."""
 
     def __init__(
-        self, dns: SipDns, draw: Draw, transports: Sequence[TransportName] = PREFERENCE
+        self,
+        dns: SipDns,
+        draw: Draw,
+        transports: Sequence[TransportName] = PREFERENCE,
+        screen: Screen | None = None,
+        trusted: Collection[str] = (),
     ) -> None:
+        """Let `screen` look up the addresses of every name but the trusted ones."""
         self._dns = dns
         self._draw = draw
         self._transports = transports
+        self._screen = screen
+        self._trusted = frozenset(map(str.lower, trusted))
 
     async def __call__(self, hop: Hop) -> tuple[Hop, ...]:
         """Return at least one hop. Raises DnsError when the name leads nowhere."""
         if hop.is_numeric:
             return (hop.settled(),)
         if hop.port:
-            return await self._at_addresses(hop.host, hop.settled())
+            return await self._at_addresses(hop.host, hop.settled(), hop.host)
         for transport, records in await self._services(hop):
             servers = in_srv_order(records, self._draw)
             if servers:
                 return await self._at_servers(hop, transport, servers)
-        return await self._at_addresses(hop.host, hop.settled())
+        return await self._at_addresses(hop.host, hop.settled(), hop.host)
 
     async def _services(self, hop: Hop) -> list[tuple[TransportName, tuple[Srv, ...]]]:
         """Return SRV answers, the best transport first; empty when the name has none."""
@@ -110,18 +120,25 @@ class Locator:
             name = (hop.tls_name or hop.host) if transport == "tls" else ""
             try:
                 goal = Hop(transport, server.target, server.port, name)
-                hops += await self._at_addresses(server.target, goal)
+                hops += await self._at_addresses(server.target, goal, hop.host)
             except DnsError as failed:
                 error = failed
         if not hops:
             raise error or DnsError(f"{hop.host} has no server")
         return tuple(dict.fromkeys(hops))[:HOP_LIMIT]
 
-    async def _at_addresses(self, name: str, hop: Hop) -> tuple[Hop, ...]:
+    async def _at_addresses(self, name: str, hop: Hop, wanted: str) -> tuple[Hop, ...]:
+        """Return the hops of a name, which was found on the way to the one that is wanted."""
         transport: TransportName = hop.transport or "udp"
         tls_name = (hop.tls_name or name) if transport == "tls" else ""
         port = hop.port or DEFAULT_PORTS[transport]
-        addresses = await self._dns.addresses(name)
+        if self._screen is None or wanted.lower() in self._trusted:
+            addresses = await self._dns.addresses(name)
+        else:
+            try:
+                addresses = await self._screen(name, port)
+            except EgressError as error:
+                raise DnsError(str(error)) from error
         return tuple(Hop(transport, address, port, tls_name) for address in addresses[:HOP_LIMIT])
 
     async def _naptr(self, name: str) -> tuple[Naptr, ...]:

@@ -14,6 +14,7 @@ from agentstream.base.ids import RandomTokens, Tokens
 from agentstream.net.admission import AdmissionLimits
 from agentstream.net.dns import Resolver
 from agentstream.net.driver import Driver
+from agentstream.net.egress import Egress, EgressPolicy
 from agentstream.net.locate import PREFERENCE, Locator
 from agentstream.net.sip_connection import StreamLimits
 from agentstream.net.sip_dns import SystemSipDns
@@ -68,6 +69,8 @@ class SipConfig:
     admission: AdmissionLimits = field(default_factory=AdmissionLimits)
     streams: StreamLimits = field(default_factory=StreamLimits)
     tls: TlsFiles = field(default_factory=TlsFiles)
+    egress: EgressPolicy = field(default_factory=EgressPolicy)  # where names may lead
+    trusted: frozenset[str] = frozenset()  # names that may lead anywhere
 
 
 class SipEngine:
@@ -125,7 +128,13 @@ class SipEngine:
             self._resolver = Resolver(clock=self._clock)
             spoken = {transport for transport, _, _ in self._sockets.addresses}
             transports = [name for name in PREFERENCE if name in spoken]
-            self._locate = Locator(SystemSipDns(self._resolver), self._draw, transports)
+            self._locate = Locator(
+                SystemSipDns(self._resolver),
+                self._draw,
+                transports,
+                Egress(self._config.egress, self._resolver, self._clock).addresses,
+                self._config.trusted,
+            )
 
     async def stop(self, timeout_ms: int) -> None:
         """Let open calls and transactions end within the time, then close everything."""

@@ -1,4 +1,4 @@
-"""`agentstream explain`: the story of one call, from its events."""
+"""`agentstream explain`: the story of one call, from its events; of a live one as far as it is."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated, Final
@@ -8,8 +8,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from agentstream.base.errors import CommandError
-from agentstream.base.ids import AccountSid, CallSid
 from agentstream.server.cli_common import (
     AccountOption,
     JsonOption,
@@ -20,15 +18,11 @@ from agentstream.server.cli_common import (
     print_json,
     run,
 )
-from agentstream.store.protocols import CallQuery
-from agentstream.store.values import CallRecord
 
 if TYPE_CHECKING:
     from agentstream.server.explain.report import Explanation, Rows
-    from agentstream.store.sql_store import SqlStore
 
 _WIDTH: Final = 100
-_HINTS: Final = 3  # sids that are named when the one asked for is unknown
 _WHO: Final = {
     "call": "cyan",
     "flow": "blue",
@@ -42,6 +36,7 @@ _WHO: Final = {
 EXAMPLES = examples(
     "agentstream explain 51e0b7c2",
     "agentstream explain last --all",
+    "agentstream explain live",
     "agentstream explain last --json | jq .times",
 )
 
@@ -49,7 +44,11 @@ EXAMPLES = examples(
 def command(
     context: typer.Context,
     call_sid: Annotated[
-        str, typer.Argument(help="The call's sid or how it begins; or: last, the newest call.")
+        str,
+        typer.Argument(
+            help="The call's sid or how it begins; or: last, the newest that has ended; or: live,"
+            " the newest that still goes on."
+        ),
     ],
     every: Annotated[
         bool, typer.Option("--all", help="Each mark and each utterance of a bot on its own line.")
@@ -57,13 +56,19 @@ def command(
     account: AccountOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Tell the story of a call that has ended: what it went through, what went wrong, and when."""
-    from agentstream.server.explain.report import explain  # slow to import: not for --help
+    """Tell the story of a call: what it went through, what went wrong, and when.
+
+    A live call is told as far as it went, by the server that runs on this machine.
+    """
+    from agentstream.server.explain.finding import rows_of  # slow to import: not for --help
+    from agentstream.server.explain.report import explain
+
+    config = configuration(context)
 
     async def job() -> "Rows":
-        async with opened(configuration(context)) as store:
+        async with opened(config) as store:
             owner = await chosen_account(store, account) if account else None
-            return await _rows(store, call_sid, owner.sid if owner else None)
+            return await rows_of(store, config, call_sid, owner.sid if owner else None)
 
     told = explain(run(job()), fold=not every)
     if as_json:
@@ -120,39 +125,3 @@ def _console() -> Console:
     output = Console(highlight=False)
     output.width = min(output.width, _WIDTH)
     return output
-
-
-async def _rows(store: "SqlStore", wanted: str, owner: AccountSid | None) -> "Rows":
-    from agentstream.server.explain.report import Rows
-
-    call = await _call(store, wanted, owner)
-    flow = await store.flows.find(call.account_sid, call.flow_sid) if call.flow_sid else None
-    return Rows(
-        call,
-        await store.calls.streams(call.sid),
-        await store.calls.recordings(call.sid),
-        await store.call_events.of(call.sid),
-        flow.name if flow else "",
-    )
-
-
-async def _call(store: "SqlStore", wanted: str, owner: AccountSid | None) -> CallRecord:
-    """Return the call that is meant; raises CommandError naming calls that there are."""
-    exact = await store.calls.find(CallSid(wanted))
-    if exact is not None and owner in (None, exact.account_sid):
-        return exact
-    query = CallQuery(owner, 1) if wanted == "last" else CallQuery(owner, _HINTS + 1, None, wanted)
-    found = await store.calls.list(query)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        sids = ", ".join(call.sid for call in found[:_HINTS])
-        more = " and more" if len(found) > _HINTS else ""
-        raise CommandError(f"several calls begin with {wanted}: {sids}{more}")
-    newest = await store.calls.list(CallQuery(owner, _HINTS))
-    if not newest:
-        raise CommandError("no call has ended yet; live ones: agentstream calls tail")
-    sids = ", ".join(call.sid for call in newest)
-    raise CommandError(
-        f"no ended call {wanted}; the newest are {sids}; live ones: agentstream calls tail"
-    )

@@ -1,13 +1,25 @@
-"""Commands on flow documents that need no server and no database: check, graph and schema."""
+"""Commands on flow documents that need no server: check, graph and schema."""
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agentstream.base.errors import CommandError
-from agentstream.server.cli_common import JsonOption, console, examples, print_json
+from agentstream.server.cli_common import (
+    JsonOption,
+    configuration,
+    console,
+    examples,
+    opened,
+    print_json,
+    run,
+)
+from agentstream.server.config import Config
+
+if TYPE_CHECKING:
+    from agentstream.server.flow_targets import Surroundings
 
 FileArgument = Annotated[
     str, typer.Argument(help="The document, YAML or JSON; - is standard input.")
@@ -26,19 +38,21 @@ SCHEMA_EXAMPLES = examples("agentstream flows schema > flow.schema.json")
 
 
 def check(
+    context: typer.Context,
     file: FileArgument,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as problems.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Look for mistakes in a flow document, and for what is allowed and seldom meant.
 
+    Where it leads is looked up in this machine's configuration and database, if there is one.
     Exit code 0: it can be used. 1: it has problems. 2: the file cannot be read.
     """
     from agentstream.server.flow_check import check as look
     from agentstream.server.flow_check import show
 
     text = _text_or_exit(file)
-    report = look(text)
+    report = look(text, _surroundings(configuration(context)))
     if as_json:
         print_json(report.as_json(file))
     else:
@@ -87,6 +101,21 @@ def read_text(file: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise CommandError(f"{file}: {why}") from error
+
+
+def _surroundings(config: Config) -> "Surroundings":
+    """Return what is known here; a look leaves nothing behind, so no database is made."""
+    from agentstream.server.flow_targets import Surroundings
+
+    file = config.database_file
+    if file is not None and not file.exists():
+        return Surroundings(roads=config.roads())
+
+    async def published() -> dict[str, str]:
+        async with opened(config) as store:
+            return {each.flow.sid: each.flow.name for each in await store.flows.published()}
+
+    return Surroundings(run(published()), config.roads())
 
 
 def _text_or_exit(file: str) -> str:

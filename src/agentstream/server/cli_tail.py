@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console, Group
@@ -15,14 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from agentstream.base.errors import CommandError
-from agentstream.base.ids import RandomTokens
 from agentstream.server.cli_common import configuration, console, examples
-from agentstream.server.config import Config
-from agentstream.store.files import SECRET_FILE
-from agentstream.store.key_hash import load_secret, operator_token
-
-if TYPE_CHECKING:
-    import httpx
+from agentstream.server.cli_server import local_auth, local_url, why
 
 _LATEST = 12  # lines of what happened last
 _ROWS = 500
@@ -115,8 +109,8 @@ def tail(
     On the server's own machine no key is needed: whoever can read its data folder may watch.
     """
     config = configuration(context)
-    auth = (key, token) if key else ("operator", _local_token(config))
-    facts = happenings(url or _local_url(config), auth)
+    auth = (key, token) if key else local_auth(config)
+    facts = happenings(url or local_url(config), auth)
     try:
         if as_json:
             for fact in facts:
@@ -136,7 +130,8 @@ def happenings(url: str, auth: tuple[str, str]) -> Iterator[Happening]:
     try:
         with httpx.stream("GET", f"{url}/v1/live", auth=auth, timeout=timeout) as answer:
             if answer.status_code != 200:
-                raise CommandError(_refusal(url, answer))
+                answer.read()
+                raise CommandError(f"{url} answered {answer.status_code}: {why(answer)}")
             for line in answer.iter_lines():
                 if line.startswith("data: "):
                     yield json.loads(line.removeprefix("data: "))
@@ -180,31 +175,3 @@ def _watch(facts: Iterator[Happening], output: Console) -> None:
 def _age(call: LiveCall, now: datetime) -> str:
     seconds = int((now - datetime.fromisoformat(call.began)).total_seconds())
     return f"{seconds // 60}:{seconds % 60:02d}"
-
-
-def _local_url(config: Config) -> str:
-    host = config.http.host
-    host = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104  (a comparison)
-    return (
-        f"http://[{host}]:{config.http.port}"
-        if ":" in host
-        else f"http://{host}:{config.http.port}"
-    )
-
-
-def _local_token(config: Config) -> str:
-    path = config.data_dir / SECRET_FILE
-    if not path.exists():
-        raise CommandError(
-            f"{config.data_dir} holds no server; give --key and --token, or --config before `calls`"
-        )
-    return operator_token(load_secret(path, RandomTokens()))
-
-
-def _refusal(url: str, answer: "httpx.Response") -> str:
-    answer.read()
-    try:
-        why = answer.json()["RestException"]["Message"]
-    except (ValueError, KeyError, TypeError):
-        why = answer.reason_phrase
-    return f"{url} answered {answer.status_code}: {why}"

@@ -22,11 +22,14 @@ from pydantic import (
 )
 
 from agentstream.base.errors import ConfigError
+from agentstream.base.phone import NumberStyle
 from agentstream.media.plan import Encoding, EnginePlan
 from agentstream.net.admission import AdmissionLimits
 from agentstream.net.egress import EgressPolicy, check_entry, mask_url
+from agentstream.server.config_recordings import RecordingsConfig
+from agentstream.server.config_requests import RequestsConfig
 from agentstream.server.config_roads import DialConfig, MailConfig, Trunks
-from agentstream.server.config_section import Section, Texts, number, split
+from agentstream.server.config_section import Section, Texts, split
 from agentstream.store.files import DATABASE_FILE
 from agentstream.stream.profile import WireProfile
 from agentstream.switch.routing import Roads
@@ -214,46 +217,6 @@ class EgressConfig(Section):
         return EgressPolicy(self.mode, self.allow, self.deny, ports)
 
 
-class RecordingsConfig(Section):
-    """Where recordings are kept and for how long, and how links to them work."""
-
-    storage: Literal["folder", "s3"] = "folder"  # s3 needs the extra of that name
-    keep_days: int = Field(default=0, ge=0, le=36_500)  # 0: for ever
-    keep_local: bool = False  # in the folder too, once they are in S3
-    encryption_key_file: Path | None = None
-    public_url: str = ""  # how others reach our HTTP interface; "": the host and port of [http]
-    links: Literal["signed", "basic", "open"] = "signed"
-    url_seconds: int = Field(default=604_800, ge=60, le=315_360_000)  # how long a link works
-    mp3_kbps: Annotated[Literal[16, 24, 32, 40, 48, 64], BeforeValidator(number)] = 32  # a channel
-    mp3_cache_mb: int = Field(default=512, ge=1)
-    s3_bucket: str = ""
-    s3_prefix: str = ""
-    s3_endpoint: str = ""  # "": Amazon's own
-    s3_region: str = ""
-    s3_access_key: str = ""  # "": the credentials of the environment or of the machine
-    s3_access_secret: str = ""
-
-    @field_validator("public_url", "s3_endpoint")
-    @classmethod
-    def _is_plain_url(cls, url: str) -> str:
-        try:
-            parts = urlsplit(url)
-            is_plain = parts.port != 0 and not (parts.query or parts.fragment or "@" in url)
-        except ValueError:
-            is_plain = False
-        if url and not (is_plain and parts.scheme in {"http", "https"} and parts.hostname):
-            raise ValueError('write it as "https://voice.example.net", without query')
-        return url
-
-    @model_validator(mode="after")
-    def _has_what_s3_needs(self) -> Self:
-        if self.storage == "s3" and not self.s3_bucket:
-            raise ValueError("storage s3 needs s3_bucket")
-        if bool(self.s3_access_key) != bool(self.s3_access_secret):
-            raise ValueError("s3_access_key and s3_access_secret are set together or not at all")
-        return self
-
-
 class EventsConfig(Section):
     """What is kept of what happens in calls, for `agentstream explain`."""
 
@@ -277,6 +240,7 @@ class Config(Section):
     data_dir: Path = Path("agentstream-data")
     database_url: str = ""  # "": SQLite in `data_dir`
     country_code: str = Field(default="", pattern=r"^\d{0,3}$")  # of numbers dialled with one 0
+    number_format: Literal["", "e164", "national0"] = ""  # US-13; "": bots as set there
     sip: SipConfig = SipConfig()
     rtp: RtpConfig = RtpConfig()
     http: HttpConfig = HttpConfig()
@@ -284,6 +248,7 @@ class Config(Section):
     limits: LimitsConfig = LimitsConfig()
     speech: SpeechConfig = SpeechConfig()
     egress: EgressConfig = EgressConfig()
+    requests: RequestsConfig = RequestsConfig()
     recordings: RecordingsConfig = RecordingsConfig()
     events: EventsConfig = EventsConfig()
     trunks: Trunks = Field(default_factory=dict)
@@ -310,6 +275,12 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _has_the_country_of_its_numbers(self) -> Self:
+        if self.number_format == "national0" and not self.country_code:
+            raise ValueError("number_format national0 needs country_code")
+        return self
+
+    @model_validator(mode="after")
     def _has_its_default_trunk(self) -> Self:
         name = self.dial.trunk
         if name and name.lower() not in self.trunks:
@@ -319,11 +290,20 @@ class Config(Section):
 
     def roads(self) -> Roads:
         """Return the ways out for the legs that calls dial."""
-        return self.dial.roads(self.trunks, self.country_code, self.egress.mode)
+        return self.dial.roads(self.trunks, self.country_code, self.egress.mode, self.egress.deny)
+
+    def numbers(self) -> NumberStyle:
+        """Return how customers' servers are shown numbers."""
+        return NumberStyle(self.number_format, self.country_code)
 
     def profile(self) -> WireProfile:
         """Return the settings of every bot that has none of its own."""
-        return WireProfile.from_mapping(self.stream)
+        numbers: dict[str, object] = {}
+        if self.number_format:
+            numbers["number_format"] = self.number_format
+        if self.number_format and self.country_code:
+            numbers["country_code"] = self.country_code
+        return WireProfile.from_mapping({**numbers, **self.stream})
 
     @property
     def public_url(self) -> str:

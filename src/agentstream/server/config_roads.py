@@ -14,7 +14,7 @@ from = "Green Leaf <calls@example.org>"
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Self
@@ -113,7 +113,13 @@ class DialConfig(Section):
                 raise ValueError(str(error)) from error
         return entries
 
-    def roads(self, trunks: Mapping[str, TrunkConfig], country_code: str, mode: str) -> Roads:
+    def roads(
+        self,
+        trunks: Mapping[str, TrunkConfig],
+        country_code: str,
+        mode: str,
+        denied: tuple[str, ...],
+    ) -> Roads:
         """Return every way out as the switch takes it."""
         is_free = self.sip_addresses
         return Roads(
@@ -122,7 +128,16 @@ class DialConfig(Section):
             mode == "open" if is_free is None else is_free,
             self.sip_hosts,
             country_code,
+            denied,
         )
+
+
+def trunk_hosts(trunks: Mapping[str, TrunkConfig]) -> Iterator[str]:
+    """Yield the hosts that the operator's own trunks lead to."""
+    for trunk in trunks.values():
+        for uri in (trunk.target, trunk.proxy):
+            if uri:
+                yield parse_uri(uri).host
 
 
 class MailConfig(Section):

@@ -13,6 +13,7 @@ from agentstream.flows.advice import advise
 from agentstream.flows.applets.voicebot import VoicebotSettings, plain
 from agentstream.flows.document import DocumentError, FlowDocument, Problem, at, parse, place
 from agentstream.flows.source import Path, Source, SourceError, Span, read
+from agentstream.server.flow_targets import NOWHERE, Surroundings, misses
 from agentstream.stream.profile import WireProfile
 
 _LINE_ENDS: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # those that YAML counts
@@ -65,7 +66,7 @@ class Report:
         }
 
 
-def check(text: str) -> Report:
+def check(text: str, around: Surroundings = NOWHERE) -> Report:
     """Look at the text of a document; never raises for what stands in it."""
     try:
         source = read(text)
@@ -85,7 +86,17 @@ def check(text: str) -> Report:
         )
         for each in advise(document)
     ]
-    return Report(None if wrong else document, tuple(_sorted([*wrong, *advice])))
+    missed = [
+        _finding(
+            "warning",
+            each.code,
+            f"{place(each.applet, document.applets)}: {each.text}",
+            source.span((*at(each.applet), *each.path)),
+            (*at(each.applet), *each.path),
+        )
+        for each in misses(document, around)
+    ]
+    return Report(None if wrong else document, tuple(_sorted([*wrong, *advice, *missed])))
 
 
 def stream_problems(document: FlowDocument) -> list[Problem]:

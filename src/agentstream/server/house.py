@@ -22,7 +22,7 @@ from agentstream.flows.document import FlowDocument, parse
 from agentstream.hooks.recording_facts import RecordingFacts
 from agentstream.media.negotiate import LocalMedia
 from agentstream.net.dns import Resolver
-from agentstream.net.egress import Egress
+from agentstream.net.egress import Egress, EgressPolicy
 from agentstream.net.http_client import HttpClient
 from agentstream.net.mailer import Mailer, NoMailer
 from agentstream.net.sip_connection import StreamLimits as ConnectionLimits
@@ -30,6 +30,7 @@ from agentstream.net.sip_engine import Listener, SipConfig, SipEngine, TlsFiles
 from agentstream.net.tls import Certificate
 from agentstream.server.config import Config
 from agentstream.server.config import SipConfig as SipSection
+from agentstream.server.config_roads import trunk_hosts
 from agentstream.server.recordings import RECORDINGS_FOLDER, Recordings
 from agentstream.sip.settings import SipSettings
 from agentstream.sip.wire import Limits as MessageLimits
@@ -151,6 +152,7 @@ class House:
             local=LocalMedia(host, 0, codecs=config.rtp.codecs),
             country_code=config.country_code,
             roads=config.roads(),
+            numbers=config.numbers(),
         )
         switchboard = Switchboard(wiring, _switch_limits(config))
         return Parts(
@@ -194,6 +196,7 @@ class House:
             verify_tls=wanted.verify_tls,
             ca_file=str(wanted.ca_file) if wanted.ca_file else None,
             local_address=str(wanted.local_address) if wanted.local_address else None,
+            signing_keys=self.config.requests.signing_keys(),
             clock=self._clock,
         )
         self._stack.push_async_callback(web.close)
@@ -256,7 +259,15 @@ def _sip_config(config: Config) -> SipConfig:
             message=MessageLimits(message_bytes=wanted.max_message_bytes),
         ),
         tls=_tls_files(wanted),
+        egress=_sip_egress(config),
+        trusted=frozenset(trunk_hosts(config.trunks)),
     )
+
+
+def _sip_egress(config: Config) -> EgressPolicy:
+    """Return where names of SIP may lead; which of them may be dialled at all is [dial]'s."""
+    allow = (*config.egress.allow, *config.dial.sip_hosts)
+    return EgressPolicy("open", allow, config.egress.deny)
 
 
 def _tls_files(wanted: SipSection) -> TlsFiles:

@@ -9,7 +9,7 @@ import gc
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import structlog
 import uvicorn
@@ -49,10 +49,12 @@ async def serve(config: Config, *, started: asyncio.Event | None = None) -> None
         parts.feed.subscribe(CallLog().hear, () if config.log.level == "debug" else CallLog.KINDS)
         parts.feed.subscribe(metrics.hear, Metrics.KINDS)
         parts.feed.subscribe(CallRecords(parts.writer.write).hear, CallRecords.KINDS)
+        doors = _doors(house, hub, metrics)
         if config.events.store:
             kept = CallEvents(parts.stories.write, mask_digits=config.events.mask_digits)
             parts.feed.subscribe(kept.hear)
-        server = _http(create_app(_doors(house, hub, metrics)), config.http)
+            doors = replace(doors, stories=kept.live)
+        server = _http(create_app(doors), config.http)
         with _signals(stop, hurry):
             serving = asyncio.create_task(server.serve(), name="http")
             await server.ready(serving)
@@ -97,6 +99,7 @@ def _doors(house: House, hub: LiveHub, metrics: Metrics) -> Doors:
         recordings=RecordingDoor(
             parts.recordings.shelf, parts.store.recordings, parts.recordings.keeper.delete
         ),
+        calls=parts.switchboard,
     )
 
 

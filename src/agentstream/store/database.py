@@ -7,7 +7,13 @@ from typing import Any
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    ProgrammingError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -16,6 +22,7 @@ from agentstream.store.protocols import StoreError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _WRITES = "agentstream_writes"
+_EDITING = 7_264_001  # any number that is ours alone
 BUSY_TIMEOUT_MS = 5_000
 
 
@@ -40,9 +47,16 @@ class Database:
             async with self._writing.begin() as connection:
                 yield connection
 
+    @asynccontextmanager
+    async def edit(self) -> AsyncIterator[AsyncConnection]:
+        """Open a write transaction that no other edit shares its time with: it may look first."""
+        async with self.write() as connection:
+            await connection.run_sync(_wait_for_the_turn)
+            yield connection
+
     async def migrate(self, revision: str = "head") -> None:
         """Bring the tables to the newest form; two processes may do it at once."""
-        async with self.write() as connection:
+        async with self.edit() as connection:
             await connection.run_sync(_upgrade, revision)
 
     async def close(self) -> None:
@@ -54,6 +68,8 @@ def open_database(url: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Database:
     """Return the database at an SQLAlchemy URL; raises ConfigError when the URL makes no sense."""
     try:
         parsed = make_url(url)
+        if parsed.drivername == "postgresql":  # whose usual driver is not for asyncio
+            parsed = parsed.set(drivername="postgresql+asyncpg")
         if parsed.get_backend_name() == "sqlite" and parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_async_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
@@ -94,9 +110,18 @@ def _translated() -> Iterator[None]:
         yield
     except PoolTimeoutError as error:
         raise StoreError("database: no connection is free") from error
-    except (OperationalError, InterfaceError, InternalError) as error:
-        # A broken constraint is for whoever wrote the statement; these are for the operator.
+    except (IntegrityError, ProgrammingError, DataError):
+        raise  # for whoever wrote the statement; the others are for the operator
+    except DBAPIError as error:
         raise StoreError(f"database: {error.orig}") from error
+    except OSError as error:  # a server that cannot be reached, as asyncpg tells it
+        raise StoreError(f"database: {error.strerror or error}") from error
+
+
+def _wait_for_the_turn(connection: Connection) -> None:
+    """Wait for other edits; SQLite's write transactions do so by themselves."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_EDITING})")
 
 
 def _upgrade(connection: Connection, revision: str) -> None:

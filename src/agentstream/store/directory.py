@@ -14,7 +14,7 @@ import structlog
 
 from agentstream.base.errors import AgentStreamError
 from agentstream.base.ids import AccountSid, FlowSid
-from agentstream.store.phone import ANY_NUMBER, normalise
+from agentstream.base.phone import ANY_NUMBER, normalise
 from agentstream.store.protocols import Store, StoreError
 from agentstream.store.values import Account, Published
 

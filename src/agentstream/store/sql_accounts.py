@@ -53,7 +53,7 @@ class SqlAccounts:
             "created_at": account.created_at,
         }
         try:
-            async with self._database.write() as connection:
+            async with self._database.edit() as connection:
                 await connection.execute(insert(tables.accounts).values(row))
                 await touch(connection)
         except IntegrityError as error:
@@ -88,7 +88,7 @@ class SqlAccounts:
         if egress_allow is not None:
             changes["egress_allow"] = "\n".join(egress_allow)
         statement = update(tables.accounts).where(tables.accounts.c.sid_lower == sid.lower())
-        async with self._database.write() as connection:
+        async with self._database.edit() as connection:
             result = await connection.execute(statement.values(changes))
             await touch(connection)
         if result.rowcount == 0:
@@ -111,7 +111,7 @@ class SqlAccounts:
             "is_revoked": False,
             "created_at": self._clock.wall(),
         }
-        async with self._database.write() as connection:
+        async with self._database.edit() as connection:
             await connection.execute(insert(tables.api_keys).values(row))
         return fresh
 
@@ -130,7 +130,7 @@ class SqlAccounts:
     async def revoke_key(self, key: str) -> None:
         """Refuse this key from now on."""
         keys = tables.api_keys
-        async with self._database.write() as connection:
+        async with self._database.edit() as connection:
             result = await connection.execute(
                 update(keys).where(keys.c.key == key).values(is_revoked=True)
             )

@@ -33,7 +33,7 @@ class SqlFlows:
         """Add a version of the flow with this name, or make the flow; see `protocols.Flows`."""
         name = check_flow_name(name)
         try:
-            async with self._database.write() as connection:
+            async with self._database.edit() as connection:
                 flow = await self._with_document(connection, account_sid, name, document)
                 if publish or (publish is None and flow.published_version is not None):
                     flow = await _publish(connection, flow, flow.latest_version)
@@ -44,7 +44,7 @@ class SqlFlows:
 
     async def publish(self, sid: FlowSid, version: int | None = None) -> Flow:
         """Let calls enter this version (None: the latest)."""
-        async with self._database.write() as connection:
+        async with self._database.edit() as connection:
             flow = await _one(connection, _flows().where(_FLOW.sid == sid))
             if flow is None:
                 raise CommandError(f"no flow {sid}")

@@ -7,9 +7,9 @@ from sqlalchemy import delete, insert, select, update
 from agentstream.base.clock import Clock
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import AccountSid, FlowSid
+from agentstream.base.phone import normalise
 from agentstream.store import tables
 from agentstream.store.database import Database
-from agentstream.store.phone import normalise
 from agentstream.store.revisions import touch
 from agentstream.store.values import Number
 
@@ -26,7 +26,7 @@ class SqlNumbers:
         """Let a number ring a flow of the same account; takes it from another flow if need be."""
         plain = check_number(number, self._country_code)
         columns = tables.numbers.c
-        async with self._database.write() as connection:
+        async with self._database.edit() as connection:
             owner = select(tables.flows.c.account_sid).where(tables.flows.c.sid == flow_sid)
             if (await connection.execute(owner)).scalar_one_or_none() != account_sid:
                 raise CommandError(f"account {account_sid} has no flow {flow_sid}")
@@ -47,7 +47,7 @@ class SqlNumbers:
     async def release(self, number: str) -> None:
         """Forget a number."""
         plain = check_number(number, self._country_code)
-        async with self._database.write() as connection:
+        async with self._database.edit() as connection:
             result = await connection.execute(
                 delete(tables.numbers).where(tables.numbers.c.number == plain)
             )

@@ -121,6 +121,11 @@ class CallRecord:
     remote_loss: float = 0.0  # 0 to 1
     custom_field: str = ""
 
+    @property
+    def length_ms(self) -> int:
+        """From its beginning to its end, answered or not."""
+        return round((self.ended_at - self.created_at).total_seconds() * 1000)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamRecord:

@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from typing import Any, Final, Literal, get_args, get_type_hints
 
 from agentstream.base.errors import ConfigError
-from agentstream.stream.numbers import NumberFormat
+from agentstream.base.phone import NumberForm
 
 FRAMES_MS: Final = (20, 40, 60, 100)  # AS-80
 FrameMs = Literal[20, 40, 60, 100]
@@ -30,7 +30,7 @@ class WireProfile:
     numbers_as: Literal["string", "number"] = "string"  # CX-1, CX-2
     media_format_profile: Literal["docs", "field"] = "field"  # CX-3
     camel_keys: Literal["off", "top", "full"] = "off"  # CX-5; "full" breaks Pipecat (AS-68)
-    number_format: NumberFormat = "e164"  # CX-9
+    number_format: NumberForm = "e164"  # CX-9
     country_code: str = "91"
     always_send_custom_parameters: bool = False  # AS-28
     marks_carry_played_ms: bool = False  # our extension: how much the line has heard

@@ -1,11 +1,11 @@
 """Reads from an invitation who calls whom, and what else the flow may want to know."""
 
 from agentstream.base.errors import PeerError
+from agentstream.base.phone import normalise
 from agentstream.calls.causes import Cause, Party, explain, status_word
 from agentstream.calls.record import CallRecord, CallSetup
 from agentstream.sip.reports import Invited
 from agentstream.sip.uri import parse_uri
-from agentstream.store.phone import normalise
 
 VARIABLES_LIMIT = 32
 

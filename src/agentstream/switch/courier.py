@@ -244,7 +244,7 @@ class Courier:
     ) -> tuple[reports.Fetched, bool]:
         """Ask once; tell whether asking again is pointless."""
         try:
-            answer = await self._web.send(request, allow=allow)
+            answer = await self._web.send(request, allow=allow, message_id=request_id)
         except EgressError as error:  # no URL, or one that our own rules forbid
             return reports.Fetched(request_id, 0, error=str(error)), True
         except AgentStreamError as error:

@@ -54,8 +54,13 @@ class Web(Protocol):
     ) -> WebAnswer:
         """GET, the query added to the URL's own; raises an AgentStreamError with a reason."""
 
-    async def send(self, question: HttpRequest, *, allow: tuple[str, ...]) -> WebAnswer:
-        """Ask once, within the question's time and size; raises an AgentStreamError."""
+    async def send(
+        self, question: HttpRequest, *, allow: tuple[str, ...], message_id: str
+    ) -> WebAnswer:
+        """Ask once, within the question's time and size; raises an AgentStreamError.
+
+        The request may be signed (OP-4), with `message_id` as its name.
+        """
 
     async def pin(self, url: str, *, allow: tuple[str, ...]) -> PinnedHost:
         """Look up the host and apply the egress policy; raises an AgentStreamError."""

@@ -30,7 +30,8 @@ class CallRecordings:
         """Record a leg."""
         sid, spec = order.recording_sid, order.spec
         self._begun.add(sid)
-        self._note(feed.RecordingBegan(order.leg_sid, sid, spec.channels))
+        channels = "mono" if spec.channels == "mono" else "stereo"
+        self._note(feed.RecordingBegan(order.leg_sid, sid, channels))
         path = self._shelf.path_for(sid)
         leg.record(RecordPlan(sid, str(path), channels=spec.channels, max_ms=spec.max_ms))
 

@@ -13,12 +13,12 @@ from types import MappingProxyType
 from typing import Final
 
 from agentstream.base.errors import AgentStreamError, PeerError
+from agentstream.base.phone import normalise
 from agentstream.calls.causes import Cause
 from agentstream.calls.commands import DialSpec
 from agentstream.net.egress import AddressClass, classify
 from agentstream.sip.signaling import Credentials
 from agentstream.sip.uri import SipUri, parse_uri
-from agentstream.store.phone import normalise
 
 ANONYMOUS: Final = "anonymous"  # RFC 3323 section 4.1.1.3
 _SHOWN: Final = 60  # characters of what somebody gave us, in a sentence
@@ -67,6 +67,7 @@ class Roads:
     sip_addresses: bool = True  # "sip:ann@host" may be dialled, whatever its host
     sip_hosts: tuple[str, ...] = ()  # hosts that may be dialled in any case: names, networks
     country_code: str = ""
+    denied: tuple[str, ...] = ()  # hosts that may not be dialled: names, networks; wins over all
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,10 @@ def _address(destination: str) -> SipUri:
 
 
 def _check_host(uri: SipUri, roads: Roads) -> None:
+    """Refuse a host as it is written; where a name leads is looked at after the look-up."""
+    if _is_listed(uri.address.lower(), roads.denied):
+        text = f"SIP addresses at {uri.host[:_SHOWN]} may not be dialled ([egress] deny)."
+        raise NoRoadError(Cause.REJECTED, text)
     if _is_listed(uri.address.lower(), roads.sip_hosts):
         return
     if not roads.sip_addresses:

@@ -8,6 +8,7 @@ from agentstream import _media
 from agentstream.base.errors import AgentStreamError
 from agentstream.base.ids import AccountSid, StreamSid
 from agentstream.calls import effects, reports
+from agentstream.calls.commands import HttpRequest
 from agentstream.calls.record import CallSetup
 from agentstream.media.engine import MediaLeg
 from agentstream.media.plan import PromptPlan, StreamPlan
@@ -19,6 +20,7 @@ from agentstream.switch import feed
 from agentstream.switch.ports import Web
 
 RESOLVER_BODY_LIMIT = 65_536  # AS-17
+RESOLVER_REDIRECTS = 3
 
 Job = Coroutine[Any, Any, None]
 
@@ -207,13 +209,16 @@ class StreamRun:
                 pass
 
     async def _resolve(self, url: str, timeout_ms: int) -> None:
+        question = HttpRequest(
+            url,
+            query=self._doors.resolver_query,
+            timeout_ms=timeout_ms,
+            max_bytes=RESOLVER_BODY_LIMIT,
+            redirects=RESOLVER_REDIRECTS,
+        )
         try:
-            answer = await self._doors.web.get(
-                url,
-                query=self._doors.resolver_query,
-                timeout_ms=timeout_ms,
-                max_bytes=RESOLVER_BODY_LIMIT,
-                allow=self._doors.egress_allow,
+            answer = await self._doors.web.send(
+                question, allow=self._doors.egress_allow, message_id=self.stream_sid
             )
         except AgentStreamError as error:
             happening: wire.StreamInput = wire.ResolveFailed(str(error))

@@ -13,7 +13,8 @@ import structlog
 from agentstream import _media
 from agentstream.base.clock import Clock
 from agentstream.base.errors import CommandError, PeerError
-from agentstream.base.ids import CallSid, LegSid, Tokens
+from agentstream.base.ids import AccountSid, CallSid, LegSid, Tokens
+from agentstream.base.phone import AS_THEY_ARE, NumberStyle
 from agentstream.calls import commands, events, reports
 from agentstream.calls.call import Call
 from agentstream.calls.causes import Cause, Party, sip_status
@@ -72,6 +73,7 @@ class Wiring:
     local: LocalMedia  # our side of every leg; an empty address is what signalling says
     country_code: str = ""
     roads: Roads = field(default_factory=Roads)  # for the legs that calls dial
+    numbers: NumberStyle = AS_THEY_ARE  # how customers' servers are shown numbers
 
 
 @dataclass(slots=True)
@@ -96,6 +98,7 @@ class Switchboard:
         self._tokens = wiring.tokens
         self._local = wiring.local
         self._country_code = wiring.country_code
+        self._numbers = wiring.numbers
         self._limits = limits or SwitchLimits()
         self._calls: dict[CallSid, CallTask] = {}
         self._by_ref: dict[sip.SipCallRef, CallTask] = {}
@@ -154,6 +157,11 @@ class Switchboard:
         self._pump.stop()
 
     # Wishes
+
+    def owner(self, call_sid: CallSid) -> AccountSid | None:
+        """Return whose live call this is; None when there is none."""
+        task = self._calls.get(call_sid)
+        return None if task is None else task.call.setup.account_sid
 
     async def ask(self, call_sid: CallSid, command: commands.Command) -> None:
         """Want something of a live call; raises CommandError when it cannot be done now."""
@@ -311,7 +319,14 @@ class Switchboard:
         lines = CallLines(line, Exchange(open_line, self._forget))
         performer = Performer(setup, tenant, lines, self._means, tell)
         call = Call(setup, self._limits.call, self._clock.now_ms())
-        flow = Flow(route.flow, setup, self._tokens, self._clock.now_ms(), library=published_flow)
+        flow = Flow(
+            route.flow,
+            setup,
+            self._tokens,
+            self._clock.now_ms(),
+            library=published_flow,
+            numbers=self._numbers,
+        )
         task = CallTask(call, flow, performer, tell, self._clock.now_ms)
         self._calls[setup.call_sid] = task
         self._by_leg[line.leg_sid] = task

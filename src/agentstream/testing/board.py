@@ -70,6 +70,7 @@ class FakeWeb:
     refusal: str = ""
     asked: list[str] = field(default_factory=list)
     sent: list[HttpRequest] = field(default_factory=list)
+    message_ids: list[str] = field(default_factory=list)
     answers: deque[Page | AgentStreamError] = field(default_factory=deque)  # before `page`
     holds: asyncio.Event | None = None  # answers wait until it is set
 
@@ -88,10 +89,13 @@ class FakeWeb:
             raise AgentStreamError("nothing listens there")
         return self.page
 
-    async def send(self, question: HttpRequest, *, allow: tuple[str, ...]) -> WebAnswer:
+    async def send(
+        self, question: HttpRequest, *, allow: tuple[str, ...], message_id: str
+    ) -> WebAnswer:
         """Return the next answer, or the page."""
         self.asked.append(question.url)
         self.sent.append(question)
+        self.message_ids.append(message_id)
         if self.holds is not None:
             await self.holds.wait()
         answer = self.answers.popleft() if self.answers else self.page

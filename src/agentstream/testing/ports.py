@@ -5,10 +5,14 @@ A peer that takes a moment to start finds its port still free: no outgoing conne
 
 import secrets
 import socket
+import subprocess
+import time
 from collections.abc import Iterable
+from pathlib import Path
 
 HOST = "127.0.0.1"
 _TRIES = 200
+_PATIENCE_S = 30.0
 _UDP, _TCP = socket.SOCK_DGRAM, socket.SOCK_STREAM
 
 
@@ -21,6 +25,20 @@ def media_range(pairs: int) -> tuple[int, int]:
     """Return the first and last of a range of UDP ports for so many legs: 10000-24999."""
     low = _free_row(10_000, 15_000, 2 * pairs, (_UDP,))
     return low, low + 2 * pairs - 1
+
+
+def await_listener(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Wait until a server that was started listens; its log says why it does not."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            socket.create_connection((HOST, port), 1).close()
+        except OSError:
+            assert process.poll() is None, f"it ended at its start: {log.read_text()}"
+            assert time.monotonic() < deadline, f"it does not listen: {log.read_text()}"
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _free_row(low: int, size: int, count: int, kinds: Iterable[socket.SocketKind]) -> int:

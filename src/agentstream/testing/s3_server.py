@@ -5,10 +5,8 @@ with running_s3(folder) as s3:
 """
 
 import secrets
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from agentstream.store.recording_s3 import S3Settings
-from agentstream.testing.ports import HOST, free_port
+from agentstream.testing.ports import HOST, await_listener, free_port
 
-_PATIENCE_S = 20.0
 KEY, SECRET = "AKIATESTTESTTESTTEST", "not-a-secret"
 
 
@@ -83,7 +80,7 @@ def running_s3(folder: Path, port: int = 0) -> Iterator[S3Server]:
         process = subprocess.Popen(command, stdout=out, stderr=out)  # noqa: S603  (our own words)
     server = S3Server(f"http://{HOST}:{port}", "")
     try:
-        _await_port(port, process)
+        await_listener(port, process, folder / "s3.log")
         yield server.fresh_bucket()
     finally:
         server.close()
@@ -93,16 +90,3 @@ def running_s3(folder: Path, port: int = 0) -> Iterator[S3Server]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _await_port(port: int, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            socket.create_connection((HOST, port), 1).close()
-        except OSError:
-            assert process.poll() is None, "the S3 server ended at its start: see s3.log"
-            assert time.monotonic() < deadline, "the S3 server does not listen"
-            time.sleep(0.05)
-        else:
-            return

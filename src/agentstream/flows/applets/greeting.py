@@ -6,6 +6,7 @@ dynamic  enter ──▶ asking ──▶    │
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar, Final, Self
 
 from pydantic import Field, model_validator
@@ -71,6 +72,9 @@ class GreetingSettings(Onward):
         ),
     )
     fallback_url: FallbackUrl = None
+    head_first: bool = Field(
+        default=False, description="Ask by HEAD before each GET; its answer means nothing."
+    )
     timeout_seconds: TimeoutSeconds = TIMEOUT_S
     language: str = Field(
         default=LANGUAGE, min_length=2, max_length=35, description="The text's BCP 47 language tag."
@@ -139,6 +143,8 @@ class Greeting:
             return self._play(said.prompt(context, now_ms), now_ms)
         urls = [url for url in (settings.url, settings.fallback_url) if url is not None]
         requests = [get(context, url, now_ms, settings.timeout_seconds) for url in urls]
+        if settings.head_first:  # AP-12
+            requests = [each for get in requests for each in (replace(get, method="HEAD"), get)]
         self._question = Question(context, PURPOSE, requests, self._read)
         return self._question.ask(now_ms, self._play, self._fail)
 

@@ -10,9 +10,9 @@ Directly behind a stream it runs even when the caller has gone (PT-22).
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from agentstream.base.errors import PeerError
 from agentstream.base.ids import PromptId
@@ -30,7 +30,7 @@ from agentstream.flows.applet import (
     hang_up,
     wired,
 )
-from agentstream.flows.asking import HttpUrl, Question, failure
+from agentstream.flows.asking import HttpUrl, Question, failure, is_near
 from agentstream.flows.context import Context, DirectionWords, Wording
 from agentstream.flows.prompt import PromptSettings
 from agentstream.flows.telling import StreamEncoding, Style, Telling
@@ -79,6 +79,13 @@ class PassthruSettings(Onward):
             " after one."
         ),
     )
+    allow_http: bool = Field(
+        default=False,
+        description=(
+            "Let `post_json_before` go over plain HTTP to other hosts than this machine and private"
+            " addresses."
+        ),
+    )
     stream_encoding: StreamEncoding = Field(
         default="brackets",
         description="The latest stream as `Stream[Status]=...` or as one JSON text `Stream`.",
@@ -116,6 +123,16 @@ class PassthruSettings(Onward):
             " `/NAME`."
         ),
     )
+
+    @model_validator(mode="after")
+    def _goes_over_tls(self) -> Self:
+        is_https_only = self.style == "post_json_before" and not self.allow_http  # PT-30
+        if is_https_only and self.url.startswith("http://") and not is_near(self.url):
+            raise ValueError(
+                "'post_json_before' goes to https:// only; write 'allow_http: true' for a server"
+                " that has none"
+            )
+        return self
 
     def exits(self) -> Mapping[str, str]:
         """Return the exits that are wired."""

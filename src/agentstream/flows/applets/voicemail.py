@@ -246,7 +246,7 @@ class Voicemail:
             return []
         fields = {
             "CallSid": context.setup.call_sid,
-            "From": context.setup.from_number,
+            "From": context.numbers.show(context.setup.from_number),
             "RecordingUrl": event.url,
             "Duration": str(event.duration_ms // 1000),
         }

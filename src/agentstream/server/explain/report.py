@@ -51,6 +51,7 @@ class Rows:
     recordings: Sequence[Recording]
     events: Sequence[CallEvent]
     flow: str  # its name; "" when there is none any more
+    is_live: bool = False  # the call goes on: its row and its events are those so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Explanation:
             ("from → to", f"{call.from_number} → {call.to_number}"),
             ("when", f"{call.created_at:%Y-%m-%d %H:%M:%S} UTC, {self._length()}"),
             ("flow", f"{flow}{version}"),
-            ("end", f"{call.detail or call.cause} {_codes(call)}".strip()),
+            ("end", self._end()),
             ("source", call.source),
         ]
         return [(name, said) for name, said in pairs if said]
@@ -82,13 +83,14 @@ class Explanation:
     @property
     def conclusions(self) -> list[str]:
         """Return where the time went, in sentences."""
-        return [*_silence(self.times), *_gap(self.times), *_applets(self.times)]
+        silence = _silence(self.times, is_live=self.rows.is_live)
+        return [*silence, *_gap(self.times), *_applets(self.times)]
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it for programs."""
         rows = self.rows
         return {
-            "call": {**asdict(rows.call), "flow": rows.flow},
+            "call": {**asdict(rows.call), "flow": rows.flow, "is_live": rows.is_live},
             "streams": [asdict(each) for each in rows.streams],
             "recordings": [asdict(each) for each in rows.recordings],
             "events": [
@@ -106,9 +108,15 @@ class Explanation:
     def _length(self) -> str:
         call = self.rows.call
         if call.setup_ms is None:
-            rang_ms = int((call.ended_at - call.created_at).total_seconds() * 1000)
-            return f"never answered in {seconds(rang_ms)}"
+            never = "not answered yet" if self.rows.is_live else "never answered"
+            return f"{never} in {seconds(call.length_ms)}"
         return f"answered after {seconds(call.setup_ms)}, {seconds(call.duration_ms)} of talk"
+
+    def _end(self) -> str:
+        call = self.rows.call
+        if self.rows.is_live:
+            return f"still going after {seconds(call.length_ms)}"
+        return f"{call.detail or call.cause} {_codes(call)}".strip()
 
 
 def explain(rows: Rows, *, fold: bool = True) -> Explanation:
@@ -119,7 +127,7 @@ def explain(rows: Rows, *, fold: bool = True) -> Explanation:
         happenings,
         tuple(lines_of(happenings, fold=fold)),
         tuple(_quality(happenings, rows.call)),
-        times_of(happenings),
+        times_of(happenings, rows.call.length_ms if rows.is_live else None),
     )
 
 
@@ -174,8 +182,10 @@ def _grade(mos: float) -> str:
     return next((word for least, word in steps if mos >= least), "bad")
 
 
-def _silence(times: Times) -> list[str]:
+def _silence(times: Times, *, is_live: bool) -> list[str]:
     if times.setup_ms is None:
+        if is_live:
+            return ["The call is not answered yet, so no time went into talk."]
         return ["The call was never answered, so no time went into talk."]
     went = _went(times.waited_for)
     if times.silence_ms is None:

@@ -14,6 +14,8 @@ _SOUNDS: Final = {
     "legs_bridged": "the other party",
 }
 _WORTH_TELLING_MS: Final = 10
+_NEVER: Final = "waiting for a sound that never came"
+_NOT_YET: Final = "waiting for a sound that has not come yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,13 @@ class Times:
     applets: tuple[Share, ...]  # the longest first
 
 
-def times_of(happenings: Sequence[Happening]) -> Times:
-    """Return where the time went."""
+def times_of(happenings: Sequence[Happening], now_ms: int | None = None) -> Times:
+    """Return where the time went; `now_ms` is for a call that still lives."""
     answered_ms = _first(happenings, "call_answered")
     ended_ms = _first(happenings, "call_hung_up")
     if ended_ms is None:
         ended_ms = happenings[-1].at_ms if happenings else 0
+        ended_ms = max(ended_ms, now_ms or 0)
     applets = tuple(sorted(_visits(happenings, ended_ms), key=lambda share: -share.took_ms))
     if answered_ms is None:
         return Times(None, None, 0, "", (), 0, (), applets)
@@ -51,7 +54,8 @@ def times_of(happenings: Sequence[Happening]) -> Times:
     place = next(at for at, each in enumerate(happenings) if each.kind == "call_answered")
     sound = _next_sound(happenings[place:], cast)
     until_ms = ended_ms if sound is None else sound.at_ms
-    waited_for = tuple(_waits(happenings[place:], answered_ms, until_ms, cast))
+    rest = _NEVER if now_ms is None else _NOT_YET
+    waited_for = tuple(_waits(happenings[place:], answered_ms, until_ms, cast, rest))
     gap_ms, gap_waited_for = _longest_gap(happenings, cast)
     return Times(
         setup_ms=answered_ms,
@@ -93,8 +97,10 @@ def _first(happenings: Sequence[Happening], kind: str) -> int | None:
     return next((each.at_ms for each in happenings if each.kind == kind), None)
 
 
-def _waits(since: Sequence[Happening], from_ms: int, until_ms: int, cast: Cast) -> Iterator[Share]:
-    """Share a silence out: each stretch goes to what it ended with."""
+def _waits(
+    since: Sequence[Happening], from_ms: int, until_ms: int, cast: Cast, rest: str = _NEVER
+) -> Iterator[Share]:
+    """Share a silence out: each stretch goes to what it ended with, the last one to `rest`."""
     shares: dict[str, int] = defaultdict(int)
     for each in since:
         if each.at_ms > until_ms:
@@ -105,7 +111,7 @@ def _waits(since: Sequence[Happening], from_ms: int, until_ms: int, cast: Cast) 
             from_ms = each.at_ms
         if _is_sound(each, cast):
             break
-    shares["waiting for a sound that never came"] += until_ms - from_ms
+    shares[rest] += until_ms - from_ms
     for what, took_ms in shares.items():
         if took_ms >= _WORTH_TELLING_MS:
             yield Share(what, took_ms)

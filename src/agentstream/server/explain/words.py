@@ -246,6 +246,8 @@ _SENTENCES: Final[Mapping[str, Callable[[Happening, Cast], Said]]] = {
         "leg",
         f"{cast.leg(each.body)} and {cast.leg(each.body, 'other_sid')} hear each other",
     ),
+    "leg_held": lambda each, cast: ("leg", f"{cast.leg(each.body)} is on hold and hears music"),
+    "leg_unheld": lambda each, cast: ("leg", f"{cast.leg(each.body)} is on hold no more"),
     "legs_unbridged": lambda each, cast: (
         "leg",
         f"{cast.leg(each.body)} and {cast.leg(each.body, 'other_sid')} do not any more",

@@ -11,6 +11,7 @@ which escapes control characters, so nobody can smuggle in a placeholder.
 import json
 from typing import Final
 
+from agentstream.base.phone import NumberStyle
 from agentstream.stream.dialects.controls import ack_body, read_ask
 from agentstream.stream.messages import (
     CHUNK,
@@ -33,7 +34,6 @@ from agentstream.stream.messages import (
     StreamOrder,
     Unknown,
 )
-from agentstream.stream.numbers import show_number
 from agentstream.stream.profile import WireProfile
 
 _DEFAULT: Final = WireProfile()
@@ -67,12 +67,13 @@ def write_start(
     resume: Resume | None = None,
 ) -> str:
     """Write the second message (AS-65 to AS-71)."""
+    numbers = NumberStyle(profile.number_format, profile.country_code)
     start: dict[str, object] = {
         "stream_sid": order.stream_sid,
         "call_sid": order.call_sid,
         "account_sid": order.account_sid,
-        "from": show_number(order.from_number, profile.number_format, profile.country_code),
-        "to": show_number(order.to_number, profile.number_format, profile.country_code),
+        "from": numbers.show(order.from_number),
+        "to": numbers.show(order.to_number),
     }
     if profile.custom_parameters_in == "start":
         start |= _parameters(custom_parameters, profile)

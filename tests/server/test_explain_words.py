@@ -1,0 +1,196 @@
+"""What `agentstream explain` says of each kind of event."""
+
+from typing import Any, get_args
+
+import pytest
+
+from agentstream.calls import events
+from agentstream.server.explain.lines import Line, lines_of
+from agentstream.server.explain.words import _SENTENCES, _SILENT
+from agentstream.switch import feed
+from agentstream.testing.stories import BOT, CALLER, DIALLED, Told, happenings
+
+
+def say(kind: str, body: dict[str, Any], *before: Told) -> Line:
+    """Return the line of one event, after others."""
+    return lines_of(happenings(CALLER, *before, (900, kind, body)), fold=False)[-1]
+
+
+def test_every_kind_of_fact_has_its_sentence_or_is_left_out_on_purpose() -> None:
+    names = {
+        "".join(f"_{c.lower()}" if c.isupper() else c for c in kind.__name__)[1:]
+        for kind in (*get_args(events.Event), *get_args(feed.Note))
+    }
+    assert names - set(_SENTENCES) - _SILENT == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "who", "text", "tone"),
+    [
+        ("media_began", {"leg_sid": "a"}, "line", "first audio from the caller", ""),
+        (
+            "media_stopped",
+            {"leg_sid": "a", "silent_ms": 30_000, "ever_flowed": True},
+            *("line", "no audio from the caller for 30.0 s", "warning"),
+        ),
+        (
+            "media_stopped",
+            {"leg_sid": "a", "silent_ms": 30_000, "ever_flowed": False},
+            *("line", "no audio ever came from the caller, for 30.0 s", "warning"),
+        ),
+        (
+            "silence_heard",
+            {"leg_sid": "a", "silent_ms": 800},
+            "line",
+            "the caller is silent for 800 ms",
+            "",
+        ),
+        (
+            "leg_ringing",
+            {"leg_sid": "b", "has_early_media": True},
+            "leg",
+            "+913 rings and sends early media",
+            "",
+        ),
+        ("leg_up", {"leg_sid": "b"}, "leg", "+913 answers after 800 ms", "good"),
+        (
+            "leg_gone",
+            {"leg_sid": "b", "cause": "no-answer", "talk_ms": 0, "text": ""},
+            *("leg", "+913 is gone: no answer", "warning"),
+        ),
+        (
+            "leg_gone",
+            {
+                "leg_sid": "b",
+                "cause": "normal",
+                "talk_ms": 4_200,
+                "text": "The called party hung up.",
+            },
+            *("leg", "+913 is gone, 4.2 s of talk: The called party hung up.", ""),
+        ),
+        (
+            "legs_bridged",
+            {"leg_sid": "a", "other_sid": "b"},
+            "leg",
+            "the caller and +913 hear each other",
+            "",
+        ),
+        (
+            "legs_unbridged",
+            {"leg_sid": "a", "other_sid": "b"},
+            "leg",
+            "the caller and +913 do not any more",
+            "",
+        ),
+        (
+            "digit_received",
+            {"leg_sid": "a", "digit": "5", "duration_ms": 90},
+            "line",
+            "the caller presses 5 (90 ms)",
+            "",
+        ),
+        (
+            "digit_received",
+            {"leg_sid": "a", "digit": "", "duration_ms": 90},
+            "line",
+            "the caller presses a key (90 ms)",
+            "",
+        ),
+        ("prompt_finished", {"completed": False, "error": ""}, "flow", "prompt stopped", ""),
+        (
+            "prompt_finished",
+            {"error": "no such file"},
+            "flow",
+            "the prompt could not be played: no such file",
+            "warning",
+        ),
+        (
+            "recording_finished",
+            {"duration_ms": 41_000, "error": ""},
+            "flow",
+            "41.0 s were recorded",
+            "",
+        ),
+        (
+            "recording_finished",
+            {"duration_ms": 41_000, "error": "disk full"},
+            *("flow", "the recording broke off after 41.0 s: disk full", "warning"),
+        ),
+        (
+            "bot_asked",
+            {"stream_sid": "s", "action": "send_dtmf", "value": "1"},
+            "bot",
+            "the bot asks: send dtmf 1",
+            "",
+        ),
+        (
+            "stream_warned",
+            {"stream_sid": "s", "text": "the rate is wrong"},
+            "bot",
+            "the rate is wrong",
+            "warning",
+        ),
+        (
+            "source_learnt",
+            {"leg_sid": "a", "address": "192.0.2.1:9"},
+            "line",
+            "audio of the caller comes from 192.0.2.1:9",
+            "",
+        ),
+        (
+            "applet_left",
+            {"applet": "x", "exit": "next", "to": "", "reason": ""},
+            "flow",
+            "leaves x by next, which leads nowhere",
+            "",
+        ),
+        (
+            "applet_left",
+            {"applet": "x", "exit": "", "to": "", "reason": ""},
+            "flow",
+            "leaves x as the call ends",
+            "",
+        ),
+        (
+            "applet_left",
+            {"applet": "x", "exit": "b", "to": "y", "reason": "why"},
+            "flow",
+            "leaves x by b to y: why",
+            "",
+        ),
+        ("events_dropped", {"count": 1_234}, "note", "1,234 more events were not kept", "warning"),
+        (
+            "recording_began",
+            {"leg_sid": "a", "channels": "mono"},
+            "flow",
+            "the caller is being recorded",
+            "",
+        ),
+        (
+            "from_the_future",
+            {"leg_sid": "a", "a": 1, "b": "x"},
+            "note",
+            "from the future a=1 b=x",
+            "",
+        ),
+        (
+            "playout_cleared",
+            {"stream_sid": "s", "dropped_ms": 1_300},
+            "bot",
+            "the bot clears: 1.3 s of speech unheard",
+            "",
+        ),
+        (
+            "mark_echoed",
+            {"stream_sid": "s", "name": "m", "cleared": True},
+            "bot",
+            "mark m dropped by a clear",
+            "",
+        ),
+    ],
+)
+def test_each_event_is_one_sentence(
+    kind: str, body: dict[str, Any], who: str, text: str, tone: str
+) -> None:
+    line = say(kind, body, DIALLED, BOT)
+    assert (line.who, line.text, line.tone) == (who, text, tone)
