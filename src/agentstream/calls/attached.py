@@ -80,15 +80,8 @@ Wish = (
     | PauseRecording
     | ResumeRecording
 )
-Word = (
-    DigitPressed
-    | PromptEnded
-    | reports.StreamHeld
-    | StreamStarted
-    | StreamEnded
-    | RecordingReady
-    | RecordingFailed
-)
+StreamWord = reports.StreamHeld | StreamStarted | StreamEnded
+Word = DigitPressed | PromptEnded | StreamWord | RecordingReady | RecordingFailed
 Output = Event | Effect
 
 
