@@ -146,7 +146,8 @@ def test_a_real_call_is_told_from_its_first_ring_to_its_end(told: Told, ask: Ask
         "quality of the caller: PCMU,",
         "where the time went The caller heard",
         "of silence between the answer and the first prompt, all of it preparing the prompt.",
-        "The time in applets: talk (voicebot)",
+        "The time in applets:",
+        " talk (voicebot) ",
     ):
         assert part in text, part
     order = [text.index(part) for part in ("answered", "prompt played", "first sound", "over, ")]

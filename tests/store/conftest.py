@@ -13,7 +13,7 @@ from agentstream.testing.postgres_server import (
     running_postgres,
     why_no_postgres,
 )
-from agentstream.testing.s3_server import S3Server, running_s3
+from agentstream.testing.s3_server import S3Server, running_s3, why_no_s3s
 
 
 @pytest.fixture(params=["sqlite", "postgres", "memory"])
@@ -51,12 +51,27 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def s3_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with running_s3(tmp_path_factory.mktemp("s3")) as server:
+def moto_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with running_s3(tmp_path_factory.mktemp("moto")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3s_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    if why_no_s3s():
+        pytest.skip(why_no_s3s())
+    with running_s3(tmp_path_factory.mktemp("s3s"), kind="s3s") as server:
         yield server
 
 
 @pytest.fixture
-def s3(s3_process: S3Server) -> S3Server:
-    """Give a real S3-compatible server with an empty bucket."""
-    return s3_process.fresh_bucket()
+def moto(moto_process: S3Server) -> S3Server:
+    """Give the S3-compatible server that knows the most, with an empty bucket."""
+    return moto_process.fresh_bucket()
+
+
+@pytest.fixture(params=["moto", "s3s"])
+def s3(request: pytest.FixtureRequest) -> S3Server:
+    """Give each real S3-compatible server with an empty bucket."""
+    process: S3Server = request.getfixturevalue(f"{request.param}_process")
+    return process.fresh_bucket()

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,14 +25,14 @@ PLAIN = StoredName(RecordingSid("r1"), is_sealed=False)
 SEALED = StoredName(RecordingSid("r1"), is_sealed=True)
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["folder", "moto", "s3s"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RecordingStorage]:
     if request.param == "folder":
         (tmp_path / "kept").mkdir()
         yield FolderStorage(tmp_path / "kept")
     else:
-        s3: S3Server = request.getfixturevalue("s3")
-        made = S3Storage(s3.settings("calls/2027/"))
+        process: S3Server = request.getfixturevalue(f"{request.param}_process")
+        made = S3Storage(process.fresh_bucket().settings("calls/2027/"))
         yield made
         made.close()
 
@@ -120,7 +121,7 @@ def test_a_long_recording_is_sent_in_parts(s3: S3Server, tmp_path: Path) -> None
     storage.close()
 
 
-def test_an_upload_is_given_up_when_the_server_stops(s3: S3Server, tmp_path: Path) -> None:
+def test_an_upload_is_given_up_when_the_server_stops(moto: S3Server, tmp_path: Path) -> None:
     seen: list[int] = []
 
     def is_stopping() -> bool:
@@ -128,17 +129,17 @@ def test_an_upload_is_given_up_when_the_server_stops(s3: S3Server, tmp_path: Pat
         return len(seen) > 3
 
     path, _ = a_file(tmp_path, 3 * PART_BYTES)
-    storage = S3Storage(s3.settings(), is_stopping)
+    storage = S3Storage(moto.settings(), is_stopping)
     with pytest.raises(StoreError, match="given up"):
         storage.put(PLAIN, path)
-    assert s3.keys() == []
-    uploads = s3.client.list_multipart_uploads(Bucket=s3.bucket).get("Uploads", [])
+    assert moto.keys() == []
+    uploads = moto.client.list_multipart_uploads(Bucket=moto.bucket).get("Uploads", [])
     assert uploads == []  # nothing half is left to be paid for
     storage.close()
 
 
-def test_an_object_that_was_replaced_is_not_read_on(s3: S3Server, tmp_path: Path) -> None:
-    storage = S3Storage(s3.settings())
+def test_an_object_that_was_replaced_is_not_read_on(moto: S3Server, tmp_path: Path) -> None:
+    storage = S3Storage(moto.settings())
     storage.put(PLAIN, a_file(tmp_path)[0])
     source = storage.open(PLAIN)
     storage.put(PLAIN, a_file(tmp_path)[0])
@@ -160,6 +161,18 @@ def test_a_bucket_that_is_not_there_is_a_clear_error(s3: S3Server, tmp_path: Pat
     good = S3Storage(s3.settings())
     good.check()
     good.close()
+
+
+def test_a_server_that_checks_signatures_takes_ours_and_no_other(
+    s3s_process: S3Server, tmp_path: Path
+) -> None:
+    settings = s3s_process.fresh_bucket().settings()
+    good, bad = S3Storage(settings), S3Storage(replace(settings, access_secret="not-this"))
+    good.put(PLAIN, a_file(tmp_path)[0])
+    with pytest.raises(StoreError, match="SignatureDoesNotMatch"):
+        bad.put(PLAIN, a_file(tmp_path)[0])
+    for storage in (good, bad):
+        storage.close()
 
 
 def test_a_server_that_is_down_is_a_store_error(tmp_path: Path) -> None:

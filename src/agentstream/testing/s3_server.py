@@ -1,4 +1,7 @@
-"""A real S3-compatible server for tests: moto's, as a process on loopback, with one empty bucket.
+"""Real S3-compatible servers for tests, each a process on loopback with one empty bucket.
+
+moto     knows much of S3 and believes every signature
+s3s-fs   keeps files in a folder, and checks signatures
 
 with running_s3(folder) as s3:
     storage = S3Storage(s3.settings())
@@ -11,11 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from agentstream.store.recording_s3 import S3Settings
 from agentstream.testing.ports import HOST, await_listener, free_port
 
+Kind = Literal["moto", "s3s"]
+_S3S = Path(__file__).parents[3] / "build" / "peers" / "bin" / "s3s-fs"
 KEY, SECRET = "AKIATESTTESTTESTTEST", "not-a-secret"
 
 
@@ -70,12 +75,21 @@ class S3Server:
             client.close()
 
 
+def why_no_s3s() -> str:
+    """Return why s3s-fs cannot be run here; "" when it can."""
+    return "" if _S3S.exists() else "s3s-fs is not installed (`make system` does it)"
+
+
 @contextmanager
-def running_s3(folder: Path, port: int = 0) -> Iterator[S3Server]:
+def running_s3(folder: Path, port: int = 0, kind: Kind = "moto") -> Iterator[S3Server]:
     """Run a server while the block runs; what it says is in `s3.log` of the folder."""
     port = port or free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)]
     folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)]
+    if kind == "s3s":
+        (folder / "objects").mkdir(exist_ok=True)
+        command = [str(_S3S), "--host", HOST, "--port", str(port), str(folder / "objects")]
+        command += ["--access-key", KEY, "--secret-key", SECRET]
     with (folder / "s3.log").open("ab") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out)  # noqa: S603  (our own words)
     server = S3Server(f"http://{HOST}:{port}", "")

@@ -1,6 +1,7 @@
 """Finds the call that is meant: in the store when it has ended, else at the server that runs it."""
 
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 import httpx
 
@@ -60,10 +61,10 @@ async def _alive(config: Config, wanted: str, owner: AccountSid | None) -> Livin
     """Return the live call that is meant; None when there is none, or no server."""
     if wanted == LAST:
         return None
-    url = local_url(config)
+    url, sid = local_url(config), LAST if wanted == LIVE else quote(wanted, safe="")
     try:
         async with httpx.AsyncClient(auth=local_auth(config), timeout=_TIMEOUT_S) as client:
-            answer = await client.get(f"{url}/v1/live/{LAST if wanted == LIVE else wanted}")
+            answer = await client.get(f"{url}/v1/live/{sid}")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         if wanted != LIVE:  # most calls that are asked for have ended
             return None
