@@ -46,7 +46,7 @@ pub struct RtpLine {
     out_told: bool,
     /// When to look for reports again; never before there is a far end.
     next_look_us: u64,
-    /// When the socket was looked at last, and whether nothing was there.
+    /// When the socket was looked at last.
     looked_us: u64,
     said: Said,
     sender: Sender,
@@ -60,6 +60,7 @@ pub struct RtpLine {
     phase: Option<PhaseLock>,
     binds_v6: bool,
     binds_all: bool,
+    /// More than one packet may lie in the socket.
     is_owed: bool,
     next_sequence: u16,
     waiting_since_us: u64,
