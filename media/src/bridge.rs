@@ -48,15 +48,16 @@ impl BridgeFigures {
 
 /// One leg's end of a bridge; dropping it ends the bridge.
 #[derive(Debug)]
+#[repr(C, align(64))] // what a frame that passes through needs lies together, in front
 pub struct Bridge {
     mouth: Arc<Lane>,
-    ear: Ear,
+    frames: u64,
+    passed: u64,
     keys: VecDeque<Key>,
+    ear: Ear,
     relays_keys: bool,
     /// The other leg's thread, once it sits.
     giver_at: Option<usize>,
-    frames: u64,
-    passed: u64,
 }
 
 impl Bridge {
@@ -95,6 +96,11 @@ impl Bridge {
         heard.key = self.keys.pop_front();
     }
 
+    /// Whether a frame that was handed over has no key to go with, and none waits for the leg to send it.
+    pub fn is_keyless(&self, frame: &Frame) -> bool {
+        frame.key.is_none() && self.ear.keys.is_empty()
+    }
+
     /// Takes the frame that was handed over.
     pub fn take_handed<'a>(&mut self, frame: &'a mut Frame) -> &'a mut Frame {
         self.frames += 1;
@@ -128,6 +134,12 @@ impl Bridge {
     /// The other leg, if it is to be called now that a frame was given.
     pub fn follower(&self) -> Option<u64> {
         self.mouth.follower()
+    }
+
+    /// The same, while the bridge stands and no frame waits for that leg: it can be handed the next one.
+    pub fn free_follower(&self) -> Option<u64> {
+        let is_free = !self.is_over() && self.is_clear();
+        self.follower().filter(|_| is_free)
     }
 
     /// Whether frames wait for the other end.

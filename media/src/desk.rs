@@ -1,6 +1,6 @@
 //! What everything on one media thread shares.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 use mio::Registry;
@@ -56,4 +56,13 @@ pub struct Counters {
     pub frames_sent: AtomicU64,
     pub frames_late: AtomicU64,
     pub faults: AtomicU64,
+}
+
+/// Adds to a counter of this thread. Nobody else writes it, so the processor need not wait, as for an atomic addition,
+/// until all that was written before has left it.
+pub fn count(counter: &AtomicU64, more: u64) {
+    counter.store(
+        counter.load(Ordering::Relaxed).wrapping_add(more),
+        Ordering::Relaxed,
+    );
 }

@@ -51,23 +51,26 @@ struct Stream {
 }
 
 /// One party of a call, as far as its sound goes.
+#[repr(C)] // what a frame that passes through needs lies together, in front
 pub struct Leg {
     pub id: LegId,
-    sid: Arc<str>,
     line: Line,
+    bridge: Option<Box<Bridge>>,
+    /// Nothing but its bridge concerns this leg, until it is asked for something.
+    is_relaying: bool,
+    /// This leg says at the other's beat, and has done so since its own last one.
+    is_following: bool,
+    has_followed: bool,
+    unread: bool,
+    closing_until_us: Option<u64>,
     streams: Vec<Stream>,
+    sid: Arc<str>,
     prompt: Option<Prompt>,
     recordings: Vec<Recording>,
     files_open: usize,
     next_number: u64,
-    closing_until_us: Option<u64>,
     /// What this beat has said already, while what it is to hear is late.
     said_before: Option<Vec<i16>>,
-    unread: bool,
-    bridge: Option<Box<Bridge>>,
-    /// This leg says at the other's beat, and has done so since its own last one.
-    is_following: bool,
-    has_followed: bool,
     from_bridge: Converter,
     bridge_figures: BridgeFigures,
     silence: Option<SilenceWatch>,
@@ -91,12 +94,22 @@ impl Leg {
             said_before: None,
             unread: false,
             bridge: None,
+            is_relaying: false,
             is_following: false,
             has_followed: false,
             from_bridge: Converter::new(),
             bridge_figures: BridgeFigures::default(),
             silence: None,
             _group: None,
+        }
+    }
+
+    /// Lets the processor fetch what the coming beat will hear with, or will say with, while this leg relays.
+    pub fn prefetch(&self, says: bool) {
+        if let (true, Line::Rtp(line), Some(bridge)) = (self.is_relaying, &self.line, &self.bridge)
+        {
+            line.prefetch(says);
+            sys::prefetch(&**bridge);
         }
     }
 
@@ -123,6 +136,9 @@ impl Leg {
 
     /// One beat. What is said leaves in time; what is heard may come with a second look, if the leg `may_wait`.
     pub fn beat(&mut self, desk: &mut Desk, due_us: u64, here: Here<'_>, may_wait: bool) -> Beaten {
+        if let Some(beaten) = self.relay(desk, due_us, here) {
+            return beaten;
+        }
         let mut follower = None;
         let said_before = self.said_before.take();
         if self.closing_until_us.is_none() {
@@ -156,6 +172,7 @@ impl Leg {
                 ..Beaten::default()
             };
         }
+        self.is_relaying = self.may_relay();
         Beaten {
             is_late: false,
             shift_ms: self.line.advise_ms(),
@@ -168,7 +185,9 @@ impl Leg {
         if self.closing_until_us.is_none() {
             let mut sound = desk.sound.take().unwrap_or_default();
             self.has_followed = true;
-            self.say(&mut sound, desk, due_us, here);
+            if !self.say_relayed(&mut sound, desk, due_us, here) {
+                self.say(&mut sound, desk, due_us, here);
+            }
             desk.sound = Some(sound);
         }
     }

@@ -132,7 +132,7 @@ impl Line {
     /// The figures, and the ports, once nothing more will be sent.
     pub fn end(self) -> (LegStats, Option<PortPair>) {
         match self {
-            Line::Rtp(line) => (line.figures(), Some(line.into_ports())),
+            Line::Rtp(mut line) => (line.figures(), Some(line.into_ports())),
             Line::File(line) => (line.figures(), None),
         }
     }

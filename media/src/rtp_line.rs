@@ -1,5 +1,6 @@
 //! A leg's line when the far end speaks RTP: one beat fetches what came and sends what is said.
 
+mod passing;
 mod reports;
 mod sound;
 
@@ -15,6 +16,7 @@ use crate::rtp::receiver::{Receiver, ReceiverConfig};
 use crate::rtp::rtcp::RtcpSession;
 use crate::rtp::sender::Sender;
 use crate::rtp::source::SourceLock;
+use crate::rtp::steady::Steady;
 use crate::rtp::Formats;
 use crate::stats::mos;
 use crate::stream::link::Here;
@@ -25,12 +27,30 @@ struct Remote {
     codec: Option<Codec>,
 }
 
+/// Datagrams of sound and reports.
+#[derive(Clone, Copy, Debug, Default)]
+struct Said {
+    packets: u64,
+    bytes: u64,
+    errors: u64,
+}
+
 /// An RTP line.
+#[repr(C)] // what a packet that passes through needs lies together, in front
 pub struct RtpLine {
-    plan: RtpLegPlan,
+    /// What is to come, while one packet follows the other without surprises.
+    steady: Option<Steady>,
     ports: PortPair,
-    receiver: Receiver,
+    /// The RTP socket hears the far end alone, and what is said goes there.
+    holds: bool,
+    out_told: bool,
+    /// When to look for reports again; never before there is a far end.
+    next_look_us: u64,
+    /// When the socket was looked at last.
+    looked_us: u64,
+    said: Said,
     sender: Sender,
+    receiver: Receiver,
     source: SourceLock,
     rtcp: RtcpSession,
     formats: Formats,
@@ -39,29 +59,25 @@ pub struct RtpLine {
     /// `None`: the beat is our own, whatever the far end's clock does.
     phase: Option<PhaseLock>,
     binds_v6: bool,
+    binds_all: bool,
+    /// More than one packet may lie in the socket.
+    is_owed: bool,
+    next_sequence: u16,
     waiting_since_us: u64,
     last_packet_us: Option<u64>,
     timeout_told: bool,
-    out_told: bool,
     next_rtcp_us: u64,
-    next_look_us: u64,
     figures: LegStats,
-    /// When the socket was looked at last, and whether nothing was there.
-    looked_us: u64,
-    is_owed: bool,
-    next_sequence: u16,
     /// Keys of this beat that were pressed as events.
     keys: Vec<Key>,
+    plan: RtpLegPlan,
 }
 
 impl RtpLine {
     /// A line on a pair of ports, silent until `connect`. `chance` gives the start values of RTP.
     pub fn new(plan: RtpLegPlan, ports: PortPair, chance: [u64; 3]) -> Self {
         let ssrc = chance[0] as u32;
-        let binds_v6 = ports
-            .rtp
-            .local_addr()
-            .is_ok_and(|address| address.is_ipv6());
+        let bound = ports.rtp.local_addr().ok();
         // RFC 7022: a random name, so that calls cannot be linked.
         let cname = format!("{:016x}", chance[2]);
         Self {
@@ -76,17 +92,21 @@ impl RtpLine {
             formats: Formats::default(),
             remote: None,
             phase: plan.follows_clock.then(PhaseLock::new),
-            binds_v6,
+            binds_v6: bound.is_some_and(|address| address.is_ipv6()),
+            binds_all: bound.is_none_or(|address| address.ip().is_unspecified()),
             waiting_since_us: 0,
             last_packet_us: None,
             timeout_told: false,
             out_told: false,
             next_rtcp_us: 0,
-            next_look_us: 0,
+            next_look_us: u64::MAX,
             figures: LegStats::default(),
             looked_us: 0,
             is_owed: true,
             next_sequence: 0,
+            steady: None,
+            holds: false,
+            said: Said::default(),
             keys: Vec::new(),
             plan,
             ports,
@@ -98,6 +118,8 @@ impl RtpLine {
         let Ok(ip) = plan.address.parse::<IpAddr>() else {
             return; // Python checks addresses; an unusable one leaves the line as it is
         };
+        self.unsteady();
+        self.let_go();
         let codecs: Vec<(u8, Codec)> = plan
             .codecs
             .iter()
@@ -119,6 +141,7 @@ impl RtpLine {
         self.source
             .set_remote(SocketAddr::new(ip, plan.port), here.at_ms());
         if self.remote.is_none() {
+            self.next_look_us = here.now_us;
             self.next_rtcp_us = here.now_us + self.rtcp.next_interval_ms() * 1000;
         }
         self.unsettle();
@@ -132,6 +155,13 @@ impl RtpLine {
 
     /// By how many milliseconds the next beat should move, to follow the far end's clock.
     pub fn advise_ms(&mut self) -> i64 {
+        if self
+            .steady
+            .as_ref()
+            .is_some_and(|steady| !steady.is_settled())
+        {
+            return 0; // nothing new is known
+        }
         self.phase.as_mut().map_or(0, PhaseLock::advise_ms)
     }
 
@@ -167,7 +197,8 @@ impl RtpLine {
     }
 
     /// The ports, once nothing more will be sent.
-    pub fn into_ports(self) -> PortPair {
+    pub fn into_ports(mut self) -> PortPair {
+        self.let_go();
         self.ports
     }
 
@@ -177,7 +208,8 @@ impl RtpLine {
     }
 
     /// The figures so far.
-    pub fn figures(&self) -> LegStats {
+    pub fn figures(&mut self) -> LegStats {
+        self.settle();
         let received = self.receiver.stats();
         let quality = self.rtcp.quality();
         let codec = self.remote.as_ref().and_then(|remote| remote.codec);
@@ -204,6 +236,9 @@ impl RtpLine {
             round_trip_ms: f64::from(round_trip_ms),
             mos: f64::from(score),
             remote_loss: f64::from(quality.far_loss),
+            packets_sent: self.said.packets,
+            bytes_sent: self.said.bytes,
+            send_errors: self.said.errors,
             ..self.figures.clone()
         }
     }
@@ -216,6 +251,14 @@ impl RtpLine {
             }
             _ => to,
         })
+    }
+
+    /// Where sound goes, if the far end wants any.
+    fn sound_goes_to(&self) -> Option<SocketAddr> {
+        let remote = self.remote.as_ref()?;
+        (remote.plan.sends && remote.codec.is_some())
+            .then(|| self.destination())
+            .flatten()
     }
 
     fn watch_silence(&mut self, here: Here<'_>) {

@@ -1,22 +1,23 @@
-//! The few system calls that the standard library does not offer. The only file with `unsafe`.
+//! The few system calls that the standard library does not offer. With `sys/` the only files with `unsafe`.
 #![allow(unsafe_code)]
+
+mod batch;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::mem;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::ptr;
 
-/// Datagrams that one call may fetch.
-const BATCH: usize = 8;
-/// More than any RTP packet on an Ethernet.
-const DATAGRAM_BYTES: usize = 2048;
-/// Room for one timestamp message.
-const CONTROL_BYTES: usize = 64;
+pub use batch::{Batch, Datagram};
+
 /// Looks at two clocks that took no longer belong together; after so many the best one counts.
 const PROMPT_US: u64 = 3;
 const LOOKS: usize = 8;
+/// How much of a value is fetched beforehand: its front.
+const PREFETCH_BYTES: usize = 128;
+const CACHE_LINE_BYTES: usize = 64;
 /// Seconds from 1900, where NTP begins, to 1970.
 const NTP_EPOCH_S: u64 = 2_208_988_800;
 
@@ -113,6 +114,65 @@ pub fn keep_arrival_times(socket: &impl AsRawFd) -> io::Result<()> {
     check(result).map(|_| ())
 }
 
+/// Lets a UDP socket hear nobody but `far_end`. Sending there costs less from now on: the way is looked up once.
+pub fn hold(socket: &UdpSocket, far_end: SocketAddr) -> bool {
+    socket.connect(far_end).is_ok()
+}
+
+/// Lets a socket hear everybody again. Its port stays bound if it was asked for by number; one that the kernel chose
+/// would be lost.
+pub fn let_go(socket: &UdpSocket) {
+    let nobody = libc::sockaddr {
+        sa_family: libc::AF_UNSPEC as libc::sa_family_t,
+        sa_data: [0; 14],
+    };
+    // SAFETY: the descriptor is open as long as `socket` is borrowed; `nobody` is an address of the stated size.
+    unsafe {
+        libc::connect(
+            socket.as_raw_fd(),
+            &raw const nobody,
+            mem::size_of::<libc::sockaddr>() as libc::socklen_t,
+        )
+    };
+}
+
+/// Sends a datagram, to whom the socket holds if `to` is `None`.
+///
+/// A socket that holds a far end is told that an earlier datagram was refused there, instead of sending this one: it
+/// is sent all the same, as from any other socket.
+pub fn send(socket: &UdpSocket, datagram: &[u8], to: Option<SocketAddr>) -> io::Result<usize> {
+    let once = || match to {
+        Some(to) => socket.send_to(datagram, to),
+        None => socket.send(datagram),
+    };
+    once().or_else(|error| {
+        if is_refusal(&error) {
+            once()
+        } else {
+            Err(error)
+        }
+    })
+}
+
+fn is_refusal(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ConnectionRefused
+}
+
+/// Lets the processor fetch the memory of a value that will be looked at soon, without waiting for it.
+pub fn prefetch<T>(value: &T) {
+    #[cfg(target_arch = "x86_64")]
+    for at in (0..mem::size_of::<T>().min(PREFETCH_BYTES)).step_by(CACHE_LINE_BYTES) {
+        // SAFETY: a hint to the processor, which reads nothing into the program; every x86-64 has it. The address lies
+        // within `value`.
+        unsafe {
+            use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
+            _mm_prefetch::<_MM_HINT_T0>(ptr::from_ref(value).cast::<i8>().add(at));
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = value;
+}
+
 /// A counter in the kernel that another program part can wait for.
 #[derive(Debug)]
 pub struct WakeFd(File);
@@ -145,158 +205,6 @@ impl WakeFd {
     }
 }
 
-#[repr(C, align(8))]
-#[derive(Clone, Copy)]
-struct Control([u8; CONTROL_BYTES]);
-
-/// Buffers that `recvmmsg` fills; the headers point into the same boxed allocation for life.
-struct Buffers {
-    headers: [libc::mmsghdr; BATCH],
-    vectors: [libc::iovec; BATCH],
-    names: [libc::sockaddr_storage; BATCH],
-    controls: [Control; BATCH],
-    bytes: [[u8; DATAGRAM_BYTES]; BATCH],
-}
-
-/// Fetches waiting datagrams with one call.
-pub struct Batch {
-    buffers: Box<Buffers>,
-    asked: usize,
-    filled: usize,
-}
-
-/// One datagram of a batch.
-pub struct Datagram<'a> {
-    pub bytes: &'a [u8],
-    pub from: SocketAddr,
-    /// CLOCK_REALTIME in microseconds when the kernel received it; 0 when it did not say.
-    pub arrival_wall_us: u64,
-}
-
-impl Batch {
-    /// Empty buffers.
-    pub fn new() -> Self {
-        // SAFETY: all members are plain C data or bytes, for which zero is a valid value.
-        let mut buffers: Box<Buffers> = Box::new(unsafe { mem::zeroed() });
-        let parts = &mut *buffers;
-        for index in 0..BATCH {
-            parts.vectors[index] = libc::iovec {
-                iov_base: parts.bytes[index].as_mut_ptr().cast(),
-                iov_len: DATAGRAM_BYTES,
-            };
-            let header = &mut parts.headers[index].msg_hdr;
-            header.msg_iov = &raw mut parts.vectors[index];
-            header.msg_iovlen = 1;
-            header.msg_name = (&raw mut parts.names[index]).cast();
-            header.msg_control = parts.controls[index].0.as_mut_ptr().cast();
-        }
-        Self {
-            buffers,
-            asked: BATCH,
-            filled: 0,
-        }
-    }
-
-    /// Fetches up to eight datagrams without waiting, or one if `is_single`; returns how many.
-    pub fn fetch(&mut self, socket: &impl AsRawFd, is_single: bool) -> usize {
-        self.asked = if is_single { 1 } else { BATCH };
-        for header in &mut self.buffers.headers[..self.asked] {
-            header.msg_hdr.msg_namelen =
-                mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-            header.msg_hdr.msg_controllen = CONTROL_BYTES as _;
-        }
-        if is_single {
-            return self.fetch_one(socket);
-        }
-        // SAFETY: `asked` headers exist, and every one points to buffers of the stated sizes inside `self.buffers`, which is
-        // boxed, so they do not move; the descriptor is open as long as `socket` is borrowed.
-        let count = unsafe {
-            libc::recvmmsg(
-                socket.as_raw_fd(),
-                self.buffers.headers.as_mut_ptr(),
-                self.asked as libc::c_uint,
-                libc::MSG_DONTWAIT,
-                ptr::null_mut(),
-            )
-        };
-        self.filled = usize::try_from(count).unwrap_or(0);
-        self.filled
-    }
-
-    fn fetch_one(&mut self, socket: &impl AsRawFd) -> usize {
-        let first = &mut self.buffers.headers[0];
-        // SAFETY: the header points to buffers of the stated sizes inside `self.buffers`, which is boxed, so they do
-        // not move; the descriptor is open as long as `socket` is borrowed.
-        let length =
-            unsafe { libc::recvmsg(socket.as_raw_fd(), &mut first.msg_hdr, libc::MSG_DONTWAIT) };
-        first.msg_len = length.max(0) as libc::c_uint;
-        self.filled = usize::from(length >= 0);
-        self.filled
-    }
-
-    /// The last fetch was full: more may wait.
-    pub fn is_full(&self) -> bool {
-        self.filled == self.asked
-    }
-
-    /// One datagram of the last fetch; `None` for an address family that we do not speak.
-    pub fn datagram(&self, index: usize) -> Option<Datagram<'_>> {
-        if index >= self.filled {
-            return None;
-        }
-        let header = &self.buffers.headers[index];
-        let length = (header.msg_len as usize).min(DATAGRAM_BYTES);
-        Some(Datagram {
-            bytes: &self.buffers.bytes[index][..length],
-            from: socket_address(&self.buffers.names[index])?,
-            arrival_wall_us: self.arrival(&header.msg_hdr),
-        })
-    }
-
-    fn arrival(&self, header: &libc::msghdr) -> u64 {
-        // SAFETY: the kernel has written well-formed control messages of msg_controllen bytes into the
-        // buffer that the header points to; CMSG_FIRSTHDR checks that one fits, and a message of this
-        // type carries a timespec, read without assuming its alignment.
-        unsafe {
-            let message = libc::CMSG_FIRSTHDR(header);
-            if message.is_null()
-                || (*message).cmsg_level != libc::SOL_SOCKET
-                || (*message).cmsg_type != libc::SCM_TIMESTAMPNS
-            {
-                return 0;
-            }
-            let time: libc::timespec = ptr::read_unaligned(libc::CMSG_DATA(message).cast());
-            time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
-        }
-    }
-}
-
-impl Default for Batch {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// The address that the kernel wrote; IPv4 inside IPv6 is given as IPv4.
-fn socket_address(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
-    let storage: *const libc::sockaddr_storage = name;
-    match libc::c_int::from(name.ss_family) {
-        libc::AF_INET => {
-            // SAFETY: the family says that the storage holds a sockaddr_in, which is smaller.
-            let v4 = unsafe { *storage.cast::<libc::sockaddr_in>() };
-            let ip = IpAddr::from(v4.sin_addr.s_addr.to_ne_bytes());
-            Some(SocketAddr::new(ip, u16::from_be(v4.sin_port)))
-        }
-        libc::AF_INET6 => {
-            // SAFETY: the family says that the storage holds a sockaddr_in6, which is smaller.
-            let v6 = unsafe { *storage.cast::<libc::sockaddr_in6>() };
-            let ip = IpAddr::V6(Ipv6Addr::from(v6.sin6_addr.s6_addr)).to_canonical();
-            Some(SocketAddr::new(ip, u16::from_be(v6.sin6_port)))
-        }
-        _ => None,
-    }
-}
-
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 {
         return Err(io::Error::last_os_error());
@@ -307,28 +215,41 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::UdpSocket;
+    use std::time::Duration;
 
     #[test]
-    fn datagrams_come_with_sender_and_arrival_time() {
-        let ears = UdpSocket::bind("127.0.0.1:0").unwrap();
-        keep_arrival_times(&ears).unwrap();
-        let mouth = UdpSocket::bind("127.0.0.1:0").unwrap();
-        for size in 1..=9_u8 {
-            mouth
-                .send_to(&vec![size; size.into()], ears.local_addr().unwrap())
-                .unwrap();
+    fn a_socket_hears_its_far_end_alone_until_it_is_let_go() {
+        let bind = || UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (far, stranger) = (bind(), bind());
+        let near = (20_000..32_000).find_map(|port| UdpSocket::bind(("127.0.0.1", port)).ok());
+        let near = near.unwrap();
+        near.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let here = near.local_addr().unwrap();
+        assert!(hold(&near, far.local_addr().unwrap()));
+        stranger.send_to(&[1], here).unwrap();
+        far.send_to(&[2], here).unwrap();
+        let from = || near.recv_from(&mut [0; 8]).unwrap().1;
+        assert_eq!(from(), far.local_addr().unwrap());
+        let_go(&near);
+        stranger.send_to(&[3], here).unwrap();
+        assert_eq!(from(), stranger.local_addr().unwrap());
+    }
+
+    #[test]
+    fn what_was_refused_hinders_neither_the_next_datagram_nor_what_came() {
+        let bind = || UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (near, far) = (bind(), bind());
+        let (here, there) = (near.local_addr().unwrap(), far.local_addr().unwrap());
+        assert!(hold(&near, there));
+        far.send_to(&[1; 5], here).unwrap();
+        drop(far);
+        for _ in 0..3 {
+            assert_eq!(send(&near, &[1; 7], None).unwrap(), 7);
         }
+        assert_eq!(send(&near, &[1; 7], Some(there)).unwrap(), 7);
         let mut batch = Batch::new();
-        assert_eq!((batch.fetch(&ears, false), batch.is_full()), (8, true));
-        let datagram = batch.datagram(7).unwrap();
-        assert_eq!(datagram.bytes, [8; 8]);
-        assert_eq!(datagram.from, mouth.local_addr().unwrap());
-        assert!(wall_us().abs_diff(datagram.arrival_wall_us) < 5_000_000);
-        assert_eq!(batch.fetch(&ears, true), 1);
-        assert!(batch.is_full());
-        assert_eq!(batch.fetch(&ears, false), 0);
-        assert!(batch.datagram(0).is_none());
+        assert_eq!(batch.fetch(&near, true), 1);
+        assert_eq!(batch.datagram(0).unwrap().bytes, [1; 5]);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! WebSockets and orders are watched by epoll, at most once per millisecond, so that a thousand calls
 //! cost a thousand wake-ups per second and not a hundred thousand.
 
+mod seats;
+
 use std::collections::HashMap;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,6 +21,8 @@ use crate::leg::{Beaten, Leg};
 use crate::rtp::ports::{PortPair, PortPool};
 use crate::stream::link::Here;
 use crate::sys;
+
+use seats::Seat;
 
 /// The waker's token.
 pub const WAKE: Token = Token(usize::MAX);
@@ -45,15 +49,6 @@ pub enum Order {
     Open(Box<Leg>, Option<String>),
     Leg(LegId, Command),
     Stop,
-}
-
-struct Seat {
-    leg: Leg,
-    sid: Arc<str>,
-    /// When the next beat should be.
-    due_ms: u64,
-    /// When it will be: later than that while missed beats are made up for.
-    wake_ms: u64,
 }
 
 /// A media thread's state.
@@ -218,6 +213,7 @@ impl Worker {
             leg,
             due_ms,
             wake_ms: due_ms,
+            follower: index,
         });
         self.desk.counters.legs.fetch_add(1, Ordering::Relaxed);
         if self.stop_us.is_some() {
@@ -241,7 +237,9 @@ impl Worker {
             self.beaten_ms += 1;
             let slot = (self.beaten_ms % SLOTS) as usize;
             let mut due = std::mem::take(&mut self.wheel[slot]);
-            for (index, at_ms) in due.drain(..) {
+            for place in 0..due.len() {
+                let (index, at_ms) = due[place];
+                self.look_ahead(&due, place);
                 if at_ms > now_ms {
                     self.wheel[slot].push((index, at_ms)); // a later round's
                 } else {
@@ -249,6 +247,7 @@ impl Worker {
                 }
             }
             if self.wheel[slot].is_empty() {
+                due.clear();
                 self.wheel[slot] = due; // keeps its memory
             }
         }
@@ -268,8 +267,7 @@ impl Worker {
         self.with_leg(index, now_us, |leg, desk, here| {
             beaten = leg.beat(desk, due_ms * 1000, here, may_wait)
         });
-        let follower = beaten.follower.and_then(|id| self.by_id.get(&id).copied());
-        if let Some(follower) = follower {
+        if let Some(follower) = beaten.follower.and_then(|id| self.follower(index, id)) {
             self.with_leg(follower, now_us, |leg, desk, here| {
                 leg.follow(desk, due_ms * 1000, here)
             });
@@ -317,8 +315,10 @@ impl Worker {
         };
         let result = catch_unwind(AssertUnwindSafe(|| deed(&mut seat.leg, desk, here)));
         let open_after = seat.leg.open_streams() as u64;
-        let streams = &desk.counters.streams;
-        streams.fetch_add(open_after.wrapping_sub(open_before), Ordering::Relaxed);
+        if open_after != open_before {
+            let streams = &desk.counters.streams;
+            streams.fetch_add(open_after.wrapping_sub(open_before), Ordering::Relaxed);
+        }
         if let Err(panic) = result {
             desk.counters.faults.fetch_add(1, Ordering::Relaxed);
             self.end(index, &panic_text(panic.as_ref()), now_us);

@@ -34,7 +34,9 @@ const KEYS: usize = 64;
 
 /// Takes frames from a lane.
 #[derive(Debug)]
+#[repr(C)] // what a frame that passes through needs lies in front
 pub struct Ear {
+    pub(super) keys: VecDeque<Key>,
     pub(super) lane: Arc<Lane>,
     /// The last frames, the newest at the end.
     recent: [Box<Frame>; RECENT],
@@ -51,7 +53,6 @@ pub struct Ear {
     since_drop: u32,
     /// Each frame is taken right after it was given: none has to be kept in reserve.
     pub(super) is_following: bool,
-    pub(super) keys: VecDeque<Key>,
     pub(super) inserted: u64,
     pub(super) dropped: u64,
 }

@@ -18,6 +18,7 @@ impl Leg {
         token: impl Fn(u64) -> Token,
         here: Here<'_>,
     ) {
+        self.is_relaying = false;
         let is_closing = self.closing_until_us.is_some();
         match command {
             Command::StreamOutcome { number, outcome } => {

@@ -107,6 +107,11 @@ impl EventReader {
         }
     }
 
+    /// Whether no press waits for its end.
+    pub(super) fn is_idle(&self) -> bool {
+        self.press.is_none_or(|press| press.is_reported)
+    }
+
     /// The stream ends or begins anew: reports what is pressed and forgets it.
     pub(super) fn finish(&mut self, digits: &mut Vec<Digit>) {
         if let Some(mut press) = self.press.take() {

@@ -16,6 +16,7 @@ pub mod rtcp;
 pub mod sender;
 pub mod source;
 mod spread;
+pub mod steady;
 mod timeline;
 mod voice;
 

@@ -87,12 +87,13 @@ pub struct ReceiverStats {
 }
 
 /// The receiving half of a leg.
+#[repr(C)] // what a packet that passes through needs lies in front
 pub struct Receiver {
+    voice: Voice,
     formats: Formats,
     /// The payload type that came last, found without a search.
     usual: Option<(u8, Codec)>,
     buffer: JitterBuffer,
-    voice: Voice,
     events: EventReader,
     /// Ticks of the stream during which a key was down.
     muted: Range<i64>,
@@ -212,6 +213,35 @@ impl Receiver {
     /// being made up.
     pub fn awaits_packet(&self, due_us: u64) -> bool {
         self.voice.ready_ticks() < FRAME_TICKS && self.buffer.is_starved(due_us)
+    }
+
+    /// The header of the next packet, and what it holds, while the stream is steady: 20 ms that the next `take_as` would
+    /// give as a payload. Whoever takes it past the receiver says so with `remember` and, sooner or later, `passed`.
+    pub fn expects(&self) -> Option<(Packet<'static>, Codec)> {
+        let codec = self.voice.passing()?;
+        let packet = self.buffer.expects()?;
+        let (payload_type, _) = self.usual.filter(|(_, usual)| *usual == codec)?;
+        let has_key = !self.events.is_idle() || self.muted.end > self.buffer.cursor();
+        let is_steady = self.tones.is_none() && !has_key;
+        is_steady.then_some((
+            Packet {
+                payload_type,
+                ..packet
+            },
+            codec,
+        ))
+    }
+
+    /// The payload of the packet that was expected: the concealment may need it.
+    pub fn remember(&mut self, payload: &Payload) {
+        self.voice.remember(*payload);
+    }
+
+    /// The packet that was expected came, and was heard by the beat due at `due_us`; told in the packets' order, before
+    /// anything else.
+    pub fn passed(&mut self, arrival_us: u64, due_us: u64) {
+        self.packets += 1;
+        self.buffer.passed(arrival_us, due_us);
     }
 
     /// The rate of the sound that the next `take` gives: 8000 or 16000.

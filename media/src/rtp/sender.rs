@@ -35,20 +35,21 @@ pub struct Sent {
 }
 
 /// The sending half of a leg.
+#[repr(C)] // what a packet that passes through needs lies together, in front
 pub struct Sender {
     sent: Sent,
     sequence: u16,
     payload_type: u8,
     dtmf_payload_type: Option<u8>,
-    packet_bytes: usize,
-    codec: Codec,
-    encoder: Encoder,
-    dialer: Dialer,
-    /// Encoded and not yet sent; it ends at `sent.timestamp`.
-    payload: Vec<u8>,
-    tone: Vec<i16>,
     /// The next packet begins a talk spurt.
     is_beginning: bool,
+    codec: Codec,
+    packet_bytes: usize,
+    /// Encoded and not yet sent; it ends at `sent.timestamp`.
+    payload: Vec<u8>,
+    dialer: Dialer,
+    encoder: Encoder,
+    tone: Vec<i16>,
 }
 
 impl Sender {
@@ -120,7 +121,9 @@ impl Sender {
     /// it, so that what is encoded next fits.
     pub fn pass(&mut self, payload: &[u8], pcm: &[i16], emit: &mut dyn FnMut(&[u8])) {
         debug_assert_eq!(payload.len(), FRAME_TICKS as usize);
-        self.encoder.follow(payload, pcm);
+        if self.codec == Codec::G722 {
+            self.encoder.follow(payload, pcm);
+        }
         if self.payload.is_empty() && self.packet_bytes == payload.len() {
             let timestamp = self.sent.timestamp;
             self.sent.timestamp = timestamp.wrapping_add(FRAME_TICKS);

@@ -137,6 +137,11 @@ impl SourceLock {
         self.remote
     }
 
+    /// Whose packets alone are believed, once that is decided.
+    pub fn locked_on(&self) -> Option<SocketAddr> {
+        self.remote.filter(|_| self.state == State::Locked)
+    }
+
     /// Packets of strangers so far.
     pub fn foreign(&self) -> u64 {
         self.foreign

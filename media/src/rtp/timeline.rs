@@ -140,6 +140,34 @@ impl Timeline {
         }
     }
 
+    /// The header of the newest packet: its stream, its sequence number and timestamp.
+    pub(super) fn newest(&self) -> Packet<'static> {
+        Packet {
+            marker: false,
+            payload_type: 0,
+            sequence: self.raw_highest,
+            timestamp: self.raw_timestamp,
+            ssrc: self.ssrc,
+            payload: &[],
+        }
+    }
+
+    /// Where the newest packet lies, as `place` said.
+    pub(super) fn newest_place(&self) -> (i64, i64) {
+        (self.highest, self.timestamp)
+    }
+
+    /// What `place` does with the next packet of the stream, `ticks` after the newest.
+    pub(super) fn advance(&mut self, ticks: u32, arrival_us: u64) {
+        self.suspect_next = None;
+        self.received = (self.received << 1) | 1;
+        self.raw_highest = self.raw_highest.wrapping_add(1);
+        self.highest += 1;
+        self.raw_timestamp = self.raw_timestamp.wrapping_add(ticks);
+        self.timestamp += i64::from(ticks);
+        self.arrival_us = arrival_us;
+    }
+
     /// Whether the sender's clock and the arrival clock disagree by more than a network can explain.
     fn is_jump(&self, ticks: i64, arrival_us: u64) -> bool {
         let elapsed_us = arrival_us.saturating_sub(self.arrival_us) as i64;

@@ -39,7 +39,10 @@ enum Filler {
     Silence,
 }
 
+#[repr(C)] // what a packet that passes through needs lies in front
 pub(super) struct Voice {
+    /// Payloads that the concealment does not know: the last few that were handed over undecoded, and the next one.
+    unheard: VecDeque<Payload>,
     codec: Option<Codec>,
     decoder: Decoder,
     rate_hz: u32,
@@ -51,8 +54,6 @@ pub(super) struct Voice {
     form: Form,
     /// The payloads that stretches of `pcm` are, with the tick where each begins.
     payloads: VecDeque<(i64, Payload)>,
-    /// Payloads that the concealment does not know: the last few that were handed over undecoded, and the next one.
-    unheard: VecDeque<Payload>,
     /// The newest of these is what comes next; `pcm` is empty.
     is_undecoded: bool,
 }
@@ -148,16 +149,30 @@ impl Voice {
             return false;
         }
         if self.form == Form::Payload && at == 0 && codec != Codec::G722 {
-            if self.unheard.len() > UNHEARD {
-                self.unheard.pop_front();
-            }
-            self.unheard.push_back(payload);
+            self.remember(payload);
             self.is_undecoded = true;
             return true;
         }
         self.settle();
         self.payloads.push_back((at, payload));
         false
+    }
+
+    /// The codec whose payloads pass undecoded, with nothing left of earlier frames; `None` when they do not.
+    pub(super) fn passing(&self) -> Option<Codec> {
+        let is_even = self.pcm.is_empty() && !self.is_undecoded && self.payloads.is_empty();
+        let is_speech = self.filler == Filler::Speech && !self.concealer.is_inventing();
+        let is_passing = self.form == Form::Payload && is_even && is_speech;
+        self.codec
+            .filter(|codec| is_passing && *codec != Codec::G722)
+    }
+
+    /// A payload was handed over undecoded, which the concealment may need.
+    pub(super) fn remember(&mut self, payload: Payload) {
+        if self.unheard.len() > UNHEARD {
+            self.unheard.pop_front();
+        }
+        self.unheard.push_back(payload);
     }
 
     /// Sound for a lost packet.

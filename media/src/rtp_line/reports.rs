@@ -18,10 +18,11 @@ impl RtpLine {
     }
 
     pub(super) fn rtcp(&mut self, desk: &mut Desk, here: Here<'_>) {
-        if here.now_us < self.next_look_us || self.remote.is_none() {
+        if here.now_us < self.next_look_us {
             return;
         }
         self.next_look_us = here.now_us + RTCP_LOOK_US;
+        self.settle();
         for index in 0..desk.batch.fetch(&self.ports.rtcp, false) {
             if let Some(datagram) = desk.batch.datagram(index) {
                 self.report(datagram.bytes, datagram.from, datagram.arrival_wall_us);
@@ -48,8 +49,8 @@ impl RtpLine {
         } else {
             &self.ports.rtcp
         };
-        if !report.is_empty() && socket.send_to(report, to).is_err() {
-            self.figures.send_errors += 1;
+        if !report.is_empty() && sys::send(socket, report, Some(to)).is_err() {
+            self.said.errors += 1;
         }
     }
 

@@ -1,13 +1,10 @@
 //! The line's sound: datagrams in and out, once per beat.
 
-use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
-
 use super::{tell_started, RtpLine};
 use crate::audio::payload::FRAME_BYTES;
 use crate::audio::Payload;
 use crate::bridge::Key;
-use crate::desk::Desk;
+use crate::desk::{count, Desk};
 use crate::event::{Digit, SourceChanged};
 use crate::rtp::receiver::{Form, Source, Verdict};
 use crate::rtp::rtcp::is_rtcp;
@@ -15,7 +12,7 @@ use crate::rtp::source::Origin;
 use crate::rtp::Packet;
 use crate::sound::Sound;
 use crate::stream::link::Here;
-use crate::sys;
+use crate::sys::{self, Datagram};
 
 /// Batches fetched per beat at most; the rest waits for the next one.
 const BATCHES: usize = 16;
@@ -24,7 +21,7 @@ const LATE_US: u64 = 5_000;
 
 /// What a datagram was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Came {
+pub(super) enum Came {
     /// The next 20 ms of the stream, and nothing odd about it.
     Expected,
     /// Sound.
@@ -44,6 +41,14 @@ impl RtpLine {
         may_wait: bool,
         sound: &mut Sound,
     ) -> bool {
+        if form == Form::Payload {
+            if self.hear_steady(desk, due_us, here, &mut sound.heard) {
+                return true;
+            }
+        } else {
+            self.let_go();
+        }
+        self.unsteady();
         sound.newest_us = self.fetch(desk, due_us, here);
         if may_wait && self.receiver.awaits_packet(due_us) {
             return false;
@@ -72,6 +77,7 @@ impl RtpLine {
             });
         }
         self.watch_silence(here);
+        self.expect_steady(due_us);
         true
     }
 
@@ -84,30 +90,30 @@ impl RtpLine {
         said: &[i16],
         payload: Option<&Payload>,
     ) {
-        let destination = self.destination();
-        let sends = self
-            .remote
-            .as_ref()
-            .is_some_and(|remote| remote.plan.sends && remote.codec.is_some());
-        if let (true, Some(to)) = (sends, destination) {
-            let (socket, figures) = (&self.ports.rtp, &mut self.figures);
-            let mut emit = |datagram: &[u8]| match socket.send_to(datagram, to) {
+        let to = if self.holds {
+            None
+        } else {
+            self.sound_goes_to()
+        };
+        if self.holds || to.is_some() {
+            let (socket, said_so_far) = (&self.ports.rtp, &mut self.said);
+            let mut emit = |datagram: &[u8]| match sys::send(socket, datagram, to) {
                 Ok(_) => {
-                    figures.packets_sent += 1;
-                    figures.bytes_sent += datagram.len() as u64;
+                    said_so_far.packets += 1;
+                    said_so_far.bytes += datagram.len() as u64;
                 }
-                Err(_) => figures.send_errors += 1,
+                Err(_) => said_so_far.errors += 1,
             };
             match payload {
                 Some(payload) => self.sender.pass(payload.bytes(), said, &mut emit),
                 None => self.sender.frame(said, &mut emit),
             }
             let counters = &desk.counters;
-            counters.packets_sent.fetch_add(1, Ordering::Relaxed);
-            counters.frames_sent.fetch_add(1, Ordering::Relaxed);
+            count(&counters.packets_sent, 1);
+            count(&counters.frames_sent, 1);
             if here.now_us.saturating_sub(due_us) > LATE_US {
                 self.figures.frames_late_5ms += 1;
-                counters.frames_late.fetch_add(1, Ordering::Relaxed);
+                count(&counters.frames_late, 1);
             }
             if !self.out_told {
                 self.out_told = true;
@@ -127,48 +133,56 @@ impl RtpLine {
         let mut is_single = !self.is_owed;
         let (before_us, mut total) = (self.looked_us, 0);
         for _ in 0..BATCHES {
-            let count = desk.batch.fetch(&self.ports.rtp, is_single);
-            total += count;
-            let fetched_us = if count > 0 { sys::monotonic_us() } else { 0 };
+            let fetched = desk.batch.fetch(&self.ports.rtp, is_single);
+            total += fetched;
+            let fetched_us = if fetched > 0 { sys::monotonic_us() } else { 0 };
             self.looked_us = self.looked_us.max(fetched_us);
-            for index in 0..count {
+            for index in 0..fetched {
                 let Some(datagram) = desk.batch.datagram(index) else {
                     continue;
                 };
                 let arrival_us = desk.arrival_us(datagram.arrival_wall_us, fetched_us);
-                let (bytes, from) = (datagram.bytes, datagram.from);
-                let came = self.datagram(bytes, from, arrival_us, desk.wall_offset_us, here);
+                let came = self.take_in(&datagram, arrival_us, due_us, desk.wall_offset_us, here);
                 if came != Came::Other {
-                    if let Some(phase) = &mut self.phase {
-                        phase.note(due_us as i64 - arrival_us as i64);
-                    }
                     newest_us = newest_us.max(Some(arrival_us));
                 }
                 let is_new = (before_us..fetched_us).contains(&arrival_us);
                 is_single &= came == Came::Expected && is_new;
             }
-            if count == 0 || is_single || !desk.batch.is_full() {
+            if fetched == 0 || is_single || !desk.batch.is_full() {
                 break;
             }
             is_single = false;
         }
         self.is_owed = total == 0;
-        let counters = &desk.counters;
-        counters
-            .packets_received
-            .fetch_add(total as u64, Ordering::Relaxed);
+        count(&desk.counters.packets_received, total as u64);
         newest_us
     }
 
-    /// Takes in one datagram of the RTP port.
-    fn datagram(
+    /// Takes in one datagram of the RTP port, for the beat due at `due_us`.
+    pub(super) fn take_in(
         &mut self,
-        bytes: &[u8],
-        from: SocketAddr,
+        datagram: &Datagram<'_>,
+        arrival_us: u64,
+        due_us: u64,
+        wall_offset_us: u64,
+        here: Here<'_>,
+    ) -> Came {
+        let came = self.judge(datagram, arrival_us, wall_offset_us, here);
+        if let (true, Some(phase)) = (came != Came::Other, &mut self.phase) {
+            phase.note(due_us as i64 - arrival_us as i64);
+        }
+        came
+    }
+
+    fn judge(
+        &mut self,
+        datagram: &Datagram<'_>,
         arrival_us: u64,
         wall_offset_us: u64,
         here: Here<'_>,
     ) -> Came {
+        let (bytes, from) = (datagram.bytes, datagram.from);
         if is_rtcp(bytes) {
             self.report(bytes, from, arrival_us + wall_offset_us);
             return Came::Other;

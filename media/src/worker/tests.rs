@@ -19,6 +19,8 @@ use crate::rtp_line::RtpLine;
 use crate::stream::connector::Connector;
 use crate::sys::Batch;
 
+mod relaying;
+
 fn worker() -> Worker {
     let poll = Poll::new().unwrap();
     let waker = Waker::new(poll.registry(), WAKE).unwrap();
@@ -36,8 +38,8 @@ fn worker() -> Worker {
     };
     let host = std::net::IpAddr::from([127, 0, 0, 1]);
     let port = (20_000..32_000)
-        .step_by(2)
-        .find_map(|port| PortPool::bind(host, port..=port + 1, 0).ok());
+        .step_by(4)
+        .find_map(|port| PortPool::bind(host, port..=port + 3, 0).ok());
     let load = Arc::new(AtomicUsize::new(2));
     Worker::new(desk, poll, Arc::new(Mutex::new(port.unwrap())), load)
 }
@@ -88,8 +90,8 @@ fn here_of(events: &EventQueue, now_us: u64) -> Here<'_> {
     }
 }
 
-/// A leg whose far end is `phone`.
-fn rtp_leg(worker: &mut Worker, phone: &UdpSocket) -> (Leg, u16) {
+/// A leg whose far end is `phone`, and its port.
+fn rtp_leg(worker: &mut Worker, id: u64, phone: &UdpSocket) -> (Leg, u16) {
     let now_us = sys::monotonic_us();
     let ports = worker.ports.lock().unwrap().take(now_us / 1000).unwrap();
     let port = ports.port;
@@ -98,14 +100,23 @@ fn rtp_leg(worker: &mut Worker, phone: &UdpSocket) -> (Leg, u16) {
         jitter_min_ms: 0,
         jitter_max_ms: 200,
         first_packet_timeout_ms: 0,
-        packet_timeout_ms: 0,
+        packet_timeout_ms: 1_000,
         inband_dtmf: false,
         follows_clock: true,
         group: String::new(),
     };
     let line = RtpLine::new(plan, ports, [1, 2, 3]);
-    let mut leg = Leg::new(LegId(1), "l".to_owned(), Line::Rtp(Box::new(line)));
-    let remote = RemotePlan {
+    let mut leg = Leg::new(LegId(id), "l".to_owned(), Line::Rtp(Box::new(line)));
+    let events = Arc::clone(&worker.desk.events);
+    let here = here_of(&events, now_us);
+    let connect = Command::Connect(remote(phone));
+    leg.obey(connect, &mut worker.desk, |_| WAKE, here);
+    (leg, port)
+}
+
+/// What SDP says of a telephone.
+fn remote(phone: &UdpSocket) -> RemotePlan {
+    RemotePlan {
         address: "127.0.0.1".to_owned(),
         port: phone.local_addr().unwrap().port(),
         codecs: vec![CodecPlan {
@@ -114,23 +125,19 @@ fn rtp_leg(worker: &mut Worker, phone: &UdpSocket) -> (Leg, u16) {
         }],
         rtcp_port: None,
         ptime_ms: 20,
-        dtmf_payload_type: None,
+        dtmf_payload_type: Some(101),
         dtmf_receive_payload_type: None,
         cn_payload_type: None,
         sends: true,
         receives: true,
-    };
-    let events = Arc::clone(&worker.desk.events);
-    let here = here_of(&events, now_us);
-    leg.obey(Command::Connect(remote), &mut worker.desk, |_| WAKE, here);
-    (leg, port)
+    }
 }
 
 #[test]
 fn a_late_packet_is_looked_for_again_while_what_is_said_leaves_in_time() {
     let mut worker = worker();
     let phone = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let (mut leg, port) = rtp_leg(&mut worker, &phone);
+    let (mut leg, port) = rtp_leg(&mut worker, 1, &phone);
     let send = |number: u16| {
         let mut datagram = Vec::new();
         Packet {

@@ -6,7 +6,8 @@ use super::super::spread::FRAME_US;
 use super::super::timeline::TICK_US;
 use super::super::Packet;
 use super::{
-    JitterBuffer, CALM_PACKETS, HYSTERESIS_US, OVERFLOW_MS, SHRINK_AFTER, SHRINK_AFTER_JUMP,
+    JitterBuffer, CALM_PACKETS, FRAME_TICKS, HYSTERESIS_US, OVERFLOW_MS, SHRINK_AFTER,
+    SHRINK_AFTER_JUMP,
 };
 
 impl JitterBuffer {
@@ -25,6 +26,42 @@ impl JitterBuffer {
         {
             self.discard_front();
         }
+    }
+
+    /// The header of the packet that comes next, if it will be played by the beat after it as a whole: nothing waits,
+    /// nothing is missing, and no delay is to be made up or caught up.
+    pub(in super::super) fn expects(&self) -> Option<Packet<'static>> {
+        let timeline = self.timeline.as_ref()?;
+        let place = (self.last_sequence, self.cursor - FRAME_TICKS);
+        let is_even = self.entries.is_empty() && timeline.newest_place() == place;
+        let is_heard = self.cursor == self.heard_until && self.last_ticks == FRAME_TICKS;
+        let is_calm = self.plan == 0 && !self.is_jump && self.least_us == 0;
+        let newest = timeline.newest();
+        (is_even && is_heard && is_calm).then(|| Packet {
+            sequence: newest.sequence.wrapping_add(1),
+            timestamp: newest.timestamp.wrapping_add(FRAME_TICKS as u32),
+            ..newest
+        })
+    }
+
+    /// The packet that was expected came in the 20 ms before the beat due at `due_us`, which played it: what `arrive`,
+    /// `beat` and `step` would have done.
+    pub(in super::super) fn passed(&mut self, arrival_us: u64, due_us: u64) {
+        if let Some(timeline) = &mut self.timeline {
+            timeline.advance(FRAME_TICKS as u32, arrival_us);
+        }
+        self.late_run = 0;
+        // A slack between none and one frame asks neither for more delay nor for less: no review is needed.
+        self.spread.record(due_us as i64 - arrival_us as i64);
+        self.beat.strike(due_us);
+        self.last_sequence += 1;
+        self.cursor += FRAME_TICKS;
+        self.heard_until = self.cursor;
+    }
+
+    /// The timestamp of the next sample to be made.
+    pub(in super::super) fn cursor(&self) -> i64 {
+        self.cursor
     }
 
     pub(super) fn waiting_ticks(&self) -> i64 {

@@ -5,6 +5,7 @@ mod events;
 mod lateness;
 mod network;
 mod odd;
+mod passing;
 mod payloads;
 
 const PCMU: u8 = 0;

@@ -49,7 +49,7 @@ impl Twins {
     }
 }
 
-fn bytes(number: u32) -> Vec<u8> {
+pub(super) fn bytes(number: u32) -> Vec<u8> {
     (0..160_u32)
         .map(|at| {
             (number
