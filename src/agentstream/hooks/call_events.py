@@ -18,7 +18,6 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from agentstream.base.ids import AccountSid, CallSid
 from agentstream.calls import events
-from agentstream.calls.record import CallRecord, CallSetup
 from agentstream.net.egress import mask_secrets
 from agentstream.store.call_events import CallEvent, Story
 from agentstream.switch import feed
@@ -116,77 +115,39 @@ class _Bodies:
     """Writes events down as JSON."""
 
     def __init__(self, mask_digits: bool) -> None:
-        self._mask_digits = mask_digits
-        # By kind: its name as a row has it, and the fields that are kept.
-        self._kinds: dict[type, tuple[str, tuple[str, ...]]] = {}
+        self._readers = _READERS | (_WITHOUT_DIGITS if mask_digits else {})
+        # By kind: its name as a row has it, and what reads its body.
+        self._kinds: dict[type, tuple[str, _Read]] = {}
 
     def of(self, event: events.Event | feed.Note) -> tuple[str, str]:
         """Return the kind and the body of an event."""
         kind = type(event)
-        known = self._kinds.get(kind)
-        if known is None:
-            names = tuple(each.name for each in fields(event) if each.name != "call_sid")
-            known = self._kinds[kind] = (_WORD.sub("_", kind.__name__).lower(), names)
-        name, kept = known
-        body = self._special(event)
-        if body is None:
-            body = {key: getattr(event, key) for key in kept}
-        text = _encode(body)
-        if b"://" in text:
+        name, read = self._kinds.get(kind) or self._learn(kind)
+        text = _encode(read(event))
+        if b"://" in text and (b"@" in text or b"=" in text):
             text = _encode(_masked(json.loads(text)))
         return name, (text if len(text) <= BODY_LIMIT else _cut(json.loads(text))).decode()
 
-    def _special(self, event: events.Event | feed.Note) -> dict[str, Any] | None:
-        """Return the body of an event that is not kept as it is."""
-        match event:
-            case events.CallStarted(leg_sid=leg_sid, setup=setup):
-                return {"leg_sid": leg_sid, **_beginning(setup)}
-            case events.CallEnded(record=record):
-                return _end(record)
-            case events.RequestFinished():
-                return self._answer(event)
-            case _ if self._mask_digits:
-                return self._without_digits(event)
-            case _:
-                return None
-
-    def _answer(self, event: events.RequestFinished) -> dict[str, Any]:
-        """Return what is kept of a server's answer: a few words, if it is text."""
-        said = event.body[: 4 * EXCERPT_LIMIT].decode(errors="replace")[:EXCERPT_LIMIT]
-        is_binary = "\0" in said or event.content_type.startswith(("audio/", "image/"))
-        return {
-            "request_id": event.request_id,
-            "purpose": event.purpose,
-            "status": event.status,
-            "content_type": event.content_type,
-            "bytes": len(event.body),
-            "excerpt": "" if is_binary else mask_secrets(said),
-            "elapsed_ms": event.elapsed_ms,
-            "attempts": event.attempts,
-            "error": mask_secrets(event.error),
-        }
-
-    def _without_digits(self, event: events.Event | feed.Note) -> dict[str, Any] | None:
-        match event:
-            case events.DigitReceived():
-                return {
-                    "leg_sid": event.leg_sid,
-                    "digit": "",
-                    "duration_ms": event.duration_ms,
-                }
-            case events.BotAsked(action="send_dtmf"):
-                return {**_fields(event), "value": ""}
-            case events.AppletLeft(reason=reason) if reason:
-                return {**_fields(event), "reason": _KEYS_TYPED.sub(r"\1\2·", reason)}
-            case events.RequestStarted(url=url) if "digits=" in url:
-                return {**_fields(event), "url": _DIGITS_OF_QUERY.sub(r"\1·", mask_secrets(url))}
-            case _:
-                return None
+    def _learn(self, kind: type) -> tuple[str, "_Read"]:
+        name = _WORD.sub("_", kind.__name__).lower()
+        self._kinds[kind] = name, self._readers.get(kind) or _reader(kind)
+        return self._kinds[kind]
 
 
-def _beginning(setup: CallSetup) -> dict[str, Any]:
+_Read = Callable[[Any], dict[str, Any]]
+
+
+def _reader(kind: type) -> _Read:
+    """Return what reads every field of a kind but the call's sid, which the row has."""
+    names = tuple(each.name for each in fields(kind) if each.name != "call_sid")
+    return lambda event: {name: getattr(event, name) for name in names}
+
+
+def _started(event: events.CallStarted) -> dict[str, Any]:
+    setup = event.setup
     # Not its variables: headers of a trunk may be secrets.
     return {
+        "leg_sid": event.leg_sid,
         "account_sid": setup.account_sid,
         "direction": setup.direction,
         "from": setup.from_number,
@@ -198,7 +159,8 @@ def _beginning(setup: CallSetup) -> dict[str, Any]:
     }
 
 
-def _end(record: CallRecord) -> dict[str, Any]:
+def _ended(event: events.CallEnded) -> dict[str, Any]:
+    record = event.record
     # Streams and recordings have rows of their own; legs told their ends when these came.
     return {
         "status": record.status,
@@ -213,10 +175,55 @@ def _end(record: CallRecord) -> dict[str, Any]:
     }
 
 
-def _fields(event: Any) -> dict[str, Any]:  # noqa: ANN401  (any event)
+def _answer(event: events.RequestFinished) -> dict[str, Any]:
+    """Return what is kept of a server's answer: a few words, if it is text."""
+    said = event.body[: 4 * EXCERPT_LIMIT].decode(errors="replace")[:EXCERPT_LIMIT]
+    is_binary = "\0" in said or event.content_type.startswith(("audio/", "image/"))
     return {
-        each.name: getattr(event, each.name) for each in fields(event) if each.name != "call_sid"
+        "request_id": event.request_id,
+        "purpose": event.purpose,
+        "status": event.status,
+        "content_type": event.content_type,
+        "bytes": len(event.body),
+        "excerpt": "" if is_binary else said,
+        "elapsed_ms": event.elapsed_ms,
+        "attempts": event.attempts,
+        "error": event.error,
     }
+
+
+def _key(event: events.DigitReceived) -> dict[str, Any]:
+    return {**_read_key(event), "digit": ""}
+
+
+def _asked(event: events.BotAsked) -> dict[str, Any]:
+    body = _read_asked(event)
+    return {**body, "value": ""} if event.action == "send_dtmf" else body
+
+
+def _left(event: events.AppletLeft) -> dict[str, Any]:
+    return {**_read_left(event), "reason": _KEYS_TYPED.sub(r"\1\2·", event.reason)}
+
+
+def _request(event: events.RequestStarted) -> dict[str, Any]:
+    return {**_read_request(event), "url": _DIGITS_OF_QUERY.sub(r"\1·", event.url)}
+
+
+_read_key = _reader(events.DigitReceived)
+_read_asked = _reader(events.BotAsked)
+_read_left = _reader(events.AppletLeft)
+_read_request = _reader(events.RequestStarted)
+_READERS: Final[dict[type, _Read]] = {
+    events.CallStarted: _started,
+    events.CallEnded: _ended,
+    events.RequestFinished: _answer,
+}
+_WITHOUT_DIGITS: Final[dict[type, _Read]] = {
+    events.DigitReceived: _key,
+    events.BotAsked: _asked,
+    events.AppletLeft: _left,
+    events.RequestStarted: _request,
+}
 
 
 def _encode(body: dict[str, Any]) -> bytes:

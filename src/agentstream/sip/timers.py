@@ -81,15 +81,11 @@ class Sleeper(Protocol):
 class Alarm:
     """One entry of the heap; emptied rather than searched for when its owner is gone."""
 
-    __slots__ = ("at_ms", "order", "sleeper")
+    __slots__ = ("at_ms", "sleeper")
 
-    def __init__(self, at_ms: int, order: int, sleeper: Sleeper) -> None:
+    def __init__(self, at_ms: int, sleeper: Sleeper) -> None:
         self.at_ms = at_ms
-        self.order = order
         self.sleeper: Sleeper | None = sleeper
-
-    def __lt__(self, other: "Alarm") -> bool:
-        return (self.at_ms, self.order) < (other.at_ms, other.order)
 
 
 class WakeQueue:
@@ -100,7 +96,7 @@ class WakeQueue:
     """
 
     def __init__(self) -> None:
-        self._heap: list[Alarm] = []
+        self._heap: list[tuple[int, int, Alarm]] = []  # by time, then in the order of setting
         self._order = count()
         self._empty = 0
 
@@ -108,10 +104,10 @@ class WakeQueue:
     def wake_at_ms(self) -> int | None:
         """When the next alarm rings."""
         heap = self._heap
-        while heap and heap[0].sleeper is None:
+        while heap and heap[0][2].sleeper is None:
             heapq.heappop(heap)
             self._empty -= 1
-        return heap[0].at_ms if heap else None
+        return heap[0][0] if heap else None
 
     def __len__(self) -> int:
         return len(self._heap) - self._empty
@@ -124,8 +120,8 @@ class WakeQueue:
             self.forget(sleeper)
         elif alarm is None or at_ms < alarm.at_ms:
             self.forget(sleeper)
-            sleeper.alarm = Alarm(at_ms, next(self._order), sleeper)
-            heapq.heappush(self._heap, sleeper.alarm)
+            sleeper.alarm = Alarm(at_ms, sleeper)
+            heapq.heappush(self._heap, (at_ms, next(self._order), sleeper.alarm))
 
     def forget(self, sleeper: Sleeper) -> None:
         """Clear the sleeper's alarm; harmless when it has none."""
@@ -135,14 +131,14 @@ class WakeQueue:
         sleeper.alarm = None
         self._empty += 1
         if self._empty > 64 and self._empty * 2 > len(self._heap):
-            self._heap = [alarm for alarm in self._heap if alarm.sleeper is not None]
+            self._heap = [entry for entry in self._heap if entry[2].sleeper is not None]
             heapq.heapify(self._heap)
             self._empty = 0
 
     def due(self, now_ms: int) -> Iterator[Sleeper]:
         """Take out, one by one, the sleepers whose time has come; `watch` each again afterwards."""
         while (at_ms := self.wake_at_ms) is not None and at_ms <= now_ms:
-            sleeper = heapq.heappop(self._heap).sleeper
+            sleeper = heapq.heappop(self._heap)[2].sleeper
             assert sleeper is not None  # wake_at_ms has swept the empty ones
             sleeper.alarm = None
             wanted_ms = sleeper.wake_at_ms

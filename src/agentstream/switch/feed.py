@@ -184,7 +184,7 @@ class Feed:
     def __init__(self) -> None:
         self._subscribers: list[tuple[Receive, frozenset[type]]] = []
         # Who wants which kind: most facts are wanted by nobody, and those must cost nothing.
-        self._wanted: dict[type, tuple[Receive, ...]] = {}
+        self._wanted = _Wanted(self._subscribers)
 
     def subscribe(self, receive: Receive, kinds: Iterable[type] = ()) -> Callable[[], None]:
         """Add a subscriber to events of these kinds (none: of all); it must return quickly.
@@ -203,21 +203,25 @@ class Feed:
 
     def wants(self, kind: type) -> bool:
         """Whether anybody subscribed to events of this kind."""
-        return bool(self._receivers(kind))
+        return bool(self._wanted[kind])
 
     def publish(self, fact: Fact) -> None:
         """Tell everyone. A subscriber that fails must not end the call, nor hide it from others."""
-        for receive in self._receivers(type(fact.event)):
+        for receive in self._wanted[type(fact.event)]:
             try:
                 receive(fact)
             except Exception:
                 log.exception("a subscriber of the feed failed", call_sid=fact.call_sid)
 
-    def _receivers(self, kind: type) -> tuple[Receive, ...]:
-        found = self._wanted.get(kind)
-        if found is None:
-            found = tuple(
-                receive for receive, kinds in self._subscribers if not kinds or kind in kinds
-            )
-            self._wanted[kind] = found
+
+class _Wanted(dict[type, tuple[Receive, ...]]):
+    """The subscribers to each kind, found once."""
+
+    def __init__(self, subscribers: list[tuple[Receive, frozenset[type]]]) -> None:
+        super().__init__()
+        self._subscribers = subscribers
+
+    def __missing__(self, kind: type) -> tuple[Receive, ...]:
+        found = tuple(receive for receive, kinds in self._subscribers if not kinds or kind in kinds)
+        self[kind] = found
         return found
