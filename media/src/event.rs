@@ -345,18 +345,24 @@ impl EventQueue {
             return;
         }
         waiting.events.push_back(event);
-        if waiting.events.len() == 1 {
+        let is_first = waiting.events.len() == 1;
+        drop(waiting); // whoever takes events would wake up only to wait for the lock
+        if is_first {
             self.wake.raise();
         }
     }
 
     /// Takes at most `limit` events, oldest first.
     pub fn take(&self, limit: usize) -> Vec<Event> {
+        // Lowered first: what comes from here on is taken below, or raises it again.
+        self.wake.lower();
         let mut waiting = self.lock();
         let count = limit.min(waiting.events.len());
         let taken = waiting.events.drain(..count).collect();
-        if waiting.events.is_empty() {
-            self.wake.lower();
+        let has_more = !waiting.events.is_empty();
+        drop(waiting);
+        if has_more {
+            self.wake.raise();
         }
         taken
     }

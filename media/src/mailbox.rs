@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mio::Waker;
 
@@ -28,17 +28,17 @@ impl<T> Mailbox<T> {
 
     /// Adds an order and wakes the thread; a full box drops and counts it.
     pub fn post(&self, order: T) {
-        let mut waiting = self.lock();
+        let waiting = self.lock();
         if waiting.len() >= self.limit {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        self.add(&mut waiting, order);
+        self.add(waiting, order);
     }
 
     /// Adds an order that must not be lost; there are few of these, each bounded by what it ends.
     pub fn post_always(&self, order: T) {
-        self.add(&mut self.lock(), order);
+        self.add(self.lock(), order);
     }
 
     /// Takes everything that waits.
@@ -51,15 +51,17 @@ impl<T> Mailbox<T> {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    fn add(&self, waiting: &mut VecDeque<T>, order: T) {
+    fn add(&self, mut waiting: MutexGuard<'_, VecDeque<T>>, order: T) {
         waiting.push_back(order);
-        if waiting.len() == 1 {
+        let is_first = waiting.len() == 1;
+        drop(waiting); // the thread would wake up only to wait for the lock
+        if is_first {
             // It fails only when the wake-up counter is full, and then the thread is awake.
             let _ = self.waker.wake();
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<T>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<T>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
