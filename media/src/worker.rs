@@ -34,7 +34,8 @@ const BEHIND_MS: u64 = 100;
 /// Missed beats are made up for with at least this distance, so that no burst leaves us.
 const CATCH_UP_MS: u64 = 5;
 /// A packet that is not there at its beat is looked for again at these distances, until this long after the beat: as
-/// late as jitter and a busy machine make one packet in a hundred.
+/// late as jitter and a busy machine make one packet in a hundred. A beat that is late itself counts from its first
+/// look: what held us up (the machine paused) may have held up the far end, or the network, as well.
 const LOOK_MS: u64 = 4;
 const LOOK_UNTIL_MS: u64 = 12;
 /// How long a stopping thread waits for its legs to say goodbye.
@@ -213,6 +214,7 @@ impl Worker {
             leg,
             due_ms,
             wake_ms: due_ms,
+            look_until_ms: 0,
             follower: index,
         });
         self.desk.counters.legs.fetch_add(1, Ordering::Relaxed);
@@ -254,15 +256,18 @@ impl Worker {
     }
 
     fn beat(&mut self, index: usize, at_ms: u64, now_ms: u64) {
-        let Some(seat) = self.seats[index].as_ref() else {
+        let Some(seat) = self.seats[index].as_mut() else {
             return;
         };
         let due_ms = seat.due_ms;
         if seat.wake_ms != at_ms {
             return; // left behind by a leg that is gone
         }
+        if seat.look_until_ms == 0 {
+            seat.look_until_ms = now_ms.max(due_ms) + LOOK_UNTIL_MS;
+        }
+        let may_wait = now_ms < seat.look_until_ms;
         let now_us = sys::monotonic_us();
-        let may_wait = now_ms < due_ms + LOOK_UNTIL_MS;
         let mut beaten = Beaten::default();
         self.with_leg(index, now_us, |leg, desk, here| {
             beaten = leg.beat(desk, due_ms * 1000, here, may_wait)
@@ -288,6 +293,7 @@ impl Worker {
             next_ms += (now_ms - next_ms) / BEAT_MS * BEAT_MS;
         }
         seat.due_ms = next_ms;
+        seat.look_until_ms = 0;
         seat.wake_ms = if next_ms > now_ms {
             next_ms
         } else {

@@ -13,6 +13,8 @@ pub(super) struct Seat {
     pub(super) due_ms: u64,
     /// When it will be: later than that while missed beats are made up for.
     pub(super) wake_ms: u64,
+    /// Until when this beat looks for a late packet; 0 before its first look.
+    pub(super) look_until_ms: u64,
     /// The seat of the leg that followed last; any other one if there was none.
     pub(super) follower: usize,
     pub(super) sid: Arc<str>,

@@ -133,24 +133,51 @@ fn remote(phone: &UdpSocket) -> RemotePlan {
     }
 }
 
+/// Sends packet `number` of a steady stream.
+fn send_silence(phone: &UdpSocket, port: u16, number: u16) {
+    let mut datagram = Vec::new();
+    Packet {
+        marker: number == 0,
+        payload_type: 0,
+        sequence: number,
+        timestamp: u32::from(number) * 160,
+        ssrc: 7,
+        payload: &[0xff; 160],
+    }
+    .write(&mut datagram);
+    phone.send_to(&datagram, ("127.0.0.1", port)).unwrap();
+}
+
+#[test]
+fn a_beat_that_is_late_itself_looks_as_long_as_one_in_time() {
+    let mut worker = worker();
+    let phone = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (leg, port) = rtp_leg(&mut worker, 1, &phone);
+    worker.open(leg, None, sys::monotonic_us() + 50_000); // after the first packets came
+    let times = |worker: &Worker| {
+        let seat = worker.seats[0].as_ref().unwrap();
+        (seat.due_ms, seat.wake_ms)
+    };
+    for number in 0..3 {
+        send_silence(&phone, port, number);
+        let (due_ms, wake_ms) = times(&worker);
+        worker.beat(0, wake_ms, due_ms);
+    }
+    let (due_ms, wake_ms) = times(&worker);
+    let late_ms = due_ms + LOOK_UNTIL_MS + 3;
+    worker.beat(0, wake_ms, late_ms);
+    assert_eq!(times(&worker), (due_ms, late_ms + LOOK_MS), "it waits");
+    worker.beat(0, late_ms + LOOK_MS, late_ms + LOOK_UNTIL_MS);
+    let (next_ms, wake_ms) = times(&worker);
+    assert!(next_ms > due_ms && wake_ms > late_ms + LOOK_UNTIL_MS);
+}
+
 #[test]
 fn a_late_packet_is_looked_for_again_while_what_is_said_leaves_in_time() {
     let mut worker = worker();
     let phone = UdpSocket::bind("127.0.0.1:0").unwrap();
     let (mut leg, port) = rtp_leg(&mut worker, 1, &phone);
-    let send = |number: u16| {
-        let mut datagram = Vec::new();
-        Packet {
-            marker: number == 0,
-            payload_type: 0,
-            sequence: number,
-            timestamp: u32::from(number) * 160,
-            ssrc: 7,
-            payload: &[0xff; 160],
-        }
-        .write(&mut datagram);
-        phone.send_to(&datagram, ("127.0.0.1", port)).unwrap();
-    };
+    let send = |number: u16| send_silence(&phone, port, number);
     let events = Arc::clone(&worker.desk.events);
     let counters = Arc::clone(&worker.desk.counters);
     let sent = || counters.packets_sent.load(Ordering::Relaxed);
