@@ -12,6 +12,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any, Final
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -76,7 +77,7 @@ class CallEvents:
                 self._tell(*self._stories.popitem(last=False))
         kind = type(event)
         seq = len(story.events)
-        if seq < self._room(kind):
+        if seq < (EVENTS_LIMIT if kind not in _CHATTER else self._chatter_limit()):
             name, body = self._body.of(event)
             row = CallEvent(call_sid, seq, fact.at_ms - story.zero_ms, fact.at, name, body)
             story.events.append(row)
@@ -97,9 +98,7 @@ class CallEvents:
             if account_sid in (None, story.account_sid) and call_sid.startswith(beginning)
         ]
 
-    def _room(self, kind: type) -> int:
-        if kind not in _CHATTER:
-            return EVENTS_LIMIT
+    def _chatter_limit(self) -> int:
         return EVENTS_LIMIT - _FOR_THE_REST if self._kept < LIVE_LIMIT else 0
 
     def _tell(self, call_sid: CallSid, story: _Story) -> None:
@@ -140,7 +139,10 @@ _Read = Callable[[Any], dict[str, Any]]
 def _reader(kind: type) -> _Read:
     """Return what reads every field of a kind but the call's sid, which the row has."""
     names = tuple(each.name for each in fields(kind) if each.name != "call_sid")
-    return lambda event: {name: getattr(event, name) for name in names}
+    if len(names) < 2:  # of one name, attrgetter returns no tuple
+        return lambda event: {name: getattr(event, name) for name in names}
+    values = attrgetter(*names)
+    return lambda event: dict(zip(names, values(event), strict=True))
 
 
 def _started(event: events.CallStarted) -> dict[str, Any]:
