@@ -108,7 +108,7 @@ async def scene(console: Console, save: Path) -> Steps:
         steps.note("the conversation was recorded", recorded)
     steps.show(console)
     if recorded:
-        console.print(f"Listen: {save} (left the caller, right the person)")
+        console.print(f"Listen: {save} (left the person, right the caller)")
     return steps
 
 
