@@ -263,10 +263,7 @@ impl Worker {
         if seat.wake_ms != at_ms {
             return; // left behind by a leg that is gone
         }
-        if seat.look_until_ms == 0 {
-            seat.look_until_ms = now_ms.max(due_ms) + LOOK_UNTIL_MS;
-        }
-        let may_wait = now_ms < seat.look_until_ms;
+        let may_wait = seat.may_wait(now_ms);
         let now_us = sys::monotonic_us();
         let mut beaten = Beaten::default();
         self.with_leg(index, now_us, |leg, desk, here| {

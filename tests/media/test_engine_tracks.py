@@ -53,13 +53,19 @@ async def all_heard(rig: Any, **bots: Any) -> None:
         )
 
 
-async def two_tones(rig: Any, **settings: Any) -> Any:
-    """A leg whose far end says 500 Hz and hears 1300 Hz from another leg; its stream's bot."""
+async def two_sides(rig: Any) -> tuple[Any, Any, Any, Any]:
+    """Two bridged telephones and their legs."""
     a, b = await rig.phone(), await rig.phone(ssrc=8)
     leg_a, leg_b = rig.leg(leg_sid="a"), rig.leg(leg_sid="b")
     leg_a.connect(rig.remote(a))
     leg_b.connect(rig.remote(b))
     leg_a.bridge(leg_b)
+    return a, leg_a, b, leg_b
+
+
+async def two_tones(rig: Any, **settings: Any) -> Any:
+    """A leg whose far end says 500 Hz and hears 1300 Hz from another leg; its stream's bot."""
+    a, leg_a, b, leg_b = await two_sides(rig)
     bot = await rig.bot(rig.listen)
     plan = {"media_template": MEDIA, "two_way": False, "frame_ms": 20} | settings
     leg_a.open_stream(rig.stream(bot.port, **plan))
@@ -111,11 +117,7 @@ async def test_both_tracks_are_numbered_alike(rig: Any) -> None:
 
 async def test_a_track_that_begins_in_mid_bridge_misses_nothing(rig: Any) -> None:
     """The leg says at the other's beat before, and at its own afterwards: every chunk is whole."""
-    a, b = await rig.phone(), await rig.phone(ssrc=8)
-    leg_a, leg_b = rig.leg(leg_sid="a"), rig.leg(leg_sid="b")
-    leg_a.connect(rig.remote(a))
-    leg_b.connect(rig.remote(b))
-    leg_a.bridge(leg_b)
+    a, leg_a, b, leg_b = await two_sides(rig)
     bot = await rig.bot(rig.listen)
     for number in range(5):
         await asyncio.gather(
@@ -137,11 +139,7 @@ async def test_a_track_that_begins_in_mid_bridge_misses_nothing(rig: Any) -> Non
 
 async def test_the_mixed_track_is_the_sum_of_the_others_sample_by_sample(rig: Any) -> None:
     """AS-182, against numpy: loud sides clip, quiet ones add."""
-    a, b = await rig.phone(), await rig.phone(ssrc=8)
-    leg_a, leg_b = rig.leg(leg_sid="a"), rig.leg(leg_sid="b")
-    leg_a.connect(rig.remote(a))
-    leg_b.connect(rig.remote(b))
-    leg_a.bridge(leg_b)
+    a, leg_a, b, leg_b = await two_sides(rig)
     bots = {}
     for track in ("both", "mixed"):
         bots[track] = await rig.bot(rig.listen)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{LegId, Worker};
+use super::{LegId, Worker, LOOK_UNTIL_MS};
 use crate::leg::Leg;
 use crate::sys;
 
@@ -19,6 +19,16 @@ pub(super) struct Seat {
     pub(super) follower: usize,
     pub(super) sid: Arc<str>,
     pub(super) leg: Leg,
+}
+
+impl Seat {
+    /// Whether this beat may look once more for a packet that is late.
+    pub(super) fn may_wait(&mut self, now_ms: u64) -> bool {
+        if self.look_until_ms == 0 {
+            self.look_until_ms = now_ms.max(self.due_ms) + LOOK_UNTIL_MS;
+        }
+        now_ms < self.look_until_ms
+    }
 }
 
 impl Worker {

@@ -239,8 +239,7 @@ class Attached:
     def silence(self, prompt_id: PromptId | None) -> list[Output]:
         """Stop a prompt, if it plays."""
         prompt = self._prompts.get(prompt_id) if prompt_id is not None else None
-        is_playing = prompt is not None and prompt.phase is not Phase.ENDING
-        return self._stop_prompt(prompt) if prompt is not None and is_playing else []
+        return [] if prompt is None or prompt.phase is Phase.ENDING else self._stop_prompt(prompt)
 
     def leg_of(self, stream_sid: StreamSid) -> LegSid | None:
         """Return whose ear a bot has: the leg of a two-way stream that is open."""

@@ -5,7 +5,7 @@ impossible command raises CommandError and changes nothing.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from agentstream.base.ids import LegSid, PromptId, RecordingSid, RequestId, StreamSid
 from agentstream.calls.causes import Cause, Party
@@ -95,6 +95,9 @@ class Unbridge:
     leg_sid: LegSid
 
 
+DEFAULT_TONE: Final = "builtin:default_tone"  # music
+
+
 @dataclass(frozen=True, slots=True)
 class AudioFile:
     """A sound file by path, or by http(s) URL."""
@@ -134,7 +137,7 @@ class Hold:
 
     prompt_id: PromptId  # the music's
     leg_sid: LegSid | None = None
-    music: Prompt = AudioFile("builtin:default_tone")
+    music: Prompt = AudioFile(DEFAULT_TONE)
 
 
 @dataclass(frozen=True, slots=True)

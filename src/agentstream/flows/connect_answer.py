@@ -12,9 +12,8 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from agentstream.base.errors import PeerError
-from agentstream.calls.commands import AudioFile, RecordingSpec, Speech
+from agentstream.calls.commands import DEFAULT_TONE, AudioFile, RecordingSpec, Speech
 from agentstream.flows.dial_plan import (
-    DEFAULT_TONE,
     OPERATOR_TONE,
     RING_LIMIT_S,
     TALK_LIMIT_S,

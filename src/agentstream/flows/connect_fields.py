@@ -8,11 +8,10 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from agentstream.calls.commands import AudioFile, Speech
+from agentstream.calls.commands import DEFAULT_TONE, AudioFile, Speech
 from agentstream.flows.applet import NEXT, Onward, wired
 from agentstream.flows.context import Context
 from agentstream.flows.dial_plan import (
-    DEFAULT_TONE,
     OPERATOR_TONE,
     PARALLEL_LIMIT,
     RETRIES_LIMIT,

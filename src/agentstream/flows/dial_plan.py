@@ -8,7 +8,6 @@ from typing import Final
 from agentstream.calls.commands import Prompt, RecordingSpec
 
 OPERATOR_TONE: Final = "builtin:operator_tone"  # what a telephone network plays while it rings
-DEFAULT_TONE: Final = "builtin:default_tone"  # music
 BEEP: Final = "builtin:beep"
 
 TARGETS_LIMIT: Final = 50  # of one answer or document

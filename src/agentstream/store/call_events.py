@@ -74,14 +74,15 @@ class SqlCallEvents:
 
     async def write(self, rows: Sequence[Story]) -> int:
         """Write stories in one transaction, return how many events; a known call is left alone."""
-        kept = [_row(story) for story in rows if story.events]
+        stories = [story for story in rows if story.events]
+        if not stories:
+            return 0
         try:
             async with self._database.write() as connection:
-                if kept:
-                    await connection.execute(_INSERT, kept)
-            return sum(len(story.events) for story in rows)
+                await connection.execute(_INSERT, [_row(story) for story in stories])
         except IntegrityError:
-            return await self._write_singly(rows)
+            return await self._write_singly(stories)
+        return sum(len(story.events) for story in stories)
 
     async def of(self, call_sid: CallSid) -> Sequence[CallEvent]:
         """Return the events of a call, in order."""
@@ -104,7 +105,7 @@ class SqlCallEvents:
     async def _write_singly(self, stories: Sequence[Story]) -> int:
         written = 0
         async with self._database.write() as connection:
-            for story in filter(lambda story: story.events, stories):
+            for story in stories:
                 try:
                     async with connection.begin_nested():
                         await connection.execute(_INSERT, _row(story))

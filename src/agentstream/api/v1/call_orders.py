@@ -16,6 +16,7 @@ from agentstream.api.doors import CallDoor
 from agentstream.api.errors import ApiError
 from agentstream.base.ids import CallSid, LegSid, PromptId, RandomTokens
 from agentstream.calls.commands import (
+    DEFAULT_TONE,
     AudioFile,
     Command,
     Hold,
@@ -89,7 +90,7 @@ def _music(said: Mapping[str, str]) -> AudioFile:
     """Return the sound of the web that is wanted; a path on this server is none of theirs."""
     url = said.get("Music", "")
     if not url:
-        return AudioFile("builtin:default_tone")
+        return AudioFile(DEFAULT_TONE)
     if not url.startswith(("https://", "http://")) or len(url) > _SOUND_CHARS:
         raise ApiError(400, f"Music is an http(s) URL of at most {_SOUND_CHARS} characters")
     return AudioFile(url)
