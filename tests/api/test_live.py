@@ -129,7 +129,7 @@ def test_every_fact_is_one_line() -> None:
 
 def story(sid: str) -> Story:
     event = CallEvent(CallSid(sid), 0, 0, datetime.now(UTC), "call_started", '{"leg_sid": "a"}')
-    return Story(CallSid(sid), (event,))
+    return Story.of([event])
 
 
 async def test_a_live_call_is_told_so_far(site: Any) -> None:

@@ -153,6 +153,18 @@ def test_keys_are_masked_unless_they_are_wanted() -> None:
     assert body_of(transfer)["value"] == "+918040000009"
 
 
+def test_events_that_become_json_together_stay_apart() -> None:
+    secret = "wss://me:hunter2@bot.example"
+    happened = [feed.StreamWarned(STREAM, secret if n == 20 else f"warning {n}") for n in range(50)]
+    story = told(*happened, feed.StreamWarned(STREAM, "x" * 9_000))
+    bodies = [json.loads(event.body) for event in story.events]
+    assert [event.seq for event in story.events] == list(range(53))
+    assert [body["text"] for body in bodies[1:4]] == ["warning 0", "warning 1", "warning 2"]
+    assert bodies[21]["text"] == "wss://***@bot.example"
+    assert (bodies[50]["text"], bodies[51]["cut"]) == ("warning 49", True)
+    assert story.events[-1].kind == "call_ended"
+
+
 def test_a_call_that_never_stops_chattering_keeps_its_end() -> None:
     marks = [feed.MarkEchoed(STREAM, f"m{n}", n, cleared=False) for n in range(3_000)]
     hung_up = events.CallHungUp(CALL, Cause.NORMAL, Party.CALLER, "")

@@ -105,7 +105,7 @@ def story_of(*happened: tuple[int, str, dict[str, Any]], sid: str = "c1") -> Sto
         CallEvent(CallSid(sid), seq, at_ms, start, kind, json.dumps(body))
         for seq, (at_ms, kind, body) in enumerate(happened)
     ]
-    return Story(CallSid(sid), tuple(rows))
+    return Story.of(rows)
 
 
 def fill(data_dir: Path, *rows: Any) -> None:

@@ -52,6 +52,23 @@ def test_a_call_is_offered_rung_answered_acknowledged_and_ended_by_the_caller() 
     script.expect_no_report()
 
 
+def test_100_comes_only_when_nothing_else_did_in_200_ms() -> None:
+    for answer_after_ms, wanted in ((199, ["180"]), (201, ["100", "180"])):
+        script = SipScript(trying_after_ms=200)
+        script.say(invite_text())
+        script.wait(answer_after_ms)
+        script.do(Ring(script.ref))
+        script.wait(10_000)
+        assert [word for _, word in script.sent_at_ms] == wanted
+    script = SipScript(trying_after_ms=200)
+    script.say(invite_text())
+    script.do(Reject(script.ref, 486))
+    script.wait(300)
+    assert [word for _, word in script.sent_at_ms] == ["486"]
+    script.say(invite_text())  # the answer stands, however often they ask
+    assert script.sent_at_ms[-1] == (300, "486")
+
+
 def test_the_2xx_is_repeated_until_the_ack_and_then_no_more() -> None:
     script = SipScript()
     script.say(invite_text())

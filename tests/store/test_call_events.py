@@ -28,9 +28,8 @@ START = datetime(2027, 1, 12, 10, 4, 5, 250_000, tzinfo=UTC)
 
 
 def story(sid: str, count: int = 3, start: datetime = START) -> Story:
-    return Story(
-        CallSid(sid),
-        tuple(
+    return Story.of(
+        [
             CallEvent(
                 CallSid(sid),
                 seq,
@@ -40,7 +39,7 @@ def story(sid: str, count: int = 3, start: datetime = START) -> Story:
                 '{"n":1}',
             )
             for seq in range(count)
-        ),
+        ]
     )
 
 

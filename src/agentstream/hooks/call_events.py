@@ -1,10 +1,11 @@
 """Call events: the facts of a call, kept as rows, so that `agentstream explain` can tell its story.
 
-Feed ─▶ hear(): one more row of the call ─▶ CallEnded: the whole story to `write`
+Feed ─▶ hear(): one more event of the call ─▶ CallEnded: the whole story to `write`
                     └─▶ live(): the story so far, to whoever asks
 
 Nothing is written while a call lives. What is kept is bounded and harmless: few words of what
 servers answered, no credentials, and no keys that a caller pressed unless the operator wants them.
+Events become JSON several at once: most calls are over before the first few have come together.
 """
 
 import json
@@ -12,6 +13,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 
@@ -20,11 +22,12 @@ from pydantic_core import PydanticSerializationError, to_json
 from agentstream.base.ids import AccountSid, CallSid
 from agentstream.calls import events
 from agentstream.net.egress import mask_secrets
-from agentstream.store.call_events import CallEvent, Story
+from agentstream.store.call_events import Story
 from agentstream.switch import feed
 
 EVENTS_LIMIT: Final = 2_000  # of one call; more are counted, and the count is kept
 BODY_LIMIT: Final = 4_096  # bytes of one event's JSON; longer texts in it are cut
+_TOGETHER: Final = 16  # events that become JSON at once; few enough to hold nobody up
 EXCERPT_LIMIT: Final = 200  # characters of what a server answered
 _FOR_THE_REST: Final = 200  # of the limit; chatter does not get them, so that the end is kept
 LIVE_LIMIT: Final = 500_000  # of all live calls, some 200 MB; full: chatter is not kept
@@ -45,15 +48,25 @@ _WORD: Final = re.compile(r"(?<!^)(?=[A-Z])")
 _KEYS_TYPED: Final = re.compile(
     r"\b(keys?|digits?|pressed|entered|collected)([ :=\"“']+)[\d*#A-D]+"
 )
+_USERINFO: Final = re.compile(rb"://[^/?#\s]*@")
 _DIGITS_OF_QUERY: Final = re.compile(r"([?&]digits=)[^&#\s]+")
+
+
+# Milliseconds since the call's first event, its name as the row has it, and what it says: the
+# event itself while nobody has asked, or what is kept of it.
+_Told = tuple[int, str, Any]
 
 
 @dataclass(slots=True)
 class _Story:
     account_sid: AccountSid
+    at: datetime
     zero_ms: int
-    events: list[CallEvent] = field(default_factory=list)
+    last_ms: int = 0
+    count: int = 0
     dropped: int = 0
+    fresh: list[_Told] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)  # of what came before them
 
 
 class CallEvents:
@@ -61,31 +74,32 @@ class CallEvents:
 
     def __init__(self, write: Callable[[Story], None], *, mask_digits: bool = True) -> None:
         self._write = write
-        self._body = _Bodies(mask_digits)
+        self._bodies = _Bodies(mask_digits)
         self._stories: OrderedDict[CallSid, _Story] = OrderedDict()
         self._kept = 0  # events of all of them
 
     def hear(self, fact: feed.Fact) -> None:
         """Take one fact."""
-        call_sid, event = fact.call_sid, fact.event
-        story = self._stories.get(call_sid)
-        if story is None:
-            if type(event) not in _FIRST:
-                return  # an errand that was over after its call
-            story = self._stories[call_sid] = _Story(fact.account_sid, fact.at_ms)
-            if len(self._stories) > _CALLS_LIMIT:
-                self._tell(*self._stories.popitem(last=False))
+        event = fact.event
         kind = type(event)
-        seq = len(story.events)
-        if seq < (EVENTS_LIMIT if kind not in _CHATTER else self._chatter_limit()):
-            name, body = self._body.of(event)
-            row = CallEvent(call_sid, seq, fact.at_ms - story.zero_ms, fact.at, name, body)
-            story.events.append(row)
+        story = self._stories.get(fact.call_sid)
+        if story is None:
+            if kind not in _FIRST:
+                return  # an errand that was over after its call
+            story = self._begin(fact)
+        if story.count < (EVENTS_LIMIT if kind not in _CHATTER else self._chatter_limit()):
+            told = _answer(event) if isinstance(event, events.RequestFinished) else event
+            story.last_ms = fact.at_ms - story.zero_ms
+            story.fresh.append((story.last_ms, self._bodies.name(kind), told))
+            story.count += 1
             self._kept += 1
+            if len(story.fresh) >= _TOGETHER:
+                story.texts.append(self._bodies.text(story.fresh))
+                story.fresh.clear()
         else:
             story.dropped += 1
         if kind is events.CallEnded:
-            self._tell(call_sid, self._stories.pop(call_sid))
+            self._tell(fact.call_sid, self._stories.pop(fact.call_sid))
 
     def live(self, account_sid: AccountSid | None, beginning: str = "") -> list[Story]:
         """Return the stories so far of the calls whose sid begins so, the oldest call first.
@@ -93,21 +107,30 @@ class CallEvents:
         None asks for every account's.
         """
         return [
-            Story(call_sid, tuple(story.events))
+            self._so_far(call_sid, story)
             for call_sid, story in self._stories.items()
             if account_sid in (None, story.account_sid) and call_sid.startswith(beginning)
         ]
+
+    def _begin(self, fact: feed.Fact) -> _Story:
+        story = self._stories[fact.call_sid] = _Story(fact.account_sid, fact.at, fact.at_ms)
+        if len(self._stories) > _CALLS_LIMIT:
+            self._tell(*self._stories.popitem(last=False))
+        return story
 
     def _chatter_limit(self) -> int:
         return EVENTS_LIMIT - _FOR_THE_REST if self._kept < LIVE_LIMIT else 0
 
     def _tell(self, call_sid: CallSid, story: _Story) -> None:
-        self._kept -= len(story.events)
+        self._kept -= story.count
         if story.dropped:
-            last = story.events[-1]
-            body = _encode({"count": story.dropped}).decode()
-            story.events.append(last._replace(seq=last.seq + 1, kind="events_dropped", body=body))
-        self._write(Story(call_sid, tuple(story.events)))
+            story.fresh.append((story.last_ms, "events_dropped", {"count": story.dropped}))
+            story.count += 1
+        self._write(self._so_far(call_sid, story))
+
+    def _so_far(self, call_sid: CallSid, story: _Story) -> Story:
+        texts = [*story.texts, self._bodies.text(story.fresh)] if story.fresh else story.texts
+        return Story(call_sid, story.at, story.count, f"[{','.join(texts)}]")
 
 
 class _Bodies:
@@ -115,22 +138,28 @@ class _Bodies:
 
     def __init__(self, mask_digits: bool) -> None:
         self._readers = _READERS | (_WITHOUT_DIGITS if mask_digits else {})
-        # By kind: its name as a row has it, and what reads its body.
-        self._kinds: dict[type, tuple[str, _Read]] = {}
+        self._names: dict[type, str] = {}
 
-    def of(self, event: events.Event | feed.Note) -> tuple[str, str]:
-        """Return the kind and the body of an event."""
-        kind = type(event)
-        name, read = self._kinds.get(kind) or self._learn(kind)
-        text = _encode(read(event))
-        if b"://" in text and (b"@" in text or b"=" in text):
-            text = _encode(_masked(json.loads(text)))
-        return name, (text if len(text) <= BODY_LIMIT else _cut(json.loads(text))).decode()
+    def name(self, kind: type) -> str:
+        """Return the name of a kind as a row has it."""
+        return self._names.get(kind) or self._learn(kind)
 
-    def _learn(self, kind: type) -> tuple[str, "_Read"]:
-        name = _WORD.sub("_", kind.__name__).lower()
-        self._kinds[kind] = name, self._readers.get(kind) or _reader(kind)
-        return self._kinds[kind]
+    def text(self, told: list[_Told]) -> str:
+        """Return some events as JSON, separated by commas."""
+        rows = [(at_ms, name, self._body(one)) for at_ms, name, one in told]
+        text = _encode(rows)
+        # Every body is short enough, and without credentials, when all of them together are.
+        if len(text) <= BODY_LIMIT and not _may_have_secrets(text):
+            return text[1:-1].decode()
+        return ",".join(f'[{at_ms},"{name}",{_harmless(body)}]' for at_ms, name, body in rows)
+
+    def _body(self, told: Any) -> dict[str, Any]:  # noqa: ANN401  (an event, or what is kept of it)
+        return told if isinstance(told, dict) else self._readers[type(told)](told)
+
+    def _learn(self, kind: type) -> str:
+        self._readers.setdefault(kind, _reader(kind))
+        self._names[kind] = _WORD.sub("_", kind.__name__).lower()
+        return self._names[kind]
 
 
 _Read = Callable[[Any], dict[str, Any]]
@@ -218,7 +247,6 @@ _read_request = _reader(events.RequestStarted)
 _READERS: Final[dict[type, _Read]] = {
     events.CallStarted: _started,
     events.CallEnded: _ended,
-    events.RequestFinished: _answer,
 }
 _WITHOUT_DIGITS: Final[dict[type, _Read]] = {
     events.DigitReceived: _key,
@@ -228,11 +256,23 @@ _WITHOUT_DIGITS: Final[dict[type, _Read]] = {
 }
 
 
-def _encode(body: dict[str, Any]) -> bytes:
+def _harmless(body: dict[str, Any]) -> str:
+    """Return a body without credentials, and short enough."""
+    text = _encode(body)
+    if _may_have_secrets(text):
+        text = _encode(_masked(json.loads(text)))
+    return (text if len(text) <= BODY_LIMIT else _cut(json.loads(text))).decode()
+
+
+def _may_have_secrets(text: bytes) -> bool:
+    return b"://" in text and (b"=" in text or _USERINFO.search(text) is not None)
+
+
+def _encode(value: dict[str, Any] | list[_Told]) -> bytes:
     try:
-        return to_json(body, fallback=_foreign, inf_nan_mode="null")
+        return to_json(value, fallback=_foreign, inf_nan_mode="null")
     except PydanticSerializationError:  # half a character: of something cut, or broken on purpose
-        return json.dumps(body, default=_foreign, separators=(",", ":")).encode()
+        return json.dumps(value, default=_foreign, separators=(",", ":")).encode()
 
 
 def _foreign(value: Any) -> Any:  # noqa: ANN401  (any field of any event)

@@ -76,13 +76,13 @@ class Metrics:
             case CallEnded():
                 measures.call_ended(fact.event)
             case StreamFinished(outcome=outcome):
-                measures.streams.labels(outcome.status, outcome.disconnected_by).inc()
+                measures.counted(measures.streams, outcome.status, outcome.disconnected_by)
             case feed.StreamConnected():
                 measures.connected(fact.event)
             case feed.StreamAttemptFailed(phase=phase):
-                measures.failed_attempts.labels(phase).inc()
+                measures.counted(measures.failed_attempts, phase)
             case feed.StreamWarned(about=about):
-                measures.warnings.labels(about).inc()
+                measures.counted(measures.warnings, about)
             case feed.StreamCounted():
                 measures.stream_counted(fact.event)
             case feed.LegCounted():
@@ -137,10 +137,18 @@ class _Measures:
             "stream_bot_to_rtp_seconds", "WebSocket in to RTP out, p99 of a stream", _AUDIO_PATH
         )
         self.mos = histogram("leg_mos", "Estimated listening quality of a leg (G.107)", _MOS)
+        self._children: dict[tuple[Counter, tuple[str, ...]], Counter] = {}
+
+    def counted(self, counter: Counter, *labels: str) -> None:
+        """Add one; the child of these labels is looked up once."""
+        child = self._children.get((counter, labels))
+        if child is None:
+            child = self._children[counter, labels] = counter.labels(*labels)
+        child.inc()
 
     def call_ended(self, ended: CallEnded) -> None:
         record = ended.record
-        self.calls.labels(record.setup.direction, record.status, record.cause.value).inc()
+        self.counted(self.calls, record.setup.direction, record.status, record.cause.value)
         if record.answered_ms is not None:
             self.answer.observe(record.answered_ms / 1000)
             self.talk.observe(record.talk_ms / 1000)

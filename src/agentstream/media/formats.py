@@ -7,6 +7,7 @@ clock of 8000 although it samples at 16000 (RFC 3551 section 4.5.2).
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from agentstream.media.plan import CodecPlan, Encoding
@@ -60,14 +61,18 @@ class Formats:
 
 def read_formats(media: Media) -> Formats:
     """Read the formats and rtpmaps of an m= line; what we do not know is left out."""
+    maps = [each.value or "" for each in media.attributes if each.name == "rtpmap"]
+    return _formats(media.formats, tuple(maps))
+
+
+@lru_cache(256)  # a carrier names the same ones in every call
+def _formats(listed: tuple[str, ...], maps: tuple[str, ...]) -> Formats:
     names = _STATIC_NAMES | {
-        match[1].lstrip("0") or "0": match[2]
-        for attribute in media.attributes
-        if attribute.name == "rtpmap" and (match := _RTPMAP.fullmatch(attribute.value or ""))
+        match[1].lstrip("0") or "0": match[2] for each in maps if (match := _RTPMAP.fullmatch(each))
     }
     codecs: dict[Encoding, CodecPlan] = {}
     numbers: dict[str, int] = {}
-    for number in (int(text) for text in media.formats if re.fullmatch("[0-9]{1,3}", text)):
+    for number in (int(text) for text in listed if re.fullmatch("[0-9]{1,3}", text)):
         known = _KNOWN.get(names.get(str(number), "").upper().removesuffix("/1"))
         if number > 127 or known is None:
             continue

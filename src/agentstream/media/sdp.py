@@ -6,6 +6,7 @@ either a `Session` or a PeerError, never anything else.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from agentstream.base.errors import PeerError
 
@@ -15,7 +16,8 @@ ATTRIBUTE_LIMIT = 256  # a= lines, session and media levels together
 
 _NUMBER = re.compile(r"[0-9]{1,20}")
 _TOKEN = re.compile(r"[!#-'*+\-.0-9A-Z^-~]+")  # RFC 8866 section 9, token
-_LINE = re.compile(r"([a-z])=(.*)", re.DOTALL)
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
+_USUAL = 64  # characters of an attribute: most are those of every call
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +119,9 @@ class _Reader:
         self._attributes_left = ATTRIBUTE_LIMIT
 
     def line(self, number: int, line: str) -> None:
-        match = _LINE.fullmatch(line)
-        if match is None or "\0" in line or "\r" in line:
+        letter, value = line[:1], line[2:].rstrip(" \t")
+        if line[1:2] != "=" or letter not in _LETTERS or "\0" in line or "\r" in line:
             raise PeerError(f"SDP line {number} is not <letter>=<value>")
-        letter, value = match[1], match[2].rstrip(" \t")
         if not self._version_seen:
             if (letter, value) != ("v", "0"):
                 raise PeerError("SDP does not begin with v=0")
@@ -148,7 +149,8 @@ class _Reader:
                 self._attributes_left -= 1
                 if self._attributes_left < 0:
                     raise ValueError(f"more than {ATTRIBUTE_LIMIT} attributes")
-                section.attributes.append(_attribute(value))
+                read = _usual_attribute if len(value) <= _USUAL else _attribute
+                section.attributes.append(read(value))
             case "m":
                 if len(self._media) == MEDIA_LIMIT:
                     raise ValueError(f"more than {MEDIA_LIMIT} media")
@@ -230,6 +232,9 @@ def _attribute(value: str) -> Attribute:
     if not _TOKEN.fullmatch(name):
         raise ValueError("an attribute without a name")
     return Attribute(name, rest.strip(" \t") if colon else None)
+
+
+_usual_attribute = lru_cache(1_024)(_attribute)
 
 
 def _network(address: str) -> str:

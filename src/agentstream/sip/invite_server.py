@@ -50,10 +50,13 @@ class IncomingCall(InviteUsage):
         self._last_ringing = b""
 
     def start(self, now_ms: int) -> None:
-        """Answer 100 and tell the product."""
-        self.alarms.set("unanswered", now_ms + self.core.settings.ring_limit_ms)
-        request = self._transaction.request
-        self.core.answer(self._transaction, self.response(request, 100), now_ms)
+        """Tell the product; answer 100 if it has nothing to say in time (RFC 3261 §17.2.1)."""
+        settings, request = self.core.settings, self._transaction.request
+        self.alarms.set("unanswered", now_ms + settings.ring_limit_ms)
+        if settings.trying_after_ms:
+            self.alarms.set("trying", now_ms + settings.trying_after_ms)
+        else:
+            self._try(now_ms)
         caller = request.from_addr
         self.remote_sdp = self._offer or ""
         self.report(
@@ -102,7 +105,7 @@ class IncomingCall(InviteUsage):
             self._answer_after_prack = command
             return
         self._is_answered = True
-        self.alarms.clear("prack", "give_up", "unanswered", "still")
+        self.alarms.clear("trying", "prack", "give_up", "unanswered", "still")
         response = describe(self._response(200))
         put_headers(response, command.headers)
         if self._agreement is not None:
@@ -189,6 +192,8 @@ class IncomingCall(InviteUsage):
         known = self._ringing.outstanding if self._ringing else None
         if name == "unanswered":
             self.reject(Reject(self.ref, 480, "not answered"), now_ms)
+        elif name == "trying":
+            self._try(now_ms)
         elif name == "still":
             self.core.repeat(self._transaction, self._last_ringing)
             self.alarms.set("still", now_ms + STILL_RINGING_MS)
@@ -217,6 +222,10 @@ class IncomingCall(InviteUsage):
         self._transaction.owner = None
         super().over()
 
+    def _try(self, now_ms: int) -> None:
+        trying = self.response(self._transaction.request, 100)
+        self.core.answer(self._transaction, trying, now_ms)
+
     def _send_reliably(self, reliable: ReliableRinging, ringing: Ringing, now_ms: int) -> None:
         data = self._send_ringing(ringing, reliable.next_rseq(), now_ms)
         timers = self.core.settings.timers
@@ -228,6 +237,7 @@ class IncomingCall(InviteUsage):
         self.core.watch(self)
 
     def _send_ringing(self, ringing: Ringing, rseq: int | None, now_ms: int) -> bytes:
+        self.alarms.clear("trying")
         response = self._response(ringing.status)
         if rseq is not None:
             response.headers.add("Require", "100rel")

@@ -43,6 +43,8 @@ class SipSettings:
     calls: int = 10_000
     retry_after_s: int = 5  # what 503 says
     ring_limit_ms: int = 300_000  # a call that the product neither answers nor refuses: 480
+    # RFC 3261 §17.2.1: a 100 is due unless another answer comes within 200 ms. 0: at once.
+    trying_after_ms: int = 200
     forks: int = 16  # early dialogs of one call that we place
     session_expires_s: int = 0  # 0: never ask for a session timer, only honour the peer's (SIP-50)
     min_se_s: int = 90  # RFC 4028 §4: the least that may be

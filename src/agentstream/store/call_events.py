@@ -25,7 +25,7 @@ _log = structlog.get_logger("call_events")
 
 
 class CallEvent(NamedTuple):
-    """One event. `at_ms` counts from the call's first event, and so does `at`, which is for people.
+    """One event, read back. `at_ms` counts from the call's first event; `at` is for people.
 
     `body` is a JSON object.
     """
@@ -40,10 +40,23 @@ class CallEvent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """Everything that is kept of one call, in order."""
+    """Everything that is kept of one call, in order, as its row has it."""
 
     sid: CallSid
-    events: tuple[CallEvent, ...]
+    at: datetime  # of the first event
+    count: int
+    text: str  # a JSON list of [milliseconds since `at`, kind, body]
+
+    @classmethod
+    def of(cls, events: Sequence[CallEvent]) -> "Story":
+        """Return the story of some events of one call, at least one."""
+        told = ",".join(f'[{event.at_ms},"{event.kind}",{event.body}]' for event in events)
+        return cls(events[0].call_sid, events[0].at, len(events), f"[{told}]")
+
+    @property
+    def events(self) -> tuple[CallEvent, ...]:
+        """Its events, read from the text."""
+        return tuple(_events(self.sid, self.at, self.text))
 
 
 class CallEvents(Protocol):
@@ -63,7 +76,7 @@ class StoryWriter(BatchWriter[Story]):
     """Writes stories; its bound counts their events."""
 
     def __init__(self, shelf: CallEvents, queue_limit: int) -> None:
-        super().__init__(shelf, queue_limit, rows_of=lambda story: len(story.events))
+        super().__init__(shelf, queue_limit, rows_of=lambda story: story.count)
 
 
 class SqlCallEvents:
@@ -74,15 +87,14 @@ class SqlCallEvents:
 
     async def write(self, rows: Sequence[Story]) -> int:
         """Write stories in one transaction, return how many events; a known call is left alone."""
-        stories = [story for story in rows if story.events]
-        if not stories:
+        if not rows:
             return 0
         try:
             async with self._database.write() as connection:
-                await connection.execute(_INSERT, [_row(story) for story in stories])
+                await connection.execute(_INSERT, [_row(story) for story in rows])
         except IntegrityError:
-            return await self._write_singly(stories)
-        return sum(len(story.events) for story in stories)
+            return await self._write_singly(rows)
+        return sum(story.count for story in rows)
 
     async def of(self, call_sid: CallSid) -> Sequence[CallEvent]:
         """Return the events of a call, in order."""
@@ -111,7 +123,7 @@ class SqlCallEvents:
                         await connection.execute(_INSERT, _row(story))
                 except IntegrityError:
                     continue
-                written += len(story.events)
+                written += story.count
         return written
 
 
@@ -132,9 +144,7 @@ async def forget_old(events: CallEvents, keep_days: int, clock: Clock) -> None:
 
 
 def _row(story: Story) -> dict[str, Any]:
-    """Return the row of a story; bodies are JSON already, so that nothing is written twice."""
-    events = ",".join([f'[{event.at_ms},"{event.kind}",{event.body}]' for event in story.events])
-    return {"call_sid": story.sid, "at": story.events[0].at, "events": f"[{events}]"}
+    return {"call_sid": story.sid, "at": story.at, "events": story.text}
 
 
 def _events(call_sid: CallSid, start: datetime, events: str) -> list[CallEvent]:

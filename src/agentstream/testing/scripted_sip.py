@@ -8,6 +8,7 @@ script.expect(180)
 """
 
 from collections import deque
+from dataclasses import replace
 from typing import TypeVar
 
 from agentstream.base.errors import PeerError
@@ -44,10 +45,13 @@ def our_address(transport: str, host: str) -> tuple[str, int]:
 
 
 class SipScript:
-    """One endpoint, what it sent and what it reported."""
+    """One endpoint, what it sent and reported; unless told otherwise it says 100 at once."""
 
-    def __init__(self, settings: SipSettings | None = None, flow: Flow = UDP) -> None:
-        self.endpoint = Endpoint(settings or SipSettings(), CountedTokens(), our_address)
+    def __init__(
+        self, settings: SipSettings | None = None, flow: Flow = UDP, trying_after_ms: int = 0
+    ) -> None:
+        settings = replace(settings or SipSettings(), trying_after_ms=trying_after_ms)
+        self.endpoint = Endpoint(settings, CountedTokens(), our_address)
         self.flow = flow
         self.now_ms = 0
         self.sent: deque[tuple[Request | Response, Send]] = deque()

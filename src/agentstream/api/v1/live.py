@@ -50,10 +50,9 @@ async def live_call(request: Request, beginning: str) -> dict[str, Any]:
 
 
 def _representation(story: Story, now: datetime) -> dict[str, Any]:
-    began_at = story.events[0].at
     return {
         "call_sid": story.sid,
-        "age_ms": round((now - began_at).total_seconds() * 1000),
+        "age_ms": round((now - story.at).total_seconds() * 1000),
         "events": [_event(event) for event in story.events],
     }
 
