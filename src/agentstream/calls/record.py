@@ -9,11 +9,25 @@ from agentstream.calls.causes import CallStatus, Cause, Party
 from agentstream.calls.reports import StreamOutcome
 
 Direction = Literal["inbound", "outbound"]
+CallbackEvent = Literal["ringing", "answered", "terminal"]
+
+
+@dataclass(frozen=True, slots=True)
+class StatusCallback:
+    """Where an account wants to be told how a call goes (CB-1 to CB-3)."""
+
+    url: str
+    events: frozenset[CallbackEvent] = frozenset()  # none: once, at the end, in the short form
+    is_json: bool = False  # else a multipart form
 
 
 @dataclass(frozen=True, slots=True)
 class CallSetup:
-    """Everything that is known of a call before anything happens in it."""
+    """Everything that is known of a call before anything happens in it.
+
+    Of a call that we place `from_number` is the party that is dialled first (CC-23), and
+    `to_number` the second one, or the number that we show where there is none (AF-7).
+    """
 
     call_sid: CallSid
     account_sid: AccountSid
@@ -27,6 +41,8 @@ class CallSetup:
     custom_field: str = ""
     forwarded_from: str = ""
     variables: tuple[tuple[str, str], ...] = ()  # more names for templates, e.g. from SIP headers
+    phone_number: str = ""  # the account's number in this call; "": `to_number`
+    callback: StatusCallback | None = None
 
 
 @dataclass(frozen=True, slots=True)
