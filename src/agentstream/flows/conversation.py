@@ -14,7 +14,9 @@ from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import (
     AudioFile,
     Bridge,
+    Fetch,
     HangUpLeg,
+    OpenStream,
     Play,
     StartRecording,
     StopPlaying,
@@ -181,6 +183,11 @@ class Conversation:
                 self._end()
                 return []
 
+    def forget(self, now_ms: int) -> list[Fetch]:
+        """Take that the call ends it, and tell that the party is free."""
+        self._end()
+        return self._events.free(self.callee, now_ms)
+
     def _whispering(self, happening: AppletInput, now_ms: int) -> list[Step]:
         match happening:
             case PromptFinished(prompt_id=prompt_id) if prompt_id in self._whispers:
@@ -226,16 +233,25 @@ class Conversation:
     def _lost(self, gone: LegGone | CallHungUp, now_ms: int) -> list[Step]:
         """Take that they never heard each other."""
         self.ending = Ending(gone.cause, gone.party, gone.text)
-        self._end()
-        return self._events.free(self.callee, now_ms)
+        return [*self.forget(now_ms)]
 
     def _talk(self, now_ms: int) -> list[Step]:
         self.phase, self.has_talked = Phase.TALKING, True
         self.wake_at_ms = now_ms + self._plan.talk_ms
-        if self._plan.recording is None:
+        leg_sid = self._context.leg_sid
+        steps = self._fork(leg_sid)
+        if self._plan.recording is not None:
+            self._recording_sid = self._context.new_recording_sid()
+            steps.append(StartRecording(leg_sid, self._recording_sid, self._plan.recording))
+        return steps
+
+    def _fork(self, leg_sid: LegSid) -> list[Step]:
+        """Let a bot listen; like every fork it lives on when the talk is over (AS-182)."""
+        if self._plan.fork is None:
             return []
-        self._recording_sid = self._context.new_recording_sid()
-        return [StartRecording(self._context.leg_sid, self._recording_sid, self._plan.recording)]
+        stream_sid = self._context.new_stream_sid()
+        self._context.forks[stream_sid] = self._plan.fork.name
+        return [OpenStream(leg_sid, stream_sid, self._plan.fork)]
 
     def _talking(self, happening: AppletInput, now_ms: int) -> list[Step]:
         match happening:
@@ -251,6 +267,8 @@ class Conversation:
                 self._recording_sid = None
             case CommandRefused(command=StartRecording(recording_sid=self._recording_sid)):
                 self._recording_sid = None  # the talk matters more
+            case CommandRefused(command=OpenStream(stream_sid=stream_sid)):
+                self._context.forks.pop(stream_sid, None)
             case _:
                 pass
         return []
@@ -260,7 +278,7 @@ class Conversation:
         freed = self._events.free(self.callee, now_ms)
         if self._recording_sid is None:
             self._end()
-            return freed
+            return [*freed]
         self.phase, self.wake_at_ms = Phase.WRITING, now_ms + RECORDING_WAIT_MS
         return [StopRecording(self._recording_sid), *freed]
 

@@ -11,6 +11,7 @@ before the next one is taken.
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast, get_args
 
@@ -24,7 +25,7 @@ from agentstream.calls import commands, effects, events, reports
 from agentstream.calls.call import Call
 from agentstream.calls.causes import Cause, Party
 from agentstream.flows.engine import Flow
-from agentstream.flows.journey import Journey
+from agentstream.flows.journey import Journey, Redirect
 from agentstream.sip import reports as sip
 from agentstream.switch import feed
 from agentstream.switch.lines import FileLine
@@ -35,6 +36,7 @@ from agentstream.switch.translate import leg_report
 log = structlog.get_logger()
 
 INBOX_LIMIT = 4096  # full: the call ends, loudly; one stuck call must not eat the house
+BEGIN_S = 1
 LINGER_MS = 10_000  # how long an ended call waits for its audio to close
 
 
@@ -42,7 +44,7 @@ LINGER_MS = 10_000  # how long an ended call waits for its audio to close
 class Asked:
     """A command whose asker waits for the refusal, if any."""
 
-    command: commands.Command
+    command: commands.Command | Redirect
     answer: asyncio.Future[None]
 
 
@@ -77,11 +79,12 @@ class CallTask:
         self._now_ms = now_ms
         self._inbox: deque[Happening] = deque()
         self._loop = asyncio.get_running_loop()
-        # A callback of the loop works happenings off, `run` waits for the end: to resume a task for
-        # each of them would cost a busy node a twentieth of its signalling.
+        # A callback of the loop works happenings off and `run` only waits for the end: cheaper than
+        # a task that is resumed for each of them.
         self._over: asyncio.Future[None] = self._loop.create_future()
-        self._is_begun = False
+        self._is_running = False
         self._is_called = False  # the loop will call `_live`
+        self._has_begun = asyncio.Event()  # what was posted before it ran is worked off
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0
         self._is_overrun = False
@@ -97,7 +100,13 @@ class CallTask:
             self._inbox.append(happening)
         self._call()
 
-    async def ask(self, command: commands.Command) -> None:
+    async def begun(self) -> None:
+        """Wait until the call has started and its start was told; a second at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BEGIN_S):
+                await self._has_begun.wait()
+
+    async def ask(self, command: commands.Command | Redirect) -> None:
         """Want something of the call; raises CommandError when it cannot be done now."""
         if self.call.has_ended:
             raise CommandError("the call has ended")
@@ -110,7 +119,7 @@ class CallTask:
         try:
             async with asyncio.TaskGroup() as jobs:
                 self._performer.begin(jobs, self.post)
-                self._is_begun = True
+                self._is_running = True
                 self._call()
                 await self._over
                 self._performer.cancel_jobs()
@@ -128,7 +137,7 @@ class CallTask:
             self._performer.free()
 
     def _call(self) -> None:
-        if self._is_begun and not self._is_called:
+        if self._is_running and not self._is_called:
             self._is_called = True
             self._loop.call_soon(self._live)
 
@@ -150,6 +159,7 @@ class CallTask:
             self._end_overrun()
         while self._inbox:
             self._work_off(self._inbox.popleft())
+        self._has_begun.set()
         if self._timer is None:  # it has rung; until then nothing is due
             self._wake()
         if self._last is not None and self._linger_until_ms is None:
@@ -210,7 +220,9 @@ class CallTask:
         report = leg_report(event)
         return [] if report is None else [report]
 
-    def _obey(self, command: commands.Command, answer: asyncio.Future[None], now_ms: int) -> None:
+    def _obey(
+        self, command: commands.Command | Redirect, answer: asyncio.Future[None], now_ms: int
+    ) -> None:
         try:
             outputs = self._journey.receive(command, now_ms)
         except CommandError as error:
