@@ -18,7 +18,7 @@ from agentstream.base.errors import ConfigError
 from agentstream.server.cli import app
 from agentstream.server.config import Config
 from agentstream.server.run import serve
-from agentstream.store.protocols import CallQuery
+from agentstream.store.call_query import CallQuery
 from agentstream.store.sql_store import open_store
 from agentstream.testing.node import scripted_caller
 from agentstream.testing.ports import HOST, free_port, media_range

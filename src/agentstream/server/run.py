@@ -17,15 +17,18 @@ import uvloop
 from fastapi import FastAPI
 
 from agentstream.api.app import create_app
-from agentstream.api.doors import Doors, RecordingDoor
+from agentstream.api.doors import Doors, RecordingDoor, Telephony
 from agentstream.api.live import LiveHub
 from agentstream.base.errors import ConfigError
+from agentstream.base.ids import AccountSid
+from agentstream.flows.document import FlowDocument
 from agentstream.hooks.call_events import CallEvents
 from agentstream.hooks.call_log import CallLog
 from agentstream.hooks.call_records import CallRecords
 from agentstream.hooks.metrics import Facts, Metrics
 from agentstream.server.config import Config, HttpConfig
 from agentstream.server.house import House
+from agentstream.store.directory import Directory, Route
 
 log = structlog.get_logger("server")
 
@@ -100,7 +103,25 @@ def _doors(house: House, hub: LiveHub, metrics: Metrics) -> Doors:
             parts.recordings.shelf, parts.store.recordings, parts.recordings.keeper.delete
         ),
         calls=parts.switchboard,
+        telephony=Telephony(parts.store.calls, parts.store.numbers, _Flows(parts.directory)),
+        settings=house.config.api.settings(house.config.numbers()),
     )
+
+
+class _Flows:
+    """The published flows; one that is not known may have been published a moment ago."""
+
+    def __init__(self, directory: Directory[FlowDocument]) -> None:
+        self._directory = directory
+
+    async def published(
+        self, account_sid: AccountSid, sid_or_name: str
+    ) -> Route[FlowDocument] | None:
+        """Return a published flow of an account; see `api.doors.PublishedFlows`."""
+        found = self._directory.flow_of(account_sid, sid_or_name)
+        if found is None and await self._directory.refresh():
+            found = self._directory.flow_of(account_sid, sid_or_name)
+        return found
 
 
 def _why_not_ready(house: House) -> str:

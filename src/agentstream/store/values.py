@@ -122,6 +122,11 @@ class CallRecord:
     custom_field: str = ""
 
     @property
+    def account_number(self) -> str:
+        """The account's own number in this call."""
+        return self.to_number
+
+    @property
     def length_ms(self) -> int:
         """From its beginning to its end, answered or not."""
         return round((self.ended_at - self.created_at).total_seconds() * 1000)
