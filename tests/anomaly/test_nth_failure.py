@@ -22,7 +22,7 @@ from agentstream.hooks.call_records import CallRecords
 from agentstream.media.negotiate import LocalMedia, make_offer
 from agentstream.store.call_writer import CallWriter
 from agentstream.store.protocols import StoreError
-from agentstream.switch.switchboard import SwitchLimits, Wiring
+from agentstream.switch.wiring import SwitchLimits, Wiring
 from agentstream.testing.board import NUMBER, Board, Page, open_board
 from agentstream.testing.fake_media import FakeLeg
 from agentstream.testing.waiting import until

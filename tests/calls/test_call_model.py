@@ -40,6 +40,7 @@ from agentstream.calls.commands import (
     ResumeRecording,
     SendDigits,
     SendMail,
+    StartOver,
     StartRecording,
     StopPlaying,
     StopRecording,
@@ -48,7 +49,7 @@ from agentstream.calls.commands import (
     Unhold,
     WatchSilence,
 )
-from agentstream.calls.record import CallLimits
+from agentstream.calls.record import CallLimits, Direction
 from agentstream.calls.reports import (
     BotWished,
     DigitPressed,
@@ -56,6 +57,7 @@ from agentstream.calls.reports import (
     LegAnswered,
     LegEnded,
     LegOffered,
+    LegPlaced,
     LegRang,
     MediaFlowing,
     MediaLost,
@@ -78,10 +80,12 @@ CAUSES, PARTIES = st.sampled_from(Cause), st.sampled_from(Party)
 
 
 class CallModel(RuleBasedStateMachine):
+    direction: Direction = "inbound"
+
     def __init__(self) -> None:
         super().__init__()
         self.tokens = CountedTokens()
-        self.call = Call(make_setup(), CallLimits(), 0)
+        self.call = Call(make_setup(self.direction), CallLimits(), 0)
         self.watch = CallWatch()
         self.now_ms = 0
 
@@ -102,12 +106,17 @@ class CallModel(RuleBasedStateMachine):
 
     @rule(leg=LEGS)
     def offer(self, leg: LegSid) -> None:
-        self.happens(LegOffered(leg))
+        is_ours = self.direction == "outbound"
+        self.happens(LegPlaced(leg, "+919876500001") if is_ours else LegOffered(leg))
 
     @rule(leg=LEGS)
     def bring_up(self, leg: LegSid) -> None:
         self.happens(Answer(leg))
         self.happens(LegAnswered(leg))
+
+    @rule(party=PARTIES)
+    def start_over(self, party: Party) -> None:
+        self.happens(StartOver(party))
 
     @rule(leg=LEGS, report=st.sampled_from([LegRang, LegAnswered, MediaFlowing]))
     def tell_of_a_leg(
@@ -260,5 +269,11 @@ class CallModel(RuleBasedStateMachine):
         assert self.call.receive(LegEnded(LEG, Cause.NORMAL, Party.CALLER), self.now_ms) == []
 
 
+class PlacedCallModel(CallModel):
+    direction: Direction = "outbound"
+
+
 TestCallModel = CallModel.TestCase
 TestCallModel.settings = settings(max_examples=120, stateful_step_count=50, deadline=None)
+TestPlacedCallModel = PlacedCallModel.TestCase
+TestPlacedCallModel.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)

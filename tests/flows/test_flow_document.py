@@ -15,7 +15,8 @@ from agentstream.flows.applets import KINDS
 from agentstream.flows.applets.greeting import GreetingSettings
 from agentstream.flows.applets.hangup import HangupSettings
 from agentstream.flows.applets.voicebot import VoicebotSettings
-from agentstream.flows.document import APPLETS_LIMIT, DocumentError, Problem, direct, parse
+from agentstream.flows.direct import DirectBot, bot
+from agentstream.flows.document import APPLETS_LIMIT, DocumentError, Problem, parse
 
 SUPPORT = """\
 version: 1
@@ -88,7 +89,7 @@ def test_every_mistake_is_told_at_once() -> None:
         "line 1: field 'name' is missing",
         "line 2: field 'start': must be a valid string",
         "line 1: field 'nme' is unknown; there are version, name, description, start,"
-        " timeout_seconds, on_applet_failure, applets",
+        " timeout_seconds, on_applet_failure, record, recording_channels, applets",
         "line 4: applet 'a' (greeting): give either 'text', 'audio' or 'url'",
         "line 5: applet 'b' (voicebot): field 'url' is missing",
         "line 6: applet 'c': field 'type' is missing",
@@ -175,7 +176,7 @@ def test_a_loop_that_never_waits_is_refused() -> None:
 
 
 def test_the_direct_flow_is_one_bot_and_no_more_st_21() -> None:
-    flow = direct("wss://bot.example/ws", record=True)
+    flow = bot(DirectBot(url="wss://bot.example/ws", record=True))
     assert flow.applets == {"bot": VoicebotSettings(url="wss://bot.example/ws", record=True)}
     assert flow.start == "bot"
 

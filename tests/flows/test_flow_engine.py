@@ -33,7 +33,8 @@ from agentstream.flows.applets.greeting import GreetingSettings
 from agentstream.flows.applets.hangup import HangupSettings
 from agentstream.flows.applets.voicebot import VoicebotSettings
 from agentstream.flows.context import Context
-from agentstream.flows.document import FlowDocument, direct
+from agentstream.flows.direct import DirectBot, bot
+from agentstream.flows.document import FlowDocument
 from agentstream.flows.engine import VISITS_LIMIT, Flow, FlowOutput, FlowState
 from agentstream.testing.calls import CALL, LEG, make_setup
 from agentstream.testing.script import Script
@@ -72,6 +73,9 @@ class Tell:
 
 def new_flow(document: FlowDocument) -> FlowScript:
     return Script(Flow(document, make_setup(), CountedTokens(), 0))
+
+
+BOT = VoicebotSettings(url="wss://bot.example/ws")
 
 
 def document(start: str, **applets: Settings) -> FlowDocument:
@@ -129,7 +133,7 @@ def test_a_flow_answers_greets_lets_the_bot_talk_and_hangs_up_st_50() -> None:
 
 
 def test_direct_mode_hangs_up_when_the_bot_closes_st_21() -> None:
-    script, opened = in_bot(direct("wss://bot.example/ws"))
+    script, opened = in_bot(bot(DirectBot(url="wss://bot.example/ws")))
     script.feed(finished(opened, BY_BOT))
     script.expect(left("bot", ""), HangUp(Cause.NORMAL, Party.BOT))
     script.feed(HUNG_UP)
@@ -137,7 +141,7 @@ def test_direct_mode_hangs_up_when_the_bot_closes_st_21() -> None:
 
 
 def test_direct_mode_ends_with_what_went_wrong_when_the_bot_cannot_be_reached() -> None:
-    script, opened = in_bot(direct("wss://bot.example/ws"))
+    script, opened = in_bot(bot(DirectBot(url="wss://bot.example/ws")))
     script.feed(finished(opened, StreamOutcome("failed", error="3009 refused")))
     script.expect(left("bot", "", "3009 refused", way="on_failure"))
     hang_up = script.take(HangUp)
@@ -173,14 +177,14 @@ def test_a_caller_who_goes_during_a_greeting_ends_the_flow_there() -> None:
 
 
 def test_a_caller_who_goes_before_the_answer_ends_the_flow() -> None:
-    script = new_flow(direct("wss://bot.example/ws"))
+    script = new_flow(bot(DirectBot(url="wss://bot.example/ws")))
     script.feed(STARTED, HUNG_UP, ANSWERED)
     script.expect(Answer(LEG), ReleaseCall())
     script.expect_nothing()
 
 
 def test_a_call_that_ends_before_it_starts_is_let_go() -> None:
-    script = new_flow(direct("wss://bot.example/ws"))
+    script = new_flow(bot(DirectBot(url="wss://bot.example/ws")))
     script.feed(ANSWERED, HUNG_UP)
     script.expect(ReleaseCall())
 
@@ -297,7 +301,7 @@ def test_an_applet_knows_which_stream_is_coming_pt_30() -> None:
 
 
 def test_a_call_that_ends_under_a_waiting_applet_takes_the_flow_along() -> None:
-    script, opened = in_bot(direct("wss://bot.example/ws"))
+    script, opened = in_bot(bot(DirectBot(url="wss://bot.example/ws")))
     script.feed(HUNG_UP, ENDED, finished(opened, BY_CALLER))
     script.expect_nothing()
     assert isinstance(script.machine, Flow)
@@ -317,7 +321,7 @@ def test_a_second_bot_is_not_called_when_the_caller_has_gone_st_22() -> None:
 
 
 def test_the_flow_has_a_time_limit_as_49() -> None:
-    script, _ = in_bot(direct("wss://bot.example/ws"))
+    script, _ = in_bot(document("bot", bot=BOT))
     script.wait(3_599_999)
     script.expect_nothing()
     script.wait(1)
@@ -332,7 +336,7 @@ def test_the_flow_has_a_time_limit_as_49() -> None:
 
 
 def test_the_time_limit_of_the_flow_covers_the_answer_too() -> None:
-    script = new_flow(direct("wss://bot.example/ws"))
+    script = new_flow(document("bot", bot=BOT))
     script.feed(STARTED)
     script.take(Answer)
     script.wait(3_600_000)
@@ -363,7 +367,7 @@ def test_a_flow_that_only_ever_fails_comes_to_an_end() -> None:
 
 
 def test_a_refused_command_is_the_applets_failure() -> None:
-    script, opened = in_bot(direct("wss://bot.example/ws"))
+    script, opened = in_bot(bot(DirectBot(url="wss://bot.example/ws")))
     script.feed(CommandRefused(opened, "no room"))
     assert script.take(AppletLeft).reason == "no room"
     assert script.take(HangUp).cause is Cause.STREAM_FAILED

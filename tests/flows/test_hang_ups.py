@@ -10,13 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agentstream.base.errors import CommandError
+from agentstream.base.ids import StreamSid
 from agentstream.calls import effects
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.events import AppletEntered, AppletLeft, CallHungUp
-from agentstream.calls.reports import BotWished, MediaLost, StreamOutcome
+from agentstream.calls.record import Direction
+from agentstream.calls.reports import BotWished, MediaLost, StreamEnded, StreamOutcome
 from agentstream.flows.applets import KINDS
 from agentstream.flows.document import parse
-from agentstream.testing.calls import LEG
+from agentstream.flows.engine import FlowState
+from agentstream.flows.journey import Redirect
+from agentstream.testing.calls import LEG, make_setup
 from agentstream.testing.journeys import World
 
 DAY_MS = 86_400_000
@@ -180,25 +185,26 @@ ENDS: dict[str, Step] = {
 STATES = [(name, steps) for name, (_, way) in SCENES.items() for steps in range(1, len(way) + 3)]
 
 
-def arrive(scene: str, steps: int) -> World:
+def arrive(scene: str, steps: int, direction: Direction = "inbound") -> World:
     """Bring a call into a state: as many steps of its scene as are wanted, the call's own first."""
     text, way = SCENES[scene]
     start = text.partition(":")[0]
     document = parse(f"name: scene\nstart: {start}\napplets:\n  {text}\n  {LAST}")
-    world = World(document, {"other": OTHER}.get)
+    world = World(document, {"other": OTHER}.get, make_setup(direction))
     for step in [World.ring, World.answer, *way][:steps]:
         world.now_ms += 100
         step(world)
     return world
 
 
+@pytest.mark.parametrize("direction", ["inbound", "outbound"])
 @pytest.mark.parametrize("is_healthy", [True, False])
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize(("scene", "steps"), STATES)
 def test_whoever_ends_the_call_in_whatever_state_of_an_applet_nothing_is_left(
-    scene: str, steps: int, end: str, is_healthy: bool
+    scene: str, steps: int, end: str, is_healthy: bool, direction: Direction
 ) -> None:
-    world = arrive(scene, steps)
+    world = arrive(scene, steps, direction)
     had_hung_up = world.watch.has_hung_up
     ENDS[end](world)
     if is_healthy and world.watch.ended is None:
@@ -210,10 +216,37 @@ def test_whoever_ends_the_call_in_whatever_state_of_an_applet_nothing_is_left(
     assert len(hung_up) == 1
     assert (record.cause, record.ended_by) == (hung_up[0].cause, hung_up[0].party)
     if not had_hung_up and end == "the caller hangs up":
-        assert record.ended_by is Party.CALLER
+        assert record.ended_by is world.far_end
     assert world.journey.wake_at_ms is None
     visits = [type(fact) for fact in world.story if isinstance(fact, AppletEntered | AppletLeft)]
     assert visits.count(AppletEntered) == visits.count(AppletLeft)
+
+
+@pytest.mark.parametrize(("scene", "steps"), STATES)
+def test_a_call_is_redirected_in_whatever_state_of_an_applet_oc_1(scene: str, steps: int) -> None:
+    world = arrive(scene, steps)
+    elsewhere = parse(
+        "name: elsewhere\nstart: there\napplets:\n"
+        "  there: {type: voicebot, url: 'wss://other.example/'}"
+    )
+    if world.flow.state is not FlowState.RUNNING:
+        with pytest.raises(CommandError):
+            world.happens(Redirect(elsewhere))
+        return
+    world.happens(Redirect(elsewhere))
+    for stream_sid in told_to_end(world):
+        world.ends(stream_sid, StreamEnded(StreamSid(stream_sid), BY_BOT))
+    assert world.flow.place == "there"
+    world.obey()
+    world.wait(DAY_MS)
+    assert world.record_of_end.record.text
+    visits = [type(fact) for fact in world.story if isinstance(fact, AppletEntered | AppletLeft)]
+    assert visits.count(AppletEntered) == visits.count(AppletLeft)
+
+
+def told_to_end(world: World) -> list[str]:
+    told = [each.stream_sid for each in world.story if isinstance(each, effects.EndStream)]
+    return [sid for sid in told if sid in world.watch.running]
 
 
 def test_every_kind_of_applet_has_a_scene() -> None:

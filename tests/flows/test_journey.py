@@ -13,7 +13,8 @@ from agentstream.calls.commands import OpenStream, StreamSpec
 from agentstream.calls.events import AppletEntered, AppletLeft, CallEnded
 from agentstream.calls.record import CallLimits
 from agentstream.calls.reports import LegEnded, LegOffered, MediaLost, StreamOutcome
-from agentstream.flows.document import FlowDocument, direct, parse
+from agentstream.flows.direct import DirectBot, bot
+from agentstream.flows.document import FlowDocument, parse
 from agentstream.flows.journey import Journey
 from agentstream.testing.calls import LEG, make_setup
 from agentstream.testing.journeys import World
@@ -106,7 +107,7 @@ def test_whoever_ends_the_call_in_whatever_state_nothing_is_left(
 
 
 def test_a_record_says_who_really_ended_the_call() -> None:
-    world = World(direct("wss://bot.example/ws"))
+    world = World(bot(DirectBot(url="wss://bot.example/ws")))
     for step in (World.ring, World.answer, World.open_stream):
         step(world)
     world.end_stream(BY_BOT)
@@ -137,7 +138,7 @@ def test_without_a_flow_a_call_does_what_it_is_told() -> None:
     assert isinstance(outputs[-1], CallEnded)
 
 
-DOCUMENTS = st.sampled_from([SUPPORT, direct("wss://bot.example/ws", record=True)])
+DOCUMENTS = st.sampled_from([SUPPORT, bot(DirectBot(url="wss://bot.example/ws", record=True))])
 STEPS = st.sampled_from(
     [
         World.ring,

@@ -30,7 +30,7 @@ from agentstream.sip import commands as sip
 from agentstream.sip.reports import InfoReceived, MediaAnswered, MediaOffered, SipCallRef
 from agentstream.sip.signaling import Dial as Order
 from agentstream.switch.routing import Roads, Trunk
-from agentstream.switch.switchboard import SwitchLimits, Wiring
+from agentstream.switch.wiring import SwitchLimits, Wiring
 from agentstream.testing.board import NUMBER, Board, open_board
 from agentstream.testing.fake_media import FakeLeg
 from agentstream.testing.waiting import until

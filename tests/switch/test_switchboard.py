@@ -14,7 +14,7 @@ from agentstream.calls.record import CallLimits
 from agentstream.media.negotiate import LocalMedia, make_offer
 from agentstream.sip import commands as sip
 from agentstream.sip.reports import InfoReceived, MediaOffered
-from agentstream.switch.switchboard import SwitchLimits
+from agentstream.switch.wiring import SwitchLimits
 from agentstream.testing.board import NUMBER, Board, Page, open_board
 from agentstream.testing.waiting import until
 

@@ -41,6 +41,7 @@ from agentstream.calls.effects import (
     StreamEnd,
     SuspendRecording,
     TellStream,
+    stream_ends,
 )
 from agentstream.calls.events import (
     Event,
@@ -255,6 +256,19 @@ class Attached:
         """Tell what runs on one leg to end."""
         return self._end(cause, party, now_ms, leg_sid)
 
+    def start_over(self, kept: RecordingSid | None, now_ms: int) -> list[Output]:
+        """Tell what a flow began to end: all but bots that only listen, and the recording kept."""
+        outputs: list[Output] = []
+        for prompt_id in list(self._prompts):
+            outputs += self.silence(prompt_id)
+        for stream in self._streams.values():
+            if stream.phase is not Phase.ENDING and stream.command.spec.two_way:
+                outputs += self._end_stream(stream, "stopped", now_ms)
+        for sid, recording in self._recordings.items():
+            if recording.phase is not Phase.ENDING and sid != kept:
+                outputs += self._stop_recording(recording)
+        return outputs
+
     def _end(
         self, cause: Cause, party: Party, now_ms: int, only_sid: LegSid | None
     ) -> list[Output]:
@@ -397,12 +411,3 @@ def check_runs(phase: Phase, what: str) -> None:
     """Refuse to end twice."""
     if phase is Phase.ENDING:
         raise CommandError(f"this {what} is already ending")
-
-
-def stream_ends(cause: Cause, party: Party) -> tuple[StreamEnd, StreamEnd]:
-    """Return what two-way and one-way streams are told: ST-13, ST-14, ST-18 and ST-44."""
-    if cause is Cause.DRAINING:
-        return "shutdown", "shutdown"
-    if party in (Party.CALLER, Party.CALLEE, Party.NETWORK):
-        return "callended", "callended"
-    return "stopped", "callended"

@@ -1,7 +1,7 @@
 """A call: one writer, from the first leg to the last end.
 
-    NEW ──LegOffered──▶ RINGING ──LegAnswered──▶ TALKING
-     │                     │                        │
+    NEW ──LegOffered, LegPlaced──▶ RINGING ──LegAnswered──▶ TALKING
+     │                                │                        │
      └──── anybody ends it: HangUp, Reject, LegEnded, MediaLost, a time limit ────▶ CLOSING
                                                                                        │
                  ENDED ◀── every leg, prompt, stream and recording has ended, ─────────┘
@@ -9,8 +9,8 @@
                            or the closing time is over
 
 While the call closes nothing more can be asked of it, but the flow may still tell the customer's
-server how it went (PT-22). Ringing, talking and ending are those of the first leg; what the legs
-do that were dialled later is in `legs`.
+server how it went (PT-22). Ringing, talking and ending are those of the first leg: it rings here,
+or, in a call that we place, where we call. What the legs do that are dialled later is in `legs`.
 """
 
 from enum import Enum
@@ -36,12 +36,13 @@ from agentstream.calls.commands import (
     Ring,
     SendDigits,
     SendMail,
+    StartOver,
     StartRecording,
     Unbridge,
     Unhold,
     WatchSilence,
 )
-from agentstream.calls.effects import PressDigits, RejectLeg, ReleaseLeg
+from agentstream.calls.effects import EndLeg, PressDigits, RejectLeg, ReleaseLeg
 from agentstream.calls.events import (
     BotAsked,
     CallAnswered,
@@ -62,6 +63,7 @@ from agentstream.calls.reports import (
     LegAnswered,
     LegEnded,
     LegOffered,
+    LegPlaced,
     LegRang,
     MediaFlowing,
     MediaLost,
@@ -100,11 +102,17 @@ class Call:
     """A Machine[Report | Command, Event | Effect].
 
     `awaits_flow` says that a flow will send ReleaseCall; without one the call ends as soon as
-    nothing of it runs.
+    nothing of it runs. `recording` is that of the whole call: it begins with the answer (AF-6).
     """
 
     def __init__(
-        self, setup: CallSetup, limits: CallLimits, now_ms: int, *, awaits_flow: bool = True
+        self,
+        setup: CallSetup,
+        limits: CallLimits,
+        now_ms: int,
+        *,
+        awaits_flow: bool = True,
+        recording: StartRecording | None = None,
     ) -> None:
         self.setup = setup
         self.state = CallState.NEW
@@ -115,6 +123,7 @@ class Call:
         self._legs = Legs(self.ledger, self._attached, limits.leg_close_ms)
         self._requests = Requests(setup.call_sid)
         self._awaits_flow = awaits_flow
+        self._recording = recording
         self._deadline_ms: int | None = now_ms + limits.setup_ms
 
     @property
@@ -173,6 +182,8 @@ class Call:
                 return self._hang_up(cause, party, text, now_ms)
             case SendDigits():
                 return self._press(command)
+            case StartOver(party):
+                return self._start_over(party, now_ms)
             case ReleaseCall():
                 return self._release()
             case Fetch() | SendMail():
@@ -217,15 +228,20 @@ class Call:
 
     def _obey_for_attached(self, command: Wish, now_ms: int) -> list[Output]:
         match command:
-            case OpenStream() if (
-                command.spec.two_way and self._legs.found(command.leg_sid).rings_here
-            ):
+            case OpenStream() if command.spec.two_way and self._legs.may_be_early(command.leg_sid):
                 return self._attached.open(command, now_ms, is_early=True)
             case Play() | OpenStream() | StartRecording():
                 self._legs.check_talking(command.leg_sid)
             case _:
                 pass
         return self._attached.order(command, now_ms)
+
+    def _start_over(self, party: Party, now_ms: int) -> list[Output]:
+        if self.state is not CallState.TALKING:
+            raise CommandError("the call is not answered yet")
+        kept = self._recording.recording_sid if self._recording else None
+        outputs = self._legs.part_all() + self._legs.hang_up_dialled(party, now_ms)
+        return outputs + self._attached.start_over(kept, now_ms)
 
     def _release(self) -> list[Output]:
         if not self._awaits_flow:
@@ -245,8 +261,8 @@ class Call:
         if self.state is CallState.ENDED:
             return None
         match report:
-            case LegOffered():
-                return self._offered(report, now_ms)
+            case LegOffered() | LegPlaced():
+                return self._begins(report, now_ms)
             case LegRang() | LegAnswered() | LegEnded() | MediaFlowing():
                 return self._leg_told(report, now_ms)
             case MediaLost():
@@ -267,14 +283,16 @@ class Call:
             case _:
                 return self._attached.hear(report, now_ms)
 
-    def _offered(self, report: LegOffered, now_ms: int) -> list[Output] | None:
+    def _begins(self, report: LegOffered | LegPlaced, now_ms: int) -> list[Output] | None:
         leg_sid = report.leg_sid
         if self._legs.known(leg_sid):
             return None
         if self.state is not CallState.NEW:  # nobody asked for one more leg; it must not hang
             self.ledger.stray_reports += 1
-            return [RejectLeg(leg_sid, Cause.BUSY), ReleaseLeg(leg_sid)]
-        self._legs.offer(report, now_ms)
+            is_ours = isinstance(report, LegPlaced)
+            end = EndLeg(leg_sid, Cause.CANCELED) if is_ours else RejectLeg(leg_sid, Cause.BUSY)
+            return [end, ReleaseLeg(leg_sid)]
+        self._legs.begin(report, now_ms)
         return self._move(CallStarted(self.setup.call_sid, leg_sid, self.setup))
 
     def _leg_told(
@@ -291,6 +309,8 @@ class Call:
                 self._deadline_ms = now_ms + self._limits.call_ms
                 outputs += self._move(CallAnswered(self.setup.call_sid, leg.leg_sid))
                 outputs += self._attached.leg_answered(leg.leg_sid)
+                if self._recording is not None:
+                    outputs += self._attached.order(self._recording, now_ms)
             case LegEnded(text=text) if not self._is_closing:
                 outputs += self._hang_up(leg.cause or report.cause, report.party, text, now_ms)
             case _:
@@ -302,7 +322,7 @@ class Call:
         if leg is None or self._is_closing:
             return None
         is_first = leg is self._legs.first
-        if not is_first and not leg.is_talking:  # early media may come and go
+        if leg.is_dialled and not leg.is_talking:  # early media may come and go
             return None
         call_sid, silent_ms = self.setup.call_sid, report.silent_ms
         outputs: list[Output] = [MediaStopped(call_sid, leg.leg_sid, silent_ms, report.ever_flowed)]

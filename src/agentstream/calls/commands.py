@@ -303,6 +303,17 @@ class SendDigits:
 
 
 @dataclass(frozen=True, slots=True)
+class StartOver:
+    """Let an answered call be as it was at its answer: its flow goes on elsewhere.
+
+    Prompts, conversations with bots, what the flow records, and every leg but the first end. Bots
+    that only listen stay, and so does the recording of the whole call.
+    """
+
+    party: Party
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseCall:
     """The flow has finished and asks for nothing more.
 
@@ -333,5 +344,6 @@ Command = (
     | Fetch
     | SendMail
     | SendDigits
+    | StartOver
     | ReleaseCall
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agentstream.base.ids import LegSid, PromptId, RecordingSid, RequestId, StreamSid
-from agentstream.calls.causes import Cause
+from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import (
     DialSpec,
     HttpRequest,
@@ -138,6 +138,15 @@ class TellStream:
 
 
 StreamEnd = Literal["stopped", "callended", "shutdown"]
+
+
+def stream_ends(cause: Cause, party: Party) -> tuple[StreamEnd, StreamEnd]:
+    """Return what two-way and one-way streams are told: ST-13, ST-14, ST-18 and ST-44."""
+    if cause is Cause.DRAINING:
+        return "shutdown", "shutdown"
+    if party in (Party.CALLER, Party.CALLEE, Party.NETWORK):
+        return "callended", "callended"
+    return "stopped", "callended"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from agentstream.calls.reports import BotAction, StreamOutcome
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:
-    """The first leg is there: a call rings here, or is being placed."""
+    """The first leg is there: a call rings here, or a party is being called."""
 
     call_sid: CallSid
     leg_sid: LegSid
@@ -41,7 +41,7 @@ class LegDialled:
 
 @dataclass(frozen=True, slots=True)
 class LegRinging:
-    """A dialled party is alerted; told again when early media begins."""
+    """A dialled party, also the first one, is alerted; told again when early media begins."""
 
     call_sid: CallSid
     leg_sid: LegSid

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from agentstream.base.ids import LegSid
-from agentstream.calls.causes import Cause, Party, status_word
+from agentstream.calls.causes import CallStatus, Cause, Party, status_word
 from agentstream.calls.commands import OpenStream
 from agentstream.calls.leg import Leg, since
 from agentstream.calls.record import CallRecord, CallSetup, RecordingRecord, StreamRecord
@@ -77,7 +77,7 @@ class Ledger:
         began = self.setup.started_at
         return CallRecord(
             setup=self.setup,
-            status=status_word(self._cause, answered_ms is not None),
+            status=self._status(legs),
             cause=self._cause,
             ended_by=self._party,
             text=self._text,
@@ -99,6 +99,16 @@ class Ledger:
             streams=tuple(self._streams),
             recordings=tuple(self._recordings),
         )
+
+    def _status(self, legs: list[Leg]) -> CallStatus:
+        """Return the first leg's word, or of two numbers the second's once the first is up."""
+        was_answered = bool(legs) and legs[0].answered_ms is not None
+        if self.setup.status_leg == "first" or not was_answered:
+            return status_word(self._cause, was_answered)
+        others = legs[1:]
+        cause = others[-1].cause if others else None
+        is_reached = any(leg.answered_ms is not None for leg in others)
+        return status_word(cause or self._cause, is_reached)
 
 
 def masked(url: str) -> str:

@@ -106,9 +106,14 @@ class Leg:
         return self.state is TALKING
 
     @property
-    def rings_here(self) -> bool:
-        """Whether this leg waits for our answer, or for the acknowledgement of it."""
-        return self.state in (OFFERED, ANSWERING)
+    def is_dialled(self) -> bool:
+        """Whether we called this party."""
+        return self._direction == "outbound"
+
+    @property
+    def may_be_answered(self) -> bool:
+        """Whether this leg waits for an answer, ours or its party's, or for its acknowledgement."""
+        return self.state in (OFFERED, ANSWERING, DIALLING, RINGING)
 
     @property
     def is_heard(self) -> bool:
@@ -193,8 +198,7 @@ class Leg:
 
     def _unanswered(self, cause: Cause, *, at_its_end: bool = False) -> Cause:
         """Return CANCELED for a leg that ends as usual before anybody answered."""
-        is_dialled = self._direction == "outbound"
-        is_early = self.answered_ms is None and (is_dialled or at_its_end)
+        is_early = self.answered_ms is None and (self.is_dialled or at_its_end)
         return Cause.CANCELED if cause is Cause.NORMAL and is_early else cause
 
     def _end_by(self, cause: Cause, party: Party, text: str, now_ms: int) -> None:

@@ -1,6 +1,7 @@
-"""The legs of a call: the one that it began with, those that were dialled, and their bridges.
+"""The legs of a call: the one that it began with, those that it dialled, and their bridges.
 
-A dialled leg ends alone: its bridge is parted, what runs on it is told to end, LegGone is told, and
+The first leg came in, or is the party that a call of ours is placed to. A leg that was dialled
+later ends alone: its bridge is parted, what runs on it is told to end, LegGone is told, and
 its media is released once nothing of it runs any more. The first leg ends the call.
 """
 
@@ -16,6 +17,7 @@ from agentstream.calls.checks import check_length, check_new, check_range, check
 from agentstream.calls.commands import (
     Bridge,
     Dial,
+    DialSpec,
     HangUp,
     HangUpLeg,
     Hold,
@@ -39,6 +41,7 @@ from agentstream.calls.reports import (
     LegAnswered,
     LegEnded,
     LegOffered,
+    LegPlaced,
     LegRang,
     MediaFlowing,
     WentSilent,
@@ -102,6 +105,11 @@ class Legs:
             raise CommandError(f"the leg is {leg.state.value}, not talking")
         return leg
 
+    def may_be_early(self, leg_sid: LegSid) -> bool:
+        """Tell whether a bot may be connected ahead of this leg's answer (OP-6)."""
+        leg = self.found(leg_sid)
+        return leg is self.first and leg.may_be_answered
+
     @property
     def all(self) -> list[Leg]:
         """Every leg of the call's life, the first one first."""
@@ -109,9 +117,12 @@ class Legs:
 
     # What is wanted
 
-    def offer(self, offered: LegOffered, now_ms: int) -> None:
-        """Begin with the leg that rings here."""
-        self.first = Leg(offered.leg_sid, "inbound", offered.remote, now_ms)
+    def begin(self, first: LegOffered | LegPlaced, now_ms: int) -> None:
+        """Begin with the leg that rings here, or that rings where we call."""
+        if isinstance(first, LegOffered):
+            self.first = Leg(first.leg_sid, "inbound", first.remote, now_ms)
+        else:
+            self.first = Leg(first.leg_sid, "outbound", "", now_ms, masked(first.destination))
         self._keep(self.first)
 
     def dial(self, dial: Dial, now_ms: int) -> list[Output]:
@@ -122,16 +133,11 @@ class Legs:
         check_new(dial.leg_sid in self._all, "leg")
         check_room(len(self._held), LEGS_AT_ONCE, "legs at once")
         check_room(len(self._all), LEGS_PER_CALL, "legs")
-        check_range(spec.ring_ms, 1, RING_LIMIT_MS, "ring_ms")
-        check_range(len(spec.headers), 0, HEADERS_LIMIT, "the number of headers")
-        for text in (spec.destination, spec.to_number, spec.caller_id):
-            check_length(text, TEXT_LIMIT, "destination, to_number or caller_id")
-        for name, value in spec.headers:
-            check_length(name + value, TEXT_LIMIT, "a header")
+        check_spec(spec)
         shown = masked(spec.destination)
         self._keep(Leg(dial.leg_sid, "outbound", "", now_ms, shown))
         self._deadlines[dial.leg_sid] = now_ms + spec.ring_ms + RING_GRACE_MS
-        caller_id = spec.caller_id or self._setup.to_number  # AP-47
+        caller_id = spec.caller_id or self._setup.account_number  # AP-47
         return [
             LegDialled(self._setup.call_sid, dial.leg_sid, shown, caller_id),
             DialLeg(dial.leg_sid, spec),
@@ -148,6 +154,15 @@ class Legs:
         outputs += self._attached.end_leg(leg.leg_sid, wish.cause, wish.party, now_ms)
         self._deadlines[leg.leg_sid] = now_ms + self._leg_close_ms
         return [*outputs, *ends]
+
+    def hang_up_dialled(self, party: Party, now_ms: int) -> list[Output]:
+        """End every leg but the first."""
+        outputs: list[Output] = []
+        for leg_sid, leg in list(self._held.items()):
+            wish = HangUpLeg(leg_sid, Cause.NORMAL, party)
+            if leg is not self.first and leg.accepts(HangUp(wish.cause, party)):
+                outputs += self.hang_up(wish, now_ms)
+        return outputs
 
     def bridge(self, wish: Bridge) -> list[Output]:
         """Let two legs hear each other."""
@@ -299,3 +314,13 @@ class Legs:
         if legs:
             self._over = [leg for leg in self._over if leg.leg_sid in self._held]
         return [ReleaseLeg(leg.leg_sid) for leg in legs]
+
+
+def check_spec(spec: DialSpec) -> None:
+    """Refuse what is out of bounds. Whether there is a road is for the switch to say."""
+    check_range(spec.ring_ms, 1, RING_LIMIT_MS, "ring_ms")
+    check_range(len(spec.headers), 0, HEADERS_LIMIT, "the number of headers")
+    for text in (spec.destination, spec.to_number, spec.caller_id):
+        check_length(text, TEXT_LIMIT, "destination, to_number or caller_id")
+    for name, value in spec.headers:
+        check_length(name + value, TEXT_LIMIT, "a header")

@@ -20,6 +20,14 @@ class LegOffered:
 
 
 @dataclass(frozen=True, slots=True)
+class LegPlaced:
+    """A call that we place begins: the party that is dialled first is being called."""
+
+    leg_sid: LegSid
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
 class LegRang:
     """A party that we dial is being alerted; comes again when its early media begins."""
 
@@ -175,6 +183,7 @@ class RecordingFailed:
 
 Report = (
     LegOffered
+    | LegPlaced
     | LegRang
     | LegAnswered
     | LegEnded

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from agentstream.calls.commands import DEFAULT_TONE, AudioFile, Speech
+from agentstream.calls.commands import DEFAULT_TONE, AudioFile, Speech, StreamSpec
 from agentstream.flows.applet import NEXT, Onward, wired
 from agentstream.flows.context import Context
 from agentstream.flows.dial_plan import (
@@ -32,6 +32,7 @@ RETRIES: Final = 1  # AP-47: of a fixed list; a server that is asked decides for
 AGENTS_LIMIT: Final = 200
 
 Url = Annotated[Template, Field(pattern=r"^https?://", max_length=2048)]
+StreamUrl = Annotated[Template, Field(pattern=r"^(wss?|https?)://", max_length=2048)]
 Number = Annotated[Template, Field(min_length=2, max_length=512)]
 
 
@@ -118,6 +119,14 @@ class ConnectFields(Onward):
     voice: str = Field(
         default="", max_length=64, description="A voice; empty is the language's default."
     )
+    stream_url: StreamUrl | None = Field(
+        default=None,
+        description=(
+            "A bot that listens to both from when they are connected on: its ws(s) address, or the"
+            " http(s) address of a resolver that answers with one."
+        ),
+    )
+    stream_name: str = Field(default="", max_length=32, description="A label for its stream.")
     popup_url: Url | None = Field(
         default=None,
         description="Told of each dialled party, `busy` when it rings and `free` when it is done.",
@@ -167,6 +176,8 @@ class ConnectFields(Onward):
             raise ValueError("'fallback_url' needs 'url'")
         if self.url is None and self.fetch_after_attempt:
             raise ValueError("'fetch_after_attempt' needs 'url'")
+        if self.stream_url is None and self.stream_name:
+            raise ValueError("'stream_name' needs 'stream_url'")
         if self.whisper_text is not None and self.whisper_audio is not None:
             raise ValueError("give either 'whisper_text' or 'whisper_audio'")
         return self
@@ -194,12 +205,12 @@ class ConnectFields(Onward):
     def plan(self, context: Context, now_ms: int) -> DialPlan:
         """Return what these fields say; an answer of the URL may change any of it."""
         texts = [context.text(number, now_ms) for number in self.numbers or ()]
-        targets, reason = targets_of(texts, context.setup.to_number)
+        targets, reason = targets_of(texts, context.setup.account_number)
         default_retries = 0 if self.numbers is None else RETRIES
         caller_id = caller_id_of(context.text(self.caller_id, now_ms))
         return DialPlan(
             targets=targets,
-            caller_id=caller_id or context.setup.to_number,  # AP-47
+            caller_id=caller_id or context.setup.account_number,  # AP-47
             trunk=self.trunk,
             ring_ms=self.ring_seconds * 1000,
             talk_ms=self.max_conversation_seconds * 1000,
@@ -207,6 +218,7 @@ class ConnectFields(Onward):
             retries=default_retries if self.retries is None else self.retries,
             asks_again=self.fetch_after_attempt,
             recording=recording_of(self.recording_channels == "stereo") if self.record else None,
+            fork=self._fork(context, now_ms),
             music=self._music(context, now_ms),
             whisper=self._whisper(context, now_ms),
             language=self.language,
@@ -214,6 +226,14 @@ class ConnectFields(Onward):
             event_url=self.popup_url or "",
             reason=reason,
         )
+
+    def _fork(self, context: Context, now_ms: int) -> StreamSpec | None:
+        if self.stream_url is None:
+            return None
+        url = context.url(self.stream_url, now_ms)
+        # Only a resolver is told of the call (AS-14).
+        told = context.parameters(now_ms) if url.startswith("http") else ()
+        return StreamSpec(url, two_way=False, name=self.stream_name, parameters=told, track="mixed")
 
     def _music(self, context: Context, now_ms: int) -> str:
         builtin = BUILTIN.get(self.music_on_hold)

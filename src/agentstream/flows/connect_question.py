@@ -51,7 +51,8 @@ class WhomToDial:
         return self._question.wake(now_ms)
 
     def _read(self, answer: Answer) -> DialPlan:
-        return self._parse(answer.body().encode(), self._base, self._context.setup.to_number)
+        number = self._context.setup.account_number
+        return self._parse(answer.body().encode(), self._base, number)
 
     def _take(self, plan: DialPlan, now_ms: int) -> list[Step]:
         self.plan = plan

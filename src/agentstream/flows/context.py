@@ -107,6 +107,7 @@ class Context:
         self._ahead = ""  # the keys of `digits` that no applet has taken yet
         self._coming_sid = StreamSid("")
         self._running: set[StreamSid] = set()
+        self.talks: set[StreamSid] = set()  # the bots that speak, or are about to
 
     @property
     def coming_stream_sid(self) -> StreamSid:
@@ -142,6 +143,8 @@ class Context:
                 self.is_answered = True
             case StreamRequested():
                 self._running.add(event.stream_sid)
+                if event.two_way:
+                    self.talks.add(event.stream_sid)
                 self.stream, self.stream_sid, self.stream_url = None, event.stream_sid, event.url
             case StreamFinished():
                 self._finished(event)
@@ -247,6 +250,7 @@ class Context:
         # An older stream that ends after the latest began is not reported (PT-25).
         is_older = event.stream_sid in self._running and event.stream_sid != self.stream_sid
         self._running.discard(event.stream_sid)
+        self.talks.discard(event.stream_sid)
         self.forks.pop(event.stream_sid, None)
         if not is_older:
             self.stream, self.stream_sid = event.outcome, event.stream_sid

@@ -15,6 +15,7 @@ from agentstream.calls.commands import (
     AudioFile,
     Bridge,
     HangUpLeg,
+    OpenStream,
     Play,
     StartRecording,
     StopPlaying,
@@ -232,10 +233,20 @@ class Conversation:
     def _talk(self, now_ms: int) -> list[Step]:
         self.phase, self.has_talked = Phase.TALKING, True
         self.wake_at_ms = now_ms + self._plan.talk_ms
-        if self._plan.recording is None:
+        leg_sid = self._context.leg_sid
+        steps = self._fork(leg_sid)
+        if self._plan.recording is not None:
+            self._recording_sid = self._context.new_recording_sid()
+            steps.append(StartRecording(leg_sid, self._recording_sid, self._plan.recording))
+        return steps
+
+    def _fork(self, leg_sid: LegSid) -> list[Step]:
+        """Let a bot listen; like every fork it lives on when the talk is over (AS-182)."""
+        if self._plan.fork is None:
             return []
-        self._recording_sid = self._context.new_recording_sid()
-        return [StartRecording(self._context.leg_sid, self._recording_sid, self._plan.recording)]
+        stream_sid = self._context.new_stream_sid()
+        self._context.forks[stream_sid] = self._plan.fork.name
+        return [OpenStream(leg_sid, stream_sid, self._plan.fork)]
 
     def _talking(self, happening: AppletInput, now_ms: int) -> list[Step]:
         match happening:
@@ -251,6 +262,8 @@ class Conversation:
                 self._recording_sid = None
             case CommandRefused(command=StartRecording(recording_sid=self._recording_sid)):
                 self._recording_sid = None  # the talk matters more
+            case CommandRefused(command=OpenStream(stream_sid=stream_sid)):
+                self._context.forks.pop(stream_sid, None)
             case _:
                 pass
         return []

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from agentstream.calls.commands import Prompt, RecordingSpec
+from agentstream.calls.commands import Prompt, RecordingSpec, StreamSpec
 
 OPERATOR_TONE: Final = "builtin:operator_tone"  # what a telephone network plays while it rings
 BEEP: Final = "builtin:beep"
@@ -54,6 +54,7 @@ class DialPlan:
     retries: int = 0  # how often those who were busy or did not answer are tried again
     asks_again: bool = False  # the URL decides after each attempt who is next (AP-44)
     recording: RecordingSpec | None = None
+    fork: StreamSpec | None = None  # a bot that listens once the two hear each other (CC-40)
     music: str = OPERATOR_TONE  # the source of a sound file
     whisper: Whisper | None = None
     language: str = "en-IN"  # of texts that an answer brings

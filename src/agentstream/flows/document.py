@@ -17,9 +17,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agentstream.base.errors import CommandError
+from agentstream.calls.commands import RecordingSpec
 from agentstream.flows.applet import Settings
 from agentstream.flows.applets import KINDS
-from agentstream.flows.applets.voicebot import VoicebotSettings
 from agentstream.flows.graph import spinning, unknown_targets, unreached
 from agentstream.flows.mistakes import sentence
 from agentstream.flows.source import Path, Plain, Source, SourceError, read
@@ -71,6 +71,14 @@ class Head(BaseModel):
             " hang up (AP-7)."
         ),
     )
+    record: bool = Field(
+        default=False,
+        description="Record every call that begins here, from its answer to its end (AF-6).",
+    )
+    recording_channels: Literal["mono", "stereo"] = Field(
+        default="mono",
+        description="One mixed channel, or the caller left and what the caller hears right.",
+    )
     applets: Annotated[dict[str, dict[str, Any]], Field(min_length=1, max_length=APPLETS_LIMIT)] = (
         Field(description="The applets by name: letters, digits, - and _, at most 64.")
     )
@@ -86,6 +94,7 @@ class FlowDocument:
     applets: Mapping[str, Settings]
     warnings: tuple[Problem, ...] = ()
     on_applet_failure: Literal["continue", "hangup"] = "continue"
+    recording: RecordingSpec | None = None  # of the whole of a call that begins here (AF-6)
 
 
 def parse(text: str, kinds: Iterable[type[Settings]] = KINDS) -> FlowDocument:
@@ -99,12 +108,6 @@ def parse(text: str, kinds: Iterable[type[Settings]] = KINDS) -> FlowDocument:
     if reader.problems or document is None:
         raise DocumentError(reader.problems)
     return document
-
-
-def direct(url: str, *, record: bool = False) -> FlowDocument:
-    """Return the flow of a call that is one conversation with a bot and no more (ST-21)."""
-    bot = VoicebotSettings(url=url, record=record)
-    return FlowDocument("direct", "bot", 3_600_000, {"bot": bot})
 
 
 class _Reader:
@@ -140,6 +143,7 @@ class _Reader:
             applets,
             tuple(warnings),
             head.on_applet_failure,
+            RecordingSpec(head.recording_channels) if head.record else None,
         )
 
     def _head(self, value: dict[str, Plain]) -> Head | None:

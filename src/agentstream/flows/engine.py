@@ -1,5 +1,7 @@
 """The flow of one call: which applet the call is in, and which comes next.
 
+A call that rings here, which the flow answers:
+
     WAITING ──CallStarted: Answer──▶ ANSWERING ──CallAnswered──▶ RUNNING ─┐ applet to applet
        │   └──CallStarted: Ring──▶ RINGING ─▲                       │ ▲───┘
        └────────── CallHungUp ────────┴─────┴───────────────────────┘
@@ -12,8 +14,13 @@
 RINGING is for a first applet that has something to do before the answer (OP-6): it answers itself,
 or leaves, and then the call is answered before the next one is entered.
 
+A call that we place is ANSWERING from its start: its party answers (AF-7). A first applet that has
+something to do before is entered when it rings there.
+
 Where no exit leads on, the flow hangs up and waits for CallHungUp. A flow may go over into another
-one of the account (AP-55); a new version of a flow never reaches a call that is in it.
+one of the account (AP-55), or be redirected into one from outside (OC-1): then the call is told to
+start over, and the new flow begins once the bot of the old one has gone. A new version of a flow
+never reaches a call that is in it.
 """
 
 from collections import deque
@@ -21,11 +28,12 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
+from agentstream.base.errors import CommandError
 from agentstream.base.ids import Tokens
 from agentstream.base.machine import earliest
 from agentstream.base.phone import AS_THEY_ARE, NumberStyle
 from agentstream.calls.causes import Cause, Party
-from agentstream.calls.commands import Answer, Command, HangUp, ReleaseCall, Ring
+from agentstream.calls.commands import Answer, Command, HangUp, ReleaseCall, Ring, StartOver
 from agentstream.calls.events import (
     AppletEntered,
     AppletLeft,
@@ -33,6 +41,8 @@ from agentstream.calls.events import (
     CallEnded,
     CallHungUp,
     CallStarted,
+    LegRinging,
+    StreamFinished,
 )
 from agentstream.calls.record import CallSetup
 from agentstream.flows.applet import (
@@ -53,6 +63,7 @@ from agentstream.flows.document import FlowDocument
 VISITS_LIMIT: Final = 1000  # of applets, in one call: a loop over a failing applet must end
 ASKED_LIMIT: Final = 64  # the latest commands of a visit, to know whose a refusal is
 TRANSFER: Final = "transfer"  # how an AppletLeft names the way into another flow
+REDIRECT: Final = "redirect"  # the same, when it was wanted from outside
 
 FlowOutput = Command | AppletEntered | AppletLeft
 
@@ -97,6 +108,7 @@ class Flow:
         self._visits = 0
         self._first = document.start  # the applet that is entered with the answer
         self._deadline_ms: int | None = None
+        self._is_moving = False  # redirected; the bot of the old flow has not gone yet
 
     @property
     def wake_at_ms(self) -> int | None:
@@ -117,23 +129,38 @@ class Flow:
         match happening:
             case CallStarted():
                 return self._begin(happening, now_ms)
-            case CallAnswered() if self.state is FlowState.ANSWERING and self._applet is None:
-                self.state = FlowState.RUNNING
+            case LegRinging(leg_sid=self.context.leg_sid) if self._may_begin_early():
                 return self._enter(self._first, now_ms)
             case CallAnswered() if self.state is FlowState.ANSWERING:
-                self.state = FlowState.RUNNING
-                return self._ask(happening, now_ms)
+                return self._answered(happening, now_ms)
+            case StreamFinished() if self._is_moving:
+                return self._arrive(now_ms)
             case CallHungUp():
                 return self._close(happening, now_ms)
             case CallEnded():
                 self.state, self._applet, self._deadline_ms = FlowState.DONE, None, None
                 return []
-            case CommandRefused(command=HangUp()):
-                return []  # somebody was quicker; CallHungUp is on its way
             case CommandRefused(command=command) if command not in self._asked:
-                return []  # of a visit that is over
+                return []  # of a visit that is over, or a HangUp: somebody was quicker
             case _:
                 return self._ask(happening, now_ms)
+
+    def redirect(self, document: FlowDocument, now_ms: int) -> list[FlowOutput]:
+        """Leave whatever the call is in and go on in another flow.
+
+        Raises CommandError for a call that is not answered, or over.
+        """
+        if self.state is not FlowState.RUNNING:
+            is_over = self.state in (FlowState.CLOSING, FlowState.DONE)
+            raise CommandError("the call has ended" if is_over else "the call is not answered yet")
+        outputs: list[FlowOutput] = []
+        if self._applet is not None:
+            why = f"is sent to flow '{document.name}'"
+            outputs.append(self._left(REDIRECT, document.start, why))
+        self._note_why(Leave(party=Party.OPERATOR))
+        self._document, self._is_moving = document, True
+        self._deadline_ms = now_ms + document.timeout_ms
+        return [*outputs, StartOver(Party.OPERATOR), *self._arrive(now_ms)]
 
     def wake(self, now_ms: int) -> list[FlowOutput]:
         """Let the timers that are due fire: the flow's own limit, and the applet's."""
@@ -148,6 +175,9 @@ class Flow:
 
     def _begin(self, started: CallStarted, now_ms: int) -> list[FlowOutput]:
         self.context.leg_sid = started.leg_sid
+        if self.context.setup.direction == "outbound":
+            self.state = FlowState.ANSWERING
+            return []
         self._deadline_ms = now_ms + self._document.timeout_ms
         if self._document.applets[self._first].begins_before_answer():
             self.state = FlowState.RINGING
@@ -155,8 +185,28 @@ class Flow:
         self.state = FlowState.ANSWERING
         return [Answer(started.leg_sid)]
 
+    def _may_begin_early(self) -> bool:
+        """Tell whether the first applet of a placed call has something to do while it rings."""
+        is_first = self.state is FlowState.ANSWERING and not self._visits
+        return is_first and self._document.applets[self._first].begins_before_answer()
+
+    def _answered(self, answered: CallAnswered, now_ms: int) -> list[FlowOutput]:
+        self.state = FlowState.RUNNING
+        if self._deadline_ms is None:  # of a placed call: ringing is not its flow's time
+            self._deadline_ms = now_ms + self._document.timeout_ms
+        if self._applet is None:
+            return self._enter(self._first, now_ms)
+        return self._ask(answered, now_ms)
+
+    def _arrive(self, now_ms: int) -> list[FlowOutput]:
+        """Begin the flow that the call was redirected to, unless a bot still speaks."""
+        if self.context.talks:
+            return []
+        self._is_moving = False
+        return self._enter(self._document.start, now_ms)
+
     def _close(self, hung_up: CallHungUp, now_ms: int) -> list[FlowOutput]:
-        self.state, self._deadline_ms = FlowState.CLOSING, None
+        self.state, self._deadline_ms, self._is_moving = FlowState.CLOSING, None, False
         if self._applet is None:
             return self._release()
         if self._settings.finishes_after_call or (

@@ -7,6 +7,7 @@ report, command ──▶ Call ──event──▶ Flow
 """
 
 from collections import deque
+from dataclasses import dataclass
 
 from agentstream.base.errors import CommandError
 from agentstream.base.machine import earliest
@@ -16,13 +17,21 @@ from agentstream.calls.effects import Effect
 from agentstream.calls.events import AppletEntered, AppletLeft, Event
 from agentstream.calls.reports import Report
 from agentstream.flows.applet import CommandRefused
+from agentstream.flows.document import FlowDocument
 from agentstream.flows.engine import Flow, FlowOutput
 
 JourneyOutput = Event | Effect
 
 
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Let a call go on in another flow, whatever it is in now (OC-1); a command from outside."""
+
+    document: FlowDocument
+
+
 class Journey:
-    """A Machine[Report | Command, Event | Effect]; facts and work come out in their order.
+    """A Machine[Report | Command | Redirect, Event | Effect]; facts and work come out in order.
 
     `flow` None is a call that does what commands from outside say; make its Call with
     `awaits_flow=False`.
@@ -37,8 +46,10 @@ class Journey:
         """When to call `wake`, if nothing comes first."""
         return earliest(self.call.wake_at_ms, self.flow.wake_at_ms if self.flow else None)
 
-    def receive(self, happening: Report | Command, now_ms: int) -> list[JourneyOutput]:
+    def receive(self, happening: Report | Command | Redirect, now_ms: int) -> list[JourneyOutput]:
         """Take a report or a command; raises CommandError for an impossible command."""
+        if isinstance(happening, Redirect):
+            return self._redirect(happening.document, now_ms)
         return self._carry(self.call.receive(happening, now_ms), now_ms)
 
     def wake(self, now_ms: int) -> list[JourneyOutput]:
@@ -48,6 +59,13 @@ class Journey:
             fresh = self._bring(self.flow.wake(now_ms), outputs, now_ms)
             outputs += self._carry(fresh, now_ms)
         return outputs
+
+    def _redirect(self, document: FlowDocument, now_ms: int) -> list[JourneyOutput]:
+        if self.flow is None:
+            raise CommandError("this call follows no flow")
+        outputs: list[JourneyOutput] = []
+        fresh = self._bring(self.flow.redirect(document, now_ms), outputs, now_ms)
+        return outputs + self._carry(fresh, now_ms)
 
     def _carry(self, fresh: list[JourneyOutput], now_ms: int) -> list[JourneyOutput]:
         """Pass the call's events to the flow, and what it wants to the call, until both wait."""

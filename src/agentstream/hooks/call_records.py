@@ -5,16 +5,22 @@ CallEnded, and then everything is written at once.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from types import MappingProxyType
+from typing import Final
 
 from agentstream.base.ids import CallSid, StreamSid
 from agentstream.calls import record as calls
 from agentstream.calls.events import CallEnded, CallStarted
-from agentstream.store.values import CallRecord, StreamRecord, Written
+from agentstream.store.values import CallRecord, LegRecord, StreamRecord, Written
 from agentstream.switch import feed
 
+# The words of CC-56.
+DIRECTIONS: Final[Mapping[calls.Direction, str]] = MappingProxyType(
+    {"inbound": "inbound", "outbound": "outbound-api"}
+)
 _CALLS_LIMIT = 10_000  # calls that broke off without their last event; the oldest goes
 
 
@@ -87,7 +93,7 @@ def _call_row(record: calls.CallRecord, leg: feed.LegCounted | None) -> CallReco
     return CallRecord(
         sid=setup.call_sid,
         account_sid=setup.account_sid,
-        direction=setup.direction,
+        direction=DIRECTIONS[setup.direction],
         from_number=setup.from_number,
         to_number=setup.to_number,
         status=record.status,
@@ -115,6 +121,24 @@ def _call_row(record: calls.CallRecord, leg: feed.LegCounted | None) -> CallReco
         round_trip_ms=stats.round_trip_ms if stats else 0.0,
         remote_loss=stats.remote_loss if stats else 0.0,
         custom_field=setup.custom_field,
+        phone_number=setup.account_number,
+        legs=tuple(_leg_row(leg, place) for place, leg in enumerate(record.legs)),
+    )
+
+
+def _leg_row(leg: calls.LegRecord, place: int) -> LegRecord:
+    is_later = leg.direction == "outbound" and place > 0
+    return LegRecord(
+        sid=leg.leg_sid,
+        direction="outbound-dial" if is_later else DIRECTIONS[leg.direction],
+        status=leg.status,
+        cause=leg.cause.value if leg.cause else "",
+        ended_by=leg.ended_by.value if leg.ended_by else "",
+        destination=leg.destination,
+        started_ms=leg.started_ms,
+        rang_ms=leg.rang_ms,
+        answered_ms=leg.answered_ms,
+        talk_ms=leg.talk_ms,
     )
 
 

@@ -44,6 +44,7 @@ class Facts:
     # Recordings: "waiting" now; "stored", "failed_attempts" and "encoded" since the start.
     recordings: Mapping[str, int] = field(default_factory=dict)
     legs_dialled: int = 0
+    orders: Mapping[str, int] = field(default_factory=dict)  # by result: "placed" or a cause
     errands_waiting: int = 0  # requests and letters in the background
     errands: Mapping[str, int] = field(default_factory=dict)  # by what became of them
     # Whatever the SIP endpoint counts, by name: messages dropped, transactions, retransmissions ...
@@ -141,8 +142,9 @@ class _Measures:
     def call_ended(self, ended: CallEnded) -> None:
         record = ended.record
         self.calls.labels(record.setup.direction, record.status, record.cause.value).inc()
-        if record.answered_ms is not None:
+        if record.answered_ms is not None and record.setup.direction == "inbound":
             self.answer.observe(record.answered_ms / 1000)
+        if record.answered_ms is not None:
             self.talk.observe(record.talk_ms / 1000)
 
     def connected(self, note: feed.StreamConnected) -> None:
@@ -185,6 +187,9 @@ class _Now(Collector):
         yield _gauge("rtp_ports_free", "RTP ports that a new leg could have", facts.rtp_ports_free)
         yield _gauge("live_watchers", "Who watches /v1/live", facts.watchers)
         yield _counters("invites", "INVITEs by what became of them", "result", facts.invites)
+        yield _counters(
+            "call_orders", "Calls to place by what became of them", "result", facts.orders
+        )
         yield _counters("sip", "What the SIP endpoint counts", "what", facts.sip)
         packets = {"in": engine.get("packets_received", 0), "out": engine.get("packets_sent", 0)}
         yield _counters("rtp_packets", "RTP packets", "direction", packets)

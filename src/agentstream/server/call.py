@@ -17,7 +17,8 @@ from agentstream import _media
 from agentstream.base.errors import CommandError, ConfigError
 from agentstream.base.ids import AccountSid, FlowSid
 from agentstream.calls.events import CallEnded
-from agentstream.flows.document import FlowDocument, direct
+from agentstream.flows.direct import DirectBot, bot
+from agentstream.flows.document import FlowDocument
 from agentstream.media.plan import FileLegPlan
 from agentstream.server.config import Config, LimitsConfig, RtpConfig, SipConfig
 from agentstream.server.house import House
@@ -115,7 +116,7 @@ async def _live(house: House, wish: CallWish) -> None:
         rate_hz=wish.rate_hz,
         digits=_presses(wish),
     )
-    document = direct(wish.bot_url)
+    document = bot(DirectBot(url=wish.bot_url))
     try:
         call_sid, running = parts.switchboard.call_from_file(plan, _route(document), CALLER, CALLED)
     except _media.MediaError as error:

@@ -22,6 +22,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from agentstream.base.errors import ConfigError, PeerError
+from agentstream.calls.record import WhichLeg
 from agentstream.net.egress import check_entry
 from agentstream.net.mailer import MailRoad
 from agentstream.server.config_section import Port, Section, Texts
@@ -102,6 +103,7 @@ class DialConfig(Section):
     trunk: str = ""  # by which numbers go out; "": none can be dialled
     sip_addresses: bool | None = None  # unset: as [egress] mode, open yes, closed no
     sip_hosts: Texts = ()  # hosts that may be dialled in any case: names, "*.name", networks
+    two_leg_status: WhichLeg = "second"  # whose result a call of two numbers has (CC-60)
 
     @field_validator("sip_hosts")
     @classmethod

@@ -40,11 +40,13 @@ from agentstream.store.directory import Directory
 from agentstream.store.prompt_files import PromptFiles
 from agentstream.store.speech import EspeakSpeech, NoSpeech, Speech
 from agentstream.store.sql_store import SqlStore, open_store
+from agentstream.switch.call_view import CallViews
 from agentstream.switch.courier import Courier
 from agentstream.switch.feed import Feed
 from agentstream.switch.limits import StreamLimits
 from agentstream.switch.perform import Means
-from agentstream.switch.switchboard import Switchboard, SwitchLimits, Wiring
+from agentstream.switch.switchboard import Switchboard
+from agentstream.switch.wiring import SwitchLimits, Wiring
 
 log = structlog.get_logger("server")
 
@@ -67,6 +69,7 @@ class Parts:
     speech: Speech
     recordings: Recordings
     courier: Courier
+    views: CallViews
 
 
 class House:
@@ -138,6 +141,8 @@ class House:
         signaling = SipEngine(_sip_config(config), clock=self._clock)
         stack.push_async_callback(signaling.stop, 2_000)
         feed, limits = Feed(), StreamLimits()
+        views = CallViews(self._clock)
+        feed.subscribe(views.hear, views.KINDS)
         feed.subscribe(RecordingFacts(recordings.shelf).hear, RecordingFacts.KINDS)
         means = Means(web, speech, files, config.profile(), limits, recordings.shelf, courier)
         host = config.rtp.public_host or config.sip.public_host
@@ -153,6 +158,7 @@ class House:
             country_code=config.country_code,
             roads=config.roads(),
             numbers=config.numbers(),
+            two_leg_status=config.dial.two_leg_status,
         )
         switchboard = Switchboard(wiring, _switch_limits(config))
         return Parts(
@@ -168,6 +174,7 @@ class House:
             speech,
             recordings,
             courier,
+            views,
         )
 
     def _open_stories(self, store: SqlStore) -> StoryWriter:

@@ -141,6 +141,7 @@ def _facts(house: House, hub: LiveHub) -> Facts:
         streams=parts.stream_limits.total,
         is_draining=board.is_draining,
         invites={"admitted": board.counts.admitted, **board.counts.refused},
+        orders={"placed": board.counts.placed, **board.counts.not_placed},
         streams_throttled=parts.stream_limits.refused,
         rtp_ports_free=parts.media.free_ports(),
         engine=parts.media.stats().as_dict(),

@@ -1,6 +1,8 @@
 """The tables as SQLAlchemy Core knows them; `migrations/` makes them, a test compares the two."""
 
+import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +22,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from agentstream.store.values import LegRecord
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -47,6 +51,25 @@ class Moment(TypeDecorator[datetime]):
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
         """From the number to an aware datetime."""
         return None if value is None else EPOCH + value * MICROSECOND
+
+
+class Parties(TypeDecorator[tuple[LegRecord, ...]]):
+    """The legs of a call, kept as a JSON list."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: tuple[LegRecord, ...] | None, dialect: Dialect
+    ) -> str | None:
+        """From values to the text."""
+        return None if value is None else json.dumps([asdict(leg) for leg in value])
+
+    def process_result_value(
+        self, value: str | None, dialect: Dialect
+    ) -> tuple[LegRecord, ...] | None:
+        """From the text to values."""
+        return None if value is None else tuple(LegRecord(**leg) for leg in json.loads(value))
 
 
 def _columns(kind: type[TypeEngine[Any]], names: str) -> Iterable[Column[Any]]:
@@ -123,7 +146,8 @@ calls = Table(
     Column("answered_at", Moment),
     Column("flow_sid", String(64)),
     Column("flow_version", Integer),
-    *_columns(Text, "sip_call_id source detail codec custom_field"),
+    *_columns(Text, "sip_call_id source detail codec custom_field phone_number"),
+    Column("legs", Parties, nullable=False),
     *_columns(Integer, "sip_status q850 duration_ms"),
     Column("setup_ms", Integer),
     Column("mos", Float),

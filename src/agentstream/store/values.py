@@ -87,6 +87,22 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LegRecord:
+    """One party of a call. Times are whole milliseconds since the call's beginning."""
+
+    sid: LegSid
+    direction: str  # "inbound", "outbound-api" (the first of a placed call), "outbound-dial"
+    status: str  # as in CallRecord (CB-5)
+    cause: str = ""  # the value of calls.causes.Cause; "": its end was never reported
+    ended_by: str = ""  # the value of calls.causes.Party
+    destination: str = ""  # whom we dialled
+    started_ms: int = 0
+    rang_ms: int | None = None
+    answered_ms: int | None = None
+    talk_ms: int = 0  # from its answer to its hang-up
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallRecord:
     """One call, written when it ends. Durations are whole milliseconds."""
 
@@ -120,6 +136,14 @@ class CallRecord:
     round_trip_ms: float = 0.0
     remote_loss: float = 0.0  # 0 to 1
     custom_field: str = ""
+    phone_number: str = ""  # the account's number in this call
+    legs: tuple[LegRecord, ...] = ()  # in the order of dialling, the first party first
+
+    @property
+    def conversation_ms(self) -> int:
+        """How long others were there with the first party (CD-3); without others, its talk."""
+        others = self.legs[1:]
+        return sum(leg.talk_ms for leg in others) if others else self.duration_ms
 
     @property
     def account_number(self) -> str:

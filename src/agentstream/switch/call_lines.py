@@ -1,4 +1,4 @@
-"""The lines of one call: the one it began with, and one for each leg that it dials."""
+"""The lines of one call: the one that it began with, and one for each leg that it dials."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ class Exchange:
 class CallLines:
     """Finds the line of a leg; every line is released exactly once."""
 
-    def __init__(self, first: SipLine | FileLine, exchange: Exchange) -> None:
+    def __init__(self, first: Line, exchange: Exchange) -> None:
         self.first = first
         self._exchange = exchange
         self._lines: dict[LegSid, Line] = {first.leg_sid: first}
         self._by_ref: dict[sip.SipCallRef, SipLine | DialledLine] = {}
-        if isinstance(first, SipLine):
+        if not isinstance(first, FileLine):
             self._by_ref[first.ref] = first
         self._closed: set[LegSid] = set()  # by the audio path
         self._closing: set[LegSid] = set()  # released; the audio path has not yet said so
@@ -45,6 +45,11 @@ class CallLines:
     def are_quiet(self) -> bool:
         """Whether the audio path has closed what it was told to close."""
         return not self._closing
+
+    def offered(self, leg_sid: LegSid) -> SipLine | FileLine | None:
+        """Return the line of a leg that came in; None for one that we dialled, or not ours."""
+        line = self._lines.get(leg_sid)
+        return None if isinstance(line, DialledLine) else line
 
     def media(self, leg_sid: LegSid) -> MediaLeg | None:
         """Return a leg's audio; None for one that never had any, or has none any more."""
@@ -115,7 +120,7 @@ class CallLines:
                 self._exchange.close(line)
 
     def _forget(self, line: Line) -> None:
-        """Give up a dialled line of which nothing comes any more; the first one stays."""
+        """Give up a dialled line of which nothing comes any more; one that came in stays."""
         leg_sid = line.leg_sid
         if isinstance(line, DialledLine) and leg_sid in self._closed & self._released:
             del self._lines[leg_sid], self._by_ref[line.ref]

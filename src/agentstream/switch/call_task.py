@@ -24,7 +24,7 @@ from agentstream.calls import commands, effects, events, reports
 from agentstream.calls.call import Call
 from agentstream.calls.causes import Cause, Party
 from agentstream.flows.engine import Flow
-from agentstream.flows.journey import Journey
+from agentstream.flows.journey import Journey, Redirect
 from agentstream.sip import reports as sip
 from agentstream.switch import feed
 from agentstream.switch.lines import FileLine
@@ -42,7 +42,7 @@ LINGER_MS = 10_000  # how long an ended call waits for its audio to close
 class Asked:
     """A command whose asker waits for the refusal, if any."""
 
-    command: commands.Command
+    command: commands.Command | Redirect
     answer: asyncio.Future[None]
 
 
@@ -92,7 +92,7 @@ class CallTask:
             self._inbox.append(happening)
         self._awake.set()
 
-    async def ask(self, command: commands.Command) -> None:
+    async def ask(self, command: commands.Command | Redirect) -> None:
         """Want something of the call; raises CommandError when it cannot be done now."""
         if self.call.has_ended:
             raise CommandError("the call has ended")
@@ -194,7 +194,9 @@ class CallTask:
         report = leg_report(event)
         return [] if report is None else [report]
 
-    def _obey(self, command: commands.Command, answer: asyncio.Future[None], now_ms: int) -> None:
+    def _obey(
+        self, command: commands.Command | Redirect, answer: asyncio.Future[None], now_ms: int
+    ) -> None:
         try:
             outputs = self._journey.receive(command, now_ms)
         except CommandError as error:

@@ -37,7 +37,7 @@ class Dialler:
 
     def open(self, leg_sid: LegSid, spec: DialSpec, setup: CallSetup) -> DialledLine:
         """Place a leg of this call; raises NoRoadError when it cannot be."""
-        road = find_road(spec, self._roads, setup.to_number)
+        road = find_road(spec, self._roads, setup.account_number)
         try:
             leg = self._media.open_rtp_leg(self._plan(leg_sid, setup.call_sid))
         except _media.PortsExhausted:

@@ -5,7 +5,6 @@ A `SipLine` is a SIP call that came in, a `DialledLine` one that we placed, both
 """
 
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from agentstream._media import LegStats
 from agentstream.base.errors import PeerError
@@ -27,22 +26,6 @@ class LineFacts:
     stats: LegStats | None
     sip_status: int
     q850: int
-
-
-class Line(Protocol):
-    """What a call asks of any leg."""
-
-    leg_sid: LegSid
-    media: MediaLeg
-
-    def hang_up(self, cause: Cause, text: str) -> list[reports.Report]:
-        """End the leg, whatever its state; reports what followed at once."""
-
-    def release(self) -> None:
-        """Free the audio; LegClosed follows."""
-
-    def facts(self, stats: LegStats | None) -> LineFacts:
-        """Sum the leg up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,3 +263,6 @@ class FileLine:
             return []
         self._is_over = True
         return [reports.LegEnded(self.leg_sid, cause, party, text)]
+
+
+Line = SipLine | DialledLine | FileLine

@@ -184,13 +184,8 @@ class Performer:
     def _line_effect(self, effect: LineEffect) -> list[reports.Report]:
         lines = self.lines
         match effect:
-            case effects.RingLeg():
-                lines.first.ring()  # the only one that is not dialled
-                return []
-            case effects.AnswerLeg():
-                return lines.first.answer()
-            case effects.RejectLeg(cause=cause, text=text):
-                return lines.first.reject(cause, text)
+            case effects.RingLeg() | effects.AnswerLeg() | effects.RejectLeg():
+                return self._greet(effect)
             case effects.EndLeg(leg_sid=leg_sid, cause=cause, text=text):
                 return lines.hang_up(leg_sid, cause, text)
             case effects.DialLeg(leg_sid=leg_sid, spec=spec):
@@ -198,6 +193,21 @@ class Performer:
             case effects.ReleaseLeg(leg_sid=leg_sid):
                 lines.release(leg_sid)
                 return []
+
+    def _greet(
+        self, effect: effects.RingLeg | effects.AnswerLeg | effects.RejectLeg
+    ) -> list[reports.Report]:
+        line = self.lines.offered(effect.leg_sid)
+        if line is None:
+            return []
+        match effect:
+            case effects.RingLeg():
+                line.ring()
+                return []
+            case effects.AnswerLeg():
+                return line.answer()
+            case effects.RejectLeg(cause=cause, text=text):
+                return line.reject(cause, text)
 
     def _sound_effect(
         self,

@@ -1,32 +1,27 @@
-"""The register of live calls: lets calls in, finds the call that an event or a wish is meant for.
+"""The register of live calls: lets calls in, places them, finds the call that a wish is meant for.
 
-A call is refused here when it cannot become one: no such number, no port, no common codec, too many
-calls, draining. Everything later is the call's own business.
+A call is refused here when it cannot become one: no such number, no road, no port, no common codec,
+too many calls, draining. Everything later is the call's own business.
 """
 
 import asyncio
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import structlog
 
 from agentstream import _media
-from agentstream.base.clock import Clock
 from agentstream.base.errors import CommandError, PeerError
-from agentstream.base.ids import AccountSid, CallSid, LegSid, Tokens
-from agentstream.base.phone import AS_THEY_ARE, NumberStyle
+from agentstream.base.ids import AccountSid, CallSid, LegSid
 from agentstream.calls import commands, events, reports
-from agentstream.calls.call import Call
 from agentstream.calls.causes import Cause, Party, sip_status
-from agentstream.calls.record import CallLimits, CallSetup
+from agentstream.calls.record import CallSetup
 from agentstream.flows.document import FlowDocument
-from agentstream.flows.engine import Flow
-from agentstream.media.engine import MediaEngine, MediaLeg
-from agentstream.media.negotiate import LocalMedia, SdpSession
-from agentstream.media.plan import FileLegPlan, RtpLegPlan
+from agentstream.flows.journey import Redirect
+from agentstream.media.engine import MediaLeg
+from agentstream.media.negotiate import SdpSession
+from agentstream.media.plan import FileLegPlan
 from agentstream.sip import reports as sip
-from agentstream.sip.signaling import SignalingEngine
-from agentstream.store.directory import Directory, Route
+from agentstream.store.directory import Route
 from agentstream.switch import feed
 from agentstream.switch.admit import (
     called_number,
@@ -34,55 +29,19 @@ from agentstream.switch.admit import (
     header_variables,
     refused_record,
 )
-from agentstream.switch.call_lines import CallLines, Exchange
+from agentstream.switch.call_lines import Exchange
 from agentstream.switch.call_task import CallerLeaves, CallTask
 from agentstream.switch.dialling import Dialler
-from agentstream.switch.lines import DialledLine, FileLine, OurSide, SipLine
+from agentstream.switch.lines import DialledLine, FileLine, Line, OurSide, SipLine
+from agentstream.switch.making import CallMaker, Course
 from agentstream.switch.media_pump import MediaPump
-from agentstream.switch.perform import Means, Performer, Tenant
-from agentstream.switch.routing import Roads
+from agentstream.switch.placing import CallOrder, limits_of, refusal, setup_of, spec_of
+from agentstream.switch.routing import NoRoadError
+from agentstream.switch.wiring import SwitchCounts, SwitchLimits, Wiring
 
 log = structlog.get_logger()
 
 RETRY_AFTER_S = 5
-
-
-@dataclass(frozen=True, slots=True)
-class SwitchLimits:
-    """Bounds of one switchboard."""
-
-    calls: int = 2_000
-    call: CallLimits = field(default_factory=CallLimits)
-    first_packet_timeout_ms: int = 30_000
-    packet_timeout_ms: int = 60_000
-    jitter_max_ms: int = 200
-    inband_dtmf: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Wiring:
-    """Everything that a switchboard connects."""
-
-    signaling: SignalingEngine
-    media: MediaEngine
-    directory: Directory[FlowDocument]
-    means: Means
-    feed: feed.Feed
-    clock: Clock
-    tokens: Tokens
-    local: LocalMedia  # our side of every leg; an empty address is what signalling says
-    country_code: str = ""
-    roads: Roads = field(default_factory=Roads)  # for the legs that calls dial
-    numbers: NumberStyle = AS_THEY_ARE  # how customers' servers are shown numbers
-
-
-@dataclass(slots=True)
-class SwitchCounts:
-    """What happened to invitations, for metrics."""
-
-    admitted: int = 0
-    dialled: int = 0  # legs, of all calls
-    refused: Counter[str] = field(default_factory=Counter)  # by cause
 
 
 class Switchboard:
@@ -92,15 +51,15 @@ class Switchboard:
         self._signaling = wiring.signaling
         self._media = wiring.media
         self._directory = wiring.directory
-        self._means = wiring.means
         self._feed = wiring.feed
         self._clock = wiring.clock
         self._tokens = wiring.tokens
         self._local = wiring.local
         self._country_code = wiring.country_code
-        self._numbers = wiring.numbers
+        self._two_leg_status = wiring.two_leg_status
         self._limits = limits or SwitchLimits()
         self._calls: dict[CallSid, CallTask] = {}
+        self._pairs: set[CallSid] = set()  # calls of two numbers, which take two places (CC-64)
         self._by_ref: dict[sip.SipCallRef, CallTask] = {}
         self._by_leg: dict[str, CallTask] = {}
         # What is reported of a call while it is being placed: its ref is not known yet.
@@ -113,8 +72,9 @@ class Switchboard:
             wiring.local,
             wiring.tokens,
             wiring.roads,
-            self._leg_plan,
+            self._limits.leg_plan,
         )
+        self._maker = CallMaker(wiring)
         self._pump = MediaPump(wiring.media, self._take_event)
         self.counts = SwitchCounts()
 
@@ -163,12 +123,49 @@ class Switchboard:
         task = self._calls.get(call_sid)
         return None if task is None else task.call.setup.account_sid
 
-    async def ask(self, call_sid: CallSid, command: commands.Command) -> None:
+    async def ask(self, call_sid: CallSid, command: commands.Command | Redirect) -> None:
         """Want something of a live call; raises CommandError when it cannot be done now."""
         task = self._calls.get(call_sid)
         if task is None:
             raise CommandError(f"there is no live call {call_sid}")
         await task.ask(command)
+
+    async def redirect(self, call_sid: CallSid, document: FlowDocument) -> None:
+        """Let a live call go on in another flow (OC-1); raises CommandError, as when it rings."""
+        await self.ask(call_sid, Redirect(document))
+
+    async def place(self, order: CallOrder) -> CallSid:
+        """Dial somebody; returns once the INVITE is on its way (CC-38).
+
+        Raises BusyError when a bound of ours is reached, CommandError when the order is impossible.
+        """
+        setup = setup_of(order, self._tokens, self._clock, self._two_leg_status)
+        leg_sid, spec = LegSid(self._tokens.hex()), spec_of(order)
+        try:
+            self._check_room(order.slots)
+            line, untold = self._dial(leg_sid, spec, setup)
+        except NoRoadError as error:
+            self.counts.not_placed[error.cause.value] += 1
+            raise refusal(error) from error
+        course = Course(
+            order.account,
+            order.follow,
+            limits_of(order, self._limits.call),
+            order.recording or (order.follow.recording if order.follow else None),
+        )
+        if order.second:
+            self._pairs.add(setup.call_sid)
+        try:
+            placed = reports.LegPlaced(leg_sid, order.destination)
+            task, _ = self._begin(setup, course, line, placed)
+        except BaseException:
+            self._pairs.discard(setup.call_sid)
+            line.hang_up(Cause.INTERNAL, "")
+            line.release()
+            raise
+        self.counts.placed += 1
+        self._connect(task, line, untold)
+        return setup.call_sid
 
     def call_from_file(
         self, plan: FileLegPlan, route: Route[FlowDocument], caller: str, called: str
@@ -177,7 +174,9 @@ class Switchboard:
         leg = self._media.open_file_leg(plan)
         line = FileLine(LegSid(plan.leg_sid), leg)
         setup = self._setup(route, caller, called, ())
-        _, running = self._begin(setup, route, line, remote=f"file:{plan.input_path or 'silence'}")
+        remote = f"file:{plan.input_path or 'silence'}"
+        offered = reports.LegOffered(line.leg_sid, remote)
+        _, running = self._begin(setup, self._course(route), line, offered)
         return setup.call_sid, running
 
     def hang_up_file(self, call_sid: CallSid) -> None:
@@ -213,7 +212,7 @@ class Switchboard:
         setup = self._setup(route, caller, called, header_variables(invited))
         if self._is_draining:
             self._refuse(invited, Cause.DRAINING, "the server is about to stop", setup)
-        elif len(self._calls) >= self._limits.calls:
+        elif not self._has_room(1):
             self._refuse(invited, Cause.OVERLOADED, f"{self._limits.calls} calls are live", setup)
         else:
             self._admit(invited, route, setup)
@@ -232,10 +231,11 @@ class Switchboard:
 
     def _open(self, invited: sip.Invited, route: Route[FlowDocument], setup: CallSetup) -> None:
         leg_sid = LegSid(self._tokens.hex())
-        leg = self._media.open_rtp_leg(self._leg_plan(leg_sid, setup.call_sid))
+        leg = self._media.open_rtp_leg(self._limits.leg_plan(leg_sid, setup.call_sid))
         try:
             line = SipLine(leg_sid, invited, self._signaling, self._our_side(invited, leg))
-            task, _ = self._begin(setup, route, line, remote=invited.source)
+            offered = reports.LegOffered(leg_sid, invited.source)
+            task, _ = self._begin(setup, self._course(route), line, offered)
         except BaseException:
             leg.close()
             raise
@@ -245,17 +245,6 @@ class Switchboard:
         host = self._local.address or self._signaling.local_host(invited.ref)
         local = replace(self._local, address=host, port=leg.rtp_port)
         return OurSide(leg, local, SdpSession(session_id=int(self._tokens.hex(4), 16)))
-
-    def _leg_plan(self, leg_sid: LegSid, call_sid: CallSid) -> RtpLegPlan:
-        limits = self._limits
-        return RtpLegPlan(
-            leg_sid,
-            jitter_max_ms=limits.jitter_max_ms,
-            first_packet_timeout_ms=limits.first_packet_timeout_ms,
-            packet_timeout_ms=limits.packet_timeout_ms,
-            inband_dtmf=limits.inband_dtmf,
-            group=call_sid,  # its legs may be bridged, which costs nothing on one thread
-        )
 
     def _refuse(
         self,
@@ -279,7 +268,21 @@ class Switchboard:
             record = refused_record(setup, cause, text)
             self._tell(setup, events.CallEnded(setup.call_sid, record))
 
+    def _has_room(self, slots: int) -> bool:
+        return len(self._calls) + len(self._pairs) + slots <= self._limits.calls
+
+    def _check_room(self, slots: int) -> None:
+        """Refuse to place a call that is one too many; raises NoRoadError."""
+        if self._is_draining:
+            raise NoRoadError(Cause.DRAINING, "The server is about to stop.")
+        if not self._has_room(slots):
+            text = f"{self._limits.calls} calls are live, and no more may be."
+            raise NoRoadError(Cause.OVERLOADED, text)
+
     # One call
+
+    def _course(self, route: Route[FlowDocument]) -> Course:
+        return Course(route.account, route.flow, self._limits.call, route.flow.recording)
 
     def _setup(
         self,
@@ -301,37 +304,27 @@ class Switchboard:
         )
 
     def _begin(
-        self, setup: CallSetup, route: Route[FlowDocument], line: SipLine | FileLine, remote: str
+        self,
+        setup: CallSetup,
+        course: Course,
+        line: Line,
+        began: reports.LegOffered | reports.LegPlaced,
     ) -> tuple[CallTask, asyncio.Task[None]]:
-        account = route.account
-
         def tell(event: events.Event | feed.Note) -> None:
             self._tell(setup, event)
 
         def open_line(leg_sid: LegSid, spec: commands.DialSpec) -> DialledLine:
-            return self._dial(leg_sid, spec, setup)
+            line, untold = self._dial(leg_sid, spec, setup)
+            self._connect(self._calls[setup.call_sid], line, untold)
+            return line
 
-        def published_flow(sid_or_name: str) -> FlowDocument | None:
-            found = self._directory.flow_of(account.sid, sid_or_name)
-            return None if found is None else found.flow
-
-        tenant = Tenant(account.sid, account.stream_limit, account.egress_allow)
-        lines = CallLines(line, Exchange(open_line, self._forget))
-        performer = Performer(setup, tenant, lines, self._means, tell)
-        call = Call(setup, self._limits.call, self._clock.now_ms())
-        flow = Flow(
-            route.flow,
-            setup,
-            self._tokens,
-            self._clock.now_ms(),
-            library=published_flow,
-            numbers=self._numbers,
-        )
-        task = CallTask(call, flow, performer, tell, self._clock.now_ms)
+        exchange = Exchange(open_line, self._forget)
+        task = self._maker.make(setup, course, line, exchange, tell)
         self._calls[setup.call_sid] = task
         self._by_leg[line.leg_sid] = task
-        self.counts.admitted += 1
-        task.post(reports.LegOffered(line.leg_sid, remote))
+        if isinstance(began, reports.LegOffered):
+            self.counts.admitted += 1
+        task.post(began)
         running = asyncio.get_running_loop().create_task(
             self._run(setup.call_sid, line, task), name=f"call {setup.call_sid}"
         )
@@ -339,9 +332,13 @@ class Switchboard:
         running.add_done_callback(self._tasks.discard)
         return task, running
 
-    def _dial(self, leg_sid: LegSid, spec: commands.DialSpec, setup: CallSetup) -> DialledLine:
-        """Place a call for one more leg; raises NoRoadError."""
-        task = self._calls[setup.call_sid]
+    def _dial(
+        self, leg_sid: LegSid, spec: commands.DialSpec, setup: CallSetup
+    ) -> tuple[DialledLine, list[sip.Report]]:
+        """Send an INVITE; returns its line and what was reported of it at once.
+
+        Raises NoRoadError.
+        """
         untold: list[sip.Report] = []
         self._untold = untold
         try:
@@ -349,12 +346,15 @@ class Switchboard:
         finally:
             self._untold = None
         self.counts.dialled += 1
-        self._by_leg[leg_sid] = self._by_ref[line.ref] = task
+        return line, untold
+
+    def _connect(self, task: CallTask, line: DialledLine, untold: list[sip.Report]) -> None:
+        """Let a call hear what is reported of a leg that it dialled."""
+        self._by_leg[line.leg_sid] = self._by_ref[line.ref] = task
         for report in untold:
             self._take_report(report)
-        return line
 
-    def _forget(self, line: SipLine | FileLine | DialledLine) -> None:
+    def _forget(self, line: Line) -> None:
         """Take a line out of the register."""
         self._by_leg.pop(line.leg_sid, None)
         if not isinstance(line, FileLine):
@@ -366,7 +366,7 @@ class Switchboard:
         now_ms, wall = self._clock.now_ms(), self._clock.wall()
         self._feed.publish(feed.Fact(setup.call_sid, setup.account_sid, now_ms, wall, event))
 
-    async def _run(self, call_sid: CallSid, line: SipLine | FileLine, task: CallTask) -> None:
+    async def _run(self, call_sid: CallSid, line: Line, task: CallTask) -> None:
         try:
             await task.run()
         except Exception:
@@ -374,4 +374,5 @@ class Switchboard:
             log.exception("call_not_freed", call_sid=call_sid)
         finally:
             del self._calls[call_sid]
+            self._pairs.discard(call_sid)
             self._forget(line)

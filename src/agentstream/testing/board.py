@@ -26,7 +26,8 @@ from agentstream.switch.limits import StreamLimits
 from agentstream.switch.perform import Means
 from agentstream.switch.ports import PinnedHost, WebAnswer
 from agentstream.switch.routing import Roads, Trunk
-from agentstream.switch.switchboard import Switchboard, SwitchLimits, Wiring
+from agentstream.switch.switchboard import Switchboard
+from agentstream.switch.wiring import SwitchLimits, Wiring
 from agentstream.testing.fake_media import FakeLeg, FakeMedia
 from agentstream.testing.fake_signaling import FakeSignaling
 from agentstream.testing.memory_store import MemoryStore

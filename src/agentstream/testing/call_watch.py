@@ -46,6 +46,7 @@ class CallWatch:
         self.bridged: set[frozenset[LegSid]] = set()
         self.ended: CallEnded | None = None
         self.has_hung_up = False
+        self._placed: set[LegSid] = set()  # the first leg of a call of ours
         self._told: set[str] = set()
         self._known_legs: set[str] = set()
         self._told_legs: set[str] = set()
@@ -71,8 +72,9 @@ class CallWatch:
 
     def _see_event(self, event: Event) -> None:
         match event:
-            case CallStarted(leg_sid=leg_sid):
+            case CallStarted(leg_sid=leg_sid, setup=setup):
                 assert not self._known_legs
+                self._placed = {leg_sid} if setup.direction == "outbound" else set()
                 self._known_legs.add(leg_sid)
                 self.legs.add(leg_sid)
             case CallHungUp():
@@ -94,7 +96,8 @@ class CallWatch:
                 assert leg_sid not in self._announced
                 self._announced.add(leg_sid)
             case LegRinging(leg_sid=leg_sid) | LegUp(leg_sid=leg_sid):
-                assert leg_sid in self.dialled - self._gone
+                first = self._placed if isinstance(event, LegRinging) else set()
+                assert leg_sid in (self.dialled | first) - self._gone
             case LegGone(leg_sid=leg_sid):
                 assert leg_sid in self.dialled - self._gone
                 assert not any(leg_sid in pair for pair in self.bridged), "gone, but bridged"

@@ -19,7 +19,8 @@ from agentstream._media import StreamStats
 from agentstream.base.ids import AccountSid, CallSid, FlowSid
 from agentstream.calls.events import CallEnded
 from agentstream.calls.record import CallRecord, StreamRecord
-from agentstream.flows.document import direct, parse
+from agentstream.flows import direct
+from agentstream.flows.document import parse
 from agentstream.media.plan import FileLegPlan
 from agentstream.server.config import Config
 from agentstream.server.house import House
@@ -101,7 +102,7 @@ class FileCalls:
         saved = self.folder / f"{name}-heard.wav"
         said = self._write(self.folder / f"{name}-said.wav", say, rate_hz) if say else None
         plan = FileLegPlan(secrets.token_hex(16), said, str(saved), rate_hz, digits)
-        document = parse(bot) if "\n" in bot else direct(bot)
+        document = parse(bot) if "\n" in bot else direct.bot(direct.DirectBot(url=bot))
         account = Account(
             AccountSid("greenleaf1"), "Green Leaf", datetime.now(UTC), self.stream_limit
         )

@@ -16,13 +16,15 @@ from agentstream.calls.call import Call
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import Command, HangUp
 from agentstream.calls.events import CallEnded
-from agentstream.calls.record import CallLimits
+from agentstream.calls.record import CallLimits, CallSetup
 from agentstream.calls.reports import (
     DigitPressed,
     Fetched,
     LegAnswered,
     LegEnded,
     LegOffered,
+    LegPlaced,
+    LegRang,
     PromptEnded,
     RecordingReady,
     Report,
@@ -32,7 +34,7 @@ from agentstream.calls.reports import (
 )
 from agentstream.flows.document import FlowDocument
 from agentstream.flows.engine import Flow
-from agentstream.flows.journey import Journey
+from agentstream.flows.journey import Journey, Redirect
 from agentstream.testing.call_watch import CallWatch
 from agentstream.testing.calls import LEG, make_setup
 
@@ -46,8 +48,10 @@ class World:
         self,
         document: FlowDocument,
         library: Callable[[str], FlowDocument | None] = lambda name: None,
+        setup: CallSetup | None = None,
     ) -> None:
-        setup = make_setup()
+        setup = setup or make_setup()
+        self.is_ours = setup.direction == "outbound"  # we call, and do not answer
         self.now_ms = 0
         self.watch = CallWatch()
         self.story: list[Output] = []
@@ -62,7 +66,7 @@ class World:
         assert ended is not None, "the call has not ended"
         return ended
 
-    def happens(self, happening: Report | Command) -> None:
+    def happens(self, happening: Report | Command | Redirect) -> None:
         """Let something happen now."""
         self._see(self.journey.receive(happening, self.now_ms))
 
@@ -80,11 +84,15 @@ class World:
         self.now_ms = until_ms
 
     def ring(self) -> None:
-        """Let a caller call."""
-        self.happens(LegOffered(LEG))
+        """Let a caller call, or the party that we call be alerted."""
+        if self.is_ours:
+            self.happens(LegPlaced(LEG, "+919876500001"))
+            self.happens(LegRang(LEG))
+        else:
+            self.happens(LegOffered(LEG))
 
     def answer(self) -> None:
-        """Let the caller's leg be up."""
+        """Let the first leg be up."""
         self.happens(LegAnswered(LEG))
 
     def press(self, digits: str) -> None:
@@ -122,9 +130,14 @@ class World:
             if isinstance(begun, effects.RecordLeg):
                 self.ends(begun.recording_sid, RecordingReady(begun.recording_sid, 1, "r.wav"))
 
-    def end_leg(self, cause: Cause = Cause.NORMAL, party: Party = Party.CALLER) -> None:
-        """Let the caller go."""
-        self.ends(LEG, LegEnded(LEG, cause, party))
+    @property
+    def far_end(self) -> Party:
+        """Who is at the first leg."""
+        return Party.CALLEE if self.is_ours else Party.CALLER
+
+    def end_leg(self, cause: Cause = Cause.NORMAL, party: Party | None = None) -> None:
+        """Let the first party go, or (`party`) somebody else end its leg."""
+        self.ends(LEG, LegEnded(LEG, cause, party or self.far_end))
 
     def answer_callee(self) -> None:
         """Let every party that was dialled answer."""

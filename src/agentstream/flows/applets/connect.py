@@ -264,5 +264,7 @@ def call_type(
     """Return what CallType says (PT-10, CL-10)."""
     if outcome is Outcome.ANSWERED:
         return "completed"
-    is_callers_wish = outcome is Outcome.GIVEN_UP and party in (Party.CALLER, Party.NETWORK)
+    # Of a placed call the party that was dialled first is the one who waits here.
+    waiting = (Party.CALLER, Party.CALLEE, Party.NETWORK)
+    is_callers_wish = outcome is Outcome.GIVEN_UP and party in waiting
     return "client-hangup" if is_callers_wish else "incomplete"

@@ -2,7 +2,7 @@
 
 enter ──OpenStream──▶ waiting ──StreamFinished──▶ next          bot closed, time is up (AS-169)
                          │ │ │             └────▶ on_failure    connect failure, crash (AS-170)
-                         │ │ └──StreamHeld, or `preconnect_ms`: Answer a call that rings (OP-6)
+                         │ │ └──StreamHeld, or `preconnect_ms`: Answer a call that rings here (OP-6)
                          │ └──BotAsked transfer: CloseStream, then on_transfer, or a Connect (OP-1)
                          └──CallHungUp: the call ends the stream, StreamFinished follows
 
@@ -77,7 +77,8 @@ class VoicebotSettings(Onward):
         le=60_000,
         description=(
             "Where the flow starts here: reach the bot while the call still rings, which it does"
-            " for so long at most before it is answered. 0: answer first."
+            " for so long at most before it is answered. 0: answer first. A call that is placed"
+            " rings until its party answers, whatever the number."
         ),
     )
     profile: Literal["", "docs", "field"] = Field(
@@ -174,7 +175,8 @@ class Voicebot:
             overrides=tuple((name, plain(value)) for name, value in settings.settings.items()),
             parameters=parameters,
         )
-        if settings.preconnect_ms and not context.is_answered:
+        is_ours_to_answer = context.setup.direction == "inbound" and not context.is_answered
+        if settings.preconnect_ms and is_ours_to_answer:
             self._answer_at_ms = now_ms + settings.preconnect_ms
         recording = RecordingSpec(settings.recording_channels)
         return [OpenStream(context.leg_sid, self._stream_sid, spec, self._recording_sid, recording)]

@@ -1,0 +1,70 @@
+"""What a switchboard is made of: its parts, its bounds, its counters."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from agentstream.base.clock import Clock
+from agentstream.base.ids import CallSid, LegSid, Tokens
+from agentstream.base.phone import AS_THEY_ARE, NumberStyle
+from agentstream.calls.record import CallLimits, WhichLeg
+from agentstream.flows.document import FlowDocument
+from agentstream.media.engine import MediaEngine
+from agentstream.media.negotiate import LocalMedia
+from agentstream.media.plan import RtpLegPlan
+from agentstream.sip.signaling import SignalingEngine
+from agentstream.store.directory import Directory
+from agentstream.switch.feed import Feed
+from agentstream.switch.perform import Means
+from agentstream.switch.routing import Roads
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchLimits:
+    """Bounds of one switchboard."""
+
+    calls: int = 2_000
+    call: CallLimits = field(default_factory=CallLimits)
+    first_packet_timeout_ms: int = 30_000
+    packet_timeout_ms: int = 60_000
+    jitter_max_ms: int = 200
+    inband_dtmf: bool = False
+
+    def leg_plan(self, leg_sid: LegSid, call_sid: CallSid) -> RtpLegPlan:
+        """Return how the audio path opens one leg of a call."""
+        return RtpLegPlan(
+            leg_sid,
+            jitter_max_ms=self.jitter_max_ms,
+            first_packet_timeout_ms=self.first_packet_timeout_ms,
+            packet_timeout_ms=self.packet_timeout_ms,
+            inband_dtmf=self.inband_dtmf,
+            group=call_sid,  # its legs may be bridged, which costs nothing on one thread
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """Everything that a switchboard connects."""
+
+    signaling: SignalingEngine
+    media: MediaEngine
+    directory: Directory[FlowDocument]
+    means: Means
+    feed: Feed
+    clock: Clock
+    tokens: Tokens
+    local: LocalMedia  # our side of every leg; an empty address is what signalling says
+    country_code: str = ""
+    roads: Roads = field(default_factory=Roads)  # for the legs that calls dial
+    numbers: NumberStyle = AS_THEY_ARE  # how customers' servers are shown numbers
+    two_leg_status: WhichLeg = "second"  # whose result a two-number call has (CC-60)
+
+
+@dataclass(slots=True)
+class SwitchCounts:
+    """What happened to invitations and to orders of calls, for metrics."""
+
+    admitted: int = 0
+    dialled: int = 0  # legs, of all calls
+    refused: Counter[str] = field(default_factory=Counter)  # by cause
+    placed: int = 0  # calls
+    not_placed: Counter[str] = field(default_factory=Counter)  # by cause
