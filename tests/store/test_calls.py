@@ -48,7 +48,13 @@ SECOND = timedelta(seconds=1)
 CALLS = [
     a_call("c1", from_number="+919876500001", status="busy", duration_ms=0),
     a_call("c2", to_number="+918040000009", created_at=START + SECOND, duration_ms=9_001),
-    a_call("c3", direction="outbound-api", created_at=START + 2 * SECOND, duration_ms=30_000),
+    a_call(
+        "c3",
+        direction="outbound-api",
+        phone_number="+918040000009",
+        created_at=START + 2 * SECOND,
+        duration_ms=30_000,
+    ),
     a_call("d4", from_number="+14155550100", created_at=START + 2 * SECOND, duration_ms=45_000),
     a_call("e5", account_sid=AccountSid("other"), created_at=START + 3 * SECOND),
 ]
@@ -67,7 +73,7 @@ CALLS = [
         ({"before": START + SECOND}, "c1"),
         ({"from_numbers": ("+14155550100", "+1")}, "d4"),
         ({"to_numbers": ("+918040000009",)}, "c2"),
-        ({"account_numbers": ("+918040000009",)}, "c2"),
+        ({"account_numbers": ("+918040000009",)}, "c3 c2"),
         ({"statuses": ("busy", "failed")}, "c1"),
         ({"directions": ("outbound", "outbound-api")}, "c3"),
         ({"talk_from_ms": 9_001, "talk_until_ms": 45_000}, "c3 c2"),

@@ -60,7 +60,7 @@ def facts_of_view(view: CallView) -> CallFacts:
         direction=DIRECTIONS[setup.direction],
         from_number=setup.from_number,
         to_number=setup.to_number,
-        account_number=setup.phone_number or setup.to_number,
+        account_number=setup.account_number,
         status=view.status,
         created_at=setup.started_at,
         updated_at=view.updated_at,
@@ -80,6 +80,7 @@ def facts_of_view(view: CallView) -> CallFacts:
 
 def facts_of_record(row: CallRecord, recording_url: str = "") -> CallFacts:
     """Return what is known of a call that has ended."""
+    legs = tuple(LegFacts(leg.status, leg.talk_ms) for leg in row.legs)
     return CallFacts(
         sid=row.sid,
         account_sid=row.account_sid,
@@ -93,8 +94,8 @@ def facts_of_record(row: CallRecord, recording_url: str = "") -> CallFacts:
         answered_at=row.answered_at,
         ended_at=row.ended_at,
         duration_ms=row.duration_ms,
-        talk_ms=row.duration_ms,
-        legs=(LegFacts(row.status, row.duration_ms),),
+        talk_ms=row.conversation_ms,
+        legs=legs or (LegFacts(row.status, row.duration_ms),),
         custom_field=row.custom_field,
         recording_url=recording_url,
         is_recorded=bool(recording_url),

@@ -33,7 +33,7 @@ class Form:
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __contains__(self, name: str) -> bool:
-        return bool(self.text(name))
+        return any(text.strip() for text in self.values.get(name.lower(), ()))
 
     def text(self, name: str, limit: int = VALUE_CHARS) -> str:
         """Return one text, "" when it is not there; ApiError when it is too long."""

@@ -103,7 +103,13 @@ def _doors(house: House, hub: LiveHub, metrics: Metrics) -> Doors:
             parts.recordings.shelf, parts.store.recordings, parts.recordings.keeper.delete
         ),
         calls=parts.switchboard,
-        telephony=Telephony(parts.store.calls, parts.store.numbers, _Flows(parts.directory)),
+        telephony=Telephony(
+            parts.store.calls,
+            parts.store.numbers,
+            _Flows(parts.directory),
+            parts.switchboard,
+            parts.views,
+        ),
         settings=house.config.api.settings(house.config.numbers()),
     )
 

@@ -9,6 +9,7 @@ from agentstream.store import tables
 from agentstream.store.call_query import CallQuery, Place
 
 _CALLS = tables.calls.c
+_ACCOUNT_NUMBER = func.coalesce(func.nullif(_CALLS.phone_number, ""), _CALLS.to_number)
 
 
 def conditions(query: CallQuery) -> list[ColumnElement[bool]]:
@@ -33,7 +34,7 @@ def _among(query: CallQuery) -> Iterator[ColumnElement[bool]]:
         (_CALLS.sid, query.sids),
         (_CALLS.from_number, query.from_numbers),
         (_CALLS.to_number, query.to_numbers),
-        (_CALLS.to_number, query.account_numbers),
+        (_ACCOUNT_NUMBER, query.account_numbers),
         (_CALLS.status, query.statuses),
         (_CALLS.direction, query.directions),
     ):

@@ -148,7 +148,7 @@ class CallRecord:
     @property
     def account_number(self) -> str:
         """The account's own number in this call."""
-        return self.to_number
+        return self.phone_number or self.to_number
 
     @property
     def length_ms(self) -> int:
