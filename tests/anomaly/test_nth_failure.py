@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pytest
 
 from agentstream import _media
-from agentstream.base.errors import AgentStreamError, CommandError
+from agentstream.base.errors import AgentStreamError, BusyError, CommandError
 from agentstream.base.ids import CallSid, LegSid
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import Bridge, Command, Dial, DialSpec, HangUp, Unbridge
@@ -20,6 +20,7 @@ from agentstream.calls.events import CallEnded
 from agentstream.calls.record import CallLimits, CallRecord
 from agentstream.hooks.call_records import CallRecords
 from agentstream.media.negotiate import LocalMedia, make_offer
+from agentstream.sip.reports import SipCallRef
 from agentstream.store.call_writer import CallWriter
 from agentstream.store.protocols import StoreError
 from agentstream.switch.wiring import SwitchLimits, Wiring
@@ -116,7 +117,10 @@ class World:
         self._drained = 0
         self._said = self._ended = False
         self._facts_before = len(board.facts)
-        self._ref = board.signaling.invite(NUMBER, offer=OFFER)
+        self._ref = self._begin()
+
+    def _begin(self) -> SipCallRef:
+        return self._board.signaling.invite(NUMBER, offer=OFFER)
 
     @property
     def leg(self) -> FakeLeg | None:
@@ -203,6 +207,22 @@ class Exchange(World):
 
     def _is_gone(self) -> bool:
         return self._saw("LegGone") or self._saw("CallEnded")
+
+
+class Placing(World):
+    """The call is placed, and its party answers."""
+
+    def _begin(self) -> SipCallRef:
+        return SipCallRef("")
+
+    async def run(self) -> CallRecord:
+        board = self._board
+        found = board.directory.find(NUMBER)
+        assert found is not None
+        await board.switchboard.place(await board.order(follow=found.flow))
+        self._ref = list(board.signaling.dials)[-1]
+        board.signaling.accept(self._ref, ANSWER)
+        return await super().run()
 
 
 @dataclass
@@ -299,3 +319,29 @@ async def test_whatever_fails_the_call_ends_once_and_leaves_nothing(
             except BaseException as error:
                 error.add_note(note)
                 raise
+
+
+@pytest.mark.parametrize("kind", ["bug", "refusal"])
+@pytest.mark.parametrize("ending", ["caller", "bot", "operator"])
+async def test_whatever_fails_a_placed_call_is_refused_or_ends_once_and_leaves_nothing(
+    tmp_path: Path, ending: Ending, kind: Kind
+) -> None:
+    asked = await operations(tmp_path, Placing, ending)
+    assert {"place", "sip_call_id", "open_rtp_leg"} <= set(asked)
+    refused = 0
+    for at, name in enumerate(asked):
+        async with night(tmp_path, Fault(at, kind)) as bad:
+            try:
+                record = await Placing(bad.board, ending).run()
+            except (BusyError, RuntimeError):
+                refused += 1
+                assert not bad.board.saw("CallStarted"), name
+            else:
+                assert len(bad.board.saw("CallEnded")) == 1, name
+                assert record.text.endswith((".", ")"))
+            await bad.reached(at)
+            await bad.nothing_is_left()
+            again = await Placing(bad.board, ending).run()
+            assert again.cause is Cause.NORMAL
+            await bad.nothing_is_left()
+    assert refused == 3, "a port, an INVITE, its Call-ID"

@@ -1,12 +1,14 @@
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from agentstream import _media
-from agentstream.base.ids import CallSid
-from agentstream.calls.events import CallStarted
+from agentstream.base.ids import CallSid, LegSid
+from agentstream.calls.causes import Cause, Party
+from agentstream.calls.events import CallEnded, CallStarted
+from agentstream.calls.record import LegRecord
 from agentstream.hooks.call_records import _COUNTERS, CallRecords
 from agentstream.store.values import CallRecord, StreamRecord, Written
 from agentstream.switch import feed
-from agentstream.testing.calls import make_setup
+from agentstream.testing.calls import LEG, make_setup
 from agentstream.testing.facts import ended_record, fact, leg_stats, whole_call
 from agentstream.testing.memory_store import MemoryCalls
 
@@ -43,6 +45,44 @@ def test_the_counters_of_a_call_are_those_of_its_first_leg() -> None:
     call = rows[-1]
     assert isinstance(call, CallRecord)
     assert (call.sip_call_id, call.codec, call.packets_lost) == ("a84b4c76@pc33", "PCMU", 3)
+
+
+def test_the_parties_of_a_placed_call_are_kept_in_their_order_cc_56_cb_5_cd_3() -> None:
+    record = replace(
+        ended_record(),
+        setup=replace(make_setup("outbound"), phone_number="+918040000009"),
+        legs=(
+            LegRecord(
+                *(LEG, "outbound", "", 0, 900, 1_000, 9_000, Cause.NORMAL, Party.SYSTEM, True),
+                *("+919876500001", 8_000),
+            ),
+            LegRecord(
+                *(LegSid("l2"), "outbound", "", 1_000, 1_200, None, 5_000),
+                *(Cause.BUSY, Party.CALLEE, False, "sip:ann@pbx.example"),
+            ),
+        ),
+    )
+    rows: list[Written] = []
+    CallRecords(rows.append).hear(fact(CallEnded(record.setup.call_sid, record)))
+    call = rows[-1]
+    assert isinstance(call, CallRecord)
+    assert (call.direction, call.phone_number) == ("outbound-api", "+918040000009")
+    first, second = call.legs
+    assert (first.direction, first.status, first.talk_ms) == ("outbound-api", "completed", 8_000)
+    assert (first.rang_ms, first.answered_ms, first.destination) == (900, 1_000, "+919876500001")
+    assert (second.direction, second.status, second.cause) == ("outbound-dial", "busy", "busy")
+    assert (second.ended_by, second.destination) == ("callee", "sip:ann@pbx.example")
+    assert call.conversation_ms == 0
+
+
+def test_a_call_that_came_in_has_its_numbers_and_its_party() -> None:
+    rows: list[Written] = []
+    CallRecords(rows.append).hear(whole_call()[-1])
+    call = rows[-1]
+    assert isinstance(call, CallRecord)
+    assert (call.direction, call.phone_number) == ("inbound", call.to_number)
+    assert [(leg.direction, leg.status) for leg in call.legs] == [("inbound", "completed")]
+    assert call.conversation_ms == call.duration_ms == 41_000
 
 
 def test_a_call_without_counters_still_leaves_a_record() -> None:

@@ -1,12 +1,13 @@
 import re
+from dataclasses import replace
 
 from agentstream import _media
 from agentstream.base.ids import StreamSid
-from agentstream.calls.events import DigitReceived
+from agentstream.calls.events import CallEnded, DigitReceived
 from agentstream.hooks.metrics import _ENGINE_COUNTERS, Facts, Metrics
 from agentstream.switch.feed import StreamWarned
-from agentstream.testing.calls import CALL, LEG
-from agentstream.testing.facts import fact, whole_call
+from agentstream.testing.calls import CALL, LEG, make_setup
+from agentstream.testing.facts import ended_record, fact, whole_call
 
 
 def value(text: str, name: str) -> float:
@@ -45,6 +46,7 @@ def test_the_present_is_read_at_the_scrape() -> None:
         streams=5,
         is_draining=True,
         invites={"admitted": 9, "overloaded": 2},
+        orders={"placed": 4, "no-ports": 1},
         engine={"packets_received": 100, "packets_sent": 90, "frames_late_5ms": 1, "codec": ""},
         sip={"dropped": 4},
         recordings={"waiting": 3, "stored": 8, "failed_attempts": 2, "encoded": 1},
@@ -53,6 +55,8 @@ def test_the_present_is_read_at_the_scrape() -> None:
     assert value(text, "agentstream_calls_active") == 7
     assert value(text, "agentstream_draining") == 1
     assert value(text, 'agentstream_invites_total{result="overloaded"}') == 2
+    assert value(text, 'agentstream_call_orders_total{result="placed"}') == 4
+    assert value(text, 'agentstream_call_orders_total{result="no-ports"}') == 1
     assert value(text, 'agentstream_rtp_packets_total{direction="in"}') == 100
     assert value(text, 'agentstream_rtp_packets_total{direction="out"}') == 90
     assert value(text, "agentstream_rtp_frames_late_total") == 1
@@ -61,6 +65,15 @@ def test_the_present_is_read_at_the_scrape() -> None:
     assert value(text, "agentstream_recordings_stored_total") == 8
     assert value(text, "agentstream_recordings_failed_attempts_total") == 2
     assert value(text, "agentstream_recordings_encoded_total") == 1
+
+
+def test_how_long_people_let_it_ring_is_no_measure_of_the_server() -> None:
+    metrics = Metrics(Facts)
+    record = replace(ended_record(), setup=make_setup("outbound"))
+    metrics.hear(fact(CallEnded(record.setup.call_sid, record)))
+    text = metrics.render().decode()
+    assert value(text, "agentstream_call_answer_seconds_count") == 0
+    assert value(text, "agentstream_call_talk_seconds_count") == 1
 
 
 def test_every_name_is_ours_and_two_houses_do_not_meet() -> None:

@@ -3,14 +3,28 @@ from typing import Any
 
 import pytest
 
-from agentstream.base.ids import AccountSid, CallSid
+from agentstream.base.ids import AccountSid, CallSid, LegSid
 from agentstream.store.call_query import CallQuery, Place
 from agentstream.store.protocols import RecordingQuery, Store
+from agentstream.store.values import LegRecord
 from agentstream.testing.records import a_call, a_recording, a_stream
 
 
 async def test_what_is_written_is_read_back_exactly(store: Store) -> None:
-    call = a_call("c1", detail="Grüße, 你好", setup_ms=812, remote_loss=0.25)
+    legs = (
+        LegRecord(sid=LegSid("l1"), direction="outbound-api", status="completed", talk_ms=21_000),
+        LegRecord(
+            sid=LegSid("l2"),
+            direction="outbound-dial",
+            status="busy",
+            cause="busy",
+            ended_by="callee",
+            destination="sip:grüße@pbx.example",
+            started_ms=5_000,
+            rang_ms=5_100,
+        ),
+    )
+    call = a_call("c1", detail="Grüße, 你好", setup_ms=812, remote_loss=0.25, legs=legs)
     stream = a_stream("s1", "c1", bytes_sent=2**40)
     recording = a_recording("r1", "c1")
     assert await store.calls.write([stream, call, recording]) == 3

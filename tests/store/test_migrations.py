@@ -19,6 +19,18 @@ from agentstream.testing.postgres_server import PostgresServer
 
 pytestmark = pytest.mark.integration
 
+A_CALL_OF_THE_FIFTH = """
+INSERT INTO calls (
+  sid, account_sid, direction, from_number, to_number, status, cause, ended_by,
+  created_at, ended_at, sip_call_id, source, detail, codec, custom_field, sip_status, q850,
+  duration_ms, packets_received, packets_sent, packets_lost, packets_late, jitter_ms,
+  round_trip_ms, remote_loss
+) VALUES (
+  'c1', 'one', 'inbound', '+911', '+912', 'completed', 'normal', 'caller',
+  0, 0, '', '', '', '', '', 0, 16, 0, 0, 0, 0, 0, 0, 0, 0
+)
+"""
+
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
@@ -92,6 +104,19 @@ async def test_the_events_of_the_fourth_revision_are_read_from_the_newest(
         (1, 40, '{"n":1}'),
     ]
     assert events[1].at == datetime.fromtimestamp(1_800_000_000, UTC) + timedelta(milliseconds=40)
+
+
+async def test_the_calls_of_the_fifth_revision_have_a_number_and_no_parties(
+    tmp_path: Path, database_url: str, database: Database
+) -> None:
+    await database.migrate("0005")
+    async with database.write() as connection:
+        await connection.execute(text(A_CALL_OF_THE_FIFTH))
+    store = await open_store(tmp_path, database_url)
+    call = await store.calls.find(CallSid("c1"))
+    await store.close()
+    assert call is not None
+    assert (call.phone_number, call.legs) == ("+912", ())
 
 
 async def test_two_processes_may_start_together(tmp_path: Path, database_url: str) -> None:

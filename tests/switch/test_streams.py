@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -11,7 +11,7 @@ from agentstream import _media
 from agentstream.base.ids import AccountSid, CallSid, LegSid, StreamSid
 from agentstream.calls import effects, reports
 from agentstream.calls.commands import StreamSpec
-from agentstream.calls.record import CallSetup
+from agentstream.calls.record import CallSetup, Direction
 from agentstream.stream import happenings as wire
 from agentstream.stream.bot_stream import BotStream
 from agentstream.stream.profile import WireProfile
@@ -19,6 +19,7 @@ from agentstream.switch import feed
 from agentstream.switch.streams import ForStream, StreamDoors, StreamRun, order_of
 from agentstream.testing.board import FakeWeb
 from agentstream.testing.bot_streams import ORDER, said
+from agentstream.testing.calls import make_setup
 from agentstream.testing.fake_media import FakeLeg, FakeMedia
 
 SID = StreamSid(ORDER.stream_sid)
@@ -195,6 +196,25 @@ def test_an_order_has_what_its_call_knows_op_5_bx_2() -> None:
         custom_field="ticket 17",
     )
     spec = StreamSpec("ws://b.example", two_way=False, track="mixed")
-    order = order_of(effects.StartStream(LegSid("l"), SID, spec), setup, AccountSid("a"))
+    start = effects.StartStream(LegSid("l"), SID, spec)
+    order = order_of(start, setup, AccountSid("a"), WireProfile())
     assert (order.call_sid, order.account_sid, order.stream_sid) == ("c", "a", SID)
     assert (order.two_way, order.track, order.custom_field) == (False, "mixed", "ticket 17")
+    assert (order.from_number, order.to_number) == ("+911", "+912")
+
+
+@pytest.mark.parametrize(
+    ("placed_from", "direction", "parties"),
+    [
+        ("customer", "outbound", ("+911", "+912")),
+        ("number", "outbound", ("+912", "+911")),
+        ("number", "inbound", ("+911", "+912")),
+    ],
+)
+def test_who_is_from_in_a_call_that_was_placed_is_a_setting_as_70(
+    placed_from: Literal["customer", "number"], direction: Direction, parties: tuple[str, str]
+) -> None:
+    setup = replace(make_setup(direction), from_number="+911", to_number="+912")
+    start = effects.StartStream(LegSid("l"), SID, StreamSpec("ws://b.example"))
+    order = order_of(start, setup, AccountSid("a"), WireProfile(placed_from=placed_from))
+    assert (order.from_number, order.to_number) == parties

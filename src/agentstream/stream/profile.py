@@ -32,6 +32,8 @@ class WireProfile:
     camel_keys: Literal["off", "top", "full"] = "off"  # CX-5; "full" breaks Pipecat (AS-68)
     number_format: NumberForm = "e164"  # CX-9
     country_code: str = "91"
+    # AS-70: who is `from` in a call that was placed; the other one is `to`.
+    placed_from: Literal["customer", "number"] = "customer"
     always_send_custom_parameters: bool = False  # AS-28
     marks_carry_played_ms: bool = False  # our extension: how much the line has heard
     marks_carry_cleared: bool = False  # our extension: `cleared` on marks that were not heard

@@ -298,13 +298,12 @@ class Performer:
     def _start_stream(self, effect: effects.StartStream, now_ms: int) -> list[reports.Report]:
         spec, sid = effect.spec, effect.stream_sid
         self.recordings.promise(effect)
-        order = order_of(effect, self._setup, self._tenant.sid)
         try:
             profile = self._means.profile.overridden(spec.profile, dict(spec.overrides))
         except ConfigError as error:
             failed = reports.StreamOutcome("failed", error=f"the applet's settings: {error}")
             return [reports.StreamEnded(sid, failed)]
-        machine = BotStream(order, profile)
+        machine = BotStream(order_of(effect, self._setup, self._tenant.sid, profile), profile)
         doors = StreamDoors(
             spawn=self._spawn,
             post=self._post,

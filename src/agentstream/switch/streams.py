@@ -16,6 +16,7 @@ from agentstream.net.egress import EgressError
 from agentstream.stream import happenings as wire
 from agentstream.stream.bot_stream import BotStream
 from agentstream.stream.messages import StreamOrder
+from agentstream.stream.profile import WireProfile
 from agentstream.switch import feed
 from agentstream.switch.ports import Web
 
@@ -253,15 +254,20 @@ class StreamRun:
         self._leg.open_stream(plan)
 
 
-def order_of(effect: effects.StartStream, setup: CallSetup, account_sid: AccountSid) -> StreamOrder:
+def order_of(
+    effect: effects.StartStream, setup: CallSetup, account_sid: AccountSid, profile: WireProfile
+) -> StreamOrder:
     """Say what a call orders in the words of the wire."""
+    parties = setup.from_number, setup.to_number
+    if setup.direction == "outbound" and profile.placed_from == "number":
+        parties = setup.account_number, setup.from_number
     return StreamOrder(
         stream_sid=effect.stream_sid,
         call_sid=setup.call_sid,
         account_sid=account_sid,
         url=effect.spec.url,
-        from_number=setup.from_number,
-        to_number=setup.to_number,
+        from_number=parties[0],
+        to_number=parties[1],
         two_way=effect.spec.two_way,
         track=effect.spec.track,
         custom_field=setup.custom_field,

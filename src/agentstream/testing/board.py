@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from agentstream import _media
 from agentstream.base.clock import SystemClock
@@ -24,6 +25,7 @@ from agentstream.switch.courier import Courier, CourierLimits
 from agentstream.switch.feed import Fact, Feed, Note
 from agentstream.switch.limits import StreamLimits
 from agentstream.switch.perform import Means
+from agentstream.switch.placing import CallOrder
 from agentstream.switch.ports import PinnedHost, WebAnswer
 from agentstream.switch.routing import Roads, Trunk
 from agentstream.switch.switchboard import Switchboard
@@ -35,6 +37,7 @@ from agentstream.testing.shelves import FolderShelf
 from agentstream.testing.waiting import until
 
 NUMBER = "+918000000042"
+CUSTOMER = "+919876500001"
 TRUNK = Trunk("carrier", "sip:carrier.example:5060")
 FLOW = """
 name: support
@@ -174,6 +177,12 @@ class Board:
         flow = await self.store.flows.apply(account.sid, name, document, publish=True)
         await self.store.numbers.assign(number, account.sid, flow.sid)
         await self.directory.refresh()
+
+    async def order(self, **fields: Any) -> CallOrder:  # noqa: ANN401  (any field of an order)
+        """Return an order to call CUSTOMER, who is shown NUMBER."""
+        account = (await self.store.accounts.list())[0]
+        usual: dict[str, Any] = {"destination": CUSTOMER, "caller_id": NUMBER}
+        return CallOrder(account=account, **usual | fields)
 
     async def stream(self) -> str:
         """Wait until the latest leg asks for a stream, and open it; returns its sid."""

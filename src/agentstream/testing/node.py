@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from agentstream import _media
 from agentstream.base.errors import ConfigError
+from agentstream.base.ids import CallSid
 from agentstream.calls.events import CallEnded, Event
 from agentstream.calls.record import CallRecord
 from agentstream.media.plan import EnginePlan
@@ -18,6 +20,7 @@ from agentstream.server.caller import ScriptedCaller
 from agentstream.server.house import House
 from agentstream.sip.flow import TransportName
 from agentstream.switch.feed import Fact, LegCounted, Note
+from agentstream.switch.placing import CallOrder
 from agentstream.testing.ports import HOST, media_range
 from agentstream.testing.waiting import until
 
@@ -70,6 +73,13 @@ class Node:
         flow = await store.flows.apply(account.sid, "any", document, publish=True)
         await store.numbers.assign("*", account.sid, flow.sid)
         await self.house.parts.directory.refresh()
+
+    async def place(self, destination: str, **fields: Any) -> CallSid:  # noqa: ANN401  (of an order)
+        """Call somebody, who is shown 1000 unless `caller_id` says otherwise."""
+        account = (await self.house.parts.store.accounts.list())[0]
+        wanted: dict[str, Any] = {"caller_id": "1000", **fields}
+        order = CallOrder(account=account, destination=destination, **wanted)
+        return await self.house.parts.switchboard.place(order)
 
     async def records(self, count: int = 1, timeout_ms: int = 10_000) -> list[CallRecord]:
         """Wait until this many calls have ended; returns their records."""
