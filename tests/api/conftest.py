@@ -75,6 +75,12 @@ class Exchange:
         return self.views.get(call_sid)
 
     def live(self, account_sid: AccountSid) -> list[CallView]:
+        return [view for view in self._of(account_sid) if view.ended_at is None]
+
+    def ended(self, account_sid: AccountSid) -> list[CallView]:
+        return [view for view in self._of(account_sid) if view.ended_at is not None]
+
+    def _of(self, account_sid: AccountSid) -> list[CallView]:
         return [view for view in self.views.values() if view.setup.account_sid == account_sid]
 
 

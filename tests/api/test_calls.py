@@ -322,12 +322,17 @@ async def test_pages_are_turned_both_ways_cd_6_cd_7(past: Any, sort: str) -> Non
     assert both.status_code == 400
 
 
-async def test_live_calls_are_in_the_list_where_they_belong(past: Any) -> None:
+async def test_live_calls_and_those_without_a_row_are_in_the_list_where_they_belong_up_6(
+    past: Any,
+) -> None:
     past.exchange.views[LIVE] = a_view()
-    past.exchange.views[CallSid("c6")] = a_view("c6")  # its row is there already
+    late = START + timedelta(hours=2)
+    # The row of the first is there already, that of the second is not.
+    past.exchange.views[CallSid("c6")] = a_view("c6", status="completed", ended_at=late)
+    past.exchange.views[CallSid("ab")] = a_view("ab", status="completed", ended_at=late)
     body = (await past.ask("GET", "Calls?PageSize=3")).json()
-    assert [call["Sid"] for call in body["Calls"]] == [LIVE, "c6", "c5"]
-    assert body["Metadata"]["Total"] == 8
+    assert [call["Sid"] for call in body["Calls"]] == ["ab", LIVE, "c6"]
+    assert body["Metadata"]["Total"] == 9
     [live] = (await past.ask("GET", "Calls?Status=in-progress&Sid=aa11")).json()["Calls"]
     assert (live["Sid"], live["Status"]) == (LIVE, "in-progress")
 

@@ -175,18 +175,18 @@ async def test_live_calls_are_told_v3_4_ac_5(site: Any) -> None:
     assert response["total_active"] == 2
     assert response["active_calls"] == [
         {
-            "call_sid": "bb",
-            "status": "in-progress",
-            **common,
-            "duration": 7,
-            "recording_enabled": True,
-        },
-        {
             "call_sid": "aa",
             "status": "ringing",
             **common,
             "duration": 0,
             "recording_enabled": False,
+        },
+        {
+            "call_sid": "bb",
+            "status": "in-progress",
+            **common,
+            "duration": 7,
+            "recording_enabled": True,
         },
     ]
     details = (await site.ask("GET", f"{URL}/aa")).json()["response"]["call_details"]

@@ -60,6 +60,9 @@ class Views(Protocol):
     def live(self, account_sid: AccountSid) -> Sequence[CallView]:
         """Return the live calls of an account."""
 
+    def ended(self, account_sid: AccountSid) -> Sequence[CallView]:
+        """Return those that have ended a moment ago."""
+
 
 class PublishedFlows(Protocol):
     """The flows that a call may enter."""

@@ -46,42 +46,44 @@ class CallHistory:
             return (await self._with_links([facts_of_record(row)]))[0]
         return facts_of_view(view) if view else None
 
-    async def live(self) -> Sequence[CallFacts]:
-        """Return the calls that have not ended, newest first."""
-        query = CallQuery(self.account_sid, limit=len(self._views()) or 1)
-        return [facts for facts in chosen(self._views(), query) if facts.ended_at is None]
+    def live(self) -> Sequence[CallFacts]:
+        """Return the calls that have not ended, oldest first."""
+        views = self.telephony.views
+        return [facts_of_view(view) for view in views.live(self.account_sid)] if views else []
 
     async def page(self, page: Page) -> Listed:
         """Return a page of the calls that are meant."""
         if page.is_empty:
             return Listed((), 0, has_previous=False, has_next=False)
-        reading, history, views = page.reading(), self.telephony.history, self._views()
-        rows = [facts_of_record(row) for row in await history.list(reading)]
-        known = {facts.sid for facts in rows}
-        unwritten = [facts for facts in views if facts.sid not in known]
-        found = chosen([*rows, *unwritten], reading)
+        reading, views = page.reading(), self._views()
+        rows = [facts_of_record(row) for row in await self.telephony.history.list(reading)]
+        found = chosen([*rows, *await self._unwritten(chosen(views, reading))], reading)
         shown, has_more = found[: page.size], len(found) > page.size
         if page.before:
             shown.reverse()
+        everything = replace(page.calls, limit=len(views))
+        unwritten = await self._unwritten(chosen(views, everything))
         return Listed(
             await self._with_links(shown),
-            await self._total(page.calls),
+            await self.telephony.history.count(page.calls) + len(unwritten),
             has_previous=has_more if page.before else page.after is not None,
             has_next=page.before is not None or has_more,
         )
 
-    async def _total(self, query: CallQuery) -> int:
-        live = chosen(self._views(), replace(query, limit=len(self._views())))
-        written = await self.telephony.history.count(query)
-        if not live:
-            return written
-        sids = tuple(facts.sid for facts in live)
-        both = CallQuery(self.account_sid, sids=sids)
-        return written + len(live) - await self.telephony.history.count(both)
-
     def _views(self) -> Sequence[CallFacts]:
+        """Return the live calls, and those that ended so late that their rows may be missing."""
         views = self.telephony.views
-        return [facts_of_view(view) for view in views.live(self.account_sid)] if views else []
+        ended = views.ended(self.account_sid) if views else ()
+        return [*self.live(), *(facts_of_view(view) for view in ended)]
+
+    async def _unwritten(self, views: Sequence[CallFacts]) -> Sequence[CallFacts]:
+        """Return those of these calls that have no row; while they live they have none."""
+        ended = tuple(facts.sid for facts in views if facts.ended_at is not None)
+        if not ended:
+            return views
+        query = CallQuery(self.account_sid, limit=len(ended), sids=ended)
+        written = {row.sid for row in await self.telephony.history.list(query)}
+        return [facts for facts in views if facts.sid not in written]
 
     async def _with_links(self, calls: Sequence[CallFacts]) -> list[CallFacts]:
         wanted = tuple(facts.sid for facts in calls if facts.ended_at and not facts.recording_url)

@@ -61,7 +61,7 @@ async def make_call(request: Request, account_sid: str) -> JSONResponse:
 async def active(request: Request, account_sid: str) -> JSONResponse:
     """Tell the live calls of an account (AC-5)."""
     account = await account_of(request, account_sid)
-    shown = [_active(facts) for facts in await _history(request, account).live()]
+    shown = [_active(facts) for facts in _history(request, account).live()]
     return enveloped(request, {"active_calls": shown, "total_active": len(shown)})
 
 
