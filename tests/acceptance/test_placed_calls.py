@@ -241,6 +241,9 @@ async def test_a_first_party_that_is_not_reached_gives_the_call_its_status_cc_60
     assert (row.status, row.cause, row.ended_by) == (status, cause.value, ended_by.value)
     assert (row.answered_at, row.duration_ms, row.legs[0].status) == (None, 0, status)
     assert not node.saw("AppletEntered")
+    view = node.house.parts.views.find(call_sid)
+    assert view is not None
+    assert (view.status, view.text) == (status, row.detail)
 
 
 @pytest.mark.parametrize("setting", ["second", "first"])

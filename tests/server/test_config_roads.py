@@ -98,6 +98,7 @@ def test_the_environment_may_name_a_trunk(tmp_path: Path) -> None:
         ('[trunks."A b"]\ntarget = "sip:s.example"', "trunks: 'A b' is no name"),
         ('[dial]\ntrunk = "b"', "dial.trunk is 'b', but the trunks are: none"),
         ('[dial]\nsip_hosts = ["a b"]', "dial.sip_hosts: 'a b' is no host name"),
+        ('[dial]\ntwo_leg_status = "both"', "dial.two_leg_status: input should be 'first' or"),
         ('[mail]\nhost = "smtp.example"', "mail: from must be a mail address"),
         ('[mail]\nhost = "smtp.example"\nfrom = "me"', "mail: from must be a mail address"),
     ],

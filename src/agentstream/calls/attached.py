@@ -7,8 +7,7 @@ recording   RUNNING ◀─PauseRecording, ResumeRecording─▶ PAUSED
 prompt      RUNNING ──StopPlaying────▶ ENDING                PromptEnded
 """
 
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from typing import Final, assert_never
 
 from agentstream.base.errors import CommandError
@@ -62,6 +61,13 @@ from agentstream.calls.reports import (
     StreamOutcome,
     StreamStarted,
 )
+from agentstream.calls.running import (
+    Phase,
+    RunningPrompt,
+    RunningRecording,
+    RunningStream,
+    check_runs,
+)
 
 STREAMS_AT_ONCE: Final = 4  # ST-46
 PROMPTS_AT_ONCE: Final = 8  # the playing one, and those that it replaced and that still report
@@ -86,44 +92,6 @@ Word = DigitPressed | PromptEnded | StreamWord | RecordingReady | RecordingFaile
 Output = Event | Effect
 
 
-class Phase(Enum):
-    """Where something that runs on a leg is in its life."""
-
-    CONNECTING = "connecting"
-    OPEN = "open"
-    RUNNING = "running"
-    PAUSED = "paused"
-    ENDING = "ending"
-
-
-@dataclass(slots=True)
-class _Prompt:
-    play: Play
-    phase: Phase = Phase.RUNNING
-
-
-@dataclass(slots=True)
-class _Recording:
-    leg_sid: LegSid
-    recording_sid: RecordingSid
-    phase: Phase = Phase.RUNNING
-
-
-@dataclass(slots=True)
-class _Stream:
-    command: OpenStream
-    requested_ms: int
-    is_early: bool  # its leg is not answered yet (OP-6)
-    phase: Phase = Phase.CONNECTING
-    opened_ms: int | None = None
-    must_end_by_ms: int | None = None  # set while ENDING
-
-    def hears(self, leg_sid: LegSid) -> bool:
-        """Tell whether the bot is told of this leg's keys: not before `start` (AS-4, ST-34)."""
-        is_open = self.phase is Phase.OPEN and self.command.spec.two_way
-        return is_open and self.command.leg_sid == leg_sid
-
-
 class Attached:
     """Everything that runs on the legs of one call; a machine inside the call's machine."""
 
@@ -131,9 +99,9 @@ class Attached:
         self._ledger = ledger
         self._call_sid = ledger.setup.call_sid
         self._stream_close_ms = stream_close_ms
-        self._prompts: dict[PromptId, _Prompt] = {}
-        self._streams: dict[StreamSid, _Stream] = {}
-        self._recordings: dict[RecordingSid, _Recording] = {}
+        self._prompts: dict[PromptId, RunningPrompt] = {}
+        self._streams: dict[StreamSid, RunningStream] = {}
+        self._recordings: dict[RecordingSid, RunningRecording] = {}
         self._streams_begun = 0
         self._recordings_begun = 0
 
@@ -191,7 +159,7 @@ class Attached:
         if wish.recording_sid is not None:
             self._check_recording(wish.recording_sid)
         self._streams_begun += 1
-        self._streams[wish.stream_sid] = _Stream(wish, now_ms, is_early)
+        self._streams[wish.stream_sid] = RunningStream(wish, now_ms, is_early)
         leg_sid, stream_sid, spec = wish.leg_sid, wish.stream_sid, wish.spec
         return [
             StreamRequested(
@@ -305,10 +273,10 @@ class Attached:
     def _play(self, play: Play) -> list[Output]:
         check_new(play.prompt_id in self._prompts, "prompt")
         check_room(len(self._prompts), PROMPTS_AT_ONCE, "prompts")
-        self._prompts[play.prompt_id] = _Prompt(play)
+        self._prompts[play.prompt_id] = RunningPrompt(play)
         return [PlayPrompt(play.leg_sid, play.prompt_id, play.prompt, play.loops, play.max_ms)]
 
-    def _stop_prompt(self, prompt: _Prompt) -> list[Output]:
+    def _stop_prompt(self, prompt: RunningPrompt) -> list[Output]:
         check_runs(prompt.phase, "prompt")
         prompt.phase = Phase.ENDING
         return [StopPrompt(prompt.play.leg_sid, prompt.play.prompt_id)]
@@ -337,7 +305,7 @@ class Attached:
             outputs += self._record(command.leg_sid, command.recording_sid, command.recording)
         return outputs
 
-    def _end_stream(self, stream: _Stream, why: StreamEnd, now_ms: int) -> list[Output]:
+    def _end_stream(self, stream: RunningStream, why: StreamEnd, now_ms: int) -> list[Output]:
         check_runs(stream.phase, "stream")
         stream.phase, stream.must_end_by_ms = Phase.ENDING, now_ms + self._stream_close_ms
         return [EndStream(stream.command.stream_sid, why)]
@@ -369,10 +337,10 @@ class Attached:
         self, leg_sid: LegSid, recording_sid: RecordingSid, spec: RecordingSpec
     ) -> list[Output]:
         self._recordings_begun += 1
-        self._recordings[recording_sid] = _Recording(leg_sid, recording_sid)
+        self._recordings[recording_sid] = RunningRecording(leg_sid, recording_sid)
         return [RecordLeg(leg_sid, recording_sid, spec)]
 
-    def _stop_recording(self, recording: _Recording) -> list[Output]:
+    def _stop_recording(self, recording: RunningRecording) -> list[Output]:
         check_runs(recording.phase, "recording")
         recording.phase = Phase.ENDING
         return [EndRecording(recording.leg_sid, recording.recording_sid)]
@@ -388,7 +356,7 @@ class Attached:
             raise CommandError(f"nothing {'is being recorded' if pauses else 'is paused'} now")
         return [output for one in recordings for output in self._pause(one, pauses)]
 
-    def _pause(self, recording: _Recording, pauses: bool) -> list[Output]:
+    def _pause(self, recording: RunningRecording, pauses: bool) -> list[Output]:
         check_runs(recording.phase, "recording")
         if pauses is (recording.phase is Phase.PAUSED):
             raise CommandError(f"this recording is {'already' if pauses else 'not'} paused")
@@ -405,9 +373,3 @@ class Attached:
         if isinstance(word, RecordingFailed):
             return [RecordingFinished(call_sid, leg_sid, sid, 0, "", word.error)]
         return [RecordingFinished(call_sid, leg_sid, sid, word.duration_ms, word.url, "")]
-
-
-def check_runs(phase: Phase, what: str) -> None:
-    """Refuse to end twice."""
-    if phase is Phase.ENDING:
-        raise CommandError(f"this {what} is already ending")

@@ -42,7 +42,7 @@ def _row(first: CallEvent, body: Body, answered: CallEvent | None, age_ms: int) 
     return CallRecord(
         sid=first.call_sid,
         account_sid=AccountSid(text(body, "account_sid")),
-        direction=text(body, "direction"),
+        direction="outbound-api" if text(body, "direction") == "outbound" else "inbound",
         from_number=text(body, "from"),
         to_number=text(body, "to"),
         status="ringing" if answered is None else "in-progress",  # the words of PT-10
