@@ -10,6 +10,7 @@ import pytest
 from agentstream.api.app import create_app
 from agentstream.api.doors import Doors, Telephony
 from agentstream.api.live import LiveHub
+from agentstream.api.rate_limit import RateLimiter, RateLimits
 from agentstream.api.settings import ApiSettings
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import AccountSid, CallSid
@@ -133,7 +134,12 @@ def settings() -> ApiSettings:
 
 
 @pytest.fixture
-async def site(settings: ApiSettings) -> AsyncIterator[Site]:
+def limits() -> RateLimits:
+    return RateLimits()
+
+
+@pytest.fixture
+async def site(settings: ApiSettings, limits: RateLimits) -> AsyncIterator[Site]:
     store, feed, clock = MemoryStore(country_code="91"), Feed(), ManualClock()
     account = await store.accounts.create("Green Leaf", sid="GreenLeaf1")
     key = await store.accounts.create_key(account.sid)
@@ -152,6 +158,7 @@ async def site(settings: ApiSettings) -> AsyncIterator[Site]:
         calls=calls,
         telephony=Telephony(store.calls, store.numbers, flows, exchange, exchange),
         settings=settings,
+        limiter=RateLimiter(limits),
         clock=clock,
     )
     transport = httpx.ASGITransport(create_app(doors), raise_app_exceptions=False)

@@ -5,12 +5,11 @@ from typing import Any
 import pytest
 
 from agentstream.api import rate_limit
-from agentstream.api.rate_limit import Allowance, RateLimiter
-from agentstream.api.settings import ApiSettings, RateLimits
+from agentstream.api.rate_limit import Allowance, RateLimiter, RateLimits
 from agentstream.base.ids import AccountSid
 
 MINE = AccountSid("GreenLeaf1")
-FEW = pytest.mark.parametrize("settings", [ApiSettings(rate_limits=RateLimits(1, 2, 1))])
+FEW = pytest.mark.parametrize("limits", [RateLimits(1, 2, 1)])
 
 
 @FEW

@@ -8,7 +8,7 @@ from agentstream.api.call_facts import CallFacts
 from agentstream.api.doors import Doors
 from agentstream.api.errors import add_error_answers
 from agentstream.api.idempotency import FirstResults
-from agentstream.api.rate_limit import RateHeaders, RateLimiter
+from agentstream.api.rate_limit import RateHeaders
 from agentstream.api.representation import AnyCasePaths
 from agentstream.api.v1 import (
     accounts,
@@ -48,7 +48,6 @@ def create_app(doors: Doors) -> FastAPI:
     )
     app.state.doors = doors
     add_error_answers(app)
-    app.state.limiter = RateLimiter(doors.settings.rate_limits)
     app.state.placed = FirstResults[CallFacts](doors.clock)
     app.add_middleware(AnyCasePaths)
     app.add_middleware(RateHeaders)

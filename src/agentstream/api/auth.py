@@ -9,7 +9,7 @@ from fastapi import Request
 
 from agentstream.api.doors import Doors
 from agentstream.api.errors import ApiError
-from agentstream.api.rate_limit import Kind, RateLimiter, note
+from agentstream.api.rate_limit import Kind, note
 from agentstream.base.ids import AccountSid
 from agentstream.store.values import Account
 
@@ -68,10 +68,9 @@ async def account_of(request: Request, account_sid: str, kind: Kind | None = Non
 
 
 def _count(request: Request, account_sid: AccountSid, kind: Kind | None) -> None:
-    house, limiter = doors(request), request.app.state.limiter
-    assert isinstance(limiter, RateLimiter)
+    house = doors(request)
     wanted: Kind = kind or ("reads" if request.method in _READING else "orders")
-    allowance = limiter.count(account_sid, wanted, house.clock.now_ms())
+    allowance = house.limiter.count(account_sid, wanted, house.clock.now_ms())
     if allowance is None:
         return
     note(request.scope, allowance, int(house.clock.wall().timestamp()))

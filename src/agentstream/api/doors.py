@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from agentstream.api.live import LiveHub
+from agentstream.api.rate_limit import RateLimiter
 from agentstream.api.settings import ApiSettings
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.ids import AccountSid, CallSid
@@ -100,4 +101,5 @@ class Doors:
     stories: Callable[[AccountSid | None, str], Sequence[Story]] | None = None  # None: not kept
     telephony: Telephony | None = None  # None: there is no calls API
     settings: ApiSettings = field(default_factory=ApiSettings)
+    limiter: RateLimiter = field(default_factory=RateLimiter)
     clock: Clock = field(default_factory=SystemClock)

@@ -11,13 +11,21 @@ from typing import Any, Final, Literal
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agentstream.api.settings import RateLimits
 from agentstream.base.ids import AccountSid
 
 Kind = Literal["orders", "reads", "numbers"]
 WINDOW_MS: Final = 60_000
 WINDOWS_LIMIT: Final = 10_000  # of accounts and kinds; the one that began first is forgotten
 _SCOPE: Final = "agentstream.allowance"
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    """Requests in one minute for each account (ER-7); 0: no limit."""
+
+    orders: int = 200  # what changes something: POST, PUT, DELETE
+    reads: int = 300
+    numbers: int = 50  # of the account's phone numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,8 @@ class _Window:
 class RateLimiter:
     """Counts the requests of each account in windows of a minute."""
 
-    def __init__(self, limits: RateLimits) -> None:
+    def __init__(self, limits: RateLimits | None = None) -> None:
+        limits = limits or RateLimits()
         self._limits: Mapping[Kind, int] = {
             "orders": limits.orders,
             "reads": limits.reads,

@@ -11,15 +11,6 @@ NumberFormat = Literal["follow", "e164", "national0"]
 
 
 @dataclass(frozen=True, slots=True)
-class RateLimits:
-    """Requests in one minute for each account (ER-7); 0: no limit."""
-
-    orders: int = 200  # what changes something: POST, PUT, DELETE
-    reads: int = 300
-    numbers: int = 50  # of the account's phone numbers
-
-
-@dataclass(frozen=True, slots=True)
 class ApiSettings:
     """See `[api]` in docs/howto/configure.md."""
 
@@ -29,7 +20,6 @@ class ApiSettings:
     zone: tzinfo = INDIAN_TIME  # CC-47: that of the hosted service
     flow_call_to: Literal["null", "exophone"] = "null"  # KX-3
     is_strict: bool = False  # CC-7, CC-27, CC-31, AF-1
-    rate_limits: RateLimits = field(default_factory=RateLimits)
 
     @property
     def is_xml_default(self) -> bool:

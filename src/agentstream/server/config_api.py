@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
 
-from agentstream.api.settings import ApiSettings, NumberFormat, RateLimits
+from agentstream.api.rate_limit import RateLimits
+from agentstream.api.settings import ApiSettings, NumberFormat
 from agentstream.base.phone import NumberStyle
 from agentstream.flows.context import INDIAN_TIME
 from agentstream.server.config_section import Section
@@ -49,10 +50,11 @@ class ApiConfig(Section):
             zone=_zone(self.timezone),
             flow_call_to=self.flow_call_to,
             is_strict=self.strict,
-            rate_limits=RateLimits(
-                self.calls_per_minute, self.reads_per_minute, self.numbers_per_minute
-            ),
         )
+
+    def rate_limits(self) -> RateLimits:
+        """Return how many requests an account may make."""
+        return RateLimits(self.calls_per_minute, self.reads_per_minute, self.numbers_per_minute)
 
 
 def _zone(name: str) -> tzinfo:

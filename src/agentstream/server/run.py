@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from agentstream.api.app import create_app
 from agentstream.api.doors import Doors, RecordingDoor, Telephony
 from agentstream.api.live import LiveHub
+from agentstream.api.rate_limit import RateLimiter
 from agentstream.base.errors import ConfigError
 from agentstream.base.ids import AccountSid
 from agentstream.flows.document import FlowDocument
@@ -48,11 +49,12 @@ async def serve(config: Config, *, started: asyncio.Event | None = None) -> None
     async with House(config) as house:
         parts = house.parts
         hub = LiveHub(parts.feed, config.http.live_subscribers)
-        metrics = Metrics(lambda: _facts(house, hub))
+        limiter = RateLimiter(config.api.rate_limits())
+        metrics = Metrics(lambda: _facts(house, hub, limiter))
         parts.feed.subscribe(CallLog().hear, () if config.log.level == "debug" else CallLog.KINDS)
         parts.feed.subscribe(metrics.hear, Metrics.KINDS)
         parts.feed.subscribe(CallRecords(parts.writer.write).hear, CallRecords.KINDS)
-        doors = _doors(house, hub, metrics)
+        doors = replace(_doors(house, hub, metrics), limiter=limiter)
         if config.events.store:
             kept = CallEvents(parts.stories.write, mask_digits=config.events.mask_digits)
             parts.feed.subscribe(kept.hear)
@@ -139,7 +141,7 @@ def _why_not_ready(house: House) -> str:
     return ""
 
 
-def _facts(house: House, hub: LiveHub) -> Facts:
+def _facts(house: House, hub: LiveHub, limiter: RateLimiter) -> Facts:
     parts = house.parts
     board, rows, stories = parts.switchboard, parts.writer.counts, parts.stories.counts
     return Facts(
@@ -158,6 +160,7 @@ def _facts(house: House, hub: LiveHub) -> Facts:
         watchers=hub.watchers,
         recordings=parts.recordings.counts(),
         legs_dialled=board.counts.dialled,
+        requests_refused=dict(limiter.refused),
         errands_waiting=parts.courier.waiting,
         errands=asdict(parts.courier.counts),
         sip=parts.signaling.counters,
