@@ -59,7 +59,7 @@ class RateLimiter:
             "numbers": limits.numbers,
         }
         self._windows: OrderedDict[tuple[AccountSid, Kind], _Window] = OrderedDict()
-        self.refused: Counter[Kind] = Counter()
+        self.refused: Counter[str] = Counter()
 
     def count(self, account_sid: AccountSid, kind: Kind, now_ms: int) -> Allowance | None:
         """Count one request; None where there is no limit."""
