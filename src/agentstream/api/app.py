@@ -5,9 +5,11 @@ from fastapi import FastAPI
 import agentstream
 from agentstream.api import health
 from agentstream.api.call_facts import CallFacts
+from agentstream.api.docs_page import add_docs
 from agentstream.api.doors import Doors
 from agentstream.api.errors import add_error_answers
 from agentstream.api.idempotency import FirstResults
+from agentstream.api.openapi import describe
 from agentstream.api.rate_limit import RateHeaders
 from agentstream.api.representation import AnyCasePaths
 from agentstream.api.v1 import (
@@ -42,7 +44,7 @@ def create_app(doors: Doors) -> FastAPI:
     app = FastAPI(
         title="AgentStream",
         version=agentstream.__version__,
-        docs_url=None,  # those pages fetch scripts from elsewhere
+        docs_url=None,  # its own page fetches scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
     )
@@ -53,4 +55,6 @@ def create_app(doors: Doors) -> FastAPI:
     app.add_middleware(RateHeaders)
     for module in _MODULES:
         app.include_router(module.router)
+    add_docs(app)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # as FastAPI documents it
     return app

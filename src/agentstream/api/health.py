@@ -9,13 +9,15 @@ from agentstream.api.auth import doors
 router = APIRouter()
 
 
-@router.api_route("/health", methods=["GET", "HEAD"])
+@router.head("/health", include_in_schema=False)
+@router.get("/health")
 async def health() -> dict[str, str]:
     """200 as long as the process can answer."""
     return {"status": "ok", "version": agentstream.__version__}
 
 
-@router.api_route("/ready", methods=["GET", "HEAD"])
+@router.head("/ready", include_in_schema=False)
+@router.get("/ready")
 async def ready(request: Request) -> JSONResponse:
     """200 while new calls are taken, else 503 and why."""
     why_not = doors(request).why_not_ready()

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 import structlog
 from fastapi import APIRouter, Request, Response
 
+from agentstream.api import openapi
 from agentstream.api.auth import account_of, doors
 from agentstream.api.call_facts import CallFacts
 from agentstream.api.call_shown import call_object
@@ -45,7 +46,11 @@ ONE_CALL: Final = "/v1/accounts/{account_sid}/calls/{call_sid}"
 WISHES: Final = ("Status", "Url", "StreamUrl", "To")
 
 
-@router.get("/v1/accounts/{account_sid}/calls")
+@router.get(
+    "/v1/accounts/{account_sid}/calls",
+    responses=openapi.answers(openapi.CALLS),
+    openapi_extra=openapi.queries(openapi.FILTERS),
+)
 async def listed(request: Request, account_sid: str) -> Response:
     """Tell of the account's calls, newest first, page by page (CD-6, CD-7)."""
     account, settings = await account_of(request, account_sid), doors(request).settings
@@ -60,7 +65,11 @@ async def listed(request: Request, account_sid: str) -> Response:
     return answer(request, body)
 
 
-@router.get(ONE_CALL)
+@router.get(
+    ONE_CALL,
+    responses=openapi.answers(openapi.ONE_CALL),
+    openapi_extra=openapi.queries(openapi.DETAILS | openapi.VALIDITY),
+)
 async def one(request: Request, account_sid: str, call_sid: str) -> Response:
     """Tell of one call (CD-1 to CD-5)."""
     account, form = await account_of(request, account_sid), query_of(request)
@@ -68,7 +77,11 @@ async def one(request: Request, account_sid: str, call_sid: str) -> Response:
     return _shown(request, facts, details=form.flag("details"))
 
 
-@router.post(ONE_CALL)
+@router.post(
+    ONE_CALL,
+    responses=openapi.answers(openapi.ONE_CALL),
+    openapi_extra=openapi.asks(openapi.CHANGE),
+)
 async def change(request: Request, account_sid: str, call_sid: str) -> Response:
     """Hang a live call up, or let it go on in a flow, with a bot or another number (OC-1)."""
     account, form = await account_of(request, account_sid), await body_of(request)
@@ -88,7 +101,7 @@ async def change(request: Request, account_sid: str, call_sid: str) -> Response:
     return _shown(request, await _known(history, call_sid))
 
 
-@router.delete(ONE_CALL)
+@router.delete(ONE_CALL, responses=openapi.answers(openapi.ONE_CALL))
 async def delete(request: Request, account_sid: str, call_sid: str) -> Response:
     """Hang up (OC-1, UP-4)."""
     return await _hang_up(request, await account_of(request, account_sid), call_sid)

@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 from fastapi import APIRouter, Request, Response
 
+from agentstream.api import openapi
 from agentstream.api.auth import account_of, doors
 from agentstream.api.call_facts import DIRECTIONS, CallFacts, facts_of_view
 from agentstream.api.call_shown import call_object
@@ -32,7 +33,11 @@ log = structlog.get_logger("api")
 PLACE_MS: Final = 10_000  # CC-38
 
 
-@router.post("/v1/accounts/{account_sid}/calls/connect")
+@router.post(
+    "/v1/accounts/{account_sid}/calls/connect",
+    responses=openapi.answers(openapi.ONE_CALL),
+    openapi_extra=openapi.asks(openapi.CONNECT, query=openapi.DETAILS | openapi.SIMULATE),
+)
 async def connect(request: Request, account_sid: str) -> Response:
     """Place a call: two numbers, a flow, or a bot (CC-20 to CC-22)."""
     account = await account_of(request, account_sid)

@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 from fastapi import APIRouter, Request, Response
 
+from agentstream.api import openapi
 from agentstream.api.auth import account_of, doors
 from agentstream.api.errors import ApiError
 from agentstream.api.forms import body_of
@@ -54,7 +55,7 @@ async def one(request: Request, account_sid: str, exophone_sid: str) -> Response
     return answer(request, _beta(await _number(request, account, exophone_sid)))
 
 
-@router.put(ONE)
+@router.put(ONE, openapi_extra=openapi.asks(openapi.NUMBER_CHANGE))
 async def change(request: Request, account_sid: str, exophone_sid: str) -> Response:
     """Let a number ring another flow: VoiceUrl (AF-1)."""
     account, form = await _account(request, account_sid), await body_of(request)

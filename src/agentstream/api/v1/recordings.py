@@ -36,13 +36,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _AGAIN_S = 2  # when a client may come again for what is not ready
 
 
-@router.api_route("/recordings/{sid}.mp3", methods=["GET", "HEAD"])
+@router.head("/recordings/{sid}.mp3", include_in_schema=False)
+@router.get("/recordings/{sid}.mp3")
 async def mp3(request: Request, sid: str) -> Response:
     """Give the sound as MP3, which is made when it is first asked for."""
     return await _sound(request, sid, "mp3")
 
 
-@router.api_route("/recordings/{sid}.wav", methods=["GET", "HEAD"])
+@router.head("/recordings/{sid}.wav", include_in_schema=False)
+@router.get("/recordings/{sid}.wav")
 async def wav(request: Request, sid: str) -> Response:
     """Give the sound as it was recorded."""
     return await _sound(request, sid, "wav")

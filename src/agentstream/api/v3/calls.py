@@ -11,6 +11,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
+from agentstream.api import openapi
 from agentstream.api.auth import account_of, doors
 from agentstream.api.call_facts import CallFacts
 from agentstream.api.call_shown import seconds
@@ -31,7 +32,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)  # the end of a call that has n
 _UNREACHED: Final = {"canceled": "cancelled", "failed": "no_dial"}  # else unanswered
 
 
-@router.post("/v3/accounts/{account_sid}/calls")
+@router.post("/v3/accounts/{account_sid}/calls", openapi_extra=openapi.asks(openapi.V3_CALL))
 async def make_call(request: Request, account_sid: str) -> JSONResponse:
     """Connect two numbers (V3-2, V3-3)."""
     account, house = await account_of(request, account_sid), doors(request)
