@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import re
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -130,6 +131,7 @@ async def test_two_numbers_talk_until_the_api_hangs_up_cc_20_oc_1(tmp_path: Path
         [one] = numbers["IncomingPhoneNumbers"]
         caller_id = one["IncomingPhoneNumber"]["PhoneNumber"]  # AF-20
         sid = await scene.connect({**NUMBERS, "CallerId": caller_id, "CustomField": "order-5531"})
+        assert re.fullmatch("[0-9a-f]{32}", sid)  # CC-46
         first, second = await scene.phone.called(), await scene.phone.called()
         live = await scene.call(sid)
         assert (live["Status"], live["EndTime"]) == ("in-progress", None)
@@ -168,6 +170,7 @@ async def test_a_flow_and_a_bot_take_calls_and_a_call_changes_over_cc_21_cc_22_o
         )
         assert moved.status_code == 200, moved.text
         await until(lambda: len(scene.bot.calls) == 2 and scene.bot.calls[1].said("start"))
+        assert scene.bot.calls[1].start["custom_parameters"] == {"again": "1"}  # AS-29
         await first.hang_up()
         assert (await scene.ended(sid))["Status"] == "completed"
         other = await scene.connect(
