@@ -33,6 +33,8 @@ def test_every_exit_can_be_wired_ap_46() -> None:
         ({"numbers": ["+9190"], "parallel": 11}, "less than or equal to 10"),
         ({"numbers": ["+9190"], "retries": 6}, "less than or equal to 5"),
         ({"numbers": ["+9190"], "max_conversation_seconds": 14_401}, "less than or equal to 14400"),
+        ({"numbers": ["+9190"], "stream_name": "notes"}, "'stream_name' needs 'stream_url'"),
+        ({"numbers": ["+9190"], "stream_url": "ftp://a/"}, "match pattern"),
         (
             {"numbers": ["+9190"], "whisper_text": "a", "whisper_audio": "b.wav"},
             "give either 'whisper_text' or 'whisper_audio'",

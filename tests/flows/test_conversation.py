@@ -7,6 +7,7 @@ from agentstream.calls.commands import (
     Bridge,
     Dial,
     HangUpLeg,
+    OpenStream,
     Play,
     Speech,
     StartRecording,
@@ -16,7 +17,7 @@ from agentstream.calls.commands import (
 )
 from agentstream.flows.applets.connect import ConnectSettings
 from agentstream.flows.conversation import RECORDING_WAIT_MS, WHISPER_MS
-from agentstream.testing.calls import LEG
+from agentstream.testing.calls import CALL, LEG
 from agentstream.testing.visits import Visit
 
 
@@ -59,6 +60,25 @@ def test_of_two_channels_the_agents_is_the_left_rc_2() -> None:
         visit, _ = talking(record=True, recording_channels=wanted)
         # The caller's leg is recorded, and what it hears is the agent.
         assert visit.take(StartRecording).spec.channels == channels
+
+
+def test_a_bot_listens_from_the_bridge_on_and_lives_on_as_182() -> None:
+    visit, callee = talking(stream_url="wss://notes.example/{CallSid}", stream_name="notes")
+    fork = visit.take(OpenStream)
+    assert (fork.leg_sid, fork.spec.url) == (LEG, f"wss://notes.example/{CALL}")
+    assert (fork.spec.two_way, fork.spec.track, fork.spec.parameters) == (False, "mixed", ())
+    assert visit.context.forks == {fork.stream_sid: "notes"}
+    visit.gone(callee)
+    visit.left("on_conversation_ended")
+
+
+def test_a_bot_that_may_not_listen_does_not_disturb_the_talk() -> None:
+    visit, _ = talking(stream_url="https://who.example/bot")
+    fork = visit.take(OpenStream)
+    assert dict(fork.spec.parameters)["CallSid"] == CALL  # AS-14
+    visit.refused(fork)
+    visit.expect_nothing()
+    assert visit.context.forks == {}
 
 
 def test_a_recording_that_is_not_written_is_waited_for_a_while_only() -> None:

@@ -207,6 +207,22 @@ def test_what_the_old_flow_was_waiting_for_means_nothing_in_the_new_one() -> Non
     assert not of(world, effects.DialLeg)
 
 
+def test_an_agent_who_was_busy_for_an_abandoned_connect_is_free_ap_48_oc_1() -> None:
+    world = World(
+        parse(
+            "name: x\nstart: it\napplets:\n  it: {type: connect, numbers: ['+919000000001'],"
+            " popup_url: 'https://crm.example/popup'}"
+        )
+    )
+    world.ring()
+    world.answer()
+    world.answer_callee()
+    world.happens(Redirect(ELSEWHERE))
+    told = [each for each in world.story if isinstance(each, effects.SendRequest)]
+    assert [dict(each.request.query)["Status"] for each in told] == ["busy", "free"]
+    assert world.flow.place == "there"
+
+
 @pytest.mark.parametrize("document", [HELLO, parse(AHEAD % "")])
 def test_a_call_that_is_not_answered_is_not_redirected(document: FlowDocument) -> None:
     world = placed(document)

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from agentstream.calls.causes import Cause, Party, explain
-from agentstream.calls.commands import Command, HangUp
+from agentstream.calls.commands import Command, Fetch, HangUp
 from agentstream.calls.events import Event
 from agentstream.flows.context import Context
 
@@ -65,6 +65,14 @@ class Applet(Protocol):
 
     def wake(self, now_ms: int) -> list[Step]:
         """Let a timer that is due fire."""
+
+
+@runtime_checkable
+class Abandoned(Protocol):
+    """An applet that has something to tell when the call is sent elsewhere from it (OC-1)."""
+
+    def abandon(self, now_ms: int) -> list[Fetch]:
+        """Return what must still be told; what runs is ended by the call. Nothing is asked then."""
 
 
 class Settings(BaseModel):

@@ -14,6 +14,7 @@ from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import (
     AudioFile,
     Bridge,
+    Fetch,
     HangUpLeg,
     OpenStream,
     Play,
@@ -182,6 +183,11 @@ class Conversation:
                 self._end()
                 return []
 
+    def forget(self, now_ms: int) -> list[Fetch]:
+        """Take that the call ends it, and tell that the party is free."""
+        self._end()
+        return self._events.free(self.callee, now_ms)
+
     def _whispering(self, happening: AppletInput, now_ms: int) -> list[Step]:
         match happening:
             case PromptFinished(prompt_id=prompt_id) if prompt_id in self._whispers:
@@ -227,8 +233,7 @@ class Conversation:
     def _lost(self, gone: LegGone | CallHungUp, now_ms: int) -> list[Step]:
         """Take that they never heard each other."""
         self.ending = Ending(gone.cause, gone.party, gone.text)
-        self._end()
-        return self._events.free(self.callee, now_ms)
+        return [*self.forget(now_ms)]
 
     def _talk(self, now_ms: int) -> list[Step]:
         self.phase, self.has_talked = Phase.TALKING, True
@@ -273,7 +278,7 @@ class Conversation:
         freed = self._events.free(self.callee, now_ms)
         if self._recording_sid is None:
             self._end()
-            return freed
+            return [*freed]
         self.phase, self.wake_at_ms = Phase.WRITING, now_ms + RECORDING_WAIT_MS
         return [StopRecording(self._recording_sid), *freed]
 

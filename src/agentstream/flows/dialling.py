@@ -68,14 +68,14 @@ class AgentEvents:
         self._emails = emails
         self._busy: set[LegSid] = set()
 
-    def busy(self, attempt: Attempt, now_ms: int) -> list[Step]:
+    def busy(self, attempt: Attempt, now_ms: int) -> list[Fetch]:
         """Tell that a party rings or talks."""
         if not self._url or attempt.leg_sid in self._busy:
             return []
         self._busy.add(attempt.leg_sid)
         return [self._fetch(attempt, "busy", now_ms)]
 
-    def free(self, attempt: Attempt, now_ms: int) -> list[Step]:
+    def free(self, attempt: Attempt, now_ms: int) -> list[Fetch]:
         """Tell that a party is done; nothing of one that was never busy."""
         if attempt.leg_sid not in self._busy:
             return []
@@ -158,7 +158,7 @@ class Dialling:
                 return []
             case LegRinging():
                 attempt.has_early_media |= event.has_early_media
-                return self._events.busy(attempt, now_ms)
+                return [*self._events.busy(attempt, now_ms)]
             case LegUp():
                 del self._attempts[attempt.leg_sid]
                 self.answered = attempt
@@ -212,7 +212,7 @@ class Dialling:
         ringing: list[Step] = [HangUpLeg(leg_sid, Cause.CANCELED) for leg_sid in self._attempts]
         return ringing + self.forget(now_ms)
 
-    def forget(self, now_ms: int) -> list[Step]:
+    def forget(self, now_ms: int) -> list[Fetch]:
         """Take that whoever rings is hung up by the call."""
         attempts = list(self._attempts.values())
         self._attempts.clear()

@@ -19,7 +19,7 @@ from agentstream.flows.dial_plan import TALK_LIMIT_S
 from agentstream.flows.document import FlowDocument
 from agentstream.flows.mistakes import sentence
 
-LIMIT_MS: Final = TALK_LIMIT_S * 1000  # KX-21: what the API allows; the call's own limit is lower
+LIMIT_MS: Final = TALK_LIMIT_S * 1000  # KX-21: what the API allows; a call's own limit may be lower
 PRECONNECT_MS: Final = 3_000  # a call that rings here waits so long for its bot, then is answered
 Kind = TypeVar("Kind", bound=Settings)
 

@@ -48,6 +48,7 @@ from agentstream.calls.record import CallSetup
 from agentstream.flows.applet import (
     NEXT,
     ON_FAILURE,
+    Abandoned,
     Applet,
     AppletInput,
     CommandRefused,
@@ -154,6 +155,8 @@ class Flow:
             is_over = self.state in (FlowState.CLOSING, FlowState.DONE)
             raise CommandError("the call has ended" if is_over else "the call is not answered yet")
         outputs: list[FlowOutput] = []
+        if isinstance(self._applet, Abandoned):
+            outputs += self._applet.abandon(now_ms)
         if self._applet is not None:
             why = f"is sent to flow '{document.name}'"
             outputs.append(self._left(REDIRECT, document.start, why))

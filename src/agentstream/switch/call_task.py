@@ -11,6 +11,7 @@ before the next one is taken.
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast, get_args
 
@@ -35,6 +36,7 @@ from agentstream.switch.translate import leg_report
 log = structlog.get_logger()
 
 INBOX_LIMIT = 4096  # full: the call ends, loudly; one stuck call must not eat the house
+BEGIN_S = 1
 LINGER_MS = 10_000  # how long an ended call waits for its audio to close
 
 
@@ -77,6 +79,7 @@ class CallTask:
         self._now_ms = now_ms
         self._inbox: deque[Happening] = deque()
         self._awake = asyncio.Event()
+        self._has_begun = asyncio.Event()  # what was posted before it ran is worked off
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0
         self._is_overrun = False
@@ -91,6 +94,12 @@ class CallTask:
         else:
             self._inbox.append(happening)
         self._awake.set()
+
+    async def begun(self) -> None:
+        """Wait until the call has started and its start was told; a second at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BEGIN_S):
+                await self._has_begun.wait()
 
     async def ask(self, command: commands.Command | Redirect) -> None:
         """Want something of the call; raises CommandError when it cannot be done now."""
@@ -128,6 +137,7 @@ class CallTask:
                 self._end_overrun()
             while self._inbox:
                 self._work_off(self._inbox.popleft())
+            self._has_begun.set()
             if self._timer is None:  # it has rung; until then nothing is due
                 self._wake()
             self._set_timer()

@@ -135,7 +135,7 @@ class Switchboard:
         await self.ask(call_sid, Redirect(document))
 
     async def place(self, order: CallOrder) -> CallSid:
-        """Dial somebody; returns once the INVITE is on its way (CC-38).
+        """Dial somebody; returns once the INVITE is on its way, and the feed was told (CC-38).
 
         Raises BusyError when a bound of ours is reached, CommandError when the order is impossible.
         """
@@ -165,6 +165,7 @@ class Switchboard:
             raise
         self.counts.placed += 1
         self._connect(task, line, untold)
+        await task.begun()
         return setup.call_sid
 
     def call_from_file(

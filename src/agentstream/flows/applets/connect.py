@@ -13,6 +13,7 @@ from typing import ClassVar, Final, Literal
 
 from agentstream.base.machine import earliest
 from agentstream.calls.causes import CallStatus, Cause, Party
+from agentstream.calls.commands import Fetch
 from agentstream.calls.events import CallHungUp, LegDialled, LegGone, LegRinging, LegUp
 from agentstream.flows.applet import NEXT, Applet, AppletInput, CommandRefused, Leave, Step
 from agentstream.flows.connect_fields import ConnectFields
@@ -132,6 +133,11 @@ class Connect:
             return steps + self._after_answer(self._question, now_ms)
         return []
 
+    def abandon(self, now_ms: int) -> list[Fetch]:
+        """Tell that whoever rang or talked is free (AP-48)."""
+        freed = self._dialling.forget(now_ms)
+        return freed + (self._conversation.forget(now_ms) if self._conversation else [])
+
     # Whom to dial
 
     def _ask(self, now_ms: int) -> list[Step]:
@@ -213,7 +219,7 @@ class Connect:
         """Leave because the call is over before anybody talked."""
         freed = self._dialling.forget(now_ms)
         ending = Ending(hung_up.cause, hung_up.party, hung_up.text)
-        return freed + self._leave(Outcome.GIVEN_UP, ending)
+        return [*freed, *self._leave(Outcome.GIVEN_UP, ending)]
 
     # With the one who answered
 

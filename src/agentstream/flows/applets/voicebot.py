@@ -17,7 +17,14 @@ from pydantic import Field, field_validator
 
 from agentstream.base.machine import earliest
 from agentstream.calls.causes import Cause, Party
-from agentstream.calls.commands import Answer, CloseStream, OpenStream, RecordingSpec, StreamSpec
+from agentstream.calls.commands import (
+    Answer,
+    CloseStream,
+    Fetch,
+    OpenStream,
+    RecordingSpec,
+    StreamSpec,
+)
 from agentstream.calls.events import (
     BotAsked,
     CallHungUp,
@@ -219,6 +226,10 @@ class Voicebot:
         if self._answer_at_ms is not None and self._answer_at_ms <= now_ms:
             return self._answer()
         return [] if self._outcome is None else self._go_on(self._outcome, now_ms)
+
+    def abandon(self, now_ms: int) -> list[Fetch]:
+        """Tell what a transfer has to tell."""
+        return self._connect.abandon(now_ms) if self._connect else []
 
     def _answer(self) -> list[Step]:
         """Answer the call, once, unless its caller has given up."""

@@ -1,0 +1,80 @@
+"""Views of live calls: bounded, and kept until the rows of an ended call can be there."""
+
+from dataclasses import replace
+
+from agentstream.base.ids import AccountSid, CallSid, LegSid, RecordingSid
+from agentstream.calls.causes import Cause
+from agentstream.calls.events import (
+    CallAnswered,
+    CallEnded,
+    CallStarted,
+    LegRinging,
+    RecordingFinished,
+)
+from agentstream.calls.record import RecordingRecord
+from agentstream.switch.call_view import ENDED_LIMIT, LIVE_LIMIT, CallViews
+from agentstream.testing.calls import CALL, LEG, STARTED_AT, make_setup
+from agentstream.testing.facts import ended_record, fact
+from agentstream.testing.manual_clock import ManualClock
+
+
+def started(number: int) -> CallStarted:
+    return CallStarted(CallSid(str(number)), LegSid(f"leg-{number}"), make_setup())
+
+
+def test_a_call_that_comes_in_rings_talks_and_ends() -> None:
+    clock = ManualClock()
+    views = CallViews(clock)
+    views.hear(fact(CallStarted(CALL, LEG, make_setup())))
+    ringing = views.find(CALL)
+    assert ringing is not None
+    assert (ringing.status, ringing.updated_at, ringing.talk_ms) == ("ringing", STARTED_AT, 0)
+    answered = fact(CallAnswered(CALL, LEG), at_ms=2_000)
+    views.hear(answered)
+    clock.advance(answered.at_ms + 7_000 - clock.now_ms())
+    talking = views.find(CALL)
+    assert talking is not None
+    assert (talking.status, talking.answered_at) == ("in-progress", answered.at)
+    assert (talking.talk_ms, talking.legs[0].talk_ms) == (7_000, 7_000)
+    views.hear(fact(RecordingFinished(CALL, LEG, RecordingSid("r"), 900, "https://a/r.mp3", "")))
+    views.hear(fact(RecordingFinished(CALL, LEG, RecordingSid("s"), 0, "", "disk full")))
+    recorded = views.find(CALL)
+    assert recorded is not None
+    assert recorded.recording_url == "https://a/r.mp3"
+    views.hear(fact(CallEnded(CALL, ended_record())))
+    ended = views.find(CALL)
+    assert ended is not None
+    assert (ended.status, ended.cause, ended.talk_ms) == ("completed", Cause.NORMAL, 41_000)
+    assert views.live(AccountSid("greenleaf1")) == []
+
+
+def test_the_recording_of_an_ended_call_is_the_last_whole_one() -> None:
+    views = CallViews(ManualClock())
+    recordings = [
+        RecordingRecord(RecordingSid(name), LEG, 900, "", url, error)
+        for name, url, error in (("a", "/a.mp3", ""), ("b", "/b.mp3", ""), ("c", "", "disk full"))
+    ]
+    record = replace(ended_record(), recordings=tuple(recordings))
+    views.hear(fact(CallEnded(CALL, record)))
+    view = views.find(CALL)
+    assert view is not None
+    assert view.recording_url == "/b.mp3"
+
+
+def test_calls_that_never_end_and_calls_that_have_do_not_pile_up() -> None:
+    views = CallViews(ManualClock())
+    for number in range(LIVE_LIMIT + 10):
+        views.hear(fact(started(number)))
+    assert len(views.live(AccountSid("greenleaf1"))) == LIVE_LIMIT
+    assert views.find(CallSid("9")) is None
+    assert views.find(CallSid("10")) is not None
+    for number in range(10, ENDED_LIMIT + 20):
+        views.hear(fact(CallEnded(CallSid(str(number)), ended_record())))
+    assert views.find(CallSid("19")) is None
+    assert views.find(CallSid("20")) is not None
+
+
+def test_what_is_told_of_an_unknown_call_is_ignored() -> None:
+    views = CallViews(ManualClock())
+    views.hear(fact(LegRinging(CALL, LEG, has_early_media=False)))
+    assert views.find(CALL) is None
