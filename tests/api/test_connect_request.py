@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from agentstream.api.errors import ApiError
 from agentstream.api.forms import Form, form_of
+from agentstream.api.settings import WebStream
 from agentstream.api.v1.connect_request import BotStream, ConnectRequest, read_connect
 from agentstream.api.v1.flow_url import FlowUrl, read_flow_url
 from agentstream.calls.record import StatusCallback
@@ -88,6 +89,23 @@ def test_everything_that_can_be_said_is_read() -> None:
             "http://hooks.example/cb?key=1", frozenset({"terminal", "answered"}), is_json=True
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("web_stream", "url"),
+    [("rewrite", "wss://b.example/ws?x=1"), ("resolve", "https://b.example/ws?x=1")],
+)
+def test_an_https_stream_url_is_a_socket_or_a_resolver_by_setting_as_19(
+    web_stream: WebStream, url: str
+) -> None:
+    form = form_of([*BASE.items(), ("StreamUrl", "HTTPS://b.example/ws?x=1")])
+    stream = read_connect(form, web_stream=web_stream).stream
+    assert stream is not None
+    assert stream.url == url
+    with pytest.raises(ApiError, match="StreamUrl begins with ws:// or wss://"):
+        read_connect(form)
+    with pytest.raises(ApiError, match="StreamUrl has no host"):
+        read_connect(form_of([*BASE.items(), ("StreamUrl", "http:///")]), web_stream=web_stream)
 
 
 def test_what_old_clients_send_besides_is_ignored_cc_32() -> None:

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 
 from agentstream.base.ids import RandomTokens
 
-_ENVELOPED: Final = ("/v2/", "/v3/")
+ENVELOPED: Final = ("/v2/", "/v3/")
 _TOKENS: Final = RandomTokens()
 # V3-8 where the status decides; a body that cannot be used is LG-11's 1002.
 _CODES: Final = {400: 1002, 401: 1010, 404: 1000, 409: 1008, 422: 1020, 429: 10724, 500: 10715}
@@ -16,7 +16,7 @@ _CODES: Final = {400: 1002, 401: 1010, 404: 1000, 409: 1008, 422: 1020, 429: 107
 
 def is_enveloped(request: Request) -> bool:
     """Whether answers under this path come in the envelope."""
-    return str(request.scope["path"]).startswith(_ENVELOPED)
+    return str(request.scope["path"]).startswith(ENVELOPED)
 
 
 def enveloped(request: Request, response: Mapping[str, Any], status: int = 200) -> JSONResponse:

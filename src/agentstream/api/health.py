@@ -1,7 +1,7 @@
 """Is it alive, is it ready, and the figures: for load balancers and Prometheus, no credentials."""
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 
 import agentstream
 from agentstream.api.auth import doors
@@ -26,7 +26,7 @@ async def ready(request: Request) -> JSONResponse:
     return JSONResponse({"status": "ready"})
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Every counter, in Prometheus' text form."""
     return Response(doors(request).metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -9,6 +9,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from agentstream.api.envelope import ENVELOPED
 from agentstream.api.v1.call_filters import DIRECTIONS, PAGE_LIMIT, PAGE_SIZE, STATUSES
 from agentstream.api.v1.connect_request import (
     CUSTOM_FIELD_CHARS,
@@ -157,6 +158,34 @@ ERROR: Final = _object(
     },
     "RestException",
 )
+_ENVELOPED_ERROR: Final = _object(
+    {
+        "request_id": {"type": "string"},
+        "method": {"type": "string"},
+        "http_code": {"type": "integer"},
+        "response": _object(
+            {
+                "code": {"type": "integer"},
+                "status": {"type": "string", "enum": ["failure"]},
+                "error_data": _object(
+                    {
+                        "code": {"type": "integer"},
+                        "message": {"type": "string"},
+                        "description": {"type": "string"},
+                    }
+                ),
+                "data": {"type": "null"},
+            },
+            "code",
+            "status",
+            "error_data",
+        ),
+    },
+    "request_id",
+    "method",
+    "http_code",
+    "response",
+)
 _CALL_REF: Final = {"$ref": "#/components/schemas/Call"}
 ONE_CALL: Final = _object({"Call": _CALL_REF}, "Call")
 CALLS: Final = _object(
@@ -236,13 +265,10 @@ def describe(app: FastAPI) -> dict[str, Any]:
             ),
             routes=app.routes,
         )
-        for operations in document["paths"].values():
+        for path, operations in document["paths"].items():
             for operation in operations.values():
                 operation["responses"].pop("422", None)  # it is 400, in the form of the others
-                operation["responses"]["default"] = {
-                    "description": "Not done; `Message` says why",
-                    "content": {"application/json": {"schema": ERROR}},
-                }
+                operation["responses"]["default"] = _failure(path)
         document["components"] = {
             "schemas": {"Call": CALL},
             "securitySchemes": {
@@ -253,3 +279,11 @@ def describe(app: FastAPI) -> dict[str, Any]:
         document["security"] = [{"key": []}, {"bearer": []}]
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _failure(path: str) -> dict[str, Any]:
+    if path.startswith(ENVELOPED):
+        content = {"application/json": {"schema": _ENVELOPED_ERROR}}
+    else:
+        content = {kind: {"schema": ERROR} for kind in _ANSWERS}
+    return {"description": "Not done, and why", "content": content}

@@ -8,6 +8,7 @@ from agentstream.base.phone import NumberStyle, normalise
 from agentstream.flows.context import INDIAN_TIME
 
 NumberFormat = Literal["follow", "e164", "national0"]
+WebStream = Literal["reject", "rewrite", "resolve"]  # what an http(s) StreamUrl is (AS-19)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class ApiSettings:
     numbers: NumberStyle = field(default_factory=NumberStyle)  # where there is nothing to follow
     zone: tzinfo = INDIAN_TIME  # CC-47: that of the hosted service
     flow_call_to: Literal["null", "exophone"] = "null"  # KX-3
+    web_stream: WebStream = "reject"
     is_strict: bool = False  # CC-7, CC-27, CC-31, AF-1
 
     @property

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator
 
 from agentstream.api.rate_limit import RateLimits
-from agentstream.api.settings import ApiSettings, NumberFormat
+from agentstream.api.settings import ApiSettings, NumberFormat, WebStream
 from agentstream.base.phone import NumberStyle
 from agentstream.flows.context import INDIAN_TIME
 from agentstream.server.config_section import Section
@@ -27,6 +27,7 @@ class ApiConfig(Section):
     number_format: NumberFormat = "follow"  # KX-4: as written, and else as `number_format` above
     timezone: str = INDIA  # CC-47: of the times in answers, which name none
     flow_call_to: Literal["null", "exophone"] = "null"  # KX-3: `To` of a call without a second one
+    stream_url_https: WebStream = "reject"  # AS-19: http(s) as a StreamUrl
     strict: bool = False  # CC-7, CC-27, CC-31, AF-1: refuse what hosted servers refuse
     calls_per_minute: int = Field(default=200, ge=0)  # ER-7, of each account; 0: no limit
     reads_per_minute: int = Field(default=300, ge=0)
@@ -49,6 +50,7 @@ class ApiConfig(Section):
             numbers=numbers,
             zone=_zone(self.timezone),
             flow_call_to=self.flow_call_to,
+            web_stream=self.stream_url_https,
             is_strict=self.strict,
         )
 

@@ -138,7 +138,9 @@ async def _document(
         return document_of(wanted, second, own)
     if form.text("StreamType").lower() not in ("", "bidirectional"):
         refuse("StreamType", "is bidirectional")
-    stream = BotStream(url=stream_url(form), name=form.text("StreamName", STREAM_NAME_CHARS))
+    stream = BotStream(
+        url=stream_url(form, settings.web_stream), name=form.text("StreamName", STREAM_NAME_CHARS)
+    )
     wanted = ConnectRequest(mode="bot", from_number=facts.from_number, caller_id=own, stream=stream)
     return document_of(wanted, "", own)
 

@@ -43,10 +43,11 @@ async def connect(request: Request, account_sid: str) -> Response:
     account = await account_of(request, account_sid)
     house, telephony = doors(request), telephony_of(request)
     form, query = await body_of(request), query_of(request)
-    wanted = read_connect(form, is_strict=house.settings.is_strict)
-    order = await Ordering(account, telephony, house.settings).order(wanted)
+    settings = house.settings
+    wanted = read_connect(form, is_strict=settings.is_strict, web_stream=settings.web_stream)
+    order = await Ordering(account, telephony, settings).order(wanted)
     if query.flag("simulate") or form.flag("simulate"):
-        return answer(request, {"Simulation": _simulation(wanted, order, house.settings)})
+        return answer(request, {"Simulation": _simulation(wanted, order, settings)})
 
     async def make() -> CallFacts:
         facts = await place(telephony, order, house.clock.wall())
@@ -57,8 +58,8 @@ async def connect(request: Request, account_sid: str) -> Response:
     key = request.headers.get(HEADER, "")
     facts = await first_results(request).once(account.sid, key, form, make)
     details = query.flag("details") or form.flag("details")  # CC-13
-    shown = call_object(facts, house.settings, details=details)
-    return answer(request, {"Call": shown | _echoed(wanted, facts, house.settings)})
+    shown = call_object(facts, settings, details=details)
+    return answer(request, {"Call": shown | _echoed(wanted, facts, settings)})
 
 
 async def place(telephony: Telephony, order: CallOrder, now: datetime) -> CallFacts:

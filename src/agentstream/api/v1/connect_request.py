@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from agentstream.api.errors import ApiError
 from agentstream.api.forms import Form, refuse
+from agentstream.api.settings import WebStream
 from agentstream.calls.record import CallbackEvent, StatusCallback
 from agentstream.flows.dial_plan import RING_LIMIT_S, caller_id_of, is_dialable
 
@@ -64,7 +65,9 @@ class ConnectRequest:
     warnings: tuple[str, ...] = ()
 
 
-def read_connect(form: Form, *, is_strict: bool = False) -> ConnectRequest:
+def read_connect(
+    form: Form, *, is_strict: bool = False, web_stream: WebStream = "reject"
+) -> ConnectRequest:
     """Return what a form asks for; ApiError 400 naming the parameter that is wrong (CC-30)."""
     warnings: list[str] = []
     from_number = _party(form, "From", takes_sip=True)
@@ -81,7 +84,7 @@ def read_connect(form: Form, *, is_strict: bool = False) -> ConnectRequest:
         caller_id=caller_id,
         to_number=to_number,
         flow_url=form.text("Url", URL_CHARS) if mode == "flow" else "",
-        stream=_stream(form),
+        stream=_stream(form, web_stream),
         ring_s=form.whole("TimeOut", 1, RING_LIMIT_S) or 30,
         limit_s=form.whole("TimeLimit", 1, TIME_LIMIT_S) or TIME_LIMIT_S,
         wait_url=web_url(form, "WaitUrl"),
@@ -95,10 +98,16 @@ def read_connect(form: Form, *, is_strict: bool = False) -> ConnectRequest:
     )
 
 
-def stream_url(form: Form) -> str:
-    """Return a bot's address, "" when none is given; ApiError when no stream can go there."""
+def stream_url(form: Form, web_stream: WebStream = "reject") -> str:
+    """Return a bot's address, "" when none is given; ApiError when no stream can go there.
+
+    An http(s) address is refused, taken as one of a WebSocket, or as that of a resolver (AS-19).
+    """
     url = form.text("StreamUrl", STREAM_URL_CHARS)
-    return _checked(url, "StreamUrl", ("ws", "wss")) if url else ""
+    if not url or web_stream == "reject" or not url.lower().startswith(("http://", "https://")):
+        return _checked(url, "StreamUrl", ("ws", "wss")) if url else ""
+    url = _checked(url, "StreamUrl", ("http", "https"))
+    return url if web_stream == "resolve" else "ws" + url[len("http") :]
 
 
 def web_url(form: Form, name: str) -> str:
@@ -142,8 +151,8 @@ def _mode(form: Form, warnings: list[str], *, is_strict: bool) -> Mode:
     return "bot"
 
 
-def _stream(form: Form) -> BotStream | None:
-    url = stream_url(form)
+def _stream(form: Form, web_stream: WebStream) -> BotStream | None:
+    url = stream_url(form, web_stream)
     if not url:
         return None
     begin = form.word("StreamBegin", _BEGIN, "first")
@@ -188,8 +197,8 @@ def _checked(url: str, name: str, schemes: tuple[str, ...]) -> str:
         _ = parts.port  # looked at only now
     except ValueError:
         refuse(name, "cannot be read: see its host and port")
-    if parts.scheme.lower() not in schemes:
+    if parts.scheme not in schemes:
         refuse(name, f"begins with {schemes[0]}:// or {schemes[1]}://")
     if not parts.hostname or any(character <= " " or character == "\x7f" for character in url):
         refuse(name, "has no host, or a blank in it")
-    return url
+    return parts.scheme + url[len(parts.scheme) :]  # urlsplit has made it lower case
