@@ -27,21 +27,6 @@ LIVE = CallSid("aa11")
 START = a_call("x").created_at
 
 
-def leg(sid: str, status: str, talk_ms: int) -> LegRecord:
-    return LegRecord(
-        sid=LegSid(sid),
-        direction="outbound-api",
-        status=status,
-        cause="normal",
-        ended_by="caller",
-        destination="",
-        started_ms=0,
-        rang_ms=None,
-        answered_ms=0,
-        talk_ms=talk_ms,
-    )
-
-
 ENDED = a_call(
     "c1",
     account_sid=MINE,
@@ -53,7 +38,10 @@ ENDED = a_call(
     detail="the caller hung up",
     sip_status=200,
     q850=16,
-    legs=(leg("l1", "completed", 20_001), leg("l2", "completed", 8_000)),
+    legs=tuple(
+        LegRecord(sid=LegSid(sid), direction="outbound-api", status="completed", talk_ms=talk_ms)
+        for sid, talk_ms in (("l1", 20_001), ("l2", 8_000))
+    ),
 )
 
 

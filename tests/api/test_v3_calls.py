@@ -105,21 +105,6 @@ async def test_unknown_keys_and_calls_have_their_codes_v3_8(site: Any) -> None:
     assert wrong.headers["www-authenticate"].startswith("Basic ")
 
 
-def leg(status: str) -> LegRecord:
-    return LegRecord(
-        sid=LegSid(status),
-        direction="outbound-api",
-        status=status,
-        cause="normal",
-        ended_by="caller",
-        destination="",
-        started_ms=0,
-        rang_ms=None,
-        answered_ms=None,
-        talk_ms=0,
-    )
-
-
 @pytest.mark.parametrize(
     ("legs", "status"),
     [
@@ -140,7 +125,9 @@ async def test_a_call_tells_which_party_was_not_reached_v3_4(
         direction="outbound-api",
         phone_number="+918040000002",
         duration_ms=8_500,
-        legs=tuple(leg(word) for word in legs),
+        legs=tuple(
+            LegRecord(sid=LegSid(word), direction="outbound-api", status=word) for word in legs
+        ),
     )
     await site.store.calls.write([row])
     details = (await site.ask("GET", f"{URL}/c1")).json()["response"]["call_details"]

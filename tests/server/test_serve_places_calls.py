@@ -1,10 +1,8 @@
 """The whole server does what scripts of the hosted platform ask for, over real HTTP and SIP."""
 
 import asyncio
-import gc
 import re
-import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,29 +11,19 @@ from typing import Any
 import httpx
 import pytest
 
-from agentstream.base.errors import ConfigError
 from agentstream.server.callee import Manners, ScriptedPhone
 from agentstream.server.config import Config
-from agentstream.server.run import serve
 from agentstream.store.sql_store import open_store
 from agentstream.store.values import NewKey
 from agentstream.testing.node import scripted_phone
 from agentstream.testing.ports import HOST, free_port, media_range
 from agentstream.testing.scripted_bot import scripted_bot
+from agentstream.testing.served import served
 from agentstream.testing.waiting import until
 
 pytestmark = pytest.mark.integration
 FLOW = "name: support\nstart: talk\napplets:\n  talk: {type: voicebot, url: '%s'}\n"
 NUMBERS = {"From": "09876500001", "To": "09876500002", "CallerId": "08040000002"}
-
-
-@pytest.fixture(autouse=True)
-def _usual_garbage() -> Iterator[None]:
-    """Give back what the server changes of its process."""
-    usual = gc.get_threshold()
-    yield
-    gc.unfreeze()
-    gc.set_threshold(*usual)
 
 
 @dataclass
@@ -95,34 +83,18 @@ def configuration(folder: Path, phone: str) -> Config:
     )
 
 
-async def up(folder: Path, phone: str) -> tuple[Config, asyncio.Task[None]]:
-    """Start a server on ports that are free; tried a few times, as others may take them."""
-    for _ in range(10):
-        config, started = configuration(folder, phone), asyncio.Event()
-        serving = asyncio.create_task(serve(config, started=started))
-        try:
-            await until(lambda: started.is_set() or serving.done())  # noqa: B023  (at once)
-            if not serving.done():
-                return config, serving
-            await serving
-        except ConfigError:
-            continue
-    raise AssertionError("no free ports")
-
-
 @asynccontextmanager
 async def opened(folder: Path, manners: Manners | None = None) -> AsyncIterator[Scene]:
     async with scripted_bot() as bot, scripted_phone(manners) as (phone, address):
         key = await prepare(folder, bot.url)
-        config, serving = await up(folder, address)
-        base = f"http://{HOST}:{config.http.port}/v1/Accounts/GreenLeaf1/"
-        try:
-            async with httpx.AsyncClient(base_url=base, auth=(key.key, key.token)) as client:
-                yield Scene(client, phone, bot)
-        finally:
-            signal.raise_signal(signal.SIGTERM)
-            async with asyncio.timeout(20):
-                await serving
+        async with (
+            served(lambda: configuration(folder, address)) as config,
+            httpx.AsyncClient(
+                base_url=f"http://{HOST}:{config.http.port}/v1/Accounts/GreenLeaf1/",
+                auth=(key.key, key.token),
+            ) as client,
+        ):
+            yield Scene(client, phone, bot)
 
 
 async def test_two_numbers_talk_until_the_api_hangs_up_cc_20_oc_1(tmp_path: Path) -> None:
