@@ -177,7 +177,7 @@ async def test_recordings_have_a_link_that_works_as_long_as_wanted_cd_1(house: A
     gone = a_recording("r0", "c1", account_sid=MINE, created_at=START, state="deleted")
     await house.store.calls.write([late, early, gone])
     plain = (await house.ask("GET", "Calls/c1")).json()["Call"]["RecordingUrl"]
-    assert plain == "https://house/recordings/r1.mp3?at=7&seconds=None"
+    assert plain == "https://house/recordings/r2.mp3?at=7&seconds=None"
     listed = (await house.ask("GET", "Calls?RecordingUrlValidity=5&Sid=c1")).json()["Calls"]
     assert [one["RecordingUrl"] for one in listed] == [plain.replace("None", "300")]
     for minutes in ("4", "61", "x"):

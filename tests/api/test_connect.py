@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from xml.etree import ElementTree as ET
 
 import pytest
+from structlog.testing import capture_logs
 
 from agentstream.api.settings import ApiSettings
 from agentstream.base.errors import BusyError, CommandError
@@ -189,6 +190,7 @@ async def test_details_are_told_when_asked_for_cc_13_cc_53(site: Any) -> None:
         ({"Url": URL, "StreamUrl": "wss://b.example/"}, "Url and StreamUrl exclude each other"),
         ({"Url": URL.replace("support", "nothing")}, "no published flow 'nothing'"),
         ({"Url": "https://elsewhere.example/calls.xml"}, "Url is the address of a flow"),
+        ({"StreamUrl": "wss://b.example/{Who}"}, "'{Who}' is no variable"),
     ],
 )
 async def test_what_is_wrong_is_named_cc_24_cc_30(
@@ -333,6 +335,14 @@ async def test_a_dry_run_places_nothing_and_says_what_it_would_oc_9(site: Any) -
     ]
     xml = await site.ask("POST", "Calls/connect.xml?simulate=1", data=form)
     assert xml.text.count("<Warning>") == 3
+
+
+async def test_a_warning_is_logged_with_its_call(site: Any) -> None:
+    with capture_logs() as logs:
+        await connect(site, {**FLOW, "To": "09876500002"})
+    [warned] = [log for log in logs if log["event"] == "connect_request"]
+    assert warned["call_sid"] == "51e0b7c2d9f84a1bb6c3d2e1f0a90001"
+    assert warned["text"].startswith("To is ignored")
 
 
 async def test_the_same_key_has_the_first_result_oc_6(site: Any) -> None:

@@ -1,6 +1,6 @@
 """Calls that live and calls that have ended, as one: found by sid, and listed page by page."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from agentstream.api.call_facts import CallFacts, facts_of_record, facts_of_view
@@ -95,11 +95,11 @@ class CallHistory:
             states=("recording", "ready"),
             limit=RECORDINGS_LIMIT,
         )
-        first = _first_of_each(await self.recordings.rows.list(query))
+        latest = _latest_of_each(await self.recordings.rows.list(query))
         shelf = self.recordings.shelf
         links = {
             call_sid: shelf.urls.url_for(row.sid, shelf.now_s(), seconds=self.link_s)
-            for call_sid, row in first.items()
+            for call_sid, row in latest.items()
         }
         return [
             replace(facts, recording_url=links.get(facts.sid, facts.recording_url))
@@ -107,6 +107,6 @@ class CallHistory:
         ]
 
 
-def _first_of_each(rows: Iterable[Recording]) -> Mapping[CallSid, Recording]:
-    """Return the oldest recording of each call, of rows that come newest first."""
-    return {row.call_sid: row for row in rows}
+def _latest_of_each(rows: Sequence[Recording]) -> Mapping[CallSid, Recording]:
+    """Return the recording of each call that views tell of as well, of rows newest first."""
+    return {row.call_sid: row for row in reversed(rows)}

@@ -36,6 +36,7 @@ from agentstream.api.v1.documents import document_of
 from agentstream.api.v1.ordering import Ordering
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import HangUp
+from agentstream.flows.dial_plan import RING_LIMIT_S
 from agentstream.flows.document import FlowDocument
 from agentstream.store.call_query import place_of
 from agentstream.store.values import Account
@@ -128,7 +129,7 @@ async def _document(
     if "Url" in form:
         ordering = Ordering(account, telephony_of(request), settings)
         return (await ordering.flow(form.text("Url", URL_CHARS))).flow
-    ring_s = form.whole("TimeOut", 1, 300) or 30
+    ring_s = form.whole("TimeOut", 1, RING_LIMIT_S) or 30
     if "To" in form:
         to = party(form.text("To", NUMBER_CHARS), "To", takes_sip=True)
         second = to if "@" in to else settings.normalised(to)
@@ -176,7 +177,6 @@ def _metadata(request: Request, page: Page, found: Listed) -> dict[str, Any]:
         for name, text in request.query_params.multi_items()
         if name.lower() not in {"after", "before"}
     ]
-
     path = quote(original_path(request))
 
     def uri(**place: str) -> str:
