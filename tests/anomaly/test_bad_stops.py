@@ -20,7 +20,7 @@ import agentstream
 from agentstream.base.errors import CommandError
 from agentstream.server.caller import PlacedCall, ScriptedCaller
 from agentstream.server.config import Config, LimitsConfig, SipConfig
-from agentstream.store.protocols import CallQuery
+from agentstream.store.call_query import CallQuery
 from agentstream.store.sql_store import open_store
 from agentstream.store.values import CallRecord
 from agentstream.testing.node import AsyncHouse, scripted_caller

@@ -2,20 +2,37 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import pytest
 
 from agentstream.api.app import create_app
-from agentstream.api.doors import Doors
+from agentstream.api.doors import Doors, Telephony
 from agentstream.api.live import LiveHub
+from agentstream.api.rate_limit import RateLimiter, RateLimits
+from agentstream.api.settings import ApiSettings
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import AccountSid, CallSid
+from agentstream.base.phone import NumberStyle
 from agentstream.calls.commands import Command
+from agentstream.flows.document import FlowDocument, parse
 from agentstream.store.call_events import Story
+from agentstream.store.directory import Directory, Route
 from agentstream.store.values import NewKey
+from agentstream.switch.call_view import CallView
 from agentstream.switch.feed import Feed
+from agentstream.switch.placing import CallOrder
+from agentstream.testing.manual_clock import ManualClock
 from agentstream.testing.memory_store import MemoryStore
+
+FLOW = """
+version: 1
+name: support
+start: talk
+applets:
+  talk: {type: voicebot, url: "wss://bot.example.net/ws"}
+"""
 
 
 @dataclass
@@ -36,6 +53,52 @@ class LiveCalls:
 
 
 @dataclass
+class Exchange:
+    """Takes orders, and lets live calls be seen and led elsewhere, unless there is an `error`."""
+
+    orders: list[CallOrder] = field(default_factory=list)
+    redirected: list[tuple[CallSid, FlowDocument]] = field(default_factory=list)
+    views: dict[CallSid, CallView] = field(default_factory=dict)
+    error: Exception | None = None
+
+    async def place(self, order: CallOrder) -> CallSid:
+        if self.error is not None:
+            raise self.error
+        self.orders.append(order)
+        return CallSid(f"51e0b7c2d9f84a1bb6c3d2e1f0a9{len(self.orders):04}")
+
+    async def redirect(self, call_sid: CallSid, document: FlowDocument) -> None:
+        if self.error is not None:
+            raise self.error
+        self.redirected.append((call_sid, document))
+
+    def find(self, call_sid: CallSid) -> CallView | None:
+        return self.views.get(call_sid)
+
+    def live(self, account_sid: AccountSid) -> list[CallView]:
+        return [view for view in self._of(account_sid) if view.ended_at is None]
+
+    def ended(self, account_sid: AccountSid) -> list[CallView]:
+        return [view for view in self._of(account_sid) if view.ended_at is not None]
+
+    def _of(self, account_sid: AccountSid) -> list[CallView]:
+        return [view for view in self.views.values() if view.setup.account_sid == account_sid]
+
+
+@dataclass
+class Flows:
+    """The published flows of a store, looked up anew each time."""
+
+    directory: Directory[FlowDocument]
+
+    async def published(
+        self, account_sid: AccountSid, sid_or_name: str
+    ) -> Route[FlowDocument] | None:
+        await self.directory.refresh()
+        return self.directory.flow_of(account_sid, sid_or_name)
+
+
+@dataclass
 class Site:
     """What a test of the HTTP interface needs."""
 
@@ -46,6 +109,8 @@ class Site:
     key: NewKey
     stories: list[Story] = field(default_factory=list)
     calls: LiveCalls = field(default_factory=LiveCalls)
+    exchange: Exchange = field(default_factory=Exchange)
+    clock: ManualClock = field(default_factory=ManualClock)
     streams: dict[str, int] = field(default_factory=dict)
     why_not_ready: str = ""
 
@@ -57,13 +122,31 @@ class Site:
     def auth(self) -> tuple[str, str]:
         return self.key.key, self.key.token
 
+    async def ask(self, method: str, path: str, **how: Any) -> httpx.Response:
+        """Ask something of the account's part of v1, with the right key."""
+        url = path if path.startswith("/") else f"/v1/Accounts/GreenLeaf1/{path}"
+        return await self.client.request(method, url, **{"auth": self.auth, **how})
+
 
 @pytest.fixture
-async def site() -> AsyncIterator[Site]:
-    store, feed = MemoryStore(), Feed()
+def settings() -> ApiSettings:
+    return ApiSettings(numbers=NumberStyle("", "91"))
+
+
+@pytest.fixture
+def limits() -> RateLimits:
+    return RateLimits()
+
+
+@pytest.fixture
+async def site(settings: ApiSettings, limits: RateLimits) -> AsyncIterator[Site]:
+    store, feed, clock = MemoryStore(country_code="91"), Feed(), ManualClock()
     account = await store.accounts.create("Green Leaf", sid="GreenLeaf1")
     key = await store.accounts.create_key(account.sid)
-    hub, calls = LiveHub(feed, watchers_limit=2), LiveCalls()
+    hub, calls, exchange = LiveHub(feed, watchers_limit=2), LiveCalls(), Exchange()
+    flow = await store.flows.apply(account.sid, "support", FLOW, publish=True)
+    await store.numbers.assign("08040000002", account.sid, flow.sid)
+    flows = Flows(Directory(store, parse, "91"))
     doors = Doors(
         accounts=store.accounts,
         live=hub,
@@ -73,9 +156,13 @@ async def site() -> AsyncIterator[Site]:
         operator_token="op-token",
         stories=lambda sid, beginning: made.told(sid, beginning),
         calls=calls,
+        telephony=Telephony(store.calls, store.numbers, flows, exchange, exchange),
+        settings=settings,
+        limiter=RateLimiter(limits),
+        clock=clock,
     )
     transport = httpx.ASGITransport(create_app(doors), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://house") as client:
-        made = Site(client, store, feed, hub, key, calls=calls)
+        made = Site(client, store, feed, hub, key, calls=calls, exchange=exchange, clock=clock)
         yield made
     hub.close()

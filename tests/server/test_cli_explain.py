@@ -197,9 +197,9 @@ def test_an_unknown_sid_is_one_line_that_names_the_newest_calls(ask: Ask, tmp_pa
     assert "no call has ended yet" in ask("last", code=1).stderr
     fill(tmp_path / "data", a_call("c1aa"), a_call("c1bb"))
     error = ask("zz", code=1).stderr
-    assert error.startswith("error: no ended call zz; the newest are c1aa, c1bb; ")
+    assert error.startswith("error: no ended call zz; the newest are c1bb, c1aa; ")
     assert error.count("\n") == 1
-    assert "several calls begin with c1: c1aa, c1bb" in ask("c1", code=1).stderr
+    assert "several calls begin with c1: c1bb, c1aa" in ask("c1", code=1).stderr
 
 
 def test_a_whole_sid_is_meant_even_when_others_begin_with_it(ask: Ask, tmp_path: Path) -> None:

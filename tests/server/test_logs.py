@@ -7,6 +7,8 @@ import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser
 
 from agentstream.server.config import LogConfig
 from agentstream.server.logs import mask_text, set_up_logs
@@ -109,4 +111,11 @@ def test_logs_of_libraries_come_the_same_way(text: io.StringIO) -> None:
 
 def test_what_is_below_the_level_is_not_said(text: io.StringIO) -> None:
     structlog.get_logger().debug("tick")
+    assert text.getvalue() == ""
+
+
+def test_forms_that_cannot_be_read_fill_no_log(text: io.StringIO) -> None:
+    parser = MultipartParser(b"x")
+    with pytest.raises(MultipartParseError):
+        parser.write(b"--x\r\nbad\rheader")
     assert text.getvalue() == ""

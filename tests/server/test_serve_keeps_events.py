@@ -4,38 +4,25 @@ While a call lives they are told by `agentstream explain`.
 """
 
 import asyncio
-import gc
 import json
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from agentstream.base.errors import ConfigError
 from agentstream.server.cli import app
 from agentstream.server.config import Config
-from agentstream.server.run import serve
-from agentstream.store.protocols import CallQuery
+from agentstream.store.call_query import CallQuery
 from agentstream.store.sql_store import open_store
 from agentstream.testing.node import scripted_caller
 from agentstream.testing.ports import HOST, free_port, media_range
 from agentstream.testing.scripted_bot import scripted_bot
+from agentstream.testing.served import served
 from agentstream.testing.waiting import until
 
 pytestmark = pytest.mark.integration
 FLOW = "name: any\nstart: talk\napplets:\n  talk: {type: voicebot, url: '%s'}\n"
-
-
-@pytest.fixture(autouse=True)
-def _usual_garbage() -> Iterator[None]:
-    """Give back what the server changes of its process."""
-    usual = gc.get_threshold()
-    yield
-    gc.unfreeze()
-    gc.set_threshold(*usual)
 
 
 async def prepare(folder: Path, bot_url: str) -> None:
@@ -46,12 +33,12 @@ async def prepare(folder: Path, bot_url: str) -> None:
     await store.close()
 
 
-def configuration(folder: Path, sip_port: int, keep: bool) -> Config:
+def configuration(folder: Path, keep: bool) -> Config:
     low, high = media_range(4)
     return Config.model_validate(
         {
             "data_dir": folder,
-            "sip": {"listeners": f"udp://{HOST}:{sip_port}"},
+            "sip": {"listeners": f"udp://{HOST}:{free_port()}"},
             "rtp": {"host": HOST, "port_low": low, "port_high": high, "workers": 1},
             "http": {"port": free_port()},
             "limits": {"calls": 4, "drain_seconds": 5},
@@ -61,41 +48,19 @@ def configuration(folder: Path, sip_port: int, keep: bool) -> Config:
     )
 
 
-async def up(folder: Path, keep: bool) -> tuple[Config, asyncio.Task[None]]:
-    """Start a server on ports that are free; tried a few times, as others may take them."""
-    for _ in range(10):
-        config, started = configuration(folder, free_port(), keep), asyncio.Event()
-        serving = asyncio.create_task(serve(config, started=started))
-        try:
-            await until(lambda: started.is_set() or serving.done())  # noqa: B023  (at once)
-            if not serving.done():
-                return config, serving
-            await serving
-        except ConfigError:
-            continue
-    raise AssertionError("no free ports")
-
-
 def target(config: Config) -> str:
     return f"sip:1000@{HOST}:{config.sip.listeners[0].port};transport=udp"
-
-
-async def down(serving: asyncio.Task[None]) -> None:
-    signal.raise_signal(signal.SIGTERM)
-    async with asyncio.timeout(20):
-        await serving
 
 
 @pytest.mark.parametrize("keep", [True, False])
 async def test_the_events_of_a_call_are_kept_if_they_are_wanted(tmp_path: Path, keep: bool) -> None:
     async with scripted_bot() as bot, scripted_caller() as caller:
         await prepare(tmp_path, bot.url)
-        config, serving = await up(tmp_path, keep)
-        call = await caller.dial(target(config))
-        await until(lambda: bot.calls and bot.call.said("media"))
-        await call.hang_up()
-        await bot.ended()
-        await down(serving)
+        async with served(lambda: configuration(tmp_path, keep)) as config:
+            call = await caller.dial(target(config))
+            await until(lambda: bot.calls and bot.call.said("media"))
+            await call.hang_up()
+            await bot.ended()
     store = await open_store(tmp_path)
     [row] = await store.calls.list(CallQuery())
     kinds = [event.kind for event in await store.call_events.of(row.sid)]
@@ -119,28 +84,27 @@ async def explain(config: Config, *words: str) -> Any:
 async def test_a_call_is_explained_while_it_lives_and_after_its_end(tmp_path: Path) -> None:
     async with scripted_bot() as bot, scripted_caller() as caller:
         await prepare(tmp_path, bot.url)
-        config, serving = await up(tmp_path, keep=True)
-        assert "There is no live call" in (await explain(config, "live")).stderr
-        call = await caller.dial(target(config))
-        await until(lambda: bot.calls and bot.call.said("media"))
-        sid = bot.call.said("start")[0]["start"]["call_sid"]
-        for named in ("live", sid, sid[:6]):
-            told = await explain(config, named)
-            text = " ".join(told.stdout.split())
-            assert f"call {sid}, inbound, in-progress" in text, told.output
-            assert "flow any, version 1" in text
-            assert "end still going after" in text
-            assert "call answered" in text
-            assert "bot the bot is connected in" in text
-            assert "over, " not in text
-        plain = json.loads((await explain(config, "live", "--json")).stdout)
-        assert plain["call"]["is_live"]
-        assert plain["events"][0]["kind"] == "call_started"
-        assert "no call has ended yet" in (await explain(config, "last")).stderr
-        assert "no call has ended yet" in (await explain(config, "zz")).stderr
-        await call.hang_up()
-        await bot.ended()
-        await down(serving)
+        async with served(lambda: configuration(tmp_path, keep=True)) as config:
+            assert "There is no live call" in (await explain(config, "live")).stderr
+            call = await caller.dial(target(config))
+            await until(lambda: bot.calls and bot.call.said("media"))
+            sid = bot.call.said("start")[0]["start"]["call_sid"]
+            for named in ("live", sid, sid[:6]):
+                told = await explain(config, named)
+                text = " ".join(told.stdout.split())
+                assert f"call {sid}, inbound, in-progress" in text, told.output
+                assert "flow any, version 1" in text
+                assert "end still going after" in text
+                assert "call answered" in text
+                assert "bot the bot is connected in" in text
+                assert "over, " not in text
+            plain = json.loads((await explain(config, "live", "--json")).stdout)
+            assert plain["call"]["is_live"]
+            assert plain["events"][0]["kind"] == "call_started"
+            assert "no call has ended yet" in (await explain(config, "last")).stderr
+            assert "no call has ended yet" in (await explain(config, "zz")).stderr
+            await call.hang_up()
+            await bot.ended()
     ended = await explain(config, sid[:6])
     assert f"call {sid}, inbound, completed" in " ".join(ended.stdout.split())
     assert "is the server up?" in (await explain(config, "live")).stderr
@@ -148,6 +112,5 @@ async def test_a_call_is_explained_while_it_lives_and_after_its_end(tmp_path: Pa
 
 async def test_a_server_that_keeps_no_events_says_so(tmp_path: Path) -> None:
     await prepare(tmp_path, "ws://127.0.0.1:9/")
-    config, serving = await up(tmp_path, keep=False)
-    assert "set store = true in [events]" in (await explain(config, "live")).stderr
-    await down(serving)
+    async with served(lambda: configuration(tmp_path, keep=False)) as config:
+        assert "set store = true in [events]" in (await explain(config, "live")).stderr

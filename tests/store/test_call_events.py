@@ -16,7 +16,8 @@ from agentstream.store.call_events import (
     StoryWriter,
     forget_old,
 )
-from agentstream.store.protocols import CallQuery, Store, StoreError
+from agentstream.store.call_query import CallQuery
+from agentstream.store.protocols import Store, StoreError
 from agentstream.store.sql_store import SqlStore, open_store
 from agentstream.testing.manual_clock import ManualClock
 from agentstream.testing.memory_events import MemoryCallEvents

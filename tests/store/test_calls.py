@@ -1,7 +1,11 @@
 from datetime import timedelta
+from typing import Any
+
+import pytest
 
 from agentstream.base.ids import AccountSid, CallSid, LegSid
-from agentstream.store.protocols import CallQuery, Store
+from agentstream.store.call_query import CallQuery, Place
+from agentstream.store.protocols import RecordingQuery, Store
 from agentstream.store.values import LegRecord
 from agentstream.testing.records import a_call, a_recording, a_stream
 
@@ -51,3 +55,64 @@ async def test_a_row_that_is_there_already_does_not_take_the_others_with_it(stor
     assert written == 2
     assert await store.calls.find(CallSid("c1")) == first
     assert await store.calls.find(CallSid("c2")) is not None
+
+
+START = a_call("x").created_at
+SECOND = timedelta(seconds=1)
+CALLS = [
+    a_call("c1", from_number="+919876500001", status="busy", duration_ms=0),
+    a_call("c2", to_number="+918040000009", created_at=START + SECOND, duration_ms=9_001),
+    a_call(
+        "c3",
+        direction="outbound-api",
+        phone_number="+918040000009",
+        created_at=START + 2 * SECOND,
+        duration_ms=30_000,
+    ),
+    a_call("d4", from_number="+14155550100", created_at=START + 2 * SECOND, duration_ms=45_000),
+    a_call("e5", account_sid=AccountSid("other"), created_at=START + 3 * SECOND),
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sids"),
+    [
+        ({}, "e5 d4 c3 c2 c1"),
+        ({"order": "oldest"}, "c1 c2 c3 d4 e5"),
+        ({"account_sid": "greenleaf1"}, "d4 c3 c2 c1"),
+        ({"account_sid": "GREENLEAF1"}, ""),
+        ({"sids": ("c1", "e5", "none")}, "e5 c1"),
+        ({"sid_prefix": "c", "limit": 2}, "c3 c2"),
+        ({"created_from": START + SECOND, "created_until": START + 2 * SECOND}, "c2"),
+        ({"before": START + SECOND}, "c1"),
+        ({"from_numbers": ("+14155550100", "+1")}, "d4"),
+        ({"to_numbers": ("+918040000009",)}, "c2"),
+        ({"account_numbers": ("+918040000009",)}, "c3 c2"),
+        ({"statuses": ("busy", "failed")}, "c1"),
+        ({"directions": ("outbound", "outbound-api")}, "c3"),
+        ({"talk_from_ms": 9_001, "talk_until_ms": 45_000}, "c3 c2"),
+        ({"older_than": Place(START + 2 * SECOND, "d4")}, "c3 c2 c1"),
+        ({"older_than": Place(START + 2 * SECOND, "c3")}, "c2 c1"),
+        ({"newer_than": Place(START + SECOND, "c2"), "order": "oldest", "limit": 2}, "c3 d4"),
+        ({"newer_than": Place(START + 2 * SECOND, "c3")}, "e5 d4"),
+    ],
+)
+async def test_calls_are_found_by_what_is_asked_of_them(
+    store: Store, wanted: dict[str, Any], sids: str
+) -> None:
+    await store.calls.write(CALLS)
+    query = CallQuery(**wanted)
+    assert [call.sid for call in await store.calls.list(query)] == sids.split()
+    if "limit" not in wanted:
+        assert await store.calls.count(query) == len(sids.split())
+
+
+async def test_the_count_does_not_stop_at_the_limit(store: Store) -> None:
+    await store.calls.write(CALLS)
+    assert await store.calls.count(CallQuery(limit=1)) == 5
+
+
+async def test_recordings_of_several_calls_are_read_at_once(store: Store) -> None:
+    await store.calls.write([a_recording(f"r{n}", f"c{n}") for n in range(3)])
+    query = RecordingQuery(call_sids=(CallSid("c0"), CallSid("c2")))
+    assert {row.sid for row in await store.recordings.list(query)} == {"r0", "r2"}

@@ -4,10 +4,39 @@ from fastapi import FastAPI
 
 import agentstream
 from agentstream.api import health
+from agentstream.api.call_facts import CallFacts
+from agentstream.api.docs_page import add_docs
 from agentstream.api.doors import Doors
 from agentstream.api.errors import add_error_answers
+from agentstream.api.idempotency import FirstResults
+from agentstream.api.openapi import describe
+from agentstream.api.rate_limit import RateHeaders
 from agentstream.api.representation import AnyCasePaths
-from agentstream.api.v1 import active_streams, call_orders, live, recordings
+from agentstream.api.v1 import (
+    accounts,
+    active_streams,
+    call_orders,
+    calls,
+    connect,
+    exophones,
+    live,
+    recordings,
+)
+from agentstream.api.v3 import calls as v3_calls
+
+# In this order: `calls/connect` is no call's sid.
+_MODULES = (
+    health,
+    active_streams,
+    connect,
+    calls,
+    call_orders,
+    accounts,
+    exophones,
+    live,
+    recordings,
+    v3_calls,
+)
 
 
 def create_app(doors: Doors) -> FastAPI:
@@ -15,13 +44,17 @@ def create_app(doors: Doors) -> FastAPI:
     app = FastAPI(
         title="AgentStream",
         version=agentstream.__version__,
-        docs_url=None,  # those pages fetch scripts from elsewhere
+        docs_url=None,  # its own page fetches scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
     )
     app.state.doors = doors
     add_error_answers(app)
+    app.state.placed = FirstResults[CallFacts](doors.clock)
     app.add_middleware(AnyCasePaths)
-    for module in (health, active_streams, call_orders, live, recordings):
+    app.add_middleware(RateHeaders)
+    for module in _MODULES:
         app.include_router(module.router)
+    add_docs(app)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # as FastAPI documents it
     return app

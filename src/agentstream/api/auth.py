@@ -1,4 +1,4 @@
-"""Who asks: HTTP Basic with an API key and its token (CC-3)."""
+"""Who asks: an API key and its token, as HTTP Basic (CC-3) or as a bearer's `KEY:TOKEN`."""
 
 import base64
 import binascii
@@ -9,11 +9,13 @@ from fastapi import Request
 
 from agentstream.api.doors import Doors
 from agentstream.api.errors import ApiError
+from agentstream.api.rate_limit import Kind, note
 from agentstream.base.ids import AccountSid
 from agentstream.store.values import Account
 
 OPERATOR = "operator"
 _LIMIT = 512
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,15 @@ async def authenticated(request: Request) -> Caller:
     return Caller(account)
 
 
-async def account_of(request: Request, account_sid: str) -> Account:
-    """Return the account in the path, for a caller who may ask for it.
+async def account_of(request: Request, account_sid: str, kind: Kind | None = None) -> Account:
+    """Return the account in the path, for a caller who may ask for it and not too often.
 
-    An unknown sid is 404, another account's 401 (CC-4).
+    An unknown sid is 404, another account's 401 (CC-4), too many requests of a kind 429 (ER-7);
+    without a kind the method decides. The operator may ask as often as they like.
     """
     caller = await authenticated(request)
     if caller.account is not None and caller.account.sid.lower() == account_sid.lower():
+        _count(request, caller.account.sid, kind)
         return caller.account
     account = await doors(request).accounts.find(account_sid)
     if account is None:
@@ -63,8 +67,27 @@ async def account_of(request: Request, account_sid: str) -> Account:
     return account
 
 
+def _count(request: Request, account_sid: AccountSid, kind: Kind | None) -> None:
+    house = doors(request)
+    wanted: Kind = kind or ("reads" if request.method in _READING else "orders")
+    allowance = house.limiter.count(account_sid, wanted, house.clock.now_ms())
+    if allowance is None:
+        return
+    note(request.scope, allowance, int(house.clock.wall().timestamp()))
+    if allowance.remaining < 0:
+        raise ApiError(
+            429,
+            f"This account may make {allowance.limit} such requests in a minute",
+            code="RATE_LIMIT_EXCEEDED",  # ER-2
+            headers={"Retry-After": str(allowance.reset_s)},
+        )
+
+
 def _credentials(header: str) -> tuple[str, str]:
     scheme, _, encoded = header.partition(" ")
+    if scheme.lower() == "bearer" and ":" in encoded and len(encoded) <= _LIMIT:
+        user, _, token = encoded.strip().partition(":")
+        return user, token
     if scheme.lower() != "basic" or len(encoded) > _LIMIT:
         raise ApiError(401, "Authenticate with an API key and its token (HTTP Basic)")
     try:

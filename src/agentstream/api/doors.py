@@ -1,16 +1,23 @@
 """What the HTTP interface asks of the house, as shapes that a double can have."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from agentstream.api.live import LiveHub
+from agentstream.api.rate_limit import RateLimiter
+from agentstream.api.settings import ApiSettings
+from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.ids import AccountSid, CallSid
 from agentstream.calls.commands import Command
+from agentstream.flows.document import FlowDocument
 from agentstream.store.call_events import Story
-from agentstream.store.protocols import Accounts, Recordings
+from agentstream.store.directory import Route
+from agentstream.store.protocols import Accounts, Calls, Numbers, Recordings
 from agentstream.store.recording_shelf import RecordingShelf
 from agentstream.store.values import Recording
+from agentstream.switch.call_view import CallView
+from agentstream.switch.placing import CallOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,52 @@ class CallDoor(Protocol):
         """Want something of a live call; raises CommandError when it cannot be done now."""
 
 
+class Dialling(Protocol):
+    """Calls that are placed, and live ones that are led elsewhere.
+
+    Both raise CommandError with a sentence for what cannot be done, and BusyError for a bound.
+    """
+
+    async def place(self, order: CallOrder) -> CallSid:
+        """Place a call; returns once its INVITE is sent or queued (CC-38)."""
+
+    async def redirect(self, call_sid: CallSid, document: FlowDocument) -> None:
+        """Let a live call go on in another flow, from its first applet (OC-1)."""
+
+
+class Views(Protocol):
+    """What live calls look like."""
+
+    def find(self, call_sid: CallSid) -> CallView | None:
+        """Return a live call; one that has ended stays until its row can be read."""
+
+    def live(self, account_sid: AccountSid) -> Sequence[CallView]:
+        """Return the live calls of an account."""
+
+    def ended(self, account_sid: AccountSid) -> Sequence[CallView]:
+        """Return those that have ended a moment ago."""
+
+
+class PublishedFlows(Protocol):
+    """The flows that a call may enter."""
+
+    async def published(
+        self, account_sid: AccountSid, sid_or_name: str
+    ) -> Route[FlowDocument] | None:
+        """Return a published flow of an account; the route's number is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Telephony:
+    """What the calls API needs."""
+
+    history: Calls  # calls that have ended
+    numbers: Numbers
+    flows: PublishedFlows
+    dialling: Dialling | None = None  # None: no call can be placed, or led elsewhere
+    views: Views | None = None  # None: live calls are not to be seen
+
+
 @dataclass(frozen=True, slots=True)
 class Doors:
     """Everything that a request may need."""
@@ -46,3 +99,7 @@ class Doors:
     calls: CallDoor | None = None  # None: nothing can be asked of calls
     # The stories so far of an account's live calls (None: of all) whose sid begins so.
     stories: Callable[[AccountSid | None, str], Sequence[Story]] | None = None  # None: not kept
+    telephony: Telephony | None = None  # None: there is no calls API
+    settings: ApiSettings = field(default_factory=ApiSettings)
+    limiter: RateLimiter = field(default_factory=RateLimiter)
+    clock: Clock = field(default_factory=SystemClock)

@@ -1,42 +1,50 @@
-"""Errors in the form that clients know (ER-1), in JSON or XML, whatever went wrong."""
+"""Errors in the form that clients know (ER-1, ER-9), in JSON or XML, whatever went wrong."""
 
-import json
-from xml.sax.saxutils import escape
+from collections.abc import Mapping
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from agentstream.api.representation import original_path, wants_xml
+from agentstream.api.envelope import enveloped_error, is_enveloped
+from agentstream.api.representation import answer, original_path
 from agentstream.base.errors import AgentStreamError, BusyError, CommandError, PeerError
 from agentstream.store.protocols import StoreError
 
 _log = structlog.get_logger("api")
 _REALM = 'Basic realm="AgentStream", charset="UTF-8"'
+AGAIN_S: Final = 5  # when to come again after a bound of ours was reached
 
 
 class ApiError(Exception):
-    """An answer that is no success; `status` is HTTP's and the body's (ER-1)."""
+    """An answer that is no success; `status` is HTTP's and the body's (ER-1).
 
-    def __init__(self, status: int, message: str) -> None:
+    `code` is a word for programs (ER-2), `number` the envelope's code where the status does not
+    say it (V3-8).
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str = "",
+        number: int = 0,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.code = code
+        self.number = number
+        self.headers = dict(headers or {})
 
 
 def error_response(request: Request, status: int, message: str) -> Response:
     """Return an error in the form that the request's path and Accept header ask for (ER-6)."""
-    headers = {"WWW-Authenticate": _REALM} if status == 401 else {}  # ER-5
-    if wants_xml(request):
-        text = (
-            '<?xml version="1.0" encoding="UTF-8"?>\n<TwilioResponse><RestException>'
-            f"<Status>{status}</Status><Message>{escape(message)}</Message>"
-            "</RestException></TwilioResponse>"
-        )
-        return Response(text, status, headers, "application/xml")
-    body = {"RestException": {"Status": status, "Message": message}}
-    return Response(json.dumps(body), status, headers, "application/json")
+    return _response(request, ApiError(status, message))
 
 
 def add_error_answers(app: FastAPI) -> None:
@@ -44,14 +52,13 @@ def add_error_answers(app: FastAPI) -> None:
 
     @app.exception_handler(ApiError)
     async def on_api_error(request: Request, error: ApiError) -> Response:
-        return error_response(request, error.status, error.message)
+        return _response(request, error)
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> Response:
         known = {404: "Not found", 405: "Method not allowed"}
-        return error_response(
-            request, error.status_code, known.get(error.status_code, str(error.detail))
-        )
+        text = known.get(error.status_code, str(error.detail))
+        return _response(request, ApiError(error.status_code, text, headers=error.headers))
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> Response:
@@ -60,6 +67,10 @@ def add_error_answers(app: FastAPI) -> None:
 
     @app.exception_handler(AgentStreamError)
     async def on_ours(request: Request, error: AgentStreamError) -> Response:
+        if isinstance(error, BusyError):  # ER-8
+            again = {"Retry-After": str(AGAIN_S)}
+            busy = ApiError(429, str(error), code="CAPACITY_EXCEEDED", headers=again)
+            return _response(request, busy)
         status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
         return error_response(request, status, str(error))
 
@@ -69,8 +80,19 @@ def add_error_answers(app: FastAPI) -> None:
         return error_response(request, 500, "Internal error")
 
 
+def _response(request: Request, error: ApiError) -> Response:
+    headers = dict(error.headers)
+    if error.status == 401:
+        headers["WWW-Authenticate"] = _REALM  # ER-5
+    if is_enveloped(request):
+        return enveloped_error(request, error.status, error.message, error.number, headers)
+    told: dict[str, Any] = {"Status": error.status, "Message": error.message}
+    if error.code:
+        told["Code"] = error.code
+    return answer(request, {"RestException": told}, error.status, headers)
+
+
 _STATUS: tuple[tuple[type[AgentStreamError], int], ...] = (
-    (BusyError, 429),
     (CommandError, 409),
     (PeerError, 400),
     (StoreError, 503),

@@ -45,6 +45,7 @@ class Facts:
     recordings: Mapping[str, int] = field(default_factory=dict)
     legs_dialled: int = 0
     orders: Mapping[str, int] = field(default_factory=dict)  # by result: "placed" or a cause
+    requests_refused: Mapping[str, int] = field(default_factory=dict)  # by kind (ER-7)
     errands_waiting: int = 0  # requests and letters in the background
     errands: Mapping[str, int] = field(default_factory=dict)  # by what became of them
     # Whatever the SIP endpoint counts, by name: messages dropped, transactions, retransmissions ...
@@ -197,6 +198,9 @@ class _Now(Collector):
         yield _counters("invites", "INVITEs by what became of them", "result", facts.invites)
         yield _counters(
             "call_orders", "Calls to place by what became of them", "result", facts.orders
+        )
+        yield _counters(
+            "api_requests_refused", "Requests beyond the rate", "kind", facts.requests_refused
         )
         yield _counters("sip", "What the SIP endpoint counts", "what", facts.sip)
         packets = {"in": engine.get("packets_received", 0), "out": engine.get("packets_sent", 0)}

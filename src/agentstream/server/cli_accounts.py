@@ -20,7 +20,7 @@ from agentstream.server.cli_common import (
     print_rows,
     run,
 )
-from agentstream.store.protocols import CallQuery
+from agentstream.store.call_query import CallQuery
 from agentstream.store.values import Account
 
 accounts = commands("Tenants of this server.")

@@ -26,6 +26,7 @@ from agentstream.base.phone import NumberStyle
 from agentstream.media.plan import Encoding, EnginePlan
 from agentstream.net.admission import AdmissionLimits
 from agentstream.net.egress import EgressPolicy, check_entry, mask_url
+from agentstream.server.config_api import ApiConfig
 from agentstream.server.config_recordings import RecordingsConfig
 from agentstream.server.config_requests import RequestsConfig
 from agentstream.server.config_roads import DialConfig, MailConfig, Trunks
@@ -244,6 +245,7 @@ class Config(Section):
     sip: SipConfig = SipConfig()
     rtp: RtpConfig = RtpConfig()
     http: HttpConfig = HttpConfig()
+    api: ApiConfig = ApiConfig()
     stream: Mapping[str, str | bool | int] = Field(default_factory=dict)  # of every bot
     limits: LimitsConfig = LimitsConfig()
     speech: SpeechConfig = SpeechConfig()
@@ -276,7 +278,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _has_the_country_of_its_numbers(self) -> Self:
-        if self.number_format == "national0" and not self.country_code:
+        if "national0" in (self.number_format, self.api.number_format) and not self.country_code:
             raise ValueError("number_format national0 needs country_code")
         return self
 

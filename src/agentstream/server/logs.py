@@ -51,6 +51,8 @@ def set_up_logs(config: LogConfig, stream: TextIO | None = None) -> None:
     )
     logging.root.handlers[:] = [_Forward()]
     logging.root.setLevel(max(level, logging.WARNING))
+    # A body that cannot be read is answered with 400; anybody could fill the log with them.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
 def masker(mask_numbers: bool = True) -> Processor:

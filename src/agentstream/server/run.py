@@ -17,15 +17,19 @@ import uvloop
 from fastapi import FastAPI
 
 from agentstream.api.app import create_app
-from agentstream.api.doors import Doors, RecordingDoor
+from agentstream.api.doors import Doors, RecordingDoor, Telephony
 from agentstream.api.live import LiveHub
+from agentstream.api.rate_limit import RateLimiter
 from agentstream.base.errors import ConfigError
+from agentstream.base.ids import AccountSid
+from agentstream.flows.document import FlowDocument
 from agentstream.hooks.call_events import CallEvents
 from agentstream.hooks.call_log import CallLog
 from agentstream.hooks.call_records import CallRecords
 from agentstream.hooks.metrics import Facts, Metrics
 from agentstream.server.config import Config, HttpConfig
 from agentstream.server.house import House
+from agentstream.store.directory import Directory, Route
 
 log = structlog.get_logger("server")
 
@@ -45,11 +49,12 @@ async def serve(config: Config, *, started: asyncio.Event | None = None) -> None
     async with House(config) as house:
         parts = house.parts
         hub = LiveHub(parts.feed, config.http.live_subscribers)
-        metrics = Metrics(lambda: _facts(house, hub))
+        limiter = RateLimiter(config.api.rate_limits())
+        metrics = Metrics(lambda: _facts(house, hub, limiter))
         parts.feed.subscribe(CallLog().hear, () if config.log.level == "debug" else CallLog.KINDS)
         parts.feed.subscribe(metrics.hear, Metrics.KINDS)
         parts.feed.subscribe(CallRecords(parts.writer.write).hear, CallRecords.KINDS)
-        doors = _doors(house, hub, metrics)
+        doors = replace(_doors(house, hub, metrics), limiter=limiter)
         if config.events.store:
             kept = CallEvents(parts.stories.write, mask_digits=config.events.mask_digits)
             parts.feed.subscribe(kept.hear)
@@ -100,7 +105,31 @@ def _doors(house: House, hub: LiveHub, metrics: Metrics) -> Doors:
             parts.recordings.shelf, parts.store.recordings, parts.recordings.keeper.delete
         ),
         calls=parts.switchboard,
+        telephony=Telephony(
+            parts.store.calls,
+            parts.store.numbers,
+            _Flows(parts.directory),
+            parts.switchboard,
+            parts.views,
+        ),
+        settings=house.config.api.settings(house.config.numbers()),
     )
+
+
+class _Flows:
+    """The published flows; one that is not known may have been published a moment ago."""
+
+    def __init__(self, directory: Directory[FlowDocument]) -> None:
+        self._directory = directory
+
+    async def published(
+        self, account_sid: AccountSid, sid_or_name: str
+    ) -> Route[FlowDocument] | None:
+        """Return a published flow of an account; see `api.doors.PublishedFlows`."""
+        found = self._directory.flow_of(account_sid, sid_or_name)
+        if found is None and await self._directory.refresh():
+            found = self._directory.flow_of(account_sid, sid_or_name)
+        return found
 
 
 def _why_not_ready(house: House) -> str:
@@ -112,7 +141,7 @@ def _why_not_ready(house: House) -> str:
     return ""
 
 
-def _facts(house: House, hub: LiveHub) -> Facts:
+def _facts(house: House, hub: LiveHub, limiter: RateLimiter) -> Facts:
     parts = house.parts
     board, rows, stories = parts.switchboard, parts.writer.counts, parts.stories.counts
     return Facts(
@@ -131,6 +160,7 @@ def _facts(house: House, hub: LiveHub) -> Facts:
         watchers=hub.watchers,
         recordings=parts.recordings.counts(),
         legs_dialled=board.counts.dialled,
+        requests_refused=dict(limiter.refused),
         errands_waiting=parts.courier.waiting,
         errands=asdict(parts.courier.counts),
         sip=parts.signaling.counters,

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from agentstream.base.errors import AgentStreamError
 from agentstream.base.ids import AccountSid, CallSid, FlowSid, RecordingSid
+from agentstream.store.call_query import CallQuery
 from agentstream.store.values import (
     DEFAULT_STREAM_LIMIT,
     Account,
@@ -113,16 +114,6 @@ class Flows(Protocol):
         """Return every published flow with its document."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallQuery:
-    """Which call records to read; newest first."""
-
-    account_sid: AccountSid | None = None
-    limit: int = 50
-    before: datetime | None = None
-    sid_prefix: str = ""  # only sids that begin so
-
-
 class Calls(Protocol):
     """Call, stream and recording rows."""
 
@@ -136,7 +127,10 @@ class Calls(Protocol):
         """Return one call."""
 
     async def list(self, query: CallQuery) -> Sequence[CallRecord]:
-        """Return calls, newest first."""
+        """Return calls, newest first, unless the query wants the oldest first."""
+
+    async def count(self, query: CallQuery) -> int:
+        """Return how many calls there are; the query's limit does not matter."""
 
     async def streams(self, call_sid: CallSid) -> Sequence[StreamRecord]:
         """Return the streams of a call, oldest first."""
@@ -151,6 +145,7 @@ class RecordingQuery:
 
     account_sid: AccountSid | None = None
     call_sid: CallSid | None = None
+    call_sids: tuple[CallSid, ...] = ()
     states: tuple[RecordingState, ...] = ()
     limit: int = 50
     before: datetime | None = None

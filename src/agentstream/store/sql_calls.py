@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agentstream.base.ids import CallSid
 from agentstream.store import tables
+from agentstream.store.call_query import CallQuery
 from agentstream.store.database import Database
-from agentstream.store.protocols import CallQuery
+from agentstream.store.sql_call_query import conditions, order_of
 from agentstream.store.values import CallRecord, Recording, StreamRecord, Written
 
 
@@ -70,19 +71,17 @@ class SqlCalls:
         return None if row is None else CallRecord(**row._mapping)
 
     async def list(self, query: CallQuery) -> Sequence[CallRecord]:
-        """Return calls, newest first."""
-        calls = tables.calls.c
-        statement = select(*_CALLS.columns).order_by(calls.created_at.desc(), calls.sid)
-        if query.account_sid is not None:
-            statement = statement.where(calls.account_sid == query.account_sid)
-        if query.sid_prefix:
-            prefix = func.substr(calls.sid, 1, len(query.sid_prefix))
-            statement = statement.where(prefix == query.sid_prefix)
-        if query.before is not None:
-            statement = statement.where(calls.created_at < query.before)
+        """Return calls, newest first, unless the query wants the oldest first."""
+        statement = select(*_CALLS.columns).where(*conditions(query)).order_by(*order_of(query))
         async with self._database.read() as connection:
             rows = await connection.execute(statement.limit(query.limit))
             return [CallRecord(**row._mapping) for row in rows]
+
+    async def count(self, query: CallQuery) -> int:
+        """Return how many calls there are; the query's limit does not matter."""
+        statement = select(func.count()).select_from(tables.calls).where(*conditions(query))
+        async with self._database.read() as connection:
+            return int((await connection.execute(statement)).scalar_one())
 
     async def streams(self, call_sid: CallSid) -> Sequence[StreamRecord]:
         """Return the streams of a call, oldest first."""

@@ -39,6 +39,8 @@ class SqlRecordings:
             statement = statement.where(columns.account_sid == query.account_sid)
         if query.call_sid is not None:
             statement = statement.where(columns.call_sid == query.call_sid)
+        if query.call_sids:
+            statement = statement.where(columns.call_sid.in_(query.call_sids))
         if query.states:
             statement = statement.where(columns.state.in_(query.states))
         if query.has_path:

@@ -146,6 +146,11 @@ class CallRecord:
         return sum(leg.talk_ms for leg in others) if others else self.duration_ms
 
     @property
+    def account_number(self) -> str:
+        """The account's own number in this call."""
+        return self.phone_number or self.to_number
+
+    @property
     def length_ms(self) -> int:
         """From its beginning to its end, answered or not."""
         return round((self.ended_at - self.created_at).total_seconds() * 1000)

@@ -138,6 +138,10 @@ class CallViews:
         """Return an account's calls that have not ended, in the order in which they began."""
         return list(self._of(account_sid))
 
+    def ended(self, account_sid: AccountSid) -> list[CallView]:
+        """Return an account's calls that have ended and are still kept."""
+        return [view for view in self._ended.values() if view.setup.account_sid == account_sid]
+
     def hear(self, fact: Fact) -> None:
         """Take one fact."""
         match fact.event:

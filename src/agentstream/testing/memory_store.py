@@ -1,7 +1,7 @@
 """The store in memory: the same doors and the same refusals, without a database."""
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from agentstream.base.clock import Clock, SystemClock
@@ -14,7 +14,8 @@ from agentstream.base.ids import (
     RecordingSid,
     Tokens,
 )
-from agentstream.store.protocols import CallQuery, RecordingQuery
+from agentstream.store.call_query import CallQuery, chosen, is_meant
+from agentstream.store.protocols import RecordingQuery
 from agentstream.store.sql_accounts import check_account_sid, no_account
 from agentstream.store.sql_calls import UNFINISHED
 from agentstream.store.sql_flows import check_flow_name
@@ -267,18 +268,12 @@ class MemoryCalls:
         return row if isinstance(row, CallRecord) else None
 
     async def list(self, query: CallQuery) -> Sequence[CallRecord]:
-        """Return calls, newest first."""
-        calls = [
-            row
-            for row in self.rows.values()
-            if isinstance(row, CallRecord)
-            and query.account_sid in (None, row.account_sid)
-            and (query.before is None or row.created_at < query.before)
-            and row.sid.startswith(query.sid_prefix)
-        ]
-        calls.sort(key=lambda row: row.sid)
-        calls.sort(key=lambda row: row.created_at, reverse=True)
-        return calls[: query.limit]
+        """Return calls, newest first, unless the query wants the oldest first."""
+        return chosen(self._calls(), query)
+
+    async def count(self, query: CallQuery) -> int:
+        """Return how many calls there are; the query's limit does not matter."""
+        return sum(is_meant(call, query) for call in self._calls())
 
     async def streams(self, call_sid: CallSid) -> Sequence[StreamRecord]:
         """Return the streams of a call, oldest first."""
@@ -291,6 +286,9 @@ class MemoryCalls:
         recordings = [row for row in self.rows.values() if isinstance(row, Recording)]
         found = (row for row in recordings if row.call_sid == call_sid)
         return sorted(found, key=lambda row: (row.created_at, row.sid))
+
+    def _calls(self) -> Iterator[CallRecord]:
+        return (row for row in self.rows.values() if isinstance(row, CallRecord))
 
 
 class MemoryRecordings:
@@ -316,6 +314,7 @@ class MemoryRecordings:
             if isinstance(row, Recording)
             and query.account_sid in (None, row.account_sid)
             and query.call_sid in (None, row.call_sid)
+            and (not query.call_sids or row.call_sid in query.call_sids)
             and (not query.states or row.state in query.states)
             and (not query.has_path or row.path)
             and (

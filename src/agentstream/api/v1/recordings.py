@@ -14,12 +14,13 @@ from urllib.parse import urlencode
 
 import structlog
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 
 from agentstream.api.auth import account_of, authenticated, doors
 from agentstream.api.byte_range import Unsatisfiable, parse_range
 from agentstream.api.doors import RecordingDoor
 from agentstream.api.errors import ApiError, error_response
+from agentstream.api.representation import answer
 from agentstream.base.errors import BusyError
 from agentstream.base.ids import AccountSid, CallSid
 from agentstream.store.protocols import RecordingQuery, StoreError
@@ -35,13 +36,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _AGAIN_S = 2  # when a client may come again for what is not ready
 
 
-@router.api_route("/recordings/{sid}.mp3", methods=["GET", "HEAD"])
+@router.head("/recordings/{sid}.mp3", include_in_schema=False)
+@router.get("/recordings/{sid}.mp3")
 async def mp3(request: Request, sid: str) -> Response:
     """Give the sound as MP3, which is made when it is first asked for."""
     return await _sound(request, sid, "mp3")
 
 
-@router.api_route("/recordings/{sid}.wav", methods=["GET", "HEAD"])
+@router.head("/recordings/{sid}.wav", include_in_schema=False)
+@router.get("/recordings/{sid}.wav")
 async def wav(request: Request, sid: str) -> Response:
     """Give the sound as it was recorded."""
     return await _sound(request, sid, "wav")
@@ -53,14 +56,13 @@ After = Annotated[str, Query(alias="After", max_length=128)]
 
 
 @router.get("/v1/accounts/{account_sid}/recordings")
-@router.get("/v1/accounts/{account_sid}/recordings.json")
 async def listed(
     request: Request,
     account_sid: str,
     page_size: PageSize = 50,
     call_sid: OfCall = None,
     after: After = "",
-) -> JSONResponse:
+) -> Response:
     """Tell what the account has recorded, newest first, page by page."""
     account = await account_of(request, account_sid)
     door, query = _door(request), _page(account.sid, page_size, call_sid, after)
@@ -70,28 +72,28 @@ async def listed(
         asked = {"PageSize": page_size, "After": _place(rows[-1])}
         asked |= {"CallSid": call_sid} if call_sid else {}
         following = f"/v1/Accounts/{account.sid}/Recordings?{urlencode(asked)}"
-    return JSONResponse(
+    return answer(
+        request,
         {
             "Metadata": {"PageSize": page_size, "NextPageUri": following},
             "Recordings": [_shown(door, row) for row in rows],
-        }
+        },
     )
 
 
 @router.get("/v1/accounts/{account_sid}/calls/{call_sid}/recordings")
-@router.get("/v1/accounts/{account_sid}/calls/{call_sid}/recordings.json")
-async def listed_of_call(request: Request, account_sid: str, call_sid: str) -> JSONResponse:
+async def listed_of_call(request: Request, account_sid: str, call_sid: str) -> Response:
     """Tell what was recorded of one call."""
     return await listed(request, account_sid, 100, call_sid, "")
 
 
 @router.get("/v1/accounts/{account_sid}/recordings/{sid}")
-async def one(request: Request, account_sid: str, sid: str) -> JSONResponse:
+async def one(request: Request, account_sid: str, sid: str) -> Response:
     """Tell what is known of one recording."""
     account = await account_of(request, account_sid)
     door = _door(request)
-    row = await _row(door, sid.removesuffix(".json"), account.sid)
-    return JSONResponse({"Recording": _shown(door, row)})
+    row = await _row(door, sid, account.sid)
+    return answer(request, {"Recording": _shown(door, row)})
 
 
 @router.delete("/v1/accounts/{account_sid}/recordings/{sid}")
@@ -99,7 +101,7 @@ async def delete(request: Request, account_sid: str, sid: str) -> Response:
     """Remove a recording's sound everywhere; what is known of it stays."""
     account = await account_of(request, account_sid)
     door = _door(request)
-    row = await _row(door, sid.removesuffix(".json"), account.sid)
+    row = await _row(door, sid, account.sid)
     if row.state != "deleted":
         await door.delete(row)
         _log.info("recording_deleted", sid=row.sid, call_sid=row.call_sid)
@@ -202,9 +204,9 @@ async def _begun(opened: OpenRecording, start: int, length: int) -> AsyncIterato
 
 
 def _not_ready(request: Request, text: str) -> Response:
-    answer = error_response(request, 503, text)
-    answer.headers["Retry-After"] = str(_AGAIN_S)
-    return answer
+    refused = error_response(request, 503, text)
+    refused.headers["Retry-After"] = str(_AGAIN_S)
+    return refused
 
 
 def _gone(row: Recording) -> ApiError:

@@ -11,7 +11,7 @@ from agentstream.server.cli_server import local_auth, local_url, why
 from agentstream.server.config import Config
 from agentstream.server.explain.living import Living, living
 from agentstream.server.explain.report import Rows
-from agentstream.store.protocols import CallQuery
+from agentstream.store.call_query import CallQuery
 from agentstream.store.values import CallRecord
 
 if TYPE_CHECKING:

@@ -1,0 +1,74 @@
+"""A call in the words of the v1 API (CC-45 to CC-56, CD-2, CD-3)."""
+
+from typing import Any, Final
+
+from agentstream.api.call_facts import CallFacts
+from agentstream.api.settings import ApiSettings
+
+# Nothing is charged here; clients read a number out of this text (CD-2).
+NO_PRICE: Final = "0.000"
+
+
+def call_object(
+    facts: CallFacts, settings: ApiSettings, *, details: bool = False
+) -> dict[str, Any]:
+    """Return the call object; `details` adds the block of CD-3."""
+    began = settings.moment(facts.created_at)
+    is_over = facts.ended_at is not None
+    shown: dict[str, Any] = {
+        "Sid": facts.sid,
+        "ParentCallSid": None,
+        "DateCreated": began,
+        "DateUpdated": settings.moment(facts.updated_at),
+        "AccountSid": facts.account_sid,
+        "To": _to(facts, settings),
+        "From": settings.show(facts.from_number),
+        "PhoneNumberSid": settings.show(facts.account_number),
+        "Status": facts.status,
+        "StartTime": began,
+        "EndTime": settings.moment(facts.ended_at) if facts.ended_at else None,
+        "Duration": str(seconds(facts.duration_ms)) if is_over else None,
+        "Price": NO_PRICE if is_over else None,
+        "Direction": facts.direction,
+        "AnsweredBy": None,
+        "ForwardedFrom": facts.forwarded_from or None,
+        "CallerName": None,
+        # In this odd order (CC-48); it can be asked for like that.
+        "Uri": f"/v1/Accounts/{facts.account_sid}/Calls.json/{facts.sid}",
+        "RecordingUrl": facts.recording_url or None,
+    }
+    if facts.custom_field:
+        shown["CustomField"] = facts.custom_field
+    if details:
+        shown["Details"] = _details(facts)
+    return shown
+
+
+def seconds(duration_ms: int) -> int:
+    """Return whole seconds, begun ones counted."""
+    return -(-duration_ms // 1000)
+
+
+def _to(facts: CallFacts, settings: ApiSettings) -> str | None:
+    if not facts.has_second_party and settings.flow_call_to == "null":  # KX-3
+        return None
+    return settings.show(facts.to_number)
+
+
+def _details(facts: CallFacts) -> dict[str, Any]:
+    first, second = (*(leg.status for leg in facts.legs[:2]), None, None)[:2]
+    return {
+        "ConversationDuration": seconds(facts.talk_ms),
+        "Leg1Status": first,
+        "Leg2Status": second,
+        "Legs": [
+            {"Leg": {"Id": number, "OnCallDuration": seconds(leg.talk_ms)}}
+            for number, leg in enumerate(facts.legs, 1)
+        ],
+        "Cause": {  # UP-3: ours
+            "Reason": facts.cause or None,
+            "Text": facts.text or None,
+            "SipStatus": facts.sip_status or None,
+            "Q850": facts.q850 or None,
+        },
+    }

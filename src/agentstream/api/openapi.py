@@ -1,0 +1,289 @@
+"""What /openapi.json says of forms and answers that the framework cannot see (OC-8).
+
+Forms are read in every spelling (CC-9 to CC-12); told is the one of the reference pages.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from agentstream.api.envelope import ENVELOPED
+from agentstream.api.v1.call_filters import DIRECTIONS, PAGE_LIMIT, PAGE_SIZE, STATUSES
+from agentstream.api.v1.connect_request import (
+    CUSTOM_FIELD_CHARS,
+    EVENTS,
+    NUMBER_CHARS,
+    STREAM_NAME_CHARS,
+    STREAM_URL_CHARS,
+    TIME_LIMIT_S,
+    URL_CHARS,
+)
+from agentstream.flows.dial_plan import RING_LIMIT_S
+
+Schema = dict[str, Any]
+_FORMS: Final = (
+    "application/x-www-form-urlencoded",
+    "multipart/form-data",
+    "application/json",
+)
+_ANSWERS: Final = ("application/json", "application/xml")
+
+
+def _text(about: str, **more: object) -> Schema:
+    return {"type": "string", "description": about, **more}
+
+
+def _maybe(*kinds: str) -> Schema:
+    return {"type": [*kinds, "null"]}
+
+
+def _object(properties: Mapping[str, Schema], *required: str) -> Schema:
+    return {"type": "object", "properties": dict(properties), "required": list(required)}
+
+
+_NUMBER: Final = _text("A phone number, in any form", maxLength=NUMBER_CHARS)
+_FLOW_URL: Final = _text(
+    "A published flow: .../exoml/start_voice/APP_ID; its host means nothing", maxLength=URL_CHARS
+)
+_STREAM_URL: Final = _text("The bot's address", pattern="^wss?://", maxLength=STREAM_URL_CHARS)
+_WEB_URL: Final = {"type": "string", "pattern": "^https?://", "maxLength": URL_CHARS}
+_RING: Final = {"type": "integer", "minimum": 1, "maximum": RING_LIMIT_S, "default": 30}
+_FLAG: Final = {"type": "boolean", "default": False}
+
+CONNECT: Final = _object(
+    {
+        "From": _text("Who is dialled first, in every mode: a number, or a SIP address"),
+        "CallerId": _text("A number of the account, which they are shown"),
+        "To": {**_NUMBER, "description": "Who is dialled then: connects two numbers"},
+        "Url": _FLOW_URL,
+        "StreamUrl": _STREAM_URL,
+        "StreamType": {"type": "string", "enum": ["bidirectional"]},
+        "StreamName": {"type": "string", "maxLength": STREAM_NAME_CHARS},
+        "StreamBegin": {"type": "string", "enum": ["at Leg1Connect", "at Leg2Connect"]},
+        "CallType": {"type": "string", "enum": ["trans", "promo"]},
+        "TimeLimit": {"type": "integer", "minimum": 1, "maximum": TIME_LIMIT_S},
+        "TimeOut": _RING,
+        "WaitUrl": _WEB_URL,
+        "Record": _FLAG,
+        "RecordingChannels": {"type": "string", "enum": ["single", "mono", "dual"]},
+        "RecordingFormat": {"type": "string", "enum": ["mp3", "mp3-hq"]},
+        "CustomField": {"type": "string", "maxLength": CUSTOM_FIELD_CHARS},
+        "StartPlaybackToNew": {"type": "string", "enum": ["Callee", "Both"]},
+        "StartPlaybackValueNew": _WEB_URL,
+        "StatusCallback": _WEB_URL,
+        "StatusCallbackEvents[]": {
+            "type": "array",
+            "items": {"type": "string", "enum": list(EVENTS)},
+        },
+        "StatusCallbackContentType": {
+            "type": "string",
+            "enum": ["multipart/form-data", "application/json"],
+        },
+    },
+    "From",
+    "CallerId",
+)
+CHANGE: Final = _object(
+    {
+        "Status": {"type": "string", "enum": ["completed"]},
+        "Url": _FLOW_URL,
+        "StreamUrl": _STREAM_URL,
+        "To": _NUMBER,
+        "TimeOut": _RING,
+    }
+)
+NUMBER_CHANGE: Final = _object({"VoiceUrl": _FLOW_URL}, "VoiceUrl")
+V3_CALL: Final = _object(
+    {
+        "from": _object({"user_contact_uri": _NUMBER, "contact_uri": _NUMBER}),
+        "to": _object({"number": _NUMBER}, "number"),
+        "virtual_number": _NUMBER,
+        "recording": _FLAG,
+        "recording_channels": {"type": "string", "enum": ["single", "dual"]},
+        "wait_audio_url": _WEB_URL,
+        "max_time_limit": {"type": "integer", "minimum": 1, "maximum": TIME_LIMIT_S},
+        "attempt_time_out": _RING,
+        "custom_field": {"type": "string", "maxLength": CUSTOM_FIELD_CHARS},
+        "status_callback": {
+            "type": "array",
+            "items": _object(
+                {"event": {"type": "string", "enum": ["terminal", "answered"]}, "url": _WEB_URL}
+            ),
+        },
+    },
+    "from",
+    "to",
+    "virtual_number",
+)
+_NULLABLE: Final = (
+    "ParentCallSid To EndTime Duration Price AnsweredBy ForwardedFrom CallerName RecordingUrl"
+)
+_ALWAYS: Final = (
+    "Sid DateCreated DateUpdated AccountSid From PhoneNumberSid Status StartTime Direction Uri"
+)
+_LEG: Final = _object(
+    {"Leg": _object({"Id": {"type": "integer"}, "OnCallDuration": {"type": "integer"}})}
+)
+CALL: Final = _object(
+    {
+        **{name: {"type": "string"} for name in _ALWAYS.split()},
+        **{name: _maybe("string") for name in _NULLABLE.split()},
+        "CustomField": {"type": "string"},
+        "Details": _object(
+            {
+                "ConversationDuration": {"type": "integer"},
+                "Leg1Status": _maybe("string"),
+                "Leg2Status": _maybe("string"),
+                "Legs": {"type": "array", "items": _LEG},
+                "Cause": {"type": "object"},
+            }
+        ),
+    },
+    *_ALWAYS.split(),
+    *_NULLABLE.split(),
+)
+ERROR: Final = _object(
+    {
+        "RestException": _object(
+            {
+                "Status": {"type": "integer"},
+                "Message": {"type": "string"},
+                "Code": {"type": "string"},
+            },
+            "Status",
+            "Message",
+        )
+    },
+    "RestException",
+)
+_ENVELOPED_ERROR: Final = _object(
+    {
+        "request_id": {"type": "string"},
+        "method": {"type": "string"},
+        "http_code": {"type": "integer"},
+        "response": _object(
+            {
+                "code": {"type": "integer"},
+                "status": {"type": "string", "enum": ["failure"]},
+                "error_data": _object(
+                    {
+                        "code": {"type": "integer"},
+                        "message": {"type": "string"},
+                        "description": {"type": "string"},
+                    }
+                ),
+                "data": {"type": "null"},
+            },
+            "code",
+            "status",
+            "error_data",
+        ),
+    },
+    "request_id",
+    "method",
+    "http_code",
+    "response",
+)
+_CALL_REF: Final = {"$ref": "#/components/schemas/Call"}
+ONE_CALL: Final = _object({"Call": _CALL_REF}, "Call")
+CALLS: Final = _object(
+    {
+        "Metadata": _object(
+            {
+                "Total": {"type": "integer"},
+                "PageSize": {"type": "integer"},
+                "FirstPageUri": {"type": "string"},
+                "PrevPageUri": _maybe("string"),
+                "NextPageUri": _maybe("string"),
+            }
+        ),
+        "Calls": {"type": "array", "items": _CALL_REF},
+    },
+    "Metadata",
+    "Calls",
+)
+
+
+def asks(schema: Schema, *, query: Mapping[str, Schema] | None = None) -> dict[str, Any]:
+    """Return what a route takes in its body, and in its query."""
+    content = {kind: {"schema": schema} for kind in _FORMS}
+    body = {"required": True, "content": content}
+    return {"requestBody": body, **queries(query or {})}
+
+
+def queries(names: Mapping[str, Schema]) -> dict[str, Any]:
+    """Return what a route takes in its query."""
+    parameters = [
+        {"name": name, "in": "query", "required": False, "schema": schema}
+        for name, schema in names.items()
+    ]
+    return {"parameters": parameters} if parameters else {}
+
+
+def answers(schema: Schema) -> dict[int | str, dict[str, Any]]:
+    """Return what a route answers when all is well."""
+    content = {kind: {"schema": schema} for kind in _ANSWERS}
+    return {200: {"description": "Done", "content": content}}
+
+
+DETAILS: Final = {"details": _FLAG}
+SIMULATE: Final = {"simulate": {**_FLAG, "description": "Place nothing; say what would be"}}
+VALIDITY: Final = {
+    "RecordingUrlValidity": {"type": "integer", "minimum": 5, "maximum": 60},
+}
+_COMPARED: Final = _text("Comparisons with ; between: gte: lte: gt: lt: eq:")
+FILTERS: Final = {
+    "Sid": _text("Up to 100, with commas"),
+    "DateCreated": _COMPARED,
+    "From": _text("Up to 5, with commas"),
+    "To": _text("Up to 5, with commas"),
+    "PhoneNumber": _text("Up to 5, with commas"),
+    "Status": _text(", ".join(STATUSES)),
+    "Direction": _text(", ".join(DIRECTIONS)),
+    "Duration": _COMPARED,
+    "Price": _COMPARED,
+    "PageSize": {"type": "integer", "minimum": 1, "maximum": PAGE_LIMIT, "default": PAGE_SIZE},
+    "SortBy": {"type": "string", "enum": ["DateCreated:desc", "DateCreated:asc"]},
+    "Before": _text("From PrevPageUri"),
+    "After": _text("From NextPageUri"),
+    **VALIDITY,
+    **DETAILS,
+}
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """Return the document: errors as they are told here, and who may ask."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=(
+                "Paths and parameters may be written in any case; `.json` or `.xml` behind a path"
+                " chooses the form of the answer."
+            ),
+            routes=app.routes,
+        )
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                operation["responses"].pop("422", None)  # it is 400, in the form of the others
+                operation["responses"]["default"] = _failure(path)
+        document["components"] = {
+            "schemas": {"Call": CALL},
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "basic"},
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "KEY:TOKEN"},
+            },
+        }
+        document["security"] = [{"key": []}, {"bearer": []}]
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _failure(path: str) -> dict[str, Any]:
+    if path.startswith(ENVELOPED):
+        content = {"application/json": {"schema": _ENVELOPED_ERROR}}
+    else:
+        content = {kind: {"schema": ERROR} for kind in _ANSWERS}
+    return {"description": "Not done, and why", "content": content}

@@ -1,0 +1,48 @@
+"""The whole server in this process: `agentstream up` with its HTTP interface, on its own ports."""
+
+import asyncio
+import gc
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from agentstream.base.errors import ConfigError
+from agentstream.server.config import Config
+from agentstream.server.run import serve
+from agentstream.testing.waiting import until
+
+_STOP_S = 20
+
+
+@asynccontextmanager
+async def served(configure: Callable[[], Config]) -> AsyncIterator[Config]:
+    """Run a server, and stop it as an operator does; what it changes of the process is given back.
+
+    `configure` finds ports that are free; it is asked a few times, as others may take them.
+    """
+    usual = gc.get_threshold()
+    try:
+        config, serving = await _up(configure)
+        try:
+            yield config
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            async with asyncio.timeout(_STOP_S):
+                await serving
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*usual)
+
+
+async def _up(configure: Callable[[], Config]) -> tuple[Config, asyncio.Task[None]]:
+    for _ in range(10):
+        config, started = configure(), asyncio.Event()
+        serving = asyncio.create_task(serve(config, started=started))
+        await until(lambda: started.is_set() or serving.done())  # noqa: B023  (at once)
+        if not serving.done():
+            return config, serving
+        try:
+            await serving
+        except ConfigError:
+            continue
+    raise AssertionError("no free ports")

@@ -1,0 +1,168 @@
+"""The whole server does what scripts of the hosted platform ask for, over real HTTP and SIP."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from agentstream.server.callee import Manners, ScriptedPhone
+from agentstream.server.config import Config
+from agentstream.store.sql_store import open_store
+from agentstream.store.values import NewKey
+from agentstream.testing.node import scripted_phone
+from agentstream.testing.ports import HOST, free_port, media_range
+from agentstream.testing.scripted_bot import scripted_bot
+from agentstream.testing.served import served
+from agentstream.testing.waiting import until
+
+pytestmark = pytest.mark.integration
+FLOW = "name: support\nstart: talk\napplets:\n  talk: {type: voicebot, url: '%s'}\n"
+NUMBERS = {"From": "09876500001", "To": "09876500002", "CallerId": "08040000002"}
+
+
+@dataclass
+class Scene:
+    """A server that may dial one phone, and a client with a key."""
+
+    client: httpx.AsyncClient
+    phone: ScriptedPhone
+    bot: Any
+
+    def url(self, path: str) -> httpx.URL:
+        return self.client.base_url.copy_with(path=path)
+
+    async def connect(self, form: dict[str, str]) -> str:
+        answer = await self.client.post("Calls/connect.json?details=true", data=form)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["Call"]["Sid"])
+
+    async def call(self, sid: str) -> dict[str, Any]:
+        answer = await self.client.get(f"Calls/{sid}.json?details=true")
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()["Call"]
+        return found
+
+    async def ended(self, sid: str) -> dict[str, Any]:
+        """Ask until the call has ended, as clients do."""
+        async with asyncio.timeout(10):
+            while not (call := await self.call(sid))["EndTime"]:  # noqa: ASYNC110  (over HTTP)
+                await asyncio.sleep(0.02)
+        return call
+
+
+async def prepare(folder: Path, bot_url: str) -> NewKey:
+    store = await open_store(folder, country_code="91")
+    account = await store.accounts.create("Green Leaf", "GreenLeaf1")
+    flow = await store.flows.apply(account.sid, "support", FLOW % bot_url, publish=True)
+    await store.numbers.assign("08040000002", account.sid, flow.sid)
+    key = await store.accounts.create_key(account.sid)
+    await store.close()
+    return key
+
+
+def configuration(folder: Path, phone: str) -> Config:
+    low, high = media_range(6)
+    return Config.model_validate(
+        {
+            "data_dir": folder,
+            "country_code": "91",
+            "sip": {"listeners": f"udp://{HOST}:{free_port()}"},
+            "rtp": {"host": HOST, "port_low": low, "port_high": high, "workers": 1},
+            "http": {"port": free_port()},
+            "limits": {"calls": 6, "drain_seconds": 0},
+            "speech": {"engine": "none"},
+            "trunks": {"one": {"target": f"sip:{phone}"}},
+            "dial": {"trunk": "one"},
+        }
+    )
+
+
+@asynccontextmanager
+async def opened(folder: Path, manners: Manners | None = None) -> AsyncIterator[Scene]:
+    async with scripted_bot() as bot, scripted_phone(manners) as (phone, address):
+        key = await prepare(folder, bot.url)
+        async with (
+            served(lambda: configuration(folder, address)) as config,
+            httpx.AsyncClient(
+                base_url=f"http://{HOST}:{config.http.port}/v1/Accounts/GreenLeaf1/",
+                auth=(key.key, key.token),
+            ) as client,
+        ):
+            yield Scene(client, phone, bot)
+
+
+async def test_two_numbers_talk_until_the_api_hangs_up_cc_20_oc_1(tmp_path: Path) -> None:
+    async with opened(tmp_path) as scene:
+        numbers = (await scene.client.get("IncomingPhoneNumbers.json")).json()
+        [one] = numbers["IncomingPhoneNumbers"]
+        caller_id = one["IncomingPhoneNumber"]["PhoneNumber"]  # AF-20
+        sid = await scene.connect({**NUMBERS, "CallerId": caller_id, "CustomField": "order-5531"})
+        assert re.fullmatch("[0-9a-f]{32}", sid)  # CC-46
+        first, second = await scene.phone.called(), await scene.phone.called()
+        live = await scene.call(sid)
+        assert (live["Status"], live["EndTime"]) == ("in-progress", None)
+        assert live["To"] == "+919876500002"
+        active = await scene.client.get(scene.url("/v3/accounts/GreenLeaf1/calls/active"))
+        assert [call["call_sid"] for call in active.json()["response"]["active_calls"]] == [sid]
+        hung_up = await scene.client.delete(f"Calls/{sid}")
+        assert hung_up.status_code == 200
+        await first.wait_ended()
+        await second.wait_ended()
+        call = await scene.ended(sid)
+        listed = (await scene.client.get("Calls.json?Status=completed")).json()
+    assert (call["Status"], call["Direction"]) == ("completed", "outbound-api")
+    assert call["PhoneNumberSid"] == "+918040000002"
+    assert call["CustomField"] == "order-5531"
+    assert [call["Details"][f"Leg{n}Status"] for n in (1, 2)] == ["completed", "completed"]
+    assert len(call["Details"]["Legs"]) == 2
+    assert [one["Sid"] for one in listed["Calls"]] == [sid]
+    to_first, to_second = (invited.request_uri for invited in scene.phone.invited)
+    assert to_first.startswith("sip:+919876500001@")
+    assert to_second.startswith("sip:+919876500002@")
+
+
+async def test_a_flow_and_a_bot_take_calls_and_a_call_changes_over_cc_21_cc_22_oc_1(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as scene:
+        url = "http://my.hosted.example/GreenLeaf1/exoml/start_voice/support"
+        form = {"From": "09876500001", "CallerId": "08040000002"}
+        sid = await scene.connect({**form, "Url": url})
+        first = await scene.phone.called()
+        await until(lambda: scene.bot.calls and scene.bot.call.said("start"))
+        assert scene.bot.call.start["call_sid"] == sid
+        moved = await scene.client.post(
+            f"Calls/{sid}", data={"StreamUrl": f"{scene.bot.url}?again=1"}
+        )
+        assert moved.status_code == 200, moved.text
+        await until(lambda: len(scene.bot.calls) == 2 and scene.bot.calls[1].said("start"))
+        assert scene.bot.calls[1].start["custom_parameters"] == {"again": "1"}  # AS-29
+        await first.hang_up()
+        assert (await scene.ended(sid))["Status"] == "completed"
+        other = await scene.connect(
+            {**form, "StreamUrl": scene.bot.url, "StreamType": "bidirectional"}
+        )
+        second = await scene.phone.called()
+        await until(lambda: len(scene.bot.calls) == 3 and scene.bot.calls[2].said("start"))
+        assert scene.bot.calls[2].start["call_sid"] == other
+        await second.hang_up()
+        assert (await scene.ended(other))["To"] is None  # KX-3
+
+
+async def test_a_busy_number_is_told_with_its_reason_cc_60_up_3(tmp_path: Path) -> None:
+    async with opened(tmp_path, Manners(status=486)) as scene:
+        sid = await scene.connect(NUMBERS)
+        call = await scene.ended(sid)
+        nowhere = await scene.client.post(
+            "Calls/connect", data={**NUMBERS, "From": "sip:ann@192.0.2.1:port"}
+        )
+    assert (call["Status"], call["Details"]["Leg1Status"]) == ("busy", "busy")
+    assert call["Details"]["Cause"]["Reason"] == "busy"
+    assert (call["Duration"], call["Price"]) == ("0", "0.000")
+    assert nowhere.status_code in {400, 409}, nowhere.text
