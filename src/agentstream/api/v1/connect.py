@@ -36,7 +36,11 @@ PLACE_MS: Final = 10_000  # CC-38
 @router.post(
     "/v1/accounts/{account_sid}/calls/connect",
     responses=openapi.answers(openapi.ONE_CALL),
-    openapi_extra=openapi.asks(openapi.CONNECT, query=openapi.DETAILS | openapi.SIMULATE),
+    openapi_extra=openapi.asks(
+        openapi.CONNECT,
+        query=openapi.DETAILS | openapi.SIMULATE,
+        examples=openapi.CONNECT_EXAMPLES,
+    ),
 )
 async def connect(request: Request, account_sid: str) -> Response:
     """Place a call: two numbers, a flow, or a bot (CC-20 to CC-22)."""
