@@ -169,6 +169,8 @@ class LimitsConfig(Section):
     """How much may run at once, and for how long."""
 
     calls: int = Field(default=2_000, ge=1)
+    calls_per_account: int = Field(default=0, ge=0)  # at once; 0: as many as there is room for
+    placed_per_second: int = Field(default=0, ge=0, le=1_000)  # by one account; 0: no limit
     streams_per_account: int = Field(default=100, ge=0)  # AS-50, for accounts made from now on
     call_seconds: int = Field(default=14_400, ge=1, le=86_400)  # AS-49
     drain_seconds: int = Field(default=300, ge=0)

@@ -287,6 +287,8 @@ def _tls_files(wanted: SipSection) -> TlsFiles:
 def _switch_limits(config: Config) -> SwitchLimits:
     return SwitchLimits(
         calls=config.limits.calls,
+        calls_per_account=config.limits.calls_per_account,
+        placed_per_second=config.limits.placed_per_second,
         call=CallLimits(call_ms=config.limits.call_seconds * 1_000),
         first_packet_timeout_ms=config.rtp.first_packet_timeout_ms,
         packet_timeout_ms=config.rtp.packet_timeout_ms,

@@ -59,7 +59,7 @@ class Switchboard:
         self._two_leg_status = wiring.two_leg_status
         self._limits = limits or SwitchLimits()
         self._calls: dict[CallSid, CallTask] = {}
-        self._pairs: set[CallSid] = set()  # calls of two numbers, which take two places (CC-64)
+        self._room = self._limits.room()
         self._by_ref: dict[sip.SipCallRef, CallTask] = {}
         self._by_leg: dict[str, CallTask] = {}
         # What is reported of a call while it is being placed: its ref is not known yet.
@@ -142,7 +142,7 @@ class Switchboard:
         setup = setup_of(order, self._tokens, self._clock, self._two_leg_status)
         leg_sid, spec = LegSid(self._tokens.hex()), spec_of(order)
         try:
-            self._check_room(order.slots)
+            self._check_room(order)
             line, untold = self._dial(leg_sid, spec, setup)
         except NoRoadError as error:
             self.counts.not_placed[error.cause.value] += 1
@@ -153,13 +153,10 @@ class Switchboard:
             limits_of(order, self._limits.call),
             order.recording or (order.follow.recording if order.follow else None),
         )
-        if order.second:
-            self._pairs.add(setup.call_sid)
         try:
             placed = reports.LegPlaced(leg_sid, order.destination)
-            task, _ = self._begin(setup, course, line, placed)
+            task, _ = self._begin(setup, course, line, placed, order.slots)
         except BaseException:
-            self._pairs.discard(setup.call_sid)
             line.hang_up(Cause.INTERNAL, "")
             line.release()
             raise
@@ -213,8 +210,8 @@ class Switchboard:
         setup = self._setup(route, caller, called, header_variables(invited))
         if self._is_draining:
             self._refuse(invited, Cause.DRAINING, "the server is about to stop", setup)
-        elif not self._has_room(1):
-            self._refuse(invited, Cause.OVERLOADED, f"{self._limits.calls} calls are live", setup)
+        elif full := self._room.why_not(setup.account_sid):
+            self._refuse(invited, *full, setup)
         else:
             self._admit(invited, route, setup)
 
@@ -269,16 +266,10 @@ class Switchboard:
             record = refused_record(setup, cause, text)
             self._tell(setup, events.CallEnded(setup.call_sid, record))
 
-    def _has_room(self, slots: int) -> bool:
-        return len(self._calls) + len(self._pairs) + slots <= self._limits.calls
-
-    def _check_room(self, slots: int) -> None:
-        """Refuse to place a call that is one too many; raises NoRoadError."""
+    def _check_room(self, order: CallOrder) -> None:
         if self._is_draining:
             raise NoRoadError(Cause.DRAINING, "The server is about to stop.")
-        if not self._has_room(slots):
-            text = f"{self._limits.calls} calls are live, and no more may be."
-            raise NoRoadError(Cause.OVERLOADED, text)
+        self._room.check(order.account.sid, order.slots, self._clock.now_ms())
 
     # One call
 
@@ -310,6 +301,7 @@ class Switchboard:
         course: Course,
         line: Line,
         began: reports.LegOffered | reports.LegPlaced,
+        slots: int = 1,
     ) -> tuple[CallTask, asyncio.Task[None]]:
         def tell(event: events.Event | feed.Note) -> None:
             self._tell(setup, event)
@@ -322,6 +314,7 @@ class Switchboard:
         exchange = Exchange(open_line, self._forget)
         task = self._maker.make(setup, course, line, exchange, tell)
         self._calls[setup.call_sid] = task
+        self._room.take(setup.call_sid, setup.account_sid, slots)
         self._by_leg[line.leg_sid] = task
         if isinstance(began, reports.LegOffered):
             self.counts.admitted += 1
@@ -375,5 +368,5 @@ class Switchboard:
             log.exception("call_not_freed", call_sid=call_sid)
         finally:
             del self._calls[call_sid]
-            self._pairs.discard(call_sid)
+            self._room.leave(call_sid)
             self._forget(line)

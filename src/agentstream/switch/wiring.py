@@ -15,6 +15,7 @@ from agentstream.sip.signaling import SignalingEngine
 from agentstream.store.directory import Directory
 from agentstream.switch.feed import Feed
 from agentstream.switch.perform import Means
+from agentstream.switch.room import Room
 from agentstream.switch.routing import Roads
 
 
@@ -23,11 +24,17 @@ class SwitchLimits:
     """Bounds of one switchboard."""
 
     calls: int = 2_000
+    calls_per_account: int = 0  # 0: as many as the house has room for (CC-64)
+    placed_per_second: int = 0  # by one account; 0: no limit
     call: CallLimits = field(default_factory=CallLimits)
     first_packet_timeout_ms: int = 30_000
     packet_timeout_ms: int = 60_000
     jitter_max_ms: int = 200
     inband_dtmf: bool = False
+
+    def room(self) -> Room:
+        """Return the places for calls."""
+        return Room(self.calls, self.calls_per_account, self.placed_per_second)
 
     def leg_plan(self, leg_sid: LegSid, call_sid: CallSid) -> RtpLegPlan:
         """Return how the audio path opens one leg of a call."""
