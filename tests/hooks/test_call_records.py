@@ -13,7 +13,7 @@ from agentstream.testing.memory_store import MemoryCalls
 
 async def test_a_call_leaves_its_rows_when_it_ends() -> None:
     rows: list[Written] = []
-    records = CallRecords(rows.append)
+    records = CallRecords(lambda *given: rows.extend(given))
     story = whole_call()
     for each in story[:-1]:
         records.hear(each)
@@ -33,7 +33,7 @@ async def test_a_call_leaves_its_rows_when_it_ends() -> None:
 
 def test_the_counters_of_a_call_are_those_of_its_first_leg() -> None:
     rows: list[Written] = []
-    records = CallRecords(rows.append)
+    records = CallRecords(lambda *given: rows.extend(given))
     story = whole_call()
     records.hear(story[0])
     dialled = leg_stats(packets_lost=99, codec="PCMA")
@@ -47,7 +47,7 @@ def test_the_counters_of_a_call_are_those_of_its_first_leg() -> None:
 
 def test_a_call_without_counters_still_leaves_a_record() -> None:
     rows: list[Written] = []
-    CallRecords(rows.append).hear(whole_call()[-1])
+    CallRecords(lambda *given: rows.extend(given)).hear(whole_call()[-1])
     call = rows[-1]
     assert isinstance(call, CallRecord)
     assert (call.mos, call.codec) == (None, "")
@@ -57,7 +57,7 @@ def test_a_call_without_counters_still_leaves_a_record() -> None:
 
 
 def test_calls_that_break_off_do_not_pile_up() -> None:
-    records = CallRecords(lambda _row: None)
+    records = CallRecords(lambda *_: None)
     setup = make_setup()
     for number in range(10_050):
         records.hear(fact(CallStarted(CallSid(str(number)), ended_record().legs[0].leg_sid, setup)))

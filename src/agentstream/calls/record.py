@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from agentstream.base.ids import AccountSid, CallSid, FlowSid, LegSid, RecordingSid, StreamSid
-from agentstream.calls.causes import CallStatus, Cause, Party
+from agentstream.calls.causes import CallStatus, Cause, Party, status_word
 from agentstream.calls.reports import StreamOutcome
 
 Direction = Literal["inbound", "outbound"]
@@ -44,6 +44,11 @@ class CallSetup:
     phone_number: str = ""  # the account's number in this call; "": `to_number`
     callback: StatusCallback | None = None
 
+    @property
+    def account_number(self) -> str:
+        """The account's number in this call: what those are shown whom it dials (AP-47)."""
+        return self.phone_number or self.to_number
+
 
 @dataclass(frozen=True, slots=True)
 class CallLimits:
@@ -73,6 +78,11 @@ class LegRecord:
     had_media: bool
     destination: str = ""  # whom we dialled; empty for a leg that came in
     talk_ms: int = 0  # from this leg's answer to its hang-up
+
+    @property
+    def status(self) -> CallStatus:
+        """The word of CB-5 for this party."""
+        return status_word(self.cause or Cause.NORMAL, self.answered_ms is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +136,9 @@ class CallRecord:
     legs: tuple[LegRecord, ...] = field(default=())
     streams: tuple[StreamRecord, ...] = field(default=())
     recordings: tuple[RecordingRecord, ...] = field(default=())
+
+    @property
+    def conversation_ms(self) -> int:
+        """How long others were there with the first party (CD-3); without others, its talk."""
+        others = self.legs[1:]
+        return sum(leg.talk_ms for leg in others) if others else self.talk_ms

@@ -1,11 +1,29 @@
 """What a live call looks like to those who ask for it, or are called back about it."""
 
+from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from agentstream.base.ids import LegSid
-from agentstream.calls.causes import Cause
-from agentstream.calls.record import CallSetup
+from agentstream.base.clock import Clock
+from agentstream.base.ids import AccountSid, CallSid, LegSid
+from agentstream.calls.causes import Cause, status_word
+from agentstream.calls.events import (
+    CallAnswered,
+    CallEnded,
+    CallStarted,
+    LegDialled,
+    LegGone,
+    LegRinging,
+    LegUp,
+    RecordingFinished,
+)
+from agentstream.calls.record import CallRecord, CallSetup
+from agentstream.switch.feed import Fact
+
+LIVE_LIMIT: Final = 10_000  # calls that broke off without their last event; the oldest goes
+ENDED_LIMIT: Final = 2_000  # of calls whose rows may not be written yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +31,7 @@ class LegView:
     """One party, in the order of dialling (CB-5)."""
 
     leg_sid: LegSid
-    status: str  # "ringing", "in-progress", "completed", "busy", "failed", "no-answer", "canceled"
+    status: str  # "queued", "ringing", "in-progress", and at the end those of CallStatus
     talk_ms: int = 0  # so far
     cause: Cause | None = None  # once it has ended
 
@@ -32,3 +50,138 @@ class CallView:
     cause: Cause | None = None
     text: str = ""  # one sentence for a person: why it ended
     recording_url: str = ""
+
+
+def view_of(record: CallRecord) -> CallView:
+    """Return how a call that has ended looks."""
+    whole = [recording.url for recording in record.recordings if not recording.error]
+    return CallView(
+        setup=record.setup,
+        status=record.status,
+        updated_at=record.ended_at,
+        answered_at=record.answered_at,
+        ended_at=record.ended_at,
+        legs=tuple(LegView(leg.leg_sid, leg.status, leg.talk_ms, leg.cause) for leg in record.legs),
+        talk_ms=record.conversation_ms,
+        cause=record.cause,
+        text=record.text,
+        recording_url=whole[-1] if whole else "",
+    )
+
+
+@dataclass(slots=True)
+class _Party:
+    leg_sid: LegSid
+    status: str
+    answered_ms: int | None = None
+    talk_ms: int = 0  # once it has ended
+    cause: Cause | None = None
+
+    def view(self, now_ms: int) -> LegView:
+        is_up = self.status == "in-progress" and self.answered_ms is not None
+        talk_ms = now_ms - (self.answered_ms or 0) if is_up else self.talk_ms
+        return LegView(self.leg_sid, self.status, talk_ms, self.cause)
+
+
+@dataclass(slots=True)
+class _Live:
+    """What is known of a call that has not ended."""
+
+    setup: CallSetup
+    updated_at: datetime
+    parties: dict[LegSid, _Party]
+    answered_at: datetime | None = None
+    recording_url: str = ""
+
+    def view(self, now_ms: int) -> CallView:
+        legs = tuple(party.view(now_ms) for party in self.parties.values())
+        others = legs[1:]
+        return CallView(
+            setup=self.setup,
+            status=legs[0].status,  # until it has ended
+            updated_at=self.updated_at,
+            answered_at=self.answered_at,
+            legs=legs,
+            talk_ms=sum(leg.talk_ms for leg in others) if others else legs[0].talk_ms,
+            recording_url=self.recording_url,
+        )
+
+
+class CallViews:
+    """Subscribe `hear` to the feed: before those who ask for views of what they hear.
+
+    A call that has ended stays for a while, the latest 2,000 of them: until its rows are there.
+    """
+
+    KINDS = (
+        CallStarted,
+        CallAnswered,
+        LegDialled,
+        LegRinging,
+        LegUp,
+        LegGone,
+        RecordingFinished,
+        CallEnded,
+    )
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._live: OrderedDict[CallSid, _Live] = OrderedDict()
+        self._ended: OrderedDict[CallSid, CallView] = OrderedDict()
+
+    def find(self, call_sid: CallSid) -> CallView | None:
+        """Return how a call stands, also one that has just ended; None for any other."""
+        live = self._live.get(call_sid)
+        return self._ended.get(call_sid) if live is None else live.view(self._clock.now_ms())
+
+    def live(self, account_sid: AccountSid) -> list[CallView]:
+        """Return an account's calls that have not ended, in the order in which they began."""
+        return list(self._of(account_sid))
+
+    def hear(self, fact: Fact) -> None:
+        """Take one fact."""
+        match fact.event:
+            case CallStarted(leg_sid=leg_sid, setup=setup):
+                status = "ringing" if setup.direction == "inbound" else "queued"
+                self._live[fact.call_sid] = _Live(
+                    setup, fact.at, {leg_sid: _Party(leg_sid, status)}
+                )
+                if len(self._live) > LIVE_LIMIT:
+                    self._live.popitem(last=False)
+            case CallEnded(record=record):
+                self._live.pop(fact.call_sid, None)
+                self._ended[fact.call_sid] = view_of(record)
+                if len(self._ended) > ENDED_LIMIT:
+                    self._ended.popitem(last=False)
+            case _:
+                call = self._live.get(fact.call_sid)
+                if call is not None:
+                    call.updated_at = fact.at
+                    _take(call, fact)
+
+    def _of(self, account_sid: AccountSid) -> Iterator[CallView]:
+        now_ms = self._clock.now_ms()
+        for call in self._live.values():
+            if call.setup.account_sid == account_sid:
+                yield call.view(now_ms)
+
+
+def _take(call: _Live, fact: Fact) -> None:
+    match fact.event:
+        case LegDialled(leg_sid=leg_sid):
+            call.parties[leg_sid] = _Party(leg_sid, "queued")
+        case LegRinging(leg_sid=leg_sid):
+            call.parties[leg_sid].status = "ringing"
+        case CallAnswered(leg_sid=leg_sid) | LegUp(leg_sid=leg_sid):
+            party = call.parties[leg_sid]
+            party.status, party.answered_ms = "in-progress", fact.at_ms
+            if isinstance(fact.event, CallAnswered):
+                call.answered_at = fact.at
+        case LegGone(leg_sid=leg_sid, cause=cause, talk_ms=talk_ms):
+            party = call.parties[leg_sid]
+            party.status = status_word(cause, party.answered_ms is not None)
+            party.cause, party.talk_ms = cause, talk_ms
+        case RecordingFinished(url=url, error=""):
+            call.recording_url = url
+        case _:
+            pass
