@@ -5,7 +5,7 @@ Feed ─▶ hear(): ringing, answered, at once        ─▶ webhooks, to the ca
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -33,7 +33,6 @@ from agentstream.switch.call_terms import (
 from agentstream.switch.call_view import CallView, view_of
 from agentstream.switch.feed import Fact
 
-ExtraEvent = Literal["initiated", "recording-available"]  # OC-4
 HOST_LIMIT: Final = 300  # characters, as the outbox has room for
 _CALLS_LIMIT: Final = 10_000  # calls that broke off without their last event; the oldest goes
 
@@ -44,7 +43,7 @@ class CallbackStyle:
 
     terms: Terms
     form: Literal["multipart", "urlencoded"] = "multipart"  # of those that did not ask for JSON
-    extra_events: frozenset[ExtraEvent] = frozenset()
+    extra_events: Collection[str] = ()  # "initiated", "recording-available" (OC-4)
 
 
 @dataclass(slots=True)

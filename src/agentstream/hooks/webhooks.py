@@ -89,6 +89,7 @@ class Deliverer:
         self._outcomes: list[Outcome] = []  # not in the database yet
         self._woken = asyncio.Event()
         self._is_stopping = False
+        self._has_last_look = False
         self._has_stopped = asyncio.Event()
         self._has_stopped.set()
 
@@ -121,11 +122,11 @@ class Deliverer:
             await self._give_up()
 
     async def stop(self, timeout_ms: int = 5_000) -> None:
-        """Begin nothing more, let what runs end within the time, and write down what became of it.
+        """Look once more, let what runs end within the time, and write down what became of it.
 
         An attempt that is given up is made again, by whoever runs then.
         """
-        self._is_stopping = True
+        self._is_stopping = self._has_last_look = True
         self.wake()
         try:
             async with asyncio.timeout(timeout_ms / 1000):
@@ -135,7 +136,8 @@ class Deliverer:
             await self._give_up()
 
     def _is_over(self) -> bool:
-        return self._is_stopping and not self._attempts and not self._outcomes
+        is_idle = not self._attempts and not self._outcomes
+        return self._is_stopping and is_idle and not self._has_last_look
 
     async def _give_up(self) -> None:
         tasks = tuple(self._attempts)
@@ -147,7 +149,8 @@ class Deliverer:
         """Settle, claim, count; returns how long to rest if nobody wakes us."""
         try:
             await self._settle()
-            if not self._is_stopping:
+            if not self._is_stopping or self._has_last_look:
+                self._has_last_look = False
                 await self._begin_what_may()
                 await self._count()
         except StoreError as error:

@@ -48,7 +48,8 @@ async def serve(config: Config, *, started: asyncio.Event | None = None) -> None
         metrics = Metrics(lambda: _facts(house, hub))
         parts.feed.subscribe(CallLog().hear, () if config.log.level == "debug" else CallLog.KINDS)
         parts.feed.subscribe(metrics.hear, Metrics.KINDS)
-        parts.feed.subscribe(CallRecords(parts.writer.write).hear, CallRecords.KINDS)
+        records = CallRecords(parts.writer.write, parts.webhooks.callbacks.ended)
+        parts.feed.subscribe(records.hear, CallRecords.KINDS)
         doors = _doors(house, hub, metrics)
         if config.events.store:
             kept = CallEvents(parts.stories.write, mask_digits=config.events.mask_digits)
@@ -132,6 +133,7 @@ def _facts(house: House, hub: LiveHub) -> Facts:
         legs_dialled=board.counts.dialled,
         errands_waiting=parts.courier.waiting,
         errands=asdict(parts.courier.counts),
+        webhooks=parts.webhooks.counts(),
         sip=parts.signaling.counters,
     )
 
