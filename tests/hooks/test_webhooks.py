@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -255,18 +256,33 @@ async def test_a_fault_in_the_outbox_does_not_end_the_work() -> None:
     assert [log["event"] for log in logs] == ["outbox_broke_off"]
 
 
-async def test_a_stop_waits_for_what_runs_and_begins_nothing_more() -> None:
+async def test_a_stop_delivers_what_is_due_and_leaves_what_is_not() -> None:
     async with delivering(DeliveryRules(at_once=1)) as world:
         door = world.web.held["shop.example"] = asyncio.Event()
-        await world.add(a_webhook("w1"), a_webhook("x1", "c2"))
+        later = world.clock.wall() + timedelta(seconds=1)
+        await world.add(a_webhook("w1"), a_webhook("w2"), a_webhook("x1", "c2", next_at=later))
         await until(lambda: world.deliverer.running == 1)
         stopping = asyncio.create_task(world.deliverer.stop())
         await asyncio.sleep(0)
         assert not stopping.done()
         door.set()
         await stopping
-    assert world.web.names == ["w1"]
+    assert world.web.names == ["w1", "w2"]
     assert [one.sid for one in await world.left()] == ["x1"]
+
+
+async def test_in_the_second_half_of_a_stop_nothing_is_begun() -> None:
+    async with delivering(DeliveryRules(at_once=1)) as world:
+        door = world.web.held["shop.example"] = asyncio.Event()
+        await world.add(a_webhook("w1"), a_webhook("w2"))
+        await until(lambda: world.deliverer.running == 1)
+        stopping = asyncio.create_task(world.deliverer.stop(timeout_ms=4_000))
+        await asyncio.sleep(0)
+        world.clock.advance(2_000)
+        door.set()
+        await stopping
+    assert world.web.names == ["w1"]
+    assert [one.sid for one in await world.left()] == ["w2"]
 
 
 async def test_a_stop_has_a_deadline_and_what_it_gave_up_is_tried_again() -> None:

@@ -29,7 +29,7 @@ from agentstream.switch.ports import WebAnswer
 
 POLL_MS = 2_000
 CENSUS_MS = 5_000
-CLAIM_SPARE_MS = 15_000  # beyond an attempt's own time, until somebody else may try
+CLAIM_SPARE_MS = 5_000  # beyond an attempt's own time, until somebody else may try
 DATABASE_REST_MS = 1_000  # before a database that did not answer is asked again
 ANSWER_LIMIT: Final = 1_048_576  # bytes; nobody reads them, but some servers send a page
 ERROR_LIMIT: Final = 500  # characters of what is kept of a failure
@@ -88,8 +88,8 @@ class Deliverer:
         self._attempts: dict[asyncio.Task[None], str] = {}  # and the host of each
         self._outcomes: list[Outcome] = []  # not in the database yet
         self._woken = asyncio.Event()
-        self._is_stopping = False
-        self._has_last_look = False
+        self._begins_until_ms: int | None = None  # once it is to stop
+        self._is_drained = False  # the last look found nothing to begin
         self._has_stopped = asyncio.Event()
         self._has_stopped.set()
 
@@ -112,21 +112,23 @@ class Deliverer:
         """Deliver until `stop`."""
         self._has_stopped.clear()
         try:
-            while not self._is_over():
+            while True:
                 self._woken.clear()
                 rest_ms = await self._turn()
-                if not self._is_over():
-                    await self._pause(rest_ms)
+                if self._is_over():
+                    return
+                await self._pause(rest_ms)
         finally:
             self._has_stopped.set()
             await self._give_up()
 
     async def stop(self, timeout_ms: int = 5_000) -> None:
-        """Look once more, let what runs end within the time, and write down what became of it.
+        """Deliver what is due, within the time, and write down what became of it.
 
-        An attempt that is given up is made again, by whoever runs then.
+        Nothing is begun in the second half of the time. An attempt that is given up is made again,
+        by whoever runs then.
         """
-        self._is_stopping = self._has_last_look = True
+        self._begins_until_ms = self._clock.now_ms() + timeout_ms // 2
         self.wake()
         try:
             async with asyncio.timeout(timeout_ms / 1000):
@@ -136,8 +138,12 @@ class Deliverer:
             await self._give_up()
 
     def _is_over(self) -> bool:
-        is_idle = not self._attempts and not self._outcomes
-        return self._is_stopping and is_idle and not self._has_last_look
+        if self._begins_until_ms is None or self._attempts or self._outcomes:
+            return False
+        return self._is_drained or not self._may_begin()
+
+    def _may_begin(self) -> bool:
+        return self._begins_until_ms is None or self._clock.now_ms() < self._begins_until_ms
 
     async def _give_up(self) -> None:
         tasks = tuple(self._attempts)
@@ -149,9 +155,8 @@ class Deliverer:
         """Settle, claim, count; returns how long to rest if nobody wakes us."""
         try:
             await self._settle()
-            if not self._is_stopping or self._has_last_look:
-                self._has_last_look = False
-                await self._begin_what_may()
+            if self._may_begin():
+                self._is_drained = await self._begin_what_may() == 0
                 await self._count()
         except StoreError as error:
             _log.warning("outbox_does_not_answer", error=str(error))
@@ -168,19 +173,22 @@ class Deliverer:
             await self._outbox.settle(outcomes, keep=self._rules.keeps_delivered)
             del self._outcomes[: len(outcomes)]
 
-    async def _begin_what_may(self) -> None:
+    async def _begin_what_may(self) -> int:
+        """Begin attempts where there is room; returns how many."""
         rules = self._rules
         # An outcome that the database does not take holds its place: it would be claimed again.
         room = rules.at_once - len(self._attempts) - len(self._outcomes)
         if room <= 0:
-            return
+            return 0
         now = self._clock.wall()
         until = now + timedelta(milliseconds=rules.timeout_ms + CLAIM_SPARE_MS)
         running = Counter(self._attempts.values())
-        for webhook in await self._outbox.claim(Claim(now, until, room, rules.per_host, running)):
+        found = await self._outbox.claim(Claim(now, until, room, rules.per_host, running))
+        for webhook in found:
             task = asyncio.create_task(self._attempt(webhook), name=f"webhook {webhook.sid}")
             self._attempts[task] = webhook.host
             task.add_done_callback(self._ended)
+        return len(found)
 
     async def _count(self) -> None:
         now_ms = self._clock.now_ms()
