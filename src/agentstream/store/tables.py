@@ -191,7 +191,8 @@ outbox = Table(
     *_columns(Moment, "created_at next_at"),
     *_columns(Integer, "attempts last_status"),
     Column("state", String(16), nullable=False),
-    Index("ix_outbox_state_next", "state", "next_at"),
+    # With the host, so that passing over a full one needs no row.
+    Index("ix_outbox_due", "state", "next_at", "host"),
     Index("ix_outbox_subject", "subject", "number"),
 )
 

@@ -25,7 +25,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number", name="pk_outbox"),
         sa.UniqueConstraint("sid", name="uq_outbox_sid"),
     )
-    op.create_index("ix_outbox_state_next", "outbox", ["state", "next_at"])
+    op.create_index("ix_outbox_due", "outbox", ["state", "next_at", "host"])
     op.create_index("ix_outbox_subject", "outbox", ["subject", "number"])
     op.create_table(
         "placed_calls",
