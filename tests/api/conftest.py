@@ -73,6 +73,7 @@ async def site() -> AsyncIterator[Site]:
         operator_token="op-token",
         stories=lambda sid, beginning: made.told(sid, beginning),
         calls=calls,
+        outbox=store.outbox,
     )
     transport = httpx.ASGITransport(create_app(doors), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://house") as client:

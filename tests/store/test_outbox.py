@@ -1,17 +1,13 @@
 """The outbox, on both databases and in its double."""
 
-import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from agentstream.base.ids import AccountSid
 from agentstream.store.outbox import Census, Claim, Outbox, Outcome, WebhookQuery
 from agentstream.store.protocols import Store
-from agentstream.store.sql_store import SqlStore, open_store
 from agentstream.store.values import Webhook
 from agentstream.testing.records import a_call, a_webhook
 
@@ -187,27 +183,3 @@ async def test_those_that_are_over_are_forgotten_some_at_a_time(store: Store) ->
     assert await store.outbox.forget(LATER, rows=2) == 2
     assert await store.outbox.forget(LATER) == 1
     assert [one.sid for one in await store.outbox.list(WebhookQuery())] == ["w3"]
-
-
-@pytest.fixture
-async def stores(tmp_path: Path, database_url: str) -> AsyncIterator[list[SqlStore]]:
-    opened = [await open_store(tmp_path, database_url) for _ in range(3)]
-    yield opened
-    for store in opened:
-        await store.close()
-
-
-async def test_processes_at_one_database_each_claim_others(stores: list[SqlStore]) -> None:
-    await stores[0].calls.write([a_webhook(f"w{n}", f"c{n % 40}") for n in range(120)])
-    order: dict[str, list[int]] = {}
-
-    async def work(store: SqlStore) -> None:
-        while await store.outbox.list(WebhookQuery(limit=1)):
-            found = await store.outbox.claim(a_claim(limit=7))
-            for one in found:
-                order.setdefault(one.subject, []).append(int(one.sid[1:]))
-            await store.outbox.settle([delivered(one) for one in found])
-
-    await asyncio.gather(*(work(store) for store in stores))
-    assert len(order) == 40
-    assert all(numbers == sorted(numbers) and len(numbers) == 3 for numbers in order.values())

@@ -7,7 +7,7 @@ from agentstream.api import health
 from agentstream.api.doors import Doors
 from agentstream.api.errors import add_error_answers
 from agentstream.api.representation import AnyCasePaths
-from agentstream.api.v1 import active_streams, call_orders, live, recordings
+from agentstream.api.v1 import active_streams, call_orders, callbacks, live, recordings
 
 
 def create_app(doors: Doors) -> FastAPI:
@@ -22,6 +22,6 @@ def create_app(doors: Doors) -> FastAPI:
     app.state.doors = doors
     add_error_answers(app)
     app.add_middleware(AnyCasePaths)
-    for module in (health, active_streams, call_orders, live, recordings):
+    for module in (health, active_streams, call_orders, callbacks, live, recordings):
         app.include_router(module.router)
     return app

@@ -8,6 +8,7 @@ from agentstream.api.live import LiveHub
 from agentstream.base.ids import AccountSid, CallSid
 from agentstream.calls.commands import Command
 from agentstream.store.call_events import Story
+from agentstream.store.outbox import Outbox
 from agentstream.store.protocols import Accounts, Recordings
 from agentstream.store.recording_shelf import RecordingShelf
 from agentstream.store.values import Recording
@@ -44,5 +45,6 @@ class Doors:
     operator_token: str  # of the user "operator": whoever can read this server's data folder
     recordings: RecordingDoor | None = None  # None: there are none to be had
     calls: CallDoor | None = None  # None: nothing can be asked of calls
+    outbox: Outbox | None = None  # None: nobody is called back
     # The stories so far of an account's live calls (None: of all) whose sid begins so.
     stories: Callable[[AccountSid | None, str], Sequence[Story]] | None = None  # None: not kept

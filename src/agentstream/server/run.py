@@ -101,6 +101,7 @@ def _doors(house: House, hub: LiveHub, metrics: Metrics) -> Doors:
             parts.recordings.shelf, parts.store.recordings, parts.recordings.keeper.delete
         ),
         calls=parts.switchboard,
+        outbox=parts.store.outbox,
     )
 
 
