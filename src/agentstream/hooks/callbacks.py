@@ -146,7 +146,7 @@ class Callbacks:
             url=wanted.url,
             host=urlsplit(wanted.url).netloc.rpartition("@")[2].lower()[:HOST_LIMIT],
             content_type=content_type,
-            body=body,
+            body=body.replace("\0", ""),  # PostgreSQL keeps no such character
             created_at=at,
             next_at=at,
         )

@@ -85,6 +85,7 @@ class Deliverer:
         self._clock = clock
         self._rules = rules or DeliveryRules()
         self._counted_ms: int | None = None
+        self._is_cut_off = False  # the database did not answer the last time
         self._attempts: dict[asyncio.Task[None], str] = {}  # and the host of each
         self._outcomes: list[Outcome] = []  # not in the database yet
         self._woken = asyncio.Event()
@@ -159,11 +160,14 @@ class Deliverer:
                 self._is_drained = await self._begin_what_may() == 0
                 await self._count()
         except StoreError as error:
-            _log.warning("outbox_does_not_answer", error=str(error))
+            if not self._is_cut_off:
+                _log.warning("outbox_does_not_answer", error=str(error))
+            self._is_cut_off = True
         except Exception:
             # The top of a task: the next look may find what this one could not.
             _log.exception("outbox_broke_off")
         else:
+            self._is_cut_off = False
             return POLL_MS
         return DATABASE_REST_MS
 
@@ -236,7 +240,8 @@ class Deliverer:
                 request, allow=self._allow_of(webhook.account_sid), message_id=webhook.sid
             )
         except AgentStreamError as error:
-            return 0, mask_secrets(str(error))[:ERROR_LIMIT]
+            # What a receiver's garbage put there, PostgreSQL would not keep.
+            return 0, mask_secrets(str(error)).replace("\0", "")[:ERROR_LIMIT]
         is_taken = 200 <= answer.status < 300
         return answer.status, "" if is_taken else f"it answered {answer.status}"
 

@@ -16,7 +16,6 @@ from agentstream.store.values import Webhook
 
 _ROW: Final = outbox.c
 _EARLIER: Final = outbox.alias()
-# Within a transaction only: another process may be about to settle the one before.
 _IS_BEHIND: Final = exists().where(
     _EARLIER.c.subject == _ROW.subject,
     _EARLIER.c.state == "waiting",
@@ -74,9 +73,8 @@ class SqlOutbox:
         gone = [o for o in outcomes if o.state == "delivered" and not keep]
         noted = [o for o in outcomes if o.state != "delivered" or keep]
         resting = [_moment(o) for o in outcomes if o.state == "waiting"]
-        # A first attempt that went well held nobody up.
+        # Nobody rests behind one that had not failed before.
         freed = [_moment(o) for o in outcomes if o.state != "waiting" and o.webhook.attempts]
-        freed += [_moment(o) for o in outcomes if o.state == "dead" and not o.webhook.attempts]
         async with self._database.write() as connection:
             if gone:
                 sids = [outcome.webhook.sid for outcome in gone]
@@ -119,11 +117,12 @@ class SqlOutbox:
 
     async def census(self) -> Census:
         """Count."""
-        counted = select(_ROW.state, func.count(), func.min(_ROW.created_at)).group_by(_ROW.state)
+        counted = select(_ROW.state, func.count().label("rows")).group_by(_ROW.state)
+        oldest = select(func.min(_ROW.created_at)).where(_ROW.state == "waiting")
         async with self._database.read() as connection:
-            found = {state: (n, at) for state, n, at in await connection.execute(counted)}
-        waiting, oldest_at = found.get("waiting", (0, None))
-        return Census(waiting, found.get("dead", (0, None))[0], oldest_at)
+            found = {row.state: row.rows for row in await connection.execute(counted)}
+            oldest_at = (await connection.execute(oldest)).scalar_one()
+        return Census(found.get("waiting", 0), found.get("dead", 0), oldest_at)
 
     async def forget(self, before: datetime, rows: int = FORGET_ROWS) -> int:
         """Drop some that were over before this time; return how many."""

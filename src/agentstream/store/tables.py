@@ -187,10 +187,10 @@ outbox = Table(
     Column("account_sid", String(64), nullable=False),
     Column("subject", String(64), nullable=False),
     Column("host", String(300), nullable=False),
-    *_columns(Text, "kind url content_type body last_error"),
-    *_columns(Moment, "created_at next_at"),
-    *_columns(Integer, "attempts last_status"),
     Column("state", String(16), nullable=False),
+    *_columns(Integer, "attempts last_status"),
+    *_columns(Moment, "created_at next_at"),
+    *_columns(Text, "kind url content_type last_error body"),  # SQLite reads no row beyond need
     # With the host, so that passing over a full one needs no row.
     Index("ix_outbox_due", "state", "next_at", "host"),
     Index("ix_outbox_subject", "subject", "number"),

@@ -18,10 +18,10 @@ def upgrade() -> None:
         sa.Column("account_sid", sa.String(64), nullable=False),
         sa.Column("subject", sa.String(64), nullable=False),
         sa.Column("host", sa.String(300), nullable=False),
-        *(sa.Column(name, sa.Text, nullable=False) for name in _TEXTS),
-        *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("created_at", "next_at")),
-        *(sa.Column(name, sa.Integer, nullable=False) for name in ("attempts", "last_status")),
         sa.Column("state", sa.String(16), nullable=False),
+        *(sa.Column(name, sa.Integer, nullable=False) for name in ("attempts", "last_status")),
+        *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("created_at", "next_at")),
+        *(sa.Column(name, sa.Text, nullable=False) for name in _TEXTS),
         sa.PrimaryKeyConstraint("number", name="pk_outbox"),
         sa.UniqueConstraint("sid", name="uq_outbox_sid"),
     )
@@ -39,4 +39,4 @@ def upgrade() -> None:
     op.create_index("ix_placed_calls_run", "placed_calls", ["run"])
 
 
-_TEXTS = ("kind", "url", "content_type", "body", "last_error")
+_TEXTS = ("kind", "url", "content_type", "last_error", "body")
