@@ -73,6 +73,7 @@ def resident_mb() -> float:
     return pages * 4_096 / 1_048_576
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.usefixtures("_settled_heap")
 async def test_ten_thousand_wait_outside_of_memory_and_come_in_order(tmp_path: Path) -> None:
     store, clock, receiver = await open_store(tmp_path), ManualClock(), Receiver()
