@@ -45,7 +45,9 @@ class Room:
             raise NoRoadError(Cause.OVERLOADED, text)
 
     def take(self, call_sid: CallSid, account_sid: AccountSid, slots: int = 1) -> None:
-        """Give a call its places."""
+        """Give a call its places, if it has none yet."""
+        if call_sid in self._taken:
+            return
         self._taken[call_sid] = account_sid, slots
         self._used[account_sid] += slots
         self._all += slots

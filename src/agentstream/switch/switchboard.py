@@ -5,12 +5,13 @@ too many calls, draining. Everything later is the call's own business.
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
 
 from agentstream import _media
-from agentstream.base.errors import CommandError, PeerError
+from agentstream.base.errors import BusyError, CommandError, PeerError
 from agentstream.base.ids import AccountSid, CallSid, LegSid
 from agentstream.calls import commands, events, reports
 from agentstream.calls.causes import Cause, Party, sip_status
@@ -22,6 +23,7 @@ from agentstream.media.negotiate import SdpSession
 from agentstream.media.plan import FileLegPlan
 from agentstream.sip import reports as sip
 from agentstream.store.directory import Route
+from agentstream.store.protocols import StoreError
 from agentstream.switch import feed
 from agentstream.switch.admit import (
     called_number,
@@ -57,6 +59,7 @@ class Switchboard:
         self._local = wiring.local
         self._country_code = wiring.country_code
         self._two_leg_status = wiring.two_leg_status
+        self._placed = wiring.placed
         self._limits = limits or SwitchLimits()
         self._calls: dict[CallSid, CallTask] = {}
         self._room = self._limits.room()
@@ -140,28 +143,25 @@ class Switchboard:
         Raises BusyError when a bound of ours is reached, CommandError when the order is impossible.
         """
         setup = setup_of(order, self._tokens, self._clock, self._two_leg_status)
-        leg_sid, spec = LegSid(self._tokens.hex()), spec_of(order)
+        spec = spec_of(order)
         try:
             self._check_room(order)
-            line, untold = self._dial(leg_sid, spec, setup)
         except NoRoadError as error:
-            self.counts.not_placed[error.cause.value] += 1
-            raise refusal(error) from error
-        course = Course(
-            order.account,
-            order.follow,
-            limits_of(order, self._limits.call),
-            order.recording or (order.follow.recording if order.follow else None),
-        )
+            raise self._not_placed(error) from error
+        self._room.take(setup.call_sid, setup.account_sid, order.slots)
         try:
-            placed = reports.LegPlaced(leg_sid, order.destination)
-            task, _ = self._begin(setup, course, line, placed, order.slots)
-        except BaseException:
-            line.hang_up(Cause.INTERNAL, "")
-            line.release()
+            if self._placed is not None:
+                await self._placed.begin(setup)
+                self._check_open()
+            task = self._placed_task(order, setup, spec)
+        except BaseException as error:
+            self._room.leave(setup.call_sid)
+            if self._placed is not None:
+                with suppress(StoreError):  # whoever asked is told what went wrong first
+                    await self._placed.forget(setup.call_sid)
+            if isinstance(error, NoRoadError):
+                raise self._not_placed(error) from error
             raise
-        self.counts.placed += 1
-        self._connect(task, line, untold)
         await task.begun()
         return setup.call_sid
 
@@ -266,9 +266,36 @@ class Switchboard:
             record = refused_record(setup, cause, text)
             self._tell(setup, events.CallEnded(setup.call_sid, record))
 
-    def _check_room(self, order: CallOrder) -> None:
+    def _placed_task(self, order: CallOrder, setup: CallSetup, spec: commands.DialSpec) -> CallTask:
+        leg_sid = LegSid(self._tokens.hex())
+        line, untold = self._dial(leg_sid, spec, setup)
+        course = Course(
+            order.account,
+            order.follow,
+            limits_of(order, self._limits.call),
+            order.recording or (order.follow.recording if order.follow else None),
+        )
+        try:
+            placed = reports.LegPlaced(leg_sid, order.destination)
+            task, _ = self._begin(setup, course, line, placed)
+        except BaseException:
+            line.hang_up(Cause.INTERNAL, "")
+            line.release()
+            raise
+        self.counts.placed += 1
+        self._connect(task, line, untold)
+        return task
+
+    def _not_placed(self, error: NoRoadError) -> CommandError | BusyError:
+        self.counts.not_placed[error.cause.value] += 1
+        return refusal(error)
+
+    def _check_open(self) -> None:
         if self._is_draining:
             raise NoRoadError(Cause.DRAINING, "The server is about to stop.")
+
+    def _check_room(self, order: CallOrder) -> None:
+        self._check_open()
         self._room.check(order.account.sid, order.slots, self._clock.now_ms())
 
     # One call
@@ -301,7 +328,6 @@ class Switchboard:
         course: Course,
         line: Line,
         began: reports.LegOffered | reports.LegPlaced,
-        slots: int = 1,
     ) -> tuple[CallTask, asyncio.Task[None]]:
         def tell(event: events.Event | feed.Note) -> None:
             self._tell(setup, event)
@@ -314,7 +340,7 @@ class Switchboard:
         exchange = Exchange(open_line, self._forget)
         task = self._maker.make(setup, course, line, exchange, tell)
         self._calls[setup.call_sid] = task
-        self._room.take(setup.call_sid, setup.account_sid, slots)
+        self._room.take(setup.call_sid, setup.account_sid)
         self._by_leg[line.leg_sid] = task
         if isinstance(began, reports.LegOffered):
             self.counts.admitted += 1

@@ -13,6 +13,7 @@ from agentstream.media.negotiate import LocalMedia
 from agentstream.media.plan import RtpLegPlan
 from agentstream.sip.signaling import SignalingEngine
 from agentstream.store.directory import Directory
+from agentstream.store.placed_calls import PlacedCalls
 from agentstream.switch.feed import Feed
 from agentstream.switch.perform import Means
 from agentstream.switch.room import Room
@@ -63,6 +64,7 @@ class Wiring:
     country_code: str = ""
     roads: Roads = field(default_factory=Roads)  # for the legs that calls dial
     numbers: NumberStyle = AS_THEY_ARE  # how customers' servers are shown numbers
+    placed: PlacedCalls | None = None  # where calls are noted before they are dialled
     two_leg_status: WhichLeg = "second"  # whose result a two-number call has (CC-60)
 
 
