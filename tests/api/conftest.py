@@ -160,6 +160,7 @@ async def site(settings: ApiSettings, limits: RateLimits) -> AsyncIterator[Site]
         settings=settings,
         limiter=RateLimiter(limits),
         clock=clock,
+        outbox=store.outbox,
     )
     transport = httpx.ASGITransport(create_app(doors), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://house") as client:

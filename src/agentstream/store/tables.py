@@ -200,3 +200,33 @@ recordings = Table(
     Index("ix_recordings_account_created", "account_sid", "created_at"),
     Index("ix_recordings_created", "created_at"),
 )
+
+# What is to be told to customers' servers. `number` is the order in which it became true: one
+# of a subject waits until the one before it is delivered or given up.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("sid", String(64), nullable=False, unique=True),
+    Column("account_sid", String(64), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("host", String(300), nullable=False),
+    Column("state", String(16), nullable=False),
+    *_columns(Integer, "attempts last_status"),
+    *_columns(Moment, "created_at next_at"),
+    *_columns(Text, "kind url content_type last_error body"),  # SQLite reads no row beyond need
+    # With the host, so that passing over a full one needs no row.
+    Index("ix_outbox_due", "state", "next_at", "host"),
+    Index("ix_outbox_subject", "subject", "number"),
+)
+
+# Calls that we placed and that live: what a crash leaves here broke off with it.
+placed_calls = Table(
+    "placed_calls",
+    metadata,
+    Column("sid", String(64), primary_key=True),
+    Column("node", String(64), nullable=False),
+    Column("run", String(64), nullable=False, index=True),  # of the node: its process
+    Column("setup", Text, nullable=False),  # a JSON object
+    Column("seen_at", Moment, nullable=False),
+)

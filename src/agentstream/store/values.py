@@ -224,4 +224,31 @@ class Recording:
     is_encrypted: bool = False
 
 
-Written = CallRecord | StreamRecord | Recording
+WebhookState = Literal["waiting", "delivered", "dead"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """One thing that a customer's server is to be told, by a POST.
+
+    waiting ──▶ delivered       answered with 2xx; the row goes, unless it is to be kept
+       └──────▶ dead            no attempt is left; `Outbox.redeliver` makes it wait again
+    """
+
+    sid: str  # the webhook-id of every attempt, by which a receiver knows a repetition
+    account_sid: AccountSid
+    subject: str  # those of one subject (a call's sid) go out in their order, one after the other
+    kind: str  # "callback.terminal"
+    url: str  # may hold credentials
+    host: str  # of the URL, with its port: receivers share no bound with others
+    content_type: str
+    body: str
+    created_at: datetime
+    next_at: datetime  # when the next attempt may be made
+    attempts: int = 0  # that failed, or the last of which did not
+    state: WebhookState = "waiting"
+    last_error: str = ""
+    last_status: int = 0  # of the last answer; 0: there was none
+
+
+Written = CallRecord | StreamRecord | Recording | Webhook

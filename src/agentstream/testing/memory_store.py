@@ -35,6 +35,7 @@ from agentstream.store.values import (
     Written,
 )
 from agentstream.testing.memory_events import MemoryCallEvents
+from agentstream.testing.memory_outbox import MemoryOutbox, MemoryPlacedCalls
 
 
 class _Revision:
@@ -248,9 +249,10 @@ class MemoryNumbers:
 class MemoryCalls:
     """See `protocols.Calls`. `fail_with` makes the next writes fail, for tests of bad nights."""
 
-    def __init__(self) -> None:
+    def __init__(self, placed: MemoryPlacedCalls | None = None) -> None:
         self.rows: dict[str, Written] = {}
         self.fail_with: list[Exception] = []
+        self._placed = placed or MemoryPlacedCalls(SystemClock())
 
     async def write(self, rows: Sequence[Written]) -> int:
         """Write rows and return how many were new; a known sid is left alone."""
@@ -260,6 +262,9 @@ class MemoryCalls:
             row.sid: row for row in rows if _may_replace(row, self.rows.get(row.sid))
         }
         self.rows.update(fresh)
+        for row in rows:
+            if isinstance(row, CallRecord) and row.direction != "inbound":
+                await self._placed.forget(row.sid)
         return len(fresh)
 
     async def find(self, sid: CallSid) -> CallRecord | None:
@@ -366,7 +371,9 @@ class MemoryStore:
         self.accounts = MemoryAccounts(clock, tokens, self._revision)
         self.flows = MemoryFlows(self.accounts, clock, tokens, self._revision)
         self.numbers = MemoryNumbers(self.flows, clock, self._revision, country_code)
-        self.calls = MemoryCalls()
+        self.placed = MemoryPlacedCalls(clock)
+        self.calls = MemoryCalls(self.placed)
+        self.outbox = MemoryOutbox(self.calls.rows)
         self.recordings = MemoryRecordings(self.calls.rows)
         self.call_events = MemoryCallEvents()
 
