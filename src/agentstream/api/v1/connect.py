@@ -63,7 +63,8 @@ async def connect(request: Request, account_sid: str) -> Response:
     key = request.headers.get(HEADER, "")
     facts = await first_results(request).once(account.sid, key, form, make)
     details = query.flag("details") or form.flag("details")  # CC-13
-    shown = call_object(facts, settings, details=details)
+    # CC-53: whatever is under way already, no leg is told of here.
+    shown = call_object(replace(facts, legs=()), settings, details=details)
     return answer(request, {"Call": shown | _echoed(wanted, facts, settings)})
 
 
