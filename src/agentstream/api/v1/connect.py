@@ -13,6 +13,7 @@ import structlog
 from fastapi import APIRouter, Request, Response
 
 from agentstream.api import openapi
+from agentstream.api.audit import note_about
 from agentstream.api.auth import account_of, doors
 from agentstream.api.call_facts import CallFacts, facts_of_view
 from agentstream.api.call_shown import call_object
@@ -62,6 +63,7 @@ async def connect(request: Request, account_sid: str) -> Response:
 
     key = request.headers.get(HEADER, "")
     facts = await first_results(request).once(account.sid, key, form, make)
+    note_about(request, f"call {facts.sid}")
     details = query.flag("details") or form.flag("details")  # CC-13
     # CC-53: whatever is under way already, no leg is told of here.
     shown = call_object(replace(facts, legs=()), settings, details=details)
