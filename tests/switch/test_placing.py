@@ -85,6 +85,16 @@ async def test_an_order_becomes_an_invite_at_once_cc_38(board: Board) -> None:
     await board.record()
 
 
+async def test_a_call_is_noted_before_it_is_dialled_and_one_that_is_refused_is_forgotten(
+    board: Board,
+) -> None:
+    call_sid, _ = await place(board, follow=BOT)
+    assert list(board.store.placed.rows) == [call_sid]
+    with pytest.raises(CommandError):
+        await board.switchboard.place(await board.order(follow=BOT, destination="no number"))
+    assert list(board.store.placed.rows) == [call_sid]
+
+
 async def test_a_party_that_answers_enters_the_flow_af_7_cc_21(board: Board) -> None:
     _, ref = await place(board, follow=HELLO)
     board.signaling.progress(ref, 180)
