@@ -17,6 +17,7 @@ from agentstream.base.ids import AccountSid, CallSid
 from agentstream.base.phone import NumberStyle
 from agentstream.calls.commands import Command
 from agentstream.flows.document import FlowDocument, parse
+from agentstream.store.audit import Change
 from agentstream.store.call_events import Story
 from agentstream.store.directory import Directory, Route
 from agentstream.store.values import NewKey
@@ -113,6 +114,7 @@ class Site:
     clock: ManualClock = field(default_factory=ManualClock)
     streams: dict[str, int] = field(default_factory=dict)
     why_not_ready: str = ""
+    changes: list[Change] = field(default_factory=list)  # as the audit log has them
 
     def told(self, account_sid: AccountSid | None, beginning: str) -> list[Story]:
         mine = self.stories if account_sid in (None, "GreenLeaf1") else []
@@ -160,6 +162,7 @@ async def site(settings: ApiSettings, limits: RateLimits) -> AsyncIterator[Site]
         settings=settings,
         limiter=RateLimiter(limits),
         clock=clock,
+        audit=lambda change: made.changes.append(change),
         outbox=store.outbox,
     )
     transport = httpx.ASGITransport(create_app(doors), raise_app_exceptions=False)

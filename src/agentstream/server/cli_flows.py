@@ -8,6 +8,7 @@ import typer
 from agentstream.base.errors import CommandError
 from agentstream.flows.document import DocumentError, FlowDocument, parse
 from agentstream.server import cli_flow_files
+from agentstream.server.cli_audit import note
 from agentstream.server.cli_common import (
     AccountOption,
     JsonOption,
@@ -66,7 +67,9 @@ def apply_flow(
     async def job() -> Flow:
         async with opened(configuration(context)) as store:
             owner = await chosen_account(store, account)
-            return await store.flows.apply(owner.sid, document.name, text, wish)
+            made = await store.flows.apply(owner.sid, document.name, text, wish)
+            await note(store, f"flows apply {made.name}", owner.sid, _version(made))
+            return made
 
     flow = run(job())
     if as_json:
@@ -125,7 +128,9 @@ def publish_flow(
             kept = await store.flows.version(found.sid, version)
             if kept is not None:
                 _checked(found.name, kept.document)
-            return await store.flows.publish(found.sid, version)
+            done = await store.flows.publish(found.sid, version)
+            await note(store, f"flows publish {done.name}", owner.sid, _version(done))
+            return done
 
     done = run(job())
     typer.echo(f"flow {done.name}: version {done.published_version} is published")
@@ -172,6 +177,7 @@ def assign_number(
             owner = await chosen_account(store, account)
             found = await _flow(store, owner, flow)
             kept = await store.numbers.assign(number, owner.sid, found.sid)
+            await note(store, f"numbers assign {kept.number}", owner.sid, f"flow {found.sid}")
             return kept.number, found
 
     plain, found = run(job())
@@ -188,6 +194,7 @@ def release_number(
     async def job() -> None:
         async with opened(configuration(context)) as store:
             await store.numbers.release(number)
+            await note(store, f"numbers release {number}")
 
     run(job())
     typer.echo(f"{number} rings nothing now")
@@ -215,6 +222,11 @@ def list_numbers(
 
     empty = "no number yet: agentstream numbers assign NUMBER FLOW"
     print_rows(("number", "flow", "account"), run(job()), as_json, empty)
+
+
+def _version(flow: Flow) -> str:
+    published = flow.published_version or "none"
+    return f"flow {flow.sid}: latest {flow.latest_version}, published {published}"
 
 
 async def _flow(store: Store, owner: Account, name: str) -> Flow:

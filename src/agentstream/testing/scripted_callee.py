@@ -6,12 +6,13 @@
         callee.uri("rings")         180, and nobody comes
         callee.uri("answers")       180, then 200; whatever else the name is as well
         callee.uri("early")         183 with SDP, and nobody comes
+        callee.uri("voicemail")     200 at once, without ringing
 
-It has SDP but sends no audio.
+It has SDP but sends no audio. Who is called by number is named by the function that it is given.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from agentstream.net.sip_engine import Listener, SipConfig, SipEngine
@@ -27,8 +28,9 @@ REFUSALS = {"busy": 486, "declines": 603, "unknown": 404}
 class ScriptedCallee:
     """What it was asked, and what became of it."""
 
-    def __init__(self, engine: SipEngine) -> None:
+    def __init__(self, engine: SipEngine, who: Callable[[str], str] = str) -> None:
         self.engine = engine
+        self._who = who
         self.calls: dict[SipCallRef, Invited] = {}  # every INVITE
         self.ended: dict[SipCallRef, Ended] = {}
         self.reports: list[Report] = []
@@ -75,7 +77,7 @@ class ScriptedCallee:
         match report:
             case Invited():
                 self.calls[report.ref] = report
-                self._act(report.ref, user_of(report))
+                self._act(report.ref, self._who(user_of(report)))
             case Ended():
                 self.ended[report.ref] = report
             case _:
@@ -86,6 +88,8 @@ class ScriptedCallee:
             self.engine.reject(ref, REFUSALS[user])
         elif user == "early":
             self.engine.ring(ref, 183, self.sdp())
+        elif user == "voicemail":
+            self.engine.answer(ref, self.sdp())
         else:
             self.engine.ring(ref)
             if not user.startswith("rings"):
@@ -98,10 +102,10 @@ def user_of(call: Invited) -> str:
 
 
 @asynccontextmanager
-async def scripted_callee() -> AsyncIterator[ScriptedCallee]:
-    """Run one on loopback."""
+async def scripted_callee(who: Callable[[str], str] = str) -> AsyncIterator[ScriptedCallee]:
+    """Run one on loopback; `who` names the person behind a user name, else it is the name."""
     engine = SipEngine(SipConfig(listeners=(Listener("udp", HOST, 0),)))
-    callee = ScriptedCallee(engine)
+    callee = ScriptedCallee(engine, who)
     await engine.start()
     try:
         yield callee
