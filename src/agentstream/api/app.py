@@ -22,6 +22,8 @@ from agentstream.api.v1 import (
     live,
     recordings,
 )
+from agentstream.api.v2 import leg_actions, leg_socket, legs
+from agentstream.api.v2.leg_shown import LegFacts
 from agentstream.api.v3 import calls as v3_calls
 
 # In this order: `calls/connect` is no call's sid.
@@ -36,6 +38,9 @@ _MODULES = (
     live,
     recordings,
     v3_calls,
+    legs,
+    leg_actions,
+    leg_socket,
 )
 
 
@@ -51,6 +56,7 @@ def create_app(doors: Doors) -> FastAPI:
     app.state.doors = doors
     add_error_answers(app)
     app.state.placed = FirstResults[CallFacts](doors.clock)
+    app.state.legs_made = FirstResults[LegFacts](doors.clock)
     app.add_middleware(AnyCasePaths)
     app.add_middleware(RateHeaders)
     for module in _MODULES:

@@ -5,7 +5,7 @@ import binascii
 import hmac
 from dataclasses import dataclass
 
-from fastapi import Request
+from fastapi.requests import HTTPConnection
 
 from agentstream.api.doors import Doors
 from agentstream.api.errors import ApiError
@@ -30,14 +30,14 @@ class Caller:
         return None if self.account is None else self.account.sid
 
 
-def doors(request: Request) -> Doors:
+def doors(request: HTTPConnection) -> Doors:
     """Return what the application was made with."""
     found = request.app.state.doors
     assert isinstance(found, Doors)
     return found
 
 
-async def authenticated(request: Request) -> Caller:
+async def authenticated(request: HTTPConnection) -> Caller:
     """Return who asks; ApiError 401 when the credentials are missing or wrong."""
     user, token = _credentials(request.headers.get("authorization", ""))
     house = doors(request)
@@ -49,7 +49,7 @@ async def authenticated(request: Request) -> Caller:
     return Caller(account)
 
 
-async def account_of(request: Request, account_sid: str, kind: Kind | None = None) -> Account:
+async def account_of(request: HTTPConnection, account_sid: str, kind: Kind | None = None) -> Account:
     """Return the account in the path, for a caller who may ask for it and not too often.
 
     An unknown sid is 404, another account's 401 (CC-4), too many requests of a kind 429 (ER-7);
@@ -67,9 +67,9 @@ async def account_of(request: Request, account_sid: str, kind: Kind | None = Non
     return account
 
 
-def _count(request: Request, account_sid: AccountSid, kind: Kind | None) -> None:
+def _count(request: HTTPConnection, account_sid: AccountSid, kind: Kind | None) -> None:
     house = doors(request)
-    wanted: Kind = kind or ("reads" if request.method in _READING else "orders")
+    wanted: Kind = kind or ("reads" if request.scope.get("method", "GET") in _READING else "orders")
     allowance = house.limiter.count(account_sid, wanted, house.clock.now_ms())
     if allowance is None:
         return

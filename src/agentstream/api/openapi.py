@@ -213,6 +213,12 @@ def asks(schema: Schema, *, query: Mapping[str, Schema] | None = None) -> dict[s
     return {"requestBody": body, **queries(query or {})}
 
 
+def asks_json(schema: Schema, *, required: bool = True) -> dict[str, Any]:
+    """Return what a route takes in its body, as JSON only."""
+    content = {"application/json": {"schema": schema}}
+    return {"requestBody": {"required": required, "content": content}}
+
+
 def queries(names: Mapping[str, Schema]) -> dict[str, Any]:
     """Return what a route takes in its query."""
     parameters = [

@@ -12,6 +12,7 @@ from agentstream.store.key_hash import link_key, load_secret, operator_token
 from agentstream.store.sql_accounts import SqlAccounts
 from agentstream.store.sql_calls import SqlCalls
 from agentstream.store.sql_flows import SqlFlows
+from agentstream.store.sql_legs import SqlLegs
 from agentstream.store.sql_numbers import SqlNumbers
 from agentstream.store.sql_recordings import SqlRecordings
 
@@ -38,6 +39,7 @@ class SqlStore:
         self.calls = SqlCalls(database)
         self.recordings = SqlRecordings(database)
         self.call_events = SqlCallEvents(database)
+        self.legs = SqlLegs(database)
 
     async def revision(self) -> int:
         """Return a number that grows whenever accounts, numbers or flows change."""

@@ -140,7 +140,7 @@ class Switchboard:
         Raises BusyError when a bound of ours is reached, CommandError when the order is impossible.
         """
         setup = setup_of(order, self._tokens, self._clock, self._two_leg_status)
-        leg_sid, spec = LegSid(self._tokens.hex()), spec_of(order)
+        leg_sid, spec = order.leg_sid or LegSid(self._tokens.hex()), spec_of(order)
         try:
             self._check_room(order.slots)
             line, untold = self._dial(leg_sid, spec, setup)

@@ -35,6 +35,7 @@ from agentstream.store.values import (
     Written,
 )
 from agentstream.testing.memory_events import MemoryCallEvents
+from agentstream.testing.memory_legs import MemoryLegs
 
 
 class _Revision:
@@ -369,6 +370,7 @@ class MemoryStore:
         self.calls = MemoryCalls()
         self.recordings = MemoryRecordings(self.calls.rows)
         self.call_events = MemoryCallEvents()
+        self.legs = MemoryLegs()
 
     async def revision(self) -> int:
         """Return a number that grows whenever accounts, numbers or flows change."""
