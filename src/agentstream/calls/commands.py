@@ -86,6 +86,7 @@ class Bridge:
 
     leg_sid: LegSid
     other_sid: LegSid
+    relays_digits: bool = True  # each hears the other's keys
 
 
 @dataclass(frozen=True, slots=True)
