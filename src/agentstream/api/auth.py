@@ -49,7 +49,9 @@ async def authenticated(request: HTTPConnection) -> Caller:
     return Caller(account)
 
 
-async def account_of(request: HTTPConnection, account_sid: str, kind: Kind | None = None) -> Account:
+async def account_of(
+    request: HTTPConnection, account_sid: str, kind: Kind | None = None
+) -> Account:
     """Return the account in the path, for a caller who may ask for it and not too often.
 
     An unknown sid is 404, another account's 401 (CC-4), too many requests of a kind 429 (ER-7);

@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -21,7 +21,7 @@ from agentstream.calls.commands import HttpRequest
 from agentstream.hooks.leg_queue import Answered, Attempt, LegQueue, Output, Patience, Settled, Told
 from agentstream.net.egress import mask_secrets
 from agentstream.store.legs import LegEventRow
-from agentstream.switch.perform import Web
+from agentstream.switch.ports import Web
 
 WAITING_LIMIT: Final = 20_000  # events of all legs; full: the newest is dropped, and says so
 ANSWER_LIMIT: Final = 65_536  # bytes; nobody reads them (EV-31)
@@ -35,7 +35,7 @@ class DeliveryRules:
     """How events are sent."""
 
     timeout_ms: int = 1_000  # EV-32
-    patience: Patience = Patience()
+    patience: Patience = field(default_factory=Patience)
     at_once: int = 512
     per_host: int = 128  # so that a dead receiver leaves room for the others
     user_agent: str = "AgentStream"  # EV-35

@@ -101,9 +101,7 @@ class LegQueue:
     def _answered(self, answer: Answered, now_ms: int) -> list[Output]:
         self._is_flying = False
         row = self._waiting[0]
-        row = replace(
-            row, attempts=row.attempts + 1, error=answer.error, updated_at=answer.at
-        )
+        row = replace(row, attempts=row.attempts + 1, error=answer.error, updated_at=answer.at)
         if not answer.error:
             return self._settle(replace(row, state="delivered"))
         if not _is_worth_another(answer.status) or row.attempts >= self._patience.attempts:

@@ -27,6 +27,7 @@ from agentstream.media.plan import Encoding, EnginePlan
 from agentstream.net.admission import AdmissionLimits
 from agentstream.net.egress import EgressPolicy, check_entry, mask_url
 from agentstream.server.config_api import ApiConfig
+from agentstream.server.config_legs import LegsConfig
 from agentstream.server.config_recordings import RecordingsConfig
 from agentstream.server.config_requests import RequestsConfig
 from agentstream.server.config_roads import DialConfig, MailConfig, Trunks
@@ -253,6 +254,7 @@ class Config(Section):
     requests: RequestsConfig = RequestsConfig()
     recordings: RecordingsConfig = RecordingsConfig()
     events: EventsConfig = EventsConfig()
+    legs: LegsConfig = LegsConfig()
     trunks: Trunks = Field(default_factory=dict)
     dial: DialConfig = DialConfig()
     mail: MailConfig = MailConfig()

@@ -31,6 +31,7 @@ from agentstream.net.tls import Certificate
 from agentstream.server.config import Config
 from agentstream.server.config import SipConfig as SipSection
 from agentstream.server.config_roads import trunk_hosts
+from agentstream.server.legs import SteeredLegs
 from agentstream.server.recordings import RECORDINGS_FOLDER, Recordings
 from agentstream.sip.settings import SipSettings
 from agentstream.sip.wire import Limits as MessageLimits
@@ -70,6 +71,7 @@ class Parts:
     recordings: Recordings
     courier: Courier
     views: CallViews
+    legs: SteeredLegs
 
 
 class House:
@@ -138,11 +140,15 @@ class House:
         speech = self._open_speech(files)
         web = self._open_web()
         courier = self._open_courier(web)
+        legs = SteeredLegs(config, store.legs, web, directory, self._clock)
+        self._tasks += legs.run_tasks()
+        stack.push_async_callback(legs.stop)
         signaling = SipEngine(_sip_config(config), clock=self._clock)
         stack.push_async_callback(signaling.stop, 2_000)
         feed, limits = Feed(), StreamLimits()
         views = CallViews(self._clock)
         feed.subscribe(views.hear, views.KINDS)
+        legs.subscribe(feed)
         feed.subscribe(RecordingFacts(recordings.shelf).hear, RecordingFacts.KINDS)
         means = Means(web, speech, files, config.profile(), limits, recordings.shelf, courier)
         host = config.rtp.public_host or config.sip.public_host
@@ -161,6 +167,7 @@ class House:
             two_leg_status=config.dial.two_leg_status,
         )
         switchboard = Switchboard(wiring, _switch_limits(config))
+        legs.attach(switchboard)
         return Parts(
             store,
             directory,
@@ -175,6 +182,7 @@ class House:
             recordings,
             courier,
             views,
+            legs,
         )
 
     def _open_stories(self, store: SqlStore) -> StoryWriter:

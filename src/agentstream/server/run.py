@@ -20,6 +20,8 @@ from agentstream.api.app import create_app
 from agentstream.api.doors import Doors, RecordingDoor, Telephony
 from agentstream.api.live import LiveHub
 from agentstream.api.rate_limit import RateLimiter
+from agentstream.api.v2.json_body import BODY_LIMIT
+from agentstream.api.v2.leg_doors import LegDoor
 from agentstream.base.errors import ConfigError
 from agentstream.base.ids import AccountSid
 from agentstream.flows.document import FlowDocument
@@ -49,7 +51,9 @@ async def serve(config: Config, *, started: asyncio.Event | None = None) -> None
     async with House(config) as house:
         parts = house.parts
         hub = LiveHub(parts.feed, config.http.live_subscribers)
-        limiter = RateLimiter(config.api.rate_limits())
+        limiter = RateLimiter(
+            replace(config.api.rate_limits(), legs=config.legs.requests_per_minute)
+        )
         metrics = Metrics(lambda: _facts(house, hub, limiter))
         parts.feed.subscribe(CallLog().hear, () if config.log.level == "debug" else CallLog.KINDS)
         parts.feed.subscribe(metrics.hear, Metrics.KINDS)
@@ -112,6 +116,14 @@ def _doors(house: House, hub: LiveHub, metrics: Metrics) -> Doors:
             parts.switchboard,
             parts.views,
         ),
+        legs=LegDoor(
+            views=parts.legs.views,
+            history=parts.legs,
+            steering=parts.legs,
+            events=parts.legs.source,
+            settings=parts.legs.settings,
+            masks_digits=house.config.events.mask_digits,
+        ),
         settings=house.config.api.settings(house.config.numbers()),
     )
 
@@ -144,6 +156,7 @@ def _why_not_ready(house: House) -> str:
 def _facts(house: House, hub: LiveHub, limiter: RateLimiter) -> Facts:
     parts = house.parts
     board, rows, stories = parts.switchboard, parts.writer.counts, parts.stories.counts
+    legs = parts.legs.writer
     return Facts(
         calls=board.live_calls,
         streams=parts.stream_limits.total,
@@ -153,14 +166,15 @@ def _facts(house: House, hub: LiveHub, limiter: RateLimiter) -> Facts:
         streams_throttled=parts.stream_limits.refused,
         rtp_ports_free=parts.media.free_ports(),
         engine=parts.media.stats().as_dict(),
-        rows_waiting=parts.writer.waiting + parts.stories.waiting,
-        rows_written=rows.written + stories.written,
-        rows_refused=rows.refused + stories.refused,
-        rows_lost=rows.lost + stories.lost,
+        rows_waiting=parts.writer.waiting + parts.stories.waiting + legs.waiting,
+        rows_written=rows.written + stories.written + legs.counts.written,
+        rows_refused=rows.refused + stories.refused + legs.counts.refused,
+        rows_lost=rows.lost + stories.lost + legs.counts.lost,
         watchers=hub.watchers,
         recordings=parts.recordings.counts(),
         legs_dialled=board.counts.dialled,
         requests_refused=dict(limiter.refused),
+        leg_events=parts.legs.counts(),
         errands_waiting=parts.courier.waiting,
         errands=asdict(parts.courier.counts),
         sip=parts.signaling.counters,
@@ -179,6 +193,7 @@ def _http(app: FastAPI, wanted: HttpConfig) -> "_Http":
             lifespan="off",
             timeout_graceful_shutdown=5,
             limit_concurrency=1_000,
+            ws_max_size=4 * BODY_LIMIT,  # bytes; characters are counted by whoever reads them
         )
     )
 

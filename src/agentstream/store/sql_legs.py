@@ -97,8 +97,6 @@ class SqlLegs:
         return first.rowcount + second.rowcount
 
 
-async def _write(
-    connection: AsyncConnection, shelf: _Shelf, latest: dict[Any, LegWritten]
-) -> None:
+async def _write(connection: AsyncConnection, shelf: _Shelf, latest: dict[Any, LegWritten]) -> None:
     await connection.execute(delete(shelf.table).where(shelf.table.c.sid.in_(latest)))
     await connection.execute(insert(shelf.table), [shelf.row(row) for row in latest.values()])

@@ -100,7 +100,7 @@ class LegView:
     terminal_status: str = ""  # LG-53; "" until the end
     answered_at: datetime | None = None
     ended_at: datetime | None = None
-    sections: Sections = Sections()
+    sections: Sections = field(default_factory=Sections)
     is_first: bool = True  # else one that its call dialled later
 
     @property

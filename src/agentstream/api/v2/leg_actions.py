@@ -37,7 +37,9 @@ _TOKENS: Final = RandomTokens()
     status_code=202,
     openapi_extra=openapi.asks_json(leg_schemas.ACTION, required=False),
 )
-async def json_action(request: Request, account_sid: str, leg_sid: str, action: str) -> JSONResponse:
+async def json_action(
+    request: Request, account_sid: str, leg_sid: str, action: str
+) -> JSONResponse:
     """Let a leg do one thing; what it comes to is told by events."""
     account, door = await caller(request, account_sid)
     body = await json_of(request, may_be_empty=True)
@@ -69,9 +71,7 @@ async def action_of(
     return _act(facts, verbs, custom)
 
 
-async def exoml_of(
-    account: Account, door: LegDoor, leg_sid: str, body: Mapping[str, Any]
-) -> Act:
+async def exoml_of(account: Account, door: LegDoor, leg_sid: str, body: Mapping[str, Any]) -> Act:
     """Return the actions of a document, checked in the order of LG-93; raises ApiError."""
     facts = await leg_of(account, door, leg_sid)
     document = body.get("exoml")

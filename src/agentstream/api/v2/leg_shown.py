@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -47,7 +47,7 @@ class LegFacts:
     updated_at: datetime
     answered_at: datetime | None
     ended_at: datetime | None
-    sections: Sections = Sections()
+    sections: Sections = field(default_factory=Sections)
 
     @property
     def is_over(self) -> bool:

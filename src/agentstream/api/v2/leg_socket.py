@@ -2,14 +2,14 @@
 
 GET /v2/accounts/{sid}/events    ?leg_sid=  &event_name=  &since=   (Upgrade: websocket)
 
-we say    {"type":"event","event":{...}}    {"type":"result","id":...,"http_code":...,"response":...}
+we say    {"type":"event","event":{...}}
+          {"type":"result","id":...,"http_code":...,"response":{...}}
 they say  {"type":"action","id":...,"leg_sid":...,"exoml":...}, or "action" and "body" for exoml
           {"type":"ack","event_sid":...}    which needs no answer
 """
 
 import asyncio
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -69,24 +69,20 @@ async def events(socket: WebSocket, account_sid: str) -> None:
     try:
         account, door = await caller(socket, account_sid)
         wish = read_wish(form_of(socket.query_params.multi_items()))
-        earlier = [] if wish.since is None else await _earlier(account, door, wish)
-        if door.events.listeners >= SOCKETS_LIMIT:
-            raise ApiError(429, f"{SOCKETS_LIMIT} sockets listen already")
+        if wish.since is not None:
+            await leg_of(account, door, wish.leg_sid)
+        _check_room(door)
     except ApiError as error:
         refusal = enveloped_error(socket, error.status, error.message, error.number, error.headers)
         await socket.send_denial_response(refusal)
         return
     await socket.accept()
-    session = _Session(socket, account, door, wish)
-    try:
-        await session.run(earlier)
-    except WebSocketDisconnect:
-        pass
+    await _Session(socket, account, door, wish).run()
 
 
-async def _earlier(account: Account, door: LegDoor, wish: Wish) -> list[LegEventRow]:
-    facts = await leg_of(account, door, wish.leg_sid)
-    return list(await door.history.events(facts.sid, wish.event_name, wish.since or 0))
+def _check_room(door: LegDoor) -> None:
+    if door.events.listeners >= SOCKETS_LIMIT:
+        raise ApiError(429, f"{SOCKETS_LIMIT} sockets listen already")
 
 
 class _Session:
@@ -99,22 +95,15 @@ class _Session:
         self._wish = wish
         self._waiting: asyncio.Queue[str | None] = asyncio.Queue(QUEUE_LIMIT + 1)
         self._is_behind = False
-        self._told = 0  # the last number of the leg that `since` counts
+        # What happens while the history is told, where it is: it comes behind that.
+        self._held: list[LegEventRow] | None = None if wish.since is None else []
+        self._told = wish.since or 0  # the last number of the leg that `since` counts
 
-    async def run(self, earlier: Iterable[LegEventRow]) -> None:
+    async def run(self) -> None:
         """Serve until either side closes."""
-        for row in earlier:
-            await self._socket.send_text(_event(row))
-            self._told = row.sequence
         leave = self._door.events.listen(self._account.sid, self._hear)
         try:
-            # What was told while the earlier ones were on their way.
-            if self._wish.since is not None:
-                after = self._told or self._wish.since
-                for row in await self._door.history.events(
-                    self._wish.leg_sid, self._wish.event_name, after
-                ):
-                    self._hear(row)
+            await self._catch_up()
             async with asyncio.TaskGroup() as tasks:
                 telling = tasks.create_task(self._tell(), name="leg socket")
                 try:
@@ -126,8 +115,24 @@ class _Session:
         finally:
             leave()
 
+    async def _catch_up(self) -> None:
+        """Tell what was told before, of the leg that is asked for."""
+        wish, history = self._wish, self._door.history
+        if self._held is None:
+            return
+        while rows := await history.events(wish.leg_sid, wish.event_name, self._told):
+            for row in rows:
+                await self._socket.send_text(_event(row))
+            self._told = rows[-1].sequence
+        held, self._held = self._held, None
+        for row in held:
+            self._hear(row)
+
     def _hear(self, row: LegEventRow) -> None:
         if not self._wish.means(row) or self._is_behind:
+            return
+        if self._held is not None:
+            self._held.append(row)
             return
         if self._wish.since is not None:
             if row.sequence <= self._told:
@@ -168,12 +173,11 @@ class _Session:
             said = json_object(text)
             if said.get("type") == "ack":
                 return
-            if said.get("type") != "action":
-                raise ApiError(400, "type is action or ack")
             status, response = 202, await self._act(said)
         except ApiError as error:
-            status, response = error.status, failure(
-                self._socket, error.status, error.message, error.number
+            status, response = (
+                error.status,
+                failure(self._socket, error.status, error.message, error.number),
             )
         except BusyError as error:
             status, response = 429, failure(self._socket, 429, str(error))
@@ -191,6 +195,8 @@ class _Session:
         )
 
     async def _act(self, said: dict[str, Any]) -> dict[str, Any]:
+        if said.get("type") != "action":
+            raise ApiError(400, "type is action or ack")
         leg_sid, action, body = said.get("leg_sid"), said.get("action"), said.get("body", {})
         if not isinstance(leg_sid, str):
             raise ApiError(400, "leg_sid is missing", number=1001)

@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sid", name="pk_legs"),
     )
     op.create_index("ix_legs_updated", "legs", ["updated_at"])
+    told = "type name body endpoint error"
     op.create_table(
         "leg_events",
         sa.Column("sid", sa.String(64), nullable=False),
@@ -36,7 +37,7 @@ def upgrade() -> None:
         sa.Column("account_sid", sa.String(64), nullable=False),
         sa.Column("sequence", sa.Integer, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
-        *(sa.Column(n, sa.Text, nullable=False) for n in "type name body endpoint error".split()),
+        *(sa.Column(name, sa.Text, nullable=False) for name in told.split()),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("updated_at", sa.BigInteger, nullable=False),
