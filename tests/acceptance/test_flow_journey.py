@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -67,8 +68,32 @@ applets:
 RATE_HZ = 8_000
 
 
-async def test_a_journey_from_the_menu_to_the_voicemail(tmp_path: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """How much of what was sent arrived unchanged, and how often the machine was late with it."""
+
+    shares: tuple[float, ...]  # sample by sample, of each recording
+    snr_db: tuple[float, ...]  # of the person's ear and mouth, whose phone has a clock of its own
+    late: int  # frames sent 5 ms after their time, and packets that came too late to be played
+
+    @property
+    def is_exact(self) -> bool:
+        return min(self.shares) > 0.98 and min(self.snr_db) > 30
+
+
+async def test_a_journey_from_the_menu_to_the_voicemail(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     """ST-50, AP-20, AP-40, AP-56, PT-3, PT-20, RC-2: parts are reached, both sides recorded."""
+    heard = await journey(tmp_path_factory.mktemp("journey"))
+    if not heard.is_exact and heard.late:
+        # A machine that is busy with something else makes frames late, and late ones are concealed.
+        heard = await journey(tmp_path_factory.mktemp("journey"))
+    assert heard.is_exact, heard
+
+
+async def journey(tmp_path: Path) -> Heard:
+    """Walk through the whole flow and compare what was recorded with what was said and heard."""
     voice, agent = through_codec(speech(RATE_HZ)), speech(RATE_HZ)[:20_000]
     spoken = write_wav(tmp_path / "caller.wav", with_silence(voice, RATE_HZ, 400), RATE_HZ)
     phone_says = write_wav(tmp_path / "agent.wav", with_silence(agent, RATE_HZ, 30_000), RATE_HZ)
@@ -103,14 +128,20 @@ async def test_a_journey_from_the_menu_to_the_voicemail(tmp_path: Path) -> None:
     assert told.form["RecordingUrl"].startswith("http")
     at_bot, at_person, message = recordings(node, record)
     on_the_line = read_wav(heard, 0)
-    # What the node says it sent is, sample by sample, what arrived at the caller's ear.
-    for file, channel in ((at_bot, 1), (at_person, 0)):
-        assert same_share(read_wav(file, channel), on_the_line) > 0.98, file
-    # What it says the caller said is what the caller said.
-    for file, channel in ((at_person, 1), (message, 0)):
-        assert same_share(voice, read_wav(file, channel)) > 0.98, file
-    assert likeness(voice, agent_heard, RATE_HZ).snr_db > 30
-    assert likeness(agent, read_wav(at_person, 0), RATE_HZ).snr_db > 30
+    shares = (
+        # What the node says it sent is, sample by sample, what arrived at the caller's ear.
+        same_share(read_wav(at_bot, 1), on_the_line),
+        same_share(read_wav(at_person, 0), on_the_line),
+        # What it says the caller said is what the caller said.
+        same_share(voice, read_wav(at_person, 1)),
+        same_share(voice, read_wav(message, 0)),
+    )
+    snr_db = (
+        likeness(voice, agent_heard, RATE_HZ).snr_db,
+        likeness(agent, read_wav(at_person, 0), RATE_HZ).snr_db,
+    )
+    late = sum(leg.frames_late_5ms + leg.packets_late for leg in node.legs)
+    return Heard(shares, snr_db, late)
 
 
 async def play(call: PlacedCall, node: Node, phone: Baresip, spoken: Path) -> None:

@@ -29,7 +29,7 @@ from agentstream.store.legs import LegEventRow, LegWritten
 from agentstream.store.values import NewKey
 from agentstream.switch.call_view import CallView
 from agentstream.switch.feed import Fact, Feed
-from agentstream.switch.leg_settings import LegSettings
+from agentstream.switch.leg_style import LegStyle
 from agentstream.switch.leg_view import LegTerms, LegView, LegViews
 from agentstream.switch.placing import CallOrder
 from agentstream.testing.manual_clock import ManualClock
@@ -204,13 +204,13 @@ def limits() -> RateLimits:
 
 
 @pytest.fixture
-def leg_settings() -> LegSettings:
-    return LegSettings()
+def leg_style() -> LegStyle:
+    return LegStyle()
 
 
 @pytest.fixture
 async def site(
-    settings: ApiSettings, limits: RateLimits, leg_settings: LegSettings
+    settings: ApiSettings, limits: RateLimits, leg_style: LegStyle
 ) -> AsyncIterator[Site]:
     store, feed, clock = MemoryStore(country_code="91"), Feed(), ManualClock()
     account = await store.accounts.create("Green Leaf", sid="GreenLeaf1")
@@ -224,7 +224,7 @@ async def site(
         else:
             store.legs.rows[row.sid] = row
 
-    events = LegEvents(legs.views.find, keep, told.append, CountedTokens(), leg_settings)
+    events = LegEvents(legs.views.find, keep, told.append, CountedTokens(), leg_style)
     feed.subscribe(legs.views.hear, LegViews.KINDS)
     feed.subscribe(events.hear, LegEvents.KINDS)
     flow = await store.flows.apply(account.sid, "support", FLOW, publish=True)
@@ -240,10 +240,11 @@ async def site(
         stories=lambda sid, beginning: made.stories_of(sid, beginning),
         calls=calls,
         telephony=Telephony(store.calls, store.numbers, flows, exchange, exchange),
-        legs=LegDoor(legs.views, store.legs, legs, events, leg_settings),
+        legs=LegDoor(legs.views, store.legs, legs, events, leg_style),
         settings=settings,
         limiter=RateLimiter(limits),
         clock=clock,
+        outbox=store.outbox,
     )
     app = create_app(doors)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

@@ -40,7 +40,8 @@ async def test_both_shapes_are_one_action_lg_80_lg_90_lg_91_lg_92(site: Any) -> 
 
 async def test_stop_say_needs_neither_body_nor_type_lg_86(site: Any) -> None:
     await site.begin_leg()
-    for how in ({}, {"json": {}}, {"content": b"{}"}):
+    shapes: tuple[dict[str, Any], ...] = ({}, {"json": {}}, {"content": b"{}"})
+    for how in shapes:
         answer = await site.ask("POST", f"{LEG}/actions/stop_say", **how)
         assert answer.status_code == 202
     assert [act.verbs for act in site.legs.acts] == [(StopSay(),)] * 3

@@ -7,7 +7,7 @@ import pytest
 from agentstream.base.errors import BusyError, CommandError
 from agentstream.base.ids import AccountSid
 from agentstream.flows.legs.verbs import Hangup
-from agentstream.switch.leg_settings import LegSettings
+from agentstream.switch.leg_style import LegStyle
 
 LEGS = "/v2/accounts/GreenLeaf1/legs"
 LEG: dict[str, Any] = {
@@ -60,7 +60,7 @@ async def test_a_leg_is_dialled_and_answered_with_all_that_any_page_prints_lg_20
     assert body["leg_sid"] == order.leg_sid  # LG-10
 
 
-@pytest.mark.parametrize("leg_settings", [LegSettings(flat_response=False)])
+@pytest.mark.parametrize("leg_style", [LegStyle(flat_response=False)])
 async def test_the_copies_beside_the_envelope_can_be_left_out_lg_10(site: Any) -> None:
     body = (await site.ask("POST", LEGS, json=LEG)).json()
     assert set(body) == {"request_id", "method", "http_code", "response"}
@@ -106,13 +106,13 @@ async def test_a_sip_address_is_voip_lg_23_lg_38(site: Any) -> None:
     assert site.exchange.orders[0].caller_id == "+918040000002"  # LG-21
 
 
-@pytest.mark.parametrize("leg_settings", [LegSettings(infer_network_type=False)])
+@pytest.mark.parametrize("leg_style", [LegStyle(infer_network_type=False)])
 async def test_it_must_be_said_where_nothing_is_inferred_lg_38(site: Any) -> None:
     wanted = {**LEG, "contact_uri": "sip:ann@phones.example.test"}
     assert (await site.ask("POST", LEGS, json=wanted)).status_code == 400
 
 
-@pytest.mark.parametrize("leg_settings", [LegSettings(allow_plain_http=True)])
+@pytest.mark.parametrize("leg_style", [LegStyle(allow_plain_http=True)])
 async def test_plain_http_is_taken_by_setting_ev_37(site: Any) -> None:
     wanted = {**LEG, "leg_event_endpoint": "http://127.0.0.1:9/legs"}
     assert (await site.ask("POST", LEGS, json=wanted)).status_code == 202

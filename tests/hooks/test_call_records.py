@@ -15,7 +15,7 @@ from agentstream.testing.memory_store import MemoryCalls
 
 async def test_a_call_leaves_its_rows_when_it_ends() -> None:
     rows: list[Written] = []
-    records = CallRecords(rows.append)
+    records = CallRecords(lambda *given: rows.extend(given))
     story = whole_call()
     for each in story[:-1]:
         records.hear(each)
@@ -35,7 +35,7 @@ async def test_a_call_leaves_its_rows_when_it_ends() -> None:
 
 def test_the_counters_of_a_call_are_those_of_its_first_leg() -> None:
     rows: list[Written] = []
-    records = CallRecords(rows.append)
+    records = CallRecords(lambda *given: rows.extend(given))
     story = whole_call()
     records.hear(story[0])
     dialled = leg_stats(packets_lost=99, codec="PCMA")
@@ -63,7 +63,8 @@ def test_the_parties_of_a_placed_call_are_kept_in_their_order_cc_56_cb_5_cd_3() 
         ),
     )
     rows: list[Written] = []
-    CallRecords(rows.append).hear(fact(CallEnded(record.setup.call_sid, record)))
+    ended = CallEnded(record.setup.call_sid, record)
+    CallRecords(lambda *given: rows.extend(given)).hear(fact(ended))
     call = rows[-1]
     assert isinstance(call, CallRecord)
     assert (call.direction, call.phone_number) == ("outbound-api", "+918040000009")
@@ -77,7 +78,7 @@ def test_the_parties_of_a_placed_call_are_kept_in_their_order_cc_56_cb_5_cd_3() 
 
 def test_a_call_that_came_in_has_its_numbers_and_its_party() -> None:
     rows: list[Written] = []
-    CallRecords(rows.append).hear(whole_call()[-1])
+    CallRecords(lambda *given: rows.extend(given)).hear(whole_call()[-1])
     call = rows[-1]
     assert isinstance(call, CallRecord)
     assert (call.direction, call.phone_number) == ("inbound", call.to_number)
@@ -87,7 +88,7 @@ def test_a_call_that_came_in_has_its_numbers_and_its_party() -> None:
 
 def test_a_call_without_counters_still_leaves_a_record() -> None:
     rows: list[Written] = []
-    CallRecords(rows.append).hear(whole_call()[-1])
+    CallRecords(lambda *given: rows.extend(given)).hear(whole_call()[-1])
     call = rows[-1]
     assert isinstance(call, CallRecord)
     assert (call.mos, call.codec) == (None, "")
@@ -97,7 +98,7 @@ def test_a_call_without_counters_still_leaves_a_record() -> None:
 
 
 def test_calls_that_break_off_do_not_pile_up() -> None:
-    records = CallRecords(lambda _row: None)
+    records = CallRecords(lambda *_: None)
     setup = make_setup()
     for number in range(10_050):
         records.hear(fact(CallStarted(CallSid(str(number)), ended_record().legs[0].leg_sid, setup)))

@@ -71,6 +71,20 @@ def test_without_a_word_numbers_are_not_dialled_and_addresses_as_egress_says() -
     assert opened.roads().sip_addresses
 
 
+def test_numbers_of_ones_own_country_are_dialled_and_of_those_that_are_named(
+    tmp_path: Path,
+) -> None:
+    def codes(text: str) -> frozenset[str]:
+        return config(text, tmp_path).roads().guard.codes
+
+    assert codes("") == frozenset()
+    assert codes('country_code = "91"') == {"91"}
+    assert codes('country_code = "91"\n[dial]\ncountries = ["us", "GB"]') == {"1", "44"}
+    assert codes('country_code = "91"\n[dial]\ncountries = ["*"]') == frozenset()
+    guard = config('[dial]\ndenied_prefixes = ["+1900"]\npremium = true', tmp_path).roads().guard
+    assert (guard.denied, guard.premium) == (("+1900",), True)
+
+
 def test_the_environment_may_name_a_trunk(tmp_path: Path) -> None:
     given = config(
         "",
@@ -99,6 +113,8 @@ def test_the_environment_may_name_a_trunk(tmp_path: Path) -> None:
         ('[dial]\ntrunk = "b"', "dial.trunk is 'b', but the trunks are: none"),
         ('[dial]\nsip_hosts = ["a b"]', "dial.sip_hosts: 'a b' is no host name"),
         ('[dial]\ntwo_leg_status = "both"', "dial.two_leg_status: input should be 'first' or"),
+        ('[dial]\ncountries = ["XX"]', "dial.countries: 'XX' is no country"),
+        ('[dial]\ndenied_prefixes = ["900"]', "dial.denied_prefixes: '900' is no beginning"),
         ('[mail]\nhost = "smtp.example"', "mail: from must be a mail address"),
         ('[mail]\nhost = "smtp.example"\nfrom = "me"', "mail: from must be a mail address"),
     ],

@@ -33,6 +33,12 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return await fresh_url(request, tmp_path)
 
 
+@pytest.fixture(params=["sqlite", "postgres", "memory"])
+async def database_url_or_none(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
+    """Give the URL of an empty database, or None: the doubles are tested."""
+    return None if request.param == "memory" else await fresh_url(request, tmp_path)
+
+
 async def fresh_url(request: pytest.FixtureRequest, folder: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite+aiosqlite:///{folder}/x.db"

@@ -14,9 +14,9 @@ from agentstream.store.call_events import (
     CallEvents,
     Story,
     StoryWriter,
-    forget_old,
 )
 from agentstream.store.call_query import CallQuery
+from agentstream.store.forgetting import forget_old
 from agentstream.store.protocols import Store, StoreError
 from agentstream.store.sql_store import SqlStore, open_store
 from agentstream.testing.manual_clock import ManualClock
@@ -82,7 +82,7 @@ async def test_what_is_older_than_the_days_to_keep_goes_by_itself() -> None:
     events = MemoryCallEvents()
     now = clock.wall()
     await events.write([story("old", start=now - timedelta(days=31)), story("new", start=now)])
-    task = asyncio.create_task(forget_old(events, 30, clock))
+    task = asyncio.create_task(forget_old(events, "events", 30, clock))
     await until(lambda: "old" not in events.stories)
     assert "new" in events.stories
     task.cancel()
@@ -94,9 +94,9 @@ async def test_a_database_that_does_not_answer_is_asked_again_later() -> None:
             raise StoreError("database is locked")
 
     with capture_logs() as logs:
-        task = asyncio.create_task(forget_old(Down(), 30, ManualClock()))
+        task = asyncio.create_task(forget_old(Down(), "events", 30, ManualClock()))
         await until(lambda: bool(logs))
-    assert [log["event"] for log in logs] == ["events_not_forgotten"]
+    assert [log["event"] for log in logs] == ["not_forgotten"]
     assert not task.done()
     task.cancel()
 

@@ -9,13 +9,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from agentstream.base.ids import CallSid
-from agentstream.store.call_writer import CallWriter
+from agentstream.store.call_writer import BATCH_LIMIT, CallWriter
 from agentstream.store.files import DATABASE_FILE
 from agentstream.store.protocols import Calls, StoreError
 from agentstream.store.sql_store import open_store
 from agentstream.store.values import Written
 from agentstream.testing.memory_store import MemoryCalls
-from agentstream.testing.records import a_call, a_recording, a_stream
+from agentstream.testing.records import a_call, a_recording, a_stream, a_webhook
 from agentstream.testing.waiting import until
 
 
@@ -49,6 +49,32 @@ async def test_a_writer_that_never_had_a_row_stops_at_once() -> None:
     async with running(MemoryCalls()) as writer:
         pass
     assert writer.counts.batches == 0
+
+
+async def test_rows_given_together_are_in_one_transaction_and_are_told_once_written() -> None:
+    class Watched(MemoryCalls):
+        batches: list[list[str]]
+
+        async def write(self, rows: Sequence[Written]) -> int:
+            self.batches.append([row.sid for row in rows])
+            return await super().write(rows)
+
+    calls, told = Watched(), list[list[str]]()
+    calls.batches = []
+    writer = CallWriter(
+        calls, batch_ms=1, on_written=lambda rows: told.append([row.sid for row in rows])
+    )
+    for number in range(BATCH_LIMIT - 1):
+        writer.write(a_call(f"c{number}"))
+    writer.write(a_call("last"), a_webhook("w1"))
+    writer.write(a_call("after"))
+    task = asyncio.create_task(writer.run())
+    async with asyncio.timeout(5):
+        await writer.stop()
+        await task
+    assert [batch[-1] for batch in calls.batches] == ["w1", "after"]
+    assert calls.batches == told
+    assert (writer.counts.written, writer.waiting) == (BATCH_LIMIT + 2, 0)
 
 
 async def test_a_locked_database_delays_rows_and_loses_none() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,11 @@ from agentstream.base.errors import CommandError
 from agentstream.hooks.call_events import CallEvents
 from agentstream.hooks.call_records import CallRecords
 from agentstream.store.files import DATABASE_FILE
+from agentstream.store.outbox import Claim, Outcome, WebhookQuery
 from agentstream.store.sql_store import SqlStore, open_store
 from agentstream.testing.node import running_node, scripted_caller
 from agentstream.testing.postgres_server import PostgresServer
-from agentstream.testing.records import a_call
+from agentstream.testing.records import a_call, a_webhook
 from agentstream.testing.scripted_bot import scripted_bot
 from agentstream.testing.waiting import until
 
@@ -53,6 +55,24 @@ async def test_rows_that_both_write_are_there_once(stores: list[SqlStore]) -> No
     rows = [a_call(f"c{number}") for number in range(50)]
     written = await asyncio.gather(*(store.calls.write(rows) for store in stores))
     assert sum(written) == len(rows)
+
+
+async def test_callbacks_are_claimed_by_one_and_in_their_order(stores: list[SqlStore]) -> None:
+    now = a_webhook("w").next_at
+    await stores[0].calls.write([a_webhook(f"w{n}", f"c{n % 40}") for n in range(120)])
+    claimed: dict[str, list[int]] = {}
+
+    async def work(store: SqlStore) -> None:
+        while await store.outbox.list(WebhookQuery(limit=1)):
+            wish = Claim(now, now + timedelta(seconds=30), limit=7, per_host=7)
+            found = await store.outbox.claim(wish)
+            for one in found:
+                claimed.setdefault(one.subject, []).append(int(one.sid[1:]))
+            await store.outbox.settle([Outcome(one, now, 200, "") for one in found])
+
+    await asyncio.gather(*(work(stores[number % 2]) for number in range(4)))
+    assert len(claimed) == 40
+    assert all(numbers == sorted(numbers) and len(numbers) == 3 for numbers in claimed.values())
 
 
 def files(folder: Path) -> list[Path]:

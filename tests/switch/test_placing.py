@@ -85,6 +85,16 @@ async def test_an_order_becomes_an_invite_at_once_cc_38(board: Board) -> None:
     await board.record()
 
 
+async def test_a_call_is_noted_before_it_is_dialled_and_one_that_is_refused_is_forgotten(
+    board: Board,
+) -> None:
+    call_sid, _ = await place(board, follow=BOT)
+    assert list(board.store.placed.rows) == [call_sid]
+    with pytest.raises(CommandError):
+        await board.switchboard.place(await board.order(follow=BOT, destination="no number"))
+    assert list(board.store.placed.rows) == [call_sid]
+
+
 async def test_a_party_that_answers_enters_the_flow_af_7_cc_21(board: Board) -> None:
     _, ref = await place(board, follow=HELLO)
     board.signaling.progress(ref, 180)
@@ -134,7 +144,7 @@ async def test_two_numbers_are_connected_cc_20(board: Board) -> None:
     assert [leg.status for leg in ended.legs] == ["completed", "completed"]
     assert not board.switchboard._by_ref
     assert not board.switchboard._by_leg
-    assert not board.switchboard._pairs
+    assert board.switchboard._room.why_not(record.setup.account_sid, 2_000) is None
 
 
 @pytest.mark.parametrize(("setting", "status"), [("second", "busy"), ("first", "completed")])
@@ -389,7 +399,7 @@ async def test_a_fault_of_ours_lets_go_of_the_leg_that_was_dialled(
         await board.switchboard.place(await board.order(follow=PAIR, second=SECOND))
     assert board.leg.is_closed
     await until(lambda: board.signaling.live_calls == 0)
-    assert board.switchboard.live_calls == len(board.switchboard._pairs) == 0
+    assert board.switchboard.live_calls == 0
 
 
 # How it looks while it lives

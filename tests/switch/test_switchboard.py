@@ -277,6 +277,16 @@ async def test_over_the_limit_of_calls_new_ones_get_503(tmp_path: Path) -> None:
         assert (await board.signaling.wait_for(sip.Reject)).status == 503
 
 
+async def test_over_the_limit_of_an_account_its_callers_hear_that_it_is_busy_cc_64(
+    tmp_path: Path,
+) -> None:
+    async with open_board(tmp_path, SwitchLimits(calls_per_account=1)) as board:
+        board.signaling.invite(NUMBER, offer=OFFER)
+        await board.stream()
+        board.signaling.invite(NUMBER, offer=OFFER)
+        assert (await board.signaling.wait_for(sip.Reject)).status == 486
+
+
 async def test_a_draining_switchboard_refuses_new_calls_and_ends_the_old_at_the_deadline(
     tmp_path: Path,
 ) -> None:

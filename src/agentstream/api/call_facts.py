@@ -5,9 +5,8 @@ from datetime import datetime
 
 from agentstream.base.ids import AccountSid, CallSid
 from agentstream.store.values import CallRecord
+from agentstream.switch.call_terms import DIRECTIONS
 from agentstream.switch.call_view import CallView
-
-DIRECTIONS = {"inbound": "inbound", "outbound": "outbound-api"}  # CC-56
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ def facts_of_record(row: CallRecord, recording_url: str = "") -> CallFacts:
     return CallFacts(
         sid=row.sid,
         account_sid=row.account_sid,
-        direction=DIRECTIONS.get(row.direction, row.direction),
+        direction=row.direction,
         from_number=row.from_number,
         to_number=row.to_number,
         account_number=row.account_number,

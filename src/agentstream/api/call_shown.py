@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from agentstream.api.call_facts import CallFacts
 from agentstream.api.settings import ApiSettings
+from agentstream.switch.call_terms import seconds
 
 # Nothing is charged here; clients read a number out of this text (CD-2).
 NO_PRICE: Final = "0.000"
@@ -42,11 +43,6 @@ def call_object(
     if details:
         shown["Details"] = _details(facts)
     return shown
-
-
-def seconds(duration_ms: int) -> int:
-    """Return whole seconds, begun ones counted."""
-    return -(-duration_ms // 1000)
 
 
 def _to(facts: CallFacts, settings: ApiSettings) -> str | None:

@@ -14,6 +14,7 @@ from agentstream.calls.commands import Command
 from agentstream.flows.document import FlowDocument
 from agentstream.store.call_events import Story
 from agentstream.store.directory import Route
+from agentstream.store.outbox import Outbox
 from agentstream.store.protocols import Accounts, Calls, Numbers, Recordings
 from agentstream.store.recording_shelf import RecordingShelf
 from agentstream.store.values import Recording
@@ -98,6 +99,7 @@ class Doors:
     operator_token: str  # of the user "operator": whoever can read this server's data folder
     recordings: RecordingDoor | None = None  # None: there are none to be had
     calls: CallDoor | None = None  # None: nothing can be asked of calls
+    outbox: Outbox | None = None  # None: nobody is called back
     # The stories so far of an account's live calls (None: of all) whose sid begins so.
     stories: Callable[[AccountSid | None, str], Sequence[Story]] | None = None  # None: not kept
     telephony: Telephony | None = None  # None: there is no calls API

@@ -6,6 +6,7 @@ from typing import Literal
 
 from agentstream.base.phone import NumberStyle, normalise
 from agentstream.flows.context import INDIAN_TIME
+from agentstream.switch.call_terms import moment
 
 NumberFormat = Literal["follow", "e164", "national0"]
 WebStream = Literal["reject", "rewrite", "resolve"]  # what an http(s) StreamUrl is (AS-19)
@@ -56,4 +57,4 @@ class ApiSettings:
 
     def moment(self, at: datetime) -> str:
         """Return a time as `YYYY-MM-DD HH:mm:ss`, in the API's zone (CC-47)."""
-        return at.astimezone(self.zone).strftime("%Y-%m-%d %H:%M:%S")
+        return moment(at, self.zone)

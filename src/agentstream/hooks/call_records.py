@@ -1,27 +1,34 @@
 """Call records: what a call and its streams leave behind becomes rows.
 
 Notes about a call (counters, connect times, failed attempts) come while it lives; its last event is
-CallEnded, and then everything is written at once.
+CallEnded, and then everything is written at once, with the webhook that tells of the end.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from types import MappingProxyType
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Protocol
 
 from agentstream.base.ids import CallSid, StreamSid
 from agentstream.calls import record as calls
 from agentstream.calls.events import CallEnded, CallStarted
-from agentstream.store.values import CallRecord, LegRecord, StreamRecord, Written
+from agentstream.store.values import CallRecord, LegRecord, StreamRecord, Webhook, Written
 from agentstream.switch import feed
+from agentstream.switch.call_terms import DIRECTIONS
 
-# The words of CC-56.
-DIRECTIONS: Final[Mapping[calls.Direction, str]] = MappingProxyType(
-    {"inbound": "inbound", "outbound": "outbound-api"}
-)
 _CALLS_LIMIT = 10_000  # calls that broke off without their last event; the oldest goes
+
+
+class Write(Protocol):
+    """What takes the rows of a call, a CallWriter's `write`; it must return at once."""
+
+    def __call__(self, *rows: Written) -> None:
+        """Take rows that belong in one transaction."""
+
+
+# What is told of a call's end (Callbacks.ended).
+TellEnd = Callable[[calls.CallRecord, datetime], Sequence[Webhook]]
 
 
 @dataclass(slots=True)
@@ -34,7 +41,7 @@ class _Notes:
 
 
 class CallRecords:
-    """Hears the feed and hands rows to `write` (a CallWriter's), which must return at once."""
+    """Hears the feed and hands the rows of each call to `write`, with what `tell_end` makes."""
 
     KINDS = (
         CallStarted,
@@ -45,8 +52,9 @@ class CallRecords:
         feed.StreamCounted,
     )
 
-    def __init__(self, write: Callable[[Written], None]) -> None:
+    def __init__(self, write: Write, tell_end: TellEnd = lambda _record, _at: ()) -> None:
         self._write = write
+        self._tell_end = tell_end
         self._notes: OrderedDict[CallSid, _Notes] = OrderedDict()
 
     def hear(self, fact: feed.Fact) -> None:
@@ -58,8 +66,7 @@ class CallRecords:
                     self._notes.popitem(last=False)
             case CallEnded(record=record):
                 known = self._notes.pop(fact.call_sid, None)
-                for row in rows_of(record, known or _Notes()):
-                    self._write(row)
+                self._write(*rows_of(record, known), *self._tell_end(record, fact.at))
             case note:
                 notes = self._notes.get(fact.call_sid)
                 if notes is not None:
@@ -81,8 +88,9 @@ def _take(notes: _Notes, note: object) -> None:
             pass
 
 
-def rows_of(record: calls.CallRecord, notes: _Notes) -> list[Written]:
+def rows_of(record: calls.CallRecord, notes: _Notes | None = None) -> list[Written]:
     """Return the rows of an ended call: streams first, the call itself last."""
+    notes = notes or _Notes()
     rows: list[Written] = [_stream_row(record, stream, notes) for stream in record.streams]
     rows.append(_call_row(record, notes.leg))
     return rows

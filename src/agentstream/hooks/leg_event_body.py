@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from agentstream.base.clock import utc_ms
 from agentstream.calls.events import LegTold
-from agentstream.switch.leg_settings import LegSettings
+from agentstream.switch.leg_style import LegStyle
 from agentstream.switch.leg_view import LegView
 
 LIFECYCLE: Final = frozenset(
@@ -30,7 +30,7 @@ def event_type(name: str) -> str:
 
 
 def event_body(
-    sid: str, event: LegTold, view: LegView, at: datetime, sequence: int, style: LegSettings
+    sid: str, event: LegTold, view: LegView, at: datetime, sequence: int, style: LegStyle
 ) -> str:
     """Return the event's text; `view` is how its leg stands after it."""
     told: dict[str, Any] = {
@@ -49,7 +49,7 @@ def event_body(
     return json.dumps(told, separators=(",", ":"), ensure_ascii=False)
 
 
-def _data(event: LegTold, style: LegSettings) -> dict[str, Any]:
+def _data(event: LegTold, style: LegStyle) -> dict[str, Any]:
     """Return what is special to an event, and the failure that it tells of (EV-8, EV-9)."""
     inner = dict(event.data)
     shown: dict[str, Any] = {"data": inner}
@@ -63,7 +63,7 @@ def _data(event: LegTold, style: LegSettings) -> dict[str, Any]:
     return {**inner, **shown} if style.flat_event_data else shown
 
 
-def _snapshot(view: LegView, style: LegSettings) -> dict[str, Any]:
+def _snapshot(view: LegView, style: LegStyle) -> dict[str, Any]:
     terms, bridge = view.terms, view.sections.bridge
     return {
         "leg_sid": view.leg_sid,

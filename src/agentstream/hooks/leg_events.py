@@ -15,7 +15,7 @@ from agentstream.calls.events import LegTold
 from agentstream.hooks.leg_event_body import event_body, event_type
 from agentstream.store.legs import LegEventRow, LegRow, LegWritten
 from agentstream.switch.feed import Fact
-from agentstream.switch.leg_settings import LegSettings
+from agentstream.switch.leg_style import LegStyle
 from agentstream.switch.leg_view import ENDINGS, LegView
 
 SOCKET: Final = "stream:"  # LD-1: an endpoint that is no address, but whoever listens
@@ -38,7 +38,7 @@ class LegEvents:
         write: Callable[[LegWritten], None],
         tell: Callable[[LegEventRow], None],
         tokens: Tokens,
-        style: LegSettings,
+        style: LegStyle,
     ) -> None:
         self._find = find
         self._write = write

@@ -50,6 +50,9 @@ class Facts:
     errands: Mapping[str, int] = field(default_factory=dict)  # by what became of them
     # Events of legs: "waiting" now, the others by what became of them since the start.
     leg_events: Mapping[str, int] = field(default_factory=dict)
+    # Webhooks: "waiting", "dead", "running" and "oldest_s" now; "delivered", "failed_attempts" and
+    # "died" since the start.
+    webhooks: Mapping[str, int] = field(default_factory=dict)
     # Whatever the SIP endpoint counts, by name: messages dropped, transactions, retransmissions ...
     sip: Mapping[str, int] = field(default_factory=dict)
 
@@ -227,6 +230,12 @@ class _Now(Collector):
         failed = kept.get("failed_attempts", 0)
         yield _counter("recordings_failed_attempts", "Attempts to store one that failed", failed)
         yield _counter("recordings_encoded", "MP3 files made", kept.get("encoded", 0))
+        for name, text in _WEBHOOK_GAUGES:
+            yield _gauge(f"webhooks_{name}", text, facts.webhooks.get(name, 0))
+        oldest_s = facts.webhooks.get("oldest_s", 0)
+        yield _gauge("webhooks_oldest_seconds", "Age of the oldest webhook that waits", oldest_s)
+        for name, text in _WEBHOOK_COUNTERS:
+            yield _counter(f"webhooks_{name}", text, facts.webhooks.get(name, 0))
 
 
 # Our name, the name in EngineStats, and what it is.
@@ -237,6 +246,17 @@ _ENGINE_COUNTERS = (
     ("media_events_dropped", "events_dropped", "Audio events that Python was too slow for"),
     ("media_commands_dropped", "commands_dropped", "Commands that the audio path had no room for"),
     ("media_leg_faults", "leg_faults", "Legs that died of a bug"),
+)
+
+_WEBHOOK_GAUGES = (
+    ("waiting", "Webhooks not delivered yet"),
+    ("dead", "Webhooks without an attempt left"),
+    ("running", "Attempts to deliver under way"),
+)
+_WEBHOOK_COUNTERS = (
+    ("delivered", "Webhooks delivered"),
+    ("failed_attempts", "Attempts to deliver that failed"),
+    ("died", "Webhooks that were given up"),
 )
 
 

@@ -10,6 +10,7 @@ from agentstream import __version__
 from agentstream.base.errors import CommandError
 from agentstream.server import cli_explain, cli_tail
 from agentstream.server.cli_accounts import accounts, calls, keys
+from agentstream.server.cli_callbacks import callbacks
 from agentstream.server.cli_common import (
     JsonOption,
     commands,
@@ -32,6 +33,7 @@ for _name, _group in (
     ("numbers", numbers),
     ("calls", calls),
     ("recordings", recordings),
+    ("callbacks", callbacks),
     ("accounts", accounts),
     ("keys", keys),
 ):

@@ -27,6 +27,7 @@ from agentstream.media.plan import Encoding, EnginePlan
 from agentstream.net.admission import AdmissionLimits
 from agentstream.net.egress import EgressPolicy, check_entry, mask_url
 from agentstream.server.config_api import ApiConfig
+from agentstream.server.config_callbacks import CallbacksConfig
 from agentstream.server.config_legs import LegsConfig
 from agentstream.server.config_recordings import RecordingsConfig
 from agentstream.server.config_requests import RequestsConfig
@@ -170,6 +171,8 @@ class LimitsConfig(Section):
     """How much may run at once, and for how long."""
 
     calls: int = Field(default=2_000, ge=1)
+    calls_per_account: int = Field(default=0, ge=0)  # at once; 0: as many as there is room for
+    placed_per_second: int = Field(default=0, ge=0, le=1_000)  # by one account; 0: no limit
     streams_per_account: int = Field(default=100, ge=0)  # AS-50, for accounts made from now on
     call_seconds: int = Field(default=14_400, ge=1, le=86_400)  # AS-49
     drain_seconds: int = Field(default=300, ge=0)
@@ -252,6 +255,7 @@ class Config(Section):
     speech: SpeechConfig = SpeechConfig()
     egress: EgressConfig = EgressConfig()
     requests: RequestsConfig = RequestsConfig()
+    callbacks: CallbacksConfig = CallbacksConfig()
     recordings: RecordingsConfig = RecordingsConfig()
     events: EventsConfig = EventsConfig()
     legs: LegsConfig = LegsConfig()

@@ -5,19 +5,15 @@ default_format = "json"
 calls_per_minute = 200
 """
 
-from datetime import tzinfo
-from typing import Final, Literal
-from zoneinfo import ZoneInfo
+from typing import Literal
 
 from pydantic import Field, field_validator
 
 from agentstream.api.rate_limit import RateLimits
 from agentstream.api.settings import ApiSettings, NumberFormat, WebStream
 from agentstream.base.phone import NumberStyle
-from agentstream.flows.context import INDIAN_TIME
+from agentstream.flows.hours import read_zone
 from agentstream.server.config_section import Section
-
-INDIA: Final = "Asia/Kolkata"  # has no summer time, so that it needs no database of zones
 
 
 class ApiConfig(Section):
@@ -25,7 +21,7 @@ class ApiConfig(Section):
 
     default_format: Literal["json", "xml"] = "json"  # KX-1: of paths without .json or .xml
     number_format: NumberFormat = "follow"  # KX-4: as written, and else as `number_format` above
-    timezone: str = INDIA  # CC-47: of the times in answers, which name none
+    timezone: str = "Asia/Kolkata"  # CC-47: of times in answers and callbacks, which name none
     flow_call_to: Literal["null", "exophone"] = "null"  # KX-3: `To` of a call without a second one
     stream_url_https: WebStream = "reject"  # AS-19: http(s) as a StreamUrl
     strict: bool = False  # CC-7, CC-27, CC-31, AF-1: refuse what hosted servers refuse
@@ -36,10 +32,7 @@ class ApiConfig(Section):
     @field_validator("timezone")
     @classmethod
     def _is_a_zone(cls, name: str) -> str:
-        try:
-            _zone(name)
-        except (ValueError, KeyError, OSError) as error:
-            raise ValueError(f"{name!r} is no time zone, such as Asia/Kolkata or UTC") from error
+        read_zone(name)  # raises ValueError
         return name
 
     def settings(self, numbers: NumberStyle) -> ApiSettings:
@@ -48,7 +41,7 @@ class ApiConfig(Section):
             default_format=self.default_format,
             number_format=self.number_format,
             numbers=numbers,
-            zone=_zone(self.timezone),
+            zone=read_zone(self.timezone),
             flow_call_to=self.flow_call_to,
             web_stream=self.stream_url_https,
             is_strict=self.strict,
@@ -57,7 +50,3 @@ class ApiConfig(Section):
     def rate_limits(self) -> RateLimits:
         """Return how many requests an account may make."""
         return RateLimits(self.calls_per_minute, self.reads_per_minute, self.numbers_per_minute)
-
-
-def _zone(name: str) -> tzinfo:
-    return INDIAN_TIME if name == INDIA else ZoneInfo(name)

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 from agentstream.hooks.leg_delivery import DeliveryRules
 from agentstream.hooks.leg_queue import Patience
 from agentstream.server.config_section import Section, number, split
-from agentstream.switch.leg_settings import LegSettings, StateWords
+from agentstream.switch.leg_style import LegStyle, StateWords
 
 
 def _numbers(value: object) -> object:
@@ -44,9 +44,9 @@ class LegsConfig(Section):
     keep_days: int = Field(default=7, ge=0, le=36_500)  # LG-72; 0: for ever
     unwritten: int = Field(default=20_000, ge=1_000)  # rows waiting for the database
 
-    def settings(self) -> LegSettings:
+    def settings(self) -> LegStyle:
         """Return the settings as the API takes them."""
-        return LegSettings(
+        return LegStyle(
             flat_response=self.flat_response,
             infer_network_type=self.infer_network_type,
             time_limit_s=self.time_limit_seconds,

@@ -28,9 +28,11 @@ from agentstream.net.mailer import MailRoad
 from agentstream.server.config_section import Port, Section, Texts
 from agentstream.sip.signaling import Credentials
 from agentstream.sip.uri import parse_uri
+from agentstream.switch.dial_guard import DialGuard
 from agentstream.switch.routing import NoRoadError, Roads, Trunk, check_headers
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}", re.ASCII)
+_PREFIX = re.compile(r"\+[0-9]{1,15}", re.ASCII)
 _TRANSPORTS = ("", "udp", "tcp", "tls")
 
 
@@ -104,6 +106,27 @@ class DialConfig(Section):
     sip_addresses: bool | None = None  # unset: as [egress] mode, open yes, closed no
     sip_hosts: Texts = ()  # hosts that may be dialled in any case: names, "*.name", networks
     two_leg_status: WhichLeg = "second"  # whose result a call of two numbers has (CC-60)
+    # ISO codes ("IN", "US") of the countries whose numbers may be dialled, "*" for all; unset: the
+    # one of country_code, all when that is unset too.
+    countries: Texts = ()
+    denied_prefixes: Texts = ()  # "+1900": numbers that begin so are never dialled
+    premium: bool = False  # numbers that cost the caller more may be dialled
+
+    @field_validator("countries")
+    @classmethod
+    def _are_countries(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name != "*" and not _calling_code(name):
+                raise ValueError(f"{name!r} is no country: write its ISO code, such as IN, or *")
+        return names
+
+    @field_validator("denied_prefixes")
+    @classmethod
+    def _are_beginnings(cls, prefixes: tuple[str, ...]) -> tuple[str, ...]:
+        for prefix in prefixes:
+            if not _PREFIX.fullmatch(prefix):
+                raise ValueError(f"{prefix!r} is no beginning of a number: write + and its digits")
+        return prefixes
 
     @field_validator("sip_hosts")
     @classmethod
@@ -131,7 +154,24 @@ class DialConfig(Section):
             self.sip_hosts,
             country_code,
             denied,
+            self._guard(country_code),
         )
+
+    def _guard(self, country_code: str) -> DialGuard:
+        codes = {country_code} if country_code else set()
+        if self.countries:
+            codes = {_calling_code(name) for name in self.countries}
+        if "*" in self.countries:
+            codes = set()
+        return DialGuard(frozenset(codes), self.denied_prefixes, self.premium)
+
+
+def _calling_code(region: str) -> str:
+    """Return the calling code of a country by its ISO code; "" for none."""
+    from phonenumbers import country_code_for_region  # slow to import, and mostly not needed
+
+    code = country_code_for_region(region.upper())
+    return str(code) if code else ""
 
 
 def trunk_hosts(trunks: Mapping[str, TrunkConfig]) -> Iterator[str]:

@@ -1,10 +1,11 @@
 """Builds everything from the configuration, starts it in order, and stops it in reverse.
 
-ports ─▶ store ─▶ directory ─▶ switchboard ─▶ SIP listeners        start
-SIP refuses ─▶ calls finish ─▶ rows are written ─▶ ports close     stop
+ports ─▶ store ─▶ directory ─▶ webhooks ─▶ switchboard ─▶ SIP listeners      start
+SIP refuses ─▶ calls finish ─▶ rows are written ─▶ servers told ─▶ ports close   stop
 """
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import structlog
 from agentstream import _media
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.errors import ConfigError
-from agentstream.base.ids import RandomTokens
+from agentstream.base.ids import AccountSid, RandomTokens
 from agentstream.calls.record import CallLimits
 from agentstream.flows.document import FlowDocument, parse
 from agentstream.hooks.recording_facts import RecordingFacts
@@ -33,11 +34,13 @@ from agentstream.server.config import SipConfig as SipSection
 from agentstream.server.config_roads import trunk_hosts
 from agentstream.server.legs import SteeredLegs
 from agentstream.server.recordings import RECORDINGS_FOLDER, Recordings
+from agentstream.server.webhooks import Webhooks
 from agentstream.sip.settings import SipSettings
 from agentstream.sip.wire import Limits as MessageLimits
-from agentstream.store.call_events import StoryWriter, forget_old
+from agentstream.store.call_events import StoryWriter
 from agentstream.store.call_writer import CallWriter
 from agentstream.store.directory import Directory
+from agentstream.store.forgetting import Forgetful, forget_old
 from agentstream.store.prompt_files import PromptFiles
 from agentstream.store.speech import EspeakSpeech, NoSpeech, Speech
 from agentstream.store.sql_store import SqlStore, open_store
@@ -70,8 +73,13 @@ class Parts:
     speech: Speech
     recordings: Recordings
     courier: Courier
-    views: CallViews
+    webhooks: Webhooks
     legs: SteeredLegs
+
+    @property
+    def views(self) -> CallViews:
+        """The live calls as they stand."""
+        return self.webhooks.views
 
 
 class House:
@@ -126,19 +134,18 @@ class House:
         stack.push_async_callback(store.close)
         directory = Directory(store, parse, config.country_code)
         await directory.refresh()
-        writer = CallWriter(store.calls, config.limits.unwritten_rows)
+        web = self._open_web()
         stories = self._open_stories(store)
-        self._tasks.append(asyncio.create_task(directory.run(), name="directory"))
-        self._tasks.append(asyncio.create_task(writer.run(), name="call writer"))
+        self._run(directory.run(), "directory")
         stack.push_async_callback(self._end_tasks)
-        stack.push_async_callback(writer.stop)
+        webhooks = self._open_webhooks(store, web, directory)
+        writer = webhooks.writer
         recordings = Recordings(config, store, self._clock, writer.write)
-        self._tasks.append(asyncio.create_task(recordings.keeper.run(), name="recordings"))
+        self._run(recordings.keeper.run(), "recordings")
         stack.push_async_callback(recordings.stop)
         stack.push_async_callback(stories.stop)
         files = PromptFiles(config.data_dir / "prompts", config.speech.cache_mb * 1_048_576)
         speech = self._open_speech(files)
-        web = self._open_web()
         courier = self._open_courier(web)
         legs = SteeredLegs(config, store.legs, web, directory, self._clock)
         self._tasks += legs.run_tasks()
@@ -146,10 +153,9 @@ class House:
         signaling = SipEngine(_sip_config(config), clock=self._clock)
         stack.push_async_callback(signaling.stop, 2_000)
         feed, limits = Feed(), StreamLimits()
-        views = CallViews(self._clock)
-        feed.subscribe(views.hear, views.KINDS)
         legs.subscribe(feed)
         feed.subscribe(RecordingFacts(recordings.shelf).hear, RecordingFacts.KINDS)
+        webhooks.subscribe_to(feed)
         means = Means(web, speech, files, config.profile(), limits, recordings.shelf, courier)
         host = config.rtp.public_host or config.sip.public_host
         wiring = Wiring(
@@ -165,6 +171,7 @@ class House:
             roads=config.roads(),
             numbers=config.numbers(),
             two_leg_status=config.dial.two_leg_status,
+            placed=store.placed,
         )
         switchboard = Switchboard(wiring, _switch_limits(config))
         legs.attach(switchboard)
@@ -181,17 +188,38 @@ class House:
             speech,
             recordings,
             courier,
-            views,
+            webhooks,
             legs,
         )
+
+    def _run(self, job: Coroutine[None, None, None], name: str) -> None:
+        self._tasks.append(asyncio.create_task(job, name=name))
+
+    def _forget(self, rows: Forgetful, what: str, keep_days: int) -> None:
+        if keep_days:
+            self._run(forget_old(rows, what, keep_days, self._clock), f"forget {what}")
+
+    def _open_webhooks(
+        self, store: SqlStore, web: HttpClient, directory: Directory[FlowDocument]
+    ) -> Webhooks:
+        def allow_of(sid: AccountSid) -> tuple[str, ...]:
+            account = directory.account(sid)
+            return () if account is None else account.egress_allow
+
+        webhooks = Webhooks(self.config, store, web, allow_of, self._clock)
+        self._run(webhooks.deliverer.run(), "webhooks")
+        self._run(webhooks.writer.run(), "call writer")
+        self._run(webhooks.lost_calls.run(), "lost calls")
+        self._forget(store.outbox, "webhooks", self.config.callbacks.keep_days)
+        self._stack.push_async_callback(webhooks.deliverer.stop)
+        self._stack.push_async_callback(webhooks.writer.stop)
+        return webhooks
 
     def _open_stories(self, store: SqlStore) -> StoryWriter:
         wanted = self.config.events
         stories = StoryWriter(store.call_events, wanted.unwritten)
-        self._tasks.append(asyncio.create_task(stories.run(), name="story writer"))
-        if wanted.keep_days:
-            job = forget_old(store.call_events, wanted.keep_days, self._clock)
-            self._tasks.append(asyncio.create_task(job, name="forget events"))
+        self._run(stories.run(), "story writer")
+        self._forget(store.call_events, "events", wanted.keep_days)
         return stories
 
     def _open_speech(self, files: PromptFiles) -> Speech:
@@ -295,6 +323,8 @@ def _tls_files(wanted: SipSection) -> TlsFiles:
 def _switch_limits(config: Config) -> SwitchLimits:
     return SwitchLimits(
         calls=config.limits.calls,
+        calls_per_account=config.limits.calls_per_account,
+        placed_per_second=config.limits.placed_per_second,
         call=CallLimits(call_ms=config.limits.call_seconds * 1_000),
         first_packet_timeout_ms=config.rtp.first_packet_timeout_ms,
         packet_timeout_ms=config.rtp.packet_timeout_ms,

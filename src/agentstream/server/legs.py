@@ -24,7 +24,8 @@ from agentstream.hooks.leg_events import LegEvents, row_of
 from agentstream.net.http_client import HttpClient
 from agentstream.server.config import Config
 from agentstream.store.directory import Directory
-from agentstream.store.legs import LegEventRow, LegRow, Legs, LegWriter, forget_legs
+from agentstream.store.forgetting import forget_old
+from agentstream.store.legs import LegEventRow, LegRow, Legs, LegWriter
 from agentstream.store.protocols import StoreError
 from agentstream.switch.feed import Feed
 from agentstream.switch.leg_timers import LegTimers
@@ -63,7 +64,7 @@ class SteeredLegs:
         self.source = LegEvents(
             self.views.find, self.writer.write, self.delivery.tell, RandomTokens(), self.settings
         )
-        self._timers = LegTimers(self.views.find, self._hang_up)
+        self._timers = LegTimers(self.views.find, self._hang_up, asyncio.get_running_loop())
 
     def subscribe(self, feed: Feed) -> None:
         """Hear what happens, in the order in which the parts need each other."""
@@ -79,7 +80,7 @@ class SteeredLegs:
         """Begin what runs as long as the node."""
         jobs = {"leg writer": self.writer.run(), "left leg events": self._tell_left()}
         if self._keep_days:
-            jobs["forget legs"] = forget_legs(self._rows, self._keep_days, self._clock)
+            jobs["forget legs"] = forget_old(self._rows, "legs", self._keep_days, self._clock)
         return [asyncio.create_task(job, name=name) for name, job in jobs.items()]
 
     async def stop(self) -> None:

@@ -57,7 +57,8 @@ async def serve(config: Config, *, started: asyncio.Event | None = None) -> None
         metrics = Metrics(lambda: _facts(house, hub, limiter))
         parts.feed.subscribe(CallLog().hear, () if config.log.level == "debug" else CallLog.KINDS)
         parts.feed.subscribe(metrics.hear, Metrics.KINDS)
-        parts.feed.subscribe(CallRecords(parts.writer.write).hear, CallRecords.KINDS)
+        records = CallRecords(parts.writer.write, parts.webhooks.callbacks.ended)
+        parts.feed.subscribe(records.hear, CallRecords.KINDS)
         doors = replace(_doors(house, hub, metrics), limiter=limiter)
         if config.events.store:
             kept = CallEvents(parts.stories.write, mask_digits=config.events.mask_digits)
@@ -125,6 +126,7 @@ def _doors(house: House, hub: LiveHub, metrics: Metrics) -> Doors:
             masks_digits=house.config.events.mask_digits,
         ),
         settings=house.config.api.settings(house.config.numbers()),
+        outbox=parts.store.outbox,
     )
 
 
@@ -177,6 +179,7 @@ def _facts(house: House, hub: LiveHub, limiter: RateLimiter) -> Facts:
         leg_events=parts.legs.counts(),
         errands_waiting=parts.courier.waiting,
         errands=asdict(parts.courier.counts),
+        webhooks=parts.webhooks.counts(),
         sip=parts.signaling.counters,
     )
 

@@ -1,27 +1,21 @@
 """What happened in calls, event by event: written once when a call has ended, forgotten in time."""
 
-import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
-import structlog
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from agentstream.base.clock import Clock
 from agentstream.base.ids import CallSid
 from agentstream.store.call_writer import BatchWriter
 from agentstream.store.database import Database
-from agentstream.store.protocols import StoreError
 from agentstream.store.tables import call_stories
 
 _INSERT = insert(call_stories)
 FORGET_CALLS = 200  # in one transaction, so that nobody waits long for it
-FORGET_EVERY_S = 3_600
-_log = structlog.get_logger("call_events")
 
 
 class CallEvent(NamedTuple):
@@ -125,22 +119,6 @@ class SqlCallEvents:
                     continue
                 written += story.count
         return written
-
-
-async def forget_old(events: CallEvents, keep_days: int, clock: Clock) -> None:
-    """Forget what is older than so many days, once an hour; the task of whoever owns it."""
-    while True:
-        before = clock.wall() - timedelta(days=keep_days)
-        forgotten = 0
-        try:
-            while calls := await events.forget(before):
-                forgotten += calls
-                await asyncio.sleep(0)  # those who write have their turn between two transactions
-        except StoreError as error:
-            _log.warning("events_not_forgotten", error=str(error))
-        if forgotten:
-            _log.info("events_forgotten", calls=forgotten)
-        await asyncio.sleep(FORGET_EVERY_S)
 
 
 def _row(story: Story) -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """The call writer: what ended calls leave goes to the database in batches; no call waits for it.
 
-write() ─▶ queue, bounded ─▶ run(): one transaction per batch ─▶ Shelf.write
+write() ─▶ queue, bounded ─▶ run(): one transaction per batch ─▶ Shelf.write ─▶ on_written
                 │                        │ locked, disk full: again, later and later
                 ▼ full: refused, counted ▼ stop(): what the time does not allow is counted
+
+Rows that were given together are written in one transaction, or refused together.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -64,11 +66,13 @@ class BatchWriter(Generic[Kept]):
         queue_limit: int = QUEUE_LIMIT,
         batch_ms: int = BATCH_MS,
         rows_of: Callable[[Kept], int] = lambda _: 1,
+        on_written: Callable[[Sequence[Kept]], None] = lambda _: None,
     ) -> None:
         self.counts = WriterCounts()
         self._shelf = shelf
         self._rows_of = rows_of
-        self._queue: deque[Kept] = deque()
+        self._on_written = on_written
+        self._queue: deque[tuple[Kept, ...]] = deque()
         self._rows = 0  # of what is in the queue
         self._queue_limit = queue_limit
         self._batch_ms = batch_ms
@@ -82,15 +86,16 @@ class BatchWriter(Generic[Kept]):
         """Rows not yet in the database."""
         return self._rows
 
-    def write(self, row: Kept) -> None:
-        """Take a row and return at once; when the queue is full it is refused and counted."""
+    def write(self, *rows: Kept) -> None:
+        """Take rows and return at once; when the queue is full they are refused and counted."""
         if self._rows >= self._queue_limit:
-            self.counts.refused += 1
-            if self.counts.refused == 1 or self.counts.refused % 1_000 == 0:
-                _log.error("row_refused", sid=row.sid, refused=self.counts.refused)
+            for row in rows:
+                self.counts.refused += 1
+                if self.counts.refused == 1 or self.counts.refused % 1_000 == 0:
+                    _log.error("row_refused", sid=row.sid, refused=self.counts.refused)
             return
-        self._queue.append(row)
-        self._rows += self._rows_of(row)
+        self._queue.append(rows)
+        self._rows += self._size(rows)
         self._idle.clear()
         self._filled.set()
 
@@ -129,7 +134,7 @@ class BatchWriter(Generic[Kept]):
             self._idle.set()
 
     async def _write_batch(self) -> None:
-        batch = self._next_batch()
+        taken, batch = self._next_batch()
         try:
             await self._write(batch)
         except Exception as error:
@@ -138,18 +143,23 @@ class BatchWriter(Generic[Kept]):
             for row in batch:
                 await self._write_alone(row)
         # The rows stay in the queue until they are written, so that its bound is a bound.
-        for _ in range(min(len(batch), len(self._queue))):
-            self._rows -= self._rows_of(self._queue.popleft())
+        for _ in range(min(taken, len(self._queue))):
+            self._rows -= self._size(self._queue.popleft())
 
-    def _next_batch(self) -> list[Kept]:
+    def _next_batch(self) -> tuple[int, list[Kept]]:
+        """Return how many of the queue's places make a batch, and their rows."""
         batch: list[Kept] = []
-        rows = 0
-        for row in self._queue:
-            batch.append(row)
-            rows += self._rows_of(row)
+        taken = rows = 0
+        for together in self._queue:
+            taken += 1
+            batch += together
+            rows += self._size(together)
             if rows >= BATCH_LIMIT:
                 break
-        return batch
+        return taken, batch
+
+    def _size(self, rows: Iterable[Kept]) -> int:
+        return sum(map(self._rows_of, rows))
 
     async def _write_alone(self, row: Kept) -> None:
         try:
@@ -172,6 +182,7 @@ class BatchWriter(Generic[Kept]):
                 await asyncio.sleep(wait_ms / 1000)
             else:
                 self.counts.batches += 1
+                self._on_written(batch)
                 return
 
     async def _pause(self, pause_ms: int) -> None:
@@ -185,4 +196,4 @@ class BatchWriter(Generic[Kept]):
 
 
 class CallWriter(BatchWriter[Written]):
-    """Writes CallRecord, StreamRecord and Recording rows."""
+    """Writes CallRecord, StreamRecord, Recording and Webhook rows."""

@@ -16,7 +16,7 @@ from agentstream.base.errors import AgentStreamError
 from agentstream.base.ids import AccountSid, FlowSid
 from agentstream.base.phone import ANY_NUMBER, normalise
 from agentstream.store.protocols import Store, StoreError
-from agentstream.store.values import Account, Published
+from agentstream.store.values import Account, AnswerMode, Published
 
 POLL_MS = 1_000
 FlowT = TypeVar("FlowT")
@@ -36,12 +36,23 @@ class Route(Generic[FlowT]):
 
 
 @dataclass(frozen=True, slots=True)
+class Attached:
+    """A number that rings legs which are steered from outside (LG-110, LG-114)."""
+
+    number: str
+    account: Account
+    event_endpoint: str = field(repr=False)  # may hold credentials
+    answer_mode: AnswerMode
+
+
+@dataclass(frozen=True, slots=True)
 class _Snapshot(Generic[FlowT]):
     revision: int = -1
     routes: Mapping[str, Route[FlowT]] = field(default_factory=dict)
     flows: Mapping[FlowSid, Route[FlowT]] = field(default_factory=dict)
     named: Mapping[tuple[AccountSid, str], Route[FlowT]] = field(default_factory=dict)
     accounts: Mapping[str, Account] = field(default_factory=dict)
+    attached: Mapping[str, Attached] = field(default_factory=dict)
     closed: frozenset[str] = frozenset()  # numbers of somebody whose flow no call can enter
 
 
@@ -63,6 +74,14 @@ class Directory(Generic[FlowT]):
         """
         plain, now = normalise(number, self._country_code), self._now
         return None if plain in now.closed else now.routes.get(plain) or now.routes.get(ANY_NUMBER)
+
+    def attached(self, number: str) -> Attached | None:
+        """Return who steers a leg that rings at a dialled number; None: nobody, look for a flow."""
+        plain, now = normalise(number, self._country_code), self._now
+        if plain in now.attached:
+            return now.attached[plain]
+        is_somebodys = plain in now.closed or plain in now.routes
+        return None if is_somebodys else now.attached.get(ANY_NUMBER)
 
     def flow(self, sid: FlowSid) -> Route[FlowT] | None:
         """Return a published flow; the route's number is empty."""
@@ -128,10 +147,20 @@ class Directory(Generic[FlowT]):
             for number in numbers
             if number.flow_sid in flows
         }
+        attached = {
+            number.number: Attached(
+                number.number,
+                accounts[number.account_sid],
+                number.event_endpoint,
+                number.answer_mode,
+            )
+            for number in numbers
+            if number.event_endpoint and number.account_sid in accounts
+        }
         by_lower_sid = {sid.lower(): account for sid, account in accounts.items()}
         closed = frozenset(number.number for number in numbers) - routes.keys()
         named = {(route.account.sid, route.flow_name): route for route in flows.values()}
-        return _Snapshot(revision, routes, flows, named, by_lower_sid, closed)
+        return _Snapshot(revision, routes, flows, named, by_lower_sid, attached, closed)
 
     def _route(self, live: Published, account: Account) -> Route[FlowT] | None:
         flow, known = live.flow, self._now.flows.get(live.flow.sid)

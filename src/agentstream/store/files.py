@@ -2,3 +2,4 @@
 
 DATABASE_FILE = "agentstream.db"
 SECRET_FILE = "secret.key"  # noqa: S105  (a file's name)
+NODE_FILE = "node.id"

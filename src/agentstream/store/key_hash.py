@@ -19,7 +19,7 @@ def load_secret(path: Path, tokens: Tokens) -> bytes:
     """
     try:
         if not path.exists():
-            _make(path, tokens)
+            make_file(path, tokens)
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             raise ConfigError(f"{path} is readable by others (mode {mode:04o}): chmod 600 it")
@@ -53,7 +53,8 @@ def is_token(secret: bytes, token: str, hashed: str) -> bool:
     return hmac.compare_digest(token_hash(secret, token), hashed)
 
 
-def _make(path: Path, tokens: Tokens) -> None:
+def make_file(path: Path, tokens: Tokens) -> None:
+    """Make a file (mode 0600) of 64 hex characters that nobody can guess; raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{tokens.hex(4)}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -4,25 +4,18 @@ An event's row is written the moment it is told and again when that is over: wha
 waiting is sent again while it is young, and all of it can be read until it is forgotten (LG-72).
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Literal, Protocol
 
-import structlog
-
-from agentstream.base.clock import Clock
 from agentstream.base.ids import AccountSid, CallSid, LegSid
 from agentstream.store.call_writer import BatchWriter
-from agentstream.store.protocols import StoreError
 
 EventState = Literal["waiting", "delivered", "dropped"]
 BATCH_MS: Final = 10  # gathered for no longer: what is not written when a crash comes is lost
 HISTORY_LIMIT: Final = 1_000  # events of a leg that are read at once
 FORGET_ROWS: Final = 500  # in one transaction, so that nobody waits long for it
-FORGET_EVERY_S: Final = 3_600
-_log = structlog.get_logger("legs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,18 +90,3 @@ class LegWriter(BatchWriter[LegWritten]):
 
     def __init__(self, shelf: Legs, queue_limit: int) -> None:
         super().__init__(shelf, queue_limit, batch_ms=BATCH_MS)
-
-
-async def forget_legs(legs: Legs, keep_days: int, clock: Clock) -> None:
-    """Forget what is older than so many days, once an hour; the task of whoever owns it."""
-    while True:
-        before, forgotten = clock.wall() - timedelta(days=keep_days), 0
-        try:
-            while rows := await legs.forget(before):
-                forgotten += rows
-                await asyncio.sleep(0)  # those who write have their turn between two transactions
-        except StoreError as error:
-            _log.warning("legs_not_forgotten", error=str(error))
-        if forgotten:
-            _log.info("legs_forgotten", rows=forgotten)
-        await asyncio.sleep(FORGET_EVERY_S)

@@ -12,9 +12,12 @@ from typing import Protocol
 from agentstream.base.errors import AgentStreamError
 from agentstream.base.ids import AccountSid, CallSid, FlowSid, RecordingSid
 from agentstream.store.call_query import CallQuery
+from agentstream.store.outbox import Outbox
+from agentstream.store.placed_calls import PlacedCalls
 from agentstream.store.values import (
     DEFAULT_STREAM_LIMIT,
     Account,
+    AnswerMode,
     ApiKey,
     CallRecord,
     Flow,
@@ -78,6 +81,15 @@ class Numbers(Protocol):
     async def assign(self, number: str, account_sid: AccountSid, flow_sid: FlowSid) -> Number:
         """Let a number ring a flow of the same account; takes it from another flow if need be."""
 
+    async def attach(
+        self,
+        number: str,
+        account_sid: AccountSid,
+        event_endpoint: str,
+        answer_mode: AnswerMode = "auto",
+    ) -> Number:
+        """Let a number ring legs that are steered from outside (LG-114), and no flow any more."""
+
     async def release(self, number: str) -> None:
         """Forget a number."""
 
@@ -115,12 +127,13 @@ class Flows(Protocol):
 
 
 class Calls(Protocol):
-    """Call, stream and recording rows."""
+    """Call, stream and recording rows, and the webhooks that tell of them."""
 
     async def write(self, rows: Sequence[Written]) -> int:
         """Write rows in one transaction and return how many were new; a known sid is left alone.
 
-        Only a recording that had begun or failed is replaced by what became of it.
+        Only a recording that had begun or failed is replaced by what became of it. The record of
+        a call that we placed takes its note in `placed_calls` away.
         """
 
     async def find(self, sid: CallSid) -> CallRecord | None:
@@ -197,6 +210,14 @@ class Store(Protocol):
     @property
     def recordings(self) -> Recordings:
         """What calls recorded."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """What customers' servers are still to be told."""
+
+    @property
+    def placed(self) -> PlacedCalls:
+        """The live calls that we placed."""
 
     async def revision(self) -> int:
         """Return a number that grows whenever accounts, numbers or flows change, in any process."""

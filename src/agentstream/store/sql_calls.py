@@ -1,4 +1,4 @@
-"""Call, stream and recording rows in SQL."""
+"""Call, stream, recording and webhook rows in SQL."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
@@ -14,7 +14,7 @@ from agentstream.store import tables
 from agentstream.store.call_query import CallQuery
 from agentstream.store.database import Database
 from agentstream.store.sql_call_query import conditions, order_of
-from agentstream.store.values import CallRecord, Recording, StreamRecord, Written
+from agentstream.store.values import CallRecord, Recording, StreamRecord, Webhook, Written
 
 
 class _Shelf:
@@ -35,7 +35,8 @@ UNFINISHED = ("recording", "failed")  # the states of a recording that another r
 _CALLS = _Shelf(tables.calls, CallRecord)
 _STREAMS = _Shelf(tables.streams, StreamRecord)
 RECORDINGS = _Shelf(tables.recordings, Recording)
-_SHELVES = (_CALLS, _STREAMS, RECORDINGS)
+WEBHOOKS = _Shelf(tables.outbox, Webhook)
+_SHELVES = (_CALLS, _STREAMS, RECORDINGS, WEBHOOKS)
 
 
 class SqlCalls:
@@ -50,9 +51,13 @@ class SqlCalls:
             (shelf, [shelf.row(row) for row in rows if type(row) is shelf.value])
             for shelf in _SHELVES
         ]
+        placed = [
+            row.sid for row in rows if isinstance(row, CallRecord) and row.direction != "inbound"
+        ]
         written = 0
         try:
             async with self._database.write() as connection:
+                await _end_placed(connection, placed)
                 for shelf, batch in batches:
                     if batch and shelf is RECORDINGS:
                         written += await _write_recordings(connection, batch)
@@ -60,7 +65,7 @@ class SqlCalls:
                         await connection.execute(shelf.insert, batch)
                         written += len(batch)
         except IntegrityError:
-            return await self._write_singly(batches)
+            return await self._write_singly(batches, placed)
         return written
 
     async def find(self, sid: CallSid) -> CallRecord | None:
@@ -106,10 +111,11 @@ class SqlCalls:
             return [Recording(**row._mapping) for row in await connection.execute(query)]
 
     async def _write_singly(
-        self, batches: Iterable[tuple[_Shelf, Sequence[dict[str, Any]]]]
+        self, batches: Iterable[tuple[_Shelf, Sequence[dict[str, Any]]]], placed: Sequence[CallSid]
     ) -> int:
         written = 0
         async with self._database.write() as connection:
+            await _end_placed(connection, placed)
             for shelf, batch in batches:
                 if batch and shelf is RECORDINGS:
                     written += await _write_recordings(connection, batch)
@@ -117,6 +123,14 @@ class SqlCalls:
                 for row in batch:
                     written += await _insert_one(connection, shelf, row)
         return written
+
+
+async def _end_placed(connection: AsyncConnection, sids: Sequence[CallSid]) -> None:
+    """Take away the notes of calls that have a record now."""
+    if sids:
+        await connection.execute(
+            delete(tables.placed_calls).where(tables.placed_calls.c.sid.in_(sids))
+        )
 
 
 async def _write_recordings(connection: AsyncConnection, batch: Sequence[dict[str, Any]]) -> int:

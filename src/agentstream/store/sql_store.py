@@ -7,13 +7,15 @@ from agentstream.base.ids import RandomTokens, Tokens
 from agentstream.store import revisions
 from agentstream.store.call_events import SqlCallEvents
 from agentstream.store.database import BUSY_TIMEOUT_MS, Database, open_database
-from agentstream.store.files import DATABASE_FILE, SECRET_FILE
+from agentstream.store.files import DATABASE_FILE, NODE_FILE, SECRET_FILE
 from agentstream.store.key_hash import link_key, load_secret, operator_token
 from agentstream.store.sql_accounts import SqlAccounts
 from agentstream.store.sql_calls import SqlCalls
 from agentstream.store.sql_flows import SqlFlows
 from agentstream.store.sql_legs import SqlLegs
 from agentstream.store.sql_numbers import SqlNumbers
+from agentstream.store.sql_outbox import SqlOutbox
+from agentstream.store.sql_placed_calls import SqlPlacedCalls, load_node
 from agentstream.store.sql_recordings import SqlRecordings
 
 
@@ -24,6 +26,7 @@ class SqlStore:
         self,
         database: Database,
         secret: bytes,
+        node: str,
         *,
         country_code: str = "",
         clock: Clock | None = None,
@@ -40,6 +43,8 @@ class SqlStore:
         self.recordings = SqlRecordings(database)
         self.call_events = SqlCallEvents(database)
         self.legs = SqlLegs(database)
+        self.outbox = SqlOutbox(database)
+        self.placed = SqlPlacedCalls(database, node, tokens.hex(), clock)
 
     async def revision(self) -> int:
         """Return a number that grows whenever accounts, numbers or flows change."""
@@ -63,6 +68,7 @@ async def open_store(
     Raises ConfigError for a wrong URL or secret file, StoreError when the database does not answer.
     """
     secret = load_secret(data_dir / SECRET_FILE, RandomTokens())
+    node = load_node(data_dir / NODE_FILE, RandomTokens())
     url = database_url or f"sqlite+aiosqlite:///{(data_dir / DATABASE_FILE).absolute()}"
     database = open_database(url, busy_timeout_ms)
     try:
@@ -70,4 +76,4 @@ async def open_store(
     except BaseException:
         await database.close()
         raise
-    return SqlStore(database, secret, country_code=country_code)
+    return SqlStore(database, secret, node, country_code=country_code)

@@ -126,6 +126,9 @@ numbers = Table(
     Column("account_sid", ForeignKey(accounts.c.sid), nullable=False, index=True),
     Column("flow_sid", ForeignKey(flows.c.sid), index=True),
     Column("created_at", Moment, nullable=False),
+    # Instead of a flow: where the events of legs go that ring here, and who answers them.
+    Column("event_endpoint", Text, nullable=False),
+    Column("answer_mode", String(16), nullable=False),
 )
 
 # One row per thing that other processes keep a copy of; a writer adds one in its own transaction.
@@ -227,4 +230,34 @@ leg_events = Table(
     *_columns(Moment, "at updated_at"),
     Index("ix_leg_events_leg_sequence", "leg_sid", "sequence"),
     Index("ix_leg_events_state_at", "state", "at"),
+)
+
+# What is to be told to customers' servers. `number` is the order in which it became true: one
+# of a subject waits until the one before it is delivered or given up.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("sid", String(64), nullable=False, unique=True),
+    Column("account_sid", String(64), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("host", String(300), nullable=False),
+    Column("state", String(16), nullable=False),
+    *_columns(Integer, "attempts last_status"),
+    *_columns(Moment, "created_at next_at"),
+    *_columns(Text, "kind url content_type last_error body"),  # SQLite reads no row beyond need
+    # With the host, so that passing over a full one needs no row.
+    Index("ix_outbox_due", "state", "next_at", "host"),
+    Index("ix_outbox_subject", "subject", "number"),
+)
+
+# Calls that we placed and that live: what a crash leaves here broke off with it.
+placed_calls = Table(
+    "placed_calls",
+    metadata,
+    Column("sid", String(64), primary_key=True),
+    Column("node", String(64), nullable=False),
+    Column("run", String(64), nullable=False, index=True),  # of the node: its process
+    Column("setup", Text, nullable=False),  # a JSON object
+    Column("seen_at", Moment, nullable=False),
 )

@@ -1,11 +1,12 @@
 """What the store gives and takes: frozen values, never rows or sessions. Wall times are UTC."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 from agentstream.base.ids import AccountSid, CallSid, FlowSid, LegSid, RecordingSid, StreamSid
 
+AnswerMode = Literal["auto", "manual"]
 DEFAULT_STREAM_LIMIT = 100  # AS-50: the concurrent streams of one account
 
 
@@ -47,12 +48,17 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number that rings here, in the form of `phone.normalise`; "*" is every other number."""
+    """A number that rings here, in the form of `phone.normalise`; "*" is every other number.
+
+    It rings a flow, or legs that are steered from outside: their events go to `event_endpoint`.
+    """
 
     number: str
     account_sid: AccountSid
     flow_sid: FlowSid | None
     created_at: datetime
+    event_endpoint: str = field(default="", repr=False)  # LG-114; may hold credentials
+    answer_mode: AnswerMode = "auto"  # LG-112
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,4 +230,31 @@ class Recording:
     is_encrypted: bool = False
 
 
-Written = CallRecord | StreamRecord | Recording
+WebhookState = Literal["waiting", "delivered", "dead"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """One thing that a customer's server is to be told, by a POST.
+
+    waiting ──▶ delivered       answered with 2xx; the row goes, unless it is to be kept
+       └──────▶ dead            no attempt is left; `Outbox.redeliver` makes it wait again
+    """
+
+    sid: str  # the webhook-id of every attempt, by which a receiver knows a repetition
+    account_sid: AccountSid
+    subject: str  # those of one subject (a call's sid) go out in their order, one after the other
+    kind: str  # "callback.terminal"
+    url: str  # may hold credentials
+    host: str  # of the URL, with its port: receivers share no bound with others
+    content_type: str
+    body: str
+    created_at: datetime
+    next_at: datetime  # when the next attempt may be made
+    attempts: int = 0  # that failed, or the last of which did not
+    state: WebhookState = "waiting"
+    last_error: str = ""
+    last_status: int = 0  # of the last answer; 0: there was none
+
+
+Written = CallRecord | StreamRecord | Recording | Webhook

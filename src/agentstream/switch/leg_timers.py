@@ -4,8 +4,8 @@ start ──setup_timeout──▶ ringing ──ring_timeout──▶ answer �
 The one from the start to the answer (LG-26) is signalling's own. The earliest ends the leg.
 """
 
-import asyncio
 from collections.abc import Callable
+from typing import Any, Protocol
 
 from agentstream.base.ids import CallSid, LegSid
 from agentstream.calls.causes import Cause, Party
@@ -13,6 +13,29 @@ from agentstream.calls.commands import HangUp
 from agentstream.calls.events import CallEnded, LegTold
 from agentstream.switch.feed import Fact
 from agentstream.switch.leg_view import ENDINGS, LegView
+
+
+class Timer(Protocol):
+    """What was set; asyncio's is one."""
+
+    def cancel(self) -> None:
+        """Let it not happen."""
+
+
+class Loop(Protocol):
+    """Where time comes from; asyncio's loop is one."""
+
+    def time(self) -> float:
+        """Return seconds of a monotonic clock."""
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        /,
+        *args: Any,  # noqa: ANN401
+    ) -> Timer:
+        """Call something so many seconds from now."""
 
 
 class LegTimers:
@@ -28,10 +51,12 @@ class LegTimers:
         self,
         find: Callable[[LegSid], LegView | None],
         hang_up: Callable[[CallSid, HangUp], None],
+        loop: Loop,
     ) -> None:
         self._find = find
         self._hang_up = hang_up
-        self._set: dict[CallSid, asyncio.TimerHandle] = {}
+        self._loop = loop
+        self._set: dict[CallSid, Timer] = {}
         self._answered: dict[CallSid, float] = {}  # when, by the loop's clock
 
     @property
@@ -65,22 +90,21 @@ class LegTimers:
             text = f"it was not answered within {terms.ring_timeout_s} s of ringing"
             self._start(call_sid, terms.ring_timeout_s, Cause.NO_ANSWER, text)
         elif name == "leg_answered":
-            self._answered.setdefault(call_sid, asyncio.get_running_loop().time())
+            self._answered.setdefault(call_sid, self._loop.time())
             self._limit(view)
         elif name in ENDINGS:
             self._clear(call_sid)
 
     def _limit(self, view: LegView) -> None:
         limit_s = view.terms.time_limit_s
-        lived_s = asyncio.get_running_loop().time() - self._answered[view.call_sid]
+        lived_s = self._loop.time() - self._answered[view.call_sid]
         text = f"it has lived for its time limit, {limit_s} s"
         self._start(view.call_sid, max(0.0, limit_s - lived_s), Cause.TIME_LIMIT, text)
 
     def _start(self, call_sid: CallSid, after_s: float, cause: Cause, text: str) -> None:
         self._clear(call_sid)
         order = HangUp(cause, Party.SYSTEM, text)
-        loop = asyncio.get_running_loop()
-        self._set[call_sid] = loop.call_later(after_s, self._hang_up, call_sid, order)
+        self._set[call_sid] = self._loop.call_later(after_s, self._hang_up, call_sid, order)
 
     def _clear(self, call_sid: CallSid) -> None:
         timer = self._set.pop(call_sid, None)

@@ -19,6 +19,7 @@ from agentstream.calls.commands import DialSpec
 from agentstream.net.egress import AddressClass, classify
 from agentstream.sip.signaling import Credentials
 from agentstream.sip.uri import SipUri, parse_uri
+from agentstream.switch.dial_guard import DialGuard
 
 ANONYMOUS: Final = "anonymous"  # RFC 3323 section 4.1.1.3
 _SHOWN: Final = 60  # characters of what somebody gave us, in a sentence
@@ -68,6 +69,7 @@ class Roads:
     sip_hosts: tuple[str, ...] = ()  # hosts that may be dialled in any case: names, networks
     country_code: str = ""
     denied: tuple[str, ...] = ()  # hosts that may not be dialled: names, networks; wins over all
+    guard: DialGuard = field(default_factory=DialGuard)  # of numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ def _by_trunk(trunk: Trunk, number: str, spec: DialSpec, roads: Roads, called_nu
     if not _NUMBER.fullmatch(plain):
         text = f"{number[:_SHOWN]!r} is not a number that can be dialled."
         raise NoRoadError(Cause.NUMBER_INCOMPLETE, text)
+    if why := roads.guard.why_not(plain):
+        raise NoRoadError(Cause.REJECTED, why)
     if not trunk.has_plus:
         plain = plain.removeprefix("+")
     shown = _caller(spec.caller_id or trunk.caller_id or called_number, roads)

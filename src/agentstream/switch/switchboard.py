@@ -5,12 +5,13 @@ too many calls, draining. Everything later is the call's own business.
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
 
 from agentstream import _media
-from agentstream.base.errors import CommandError, PeerError
+from agentstream.base.errors import BusyError, CommandError, PeerError
 from agentstream.base.ids import AccountSid, CallSid, LegSid
 from agentstream.calls import commands, events, reports
 from agentstream.calls.causes import Cause, Party, sip_status
@@ -22,6 +23,7 @@ from agentstream.media.negotiate import SdpSession
 from agentstream.media.plan import FileLegPlan
 from agentstream.sip import reports as sip
 from agentstream.store.directory import Route
+from agentstream.store.protocols import StoreError
 from agentstream.switch import feed
 from agentstream.switch.admit import (
     called_number,
@@ -57,9 +59,10 @@ class Switchboard:
         self._local = wiring.local
         self._country_code = wiring.country_code
         self._two_leg_status = wiring.two_leg_status
+        self._placed = wiring.placed
         self._limits = limits or SwitchLimits()
         self._calls: dict[CallSid, CallTask] = {}
-        self._pairs: set[CallSid] = set()  # calls of two numbers, which take two places (CC-64)
+        self._room = self._limits.room()
         self._by_ref: dict[sip.SipCallRef, CallTask] = {}
         self._by_leg: dict[str, CallTask] = {}
         # What is reported of a call while it is being placed: its ref is not known yet.
@@ -140,31 +143,25 @@ class Switchboard:
         Raises BusyError when a bound of ours is reached, CommandError when the order is impossible.
         """
         setup = setup_of(order, self._tokens, self._clock, self._two_leg_status)
-        leg_sid, spec = order.leg_sid or LegSid(self._tokens.hex()), spec_of(order)
+        spec = spec_of(order)
         try:
-            self._check_room(order.slots)
-            line, untold = self._dial(leg_sid, spec, setup)
+            self._check_room(order)
         except NoRoadError as error:
-            self.counts.not_placed[error.cause.value] += 1
-            raise refusal(error) from error
-        course = Course(
-            order.account,
-            order.follow,
-            limits_of(order, self._limits.call),
-            order.recording or (order.follow.recording if order.follow else None),
-        )
-        if order.second:
-            self._pairs.add(setup.call_sid)
+            raise self._not_placed(error) from error
+        self._room.take(setup.call_sid, setup.account_sid, order.slots)
         try:
-            placed = reports.LegPlaced(leg_sid, order.destination)
-            task, _ = self._begin(setup, course, line, placed)
-        except BaseException:
-            self._pairs.discard(setup.call_sid)
-            line.hang_up(Cause.INTERNAL, "")
-            line.release()
+            if self._placed is not None:
+                await self._placed.begin(setup)
+                self._check_open()
+            task = self._placed_task(order, setup, spec)
+        except BaseException as error:
+            self._room.leave(setup.call_sid)
+            if self._placed is not None:
+                with suppress(StoreError):  # whoever asked is told what went wrong first
+                    await self._placed.forget(setup.call_sid)
+            if isinstance(error, NoRoadError):
+                raise self._not_placed(error) from error
             raise
-        self.counts.placed += 1
-        self._connect(task, line, untold)
         await task.begun()
         return setup.call_sid
 
@@ -213,8 +210,8 @@ class Switchboard:
         setup = self._setup(route, caller, called, header_variables(invited))
         if self._is_draining:
             self._refuse(invited, Cause.DRAINING, "the server is about to stop", setup)
-        elif not self._has_room(1):
-            self._refuse(invited, Cause.OVERLOADED, f"{self._limits.calls} calls are live", setup)
+        elif full := self._room.why_not(setup.account_sid):
+            self._refuse(invited, *full, setup)
         else:
             self._admit(invited, route, setup)
 
@@ -269,16 +266,37 @@ class Switchboard:
             record = refused_record(setup, cause, text)
             self._tell(setup, events.CallEnded(setup.call_sid, record))
 
-    def _has_room(self, slots: int) -> bool:
-        return len(self._calls) + len(self._pairs) + slots <= self._limits.calls
+    def _placed_task(self, order: CallOrder, setup: CallSetup, spec: commands.DialSpec) -> CallTask:
+        leg_sid = order.leg_sid or LegSid(self._tokens.hex())
+        line, untold = self._dial(leg_sid, spec, setup)
+        course = Course(
+            order.account,
+            order.follow,
+            limits_of(order, self._limits.call),
+            order.recording or (order.follow.recording if order.follow else None),
+        )
+        try:
+            placed = reports.LegPlaced(leg_sid, order.destination)
+            task, _ = self._begin(setup, course, line, placed)
+        except BaseException:
+            line.hang_up(Cause.INTERNAL, "")
+            line.release()
+            raise
+        self.counts.placed += 1
+        self._connect(task, line, untold)
+        return task
 
-    def _check_room(self, slots: int) -> None:
-        """Refuse to place a call that is one too many; raises NoRoadError."""
+    def _not_placed(self, error: NoRoadError) -> CommandError | BusyError:
+        self.counts.not_placed[error.cause.value] += 1
+        return refusal(error)
+
+    def _check_open(self) -> None:
         if self._is_draining:
             raise NoRoadError(Cause.DRAINING, "The server is about to stop.")
-        if not self._has_room(slots):
-            text = f"{self._limits.calls} calls are live, and no more may be."
-            raise NoRoadError(Cause.OVERLOADED, text)
+
+    def _check_room(self, order: CallOrder) -> None:
+        self._check_open()
+        self._room.check(order.account.sid, order.slots, self._clock.now_ms())
 
     # One call
 
@@ -322,6 +340,7 @@ class Switchboard:
         exchange = Exchange(open_line, self._forget)
         task = self._maker.make(setup, course, line, exchange, tell)
         self._calls[setup.call_sid] = task
+        self._room.take(setup.call_sid, setup.account_sid)
         self._by_leg[line.leg_sid] = task
         if isinstance(began, reports.LegOffered):
             self.counts.admitted += 1
@@ -375,5 +394,5 @@ class Switchboard:
             log.exception("call_not_freed", call_sid=call_sid)
         finally:
             del self._calls[call_sid]
-            self._pairs.discard(call_sid)
+            self._room.leave(call_sid)
             self._forget(line)

@@ -13,8 +13,10 @@ from agentstream.media.negotiate import LocalMedia
 from agentstream.media.plan import RtpLegPlan
 from agentstream.sip.signaling import SignalingEngine
 from agentstream.store.directory import Directory
+from agentstream.store.placed_calls import PlacedCalls
 from agentstream.switch.feed import Feed
 from agentstream.switch.perform import Means
+from agentstream.switch.room import Room
 from agentstream.switch.routing import Roads
 
 
@@ -23,11 +25,17 @@ class SwitchLimits:
     """Bounds of one switchboard."""
 
     calls: int = 2_000
+    calls_per_account: int = 0  # 0: as many as the house has room for (CC-64)
+    placed_per_second: int = 0  # by one account; 0: no limit
     call: CallLimits = field(default_factory=CallLimits)
     first_packet_timeout_ms: int = 30_000
     packet_timeout_ms: int = 60_000
     jitter_max_ms: int = 200
     inband_dtmf: bool = False
+
+    def room(self) -> Room:
+        """Return the places for calls."""
+        return Room(self.calls, self.calls_per_account, self.placed_per_second)
 
     def leg_plan(self, leg_sid: LegSid, call_sid: CallSid) -> RtpLegPlan:
         """Return how the audio path opens one leg of a call."""
@@ -56,6 +64,7 @@ class Wiring:
     country_code: str = ""
     roads: Roads = field(default_factory=Roads)  # for the legs that calls dial
     numbers: NumberStyle = AS_THEY_ARE  # how customers' servers are shown numbers
+    placed: PlacedCalls | None = None  # where calls are noted before they are dialled
     two_leg_status: WhichLeg = "second"  # whose result a two-number call has (CC-60)
 
 

@@ -254,6 +254,7 @@ async def open_board(
         tokens=CountedTokens(),
         local=LocalMedia(address="192.0.2.10", port=0),
         roads=Roads({TRUNK.name: TRUNK}, TRUNK.name),
+        placed=store.placed,
     )
     switchboard = Switchboard(wrap(wiring), limits)
     board = Board(

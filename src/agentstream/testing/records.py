@@ -5,7 +5,7 @@ from typing import Any
 
 from agentstream.base.ids import AccountSid, CallSid, LegSid, RecordingSid, StreamSid
 from agentstream.store.legs import LegEventRow, LegRow
-from agentstream.store.values import CallRecord, Recording, StreamRecord
+from agentstream.store.values import CallRecord, Recording, StreamRecord, Webhook
 
 _START = datetime(2027, 1, 12, 10, 4, 5, 250_000, tzinfo=UTC)
 _END = datetime(2027, 1, 12, 10, 5, 5, 500_000, tzinfo=UTC)
@@ -85,3 +85,18 @@ def a_leg_event(sequence: int, **changes: Any) -> LegEventRow:  # noqa: ANN401  
         "endpoint": "https://hooks.example.test/legs",
     }
     return LegEventRow(sequence=sequence, **(fields | changes))
+
+
+def a_webhook(sid: str, subject: str = "c1", **changes: Any) -> Webhook:  # noqa: ANN401  (as above)
+    """Return a webhook that waits for its first attempt."""
+    fields: dict[str, Any] = {
+        "account_sid": AccountSid("greenleaf1"),
+        "kind": "callback.terminal",
+        "url": "https://shop.example/status",
+        "host": "shop.example",
+        "content_type": "application/json",
+        "body": '{"CallSid":"c1"}',
+        "created_at": _START,
+        "next_at": _START,
+    }
+    return Webhook(sid=sid, subject=subject, **(fields | changes))

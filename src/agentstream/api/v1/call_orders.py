@@ -1,19 +1,22 @@
-"""What may be asked of a live call: to pause its recording (V3-10), to hold one of its parties.
+"""What may be asked of a live call: its recording, a hold (V3-10, LG-55), a prompt, keys (OC-2).
 
 PUT /v2/accounts/{account}/calls/{call}/recording   Status: paused, in-progress
-PUT /v2/accounts/{account}/calls/{call}/hold        Status: on_hold, not_on_hold (LG-55)
+PUT /v2/accounts/{account}/calls/{call}/hold        Status: on_hold, not_on_hold; LegSid, Music
+PUT /v2/accounts/{account}/calls/{call}/prompt      Url or Text; LegSid, Language, Voice, Loop
+PUT /v2/accounts/{account}/calls/{call}/digits      Digits; LegSid
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request
 
 from agentstream.api.auth import account_of, doors
 from agentstream.api.doors import CallDoor
 from agentstream.api.errors import ApiError
+from agentstream.api.forms import Form, body_of
+from agentstream.api.v1.connect import telephony_of
+from agentstream.api.v1.connect_request import web_url
 from agentstream.base.ids import CallSid, LegSid, PromptId, RandomTokens
 from agentstream.calls.commands import (
     DEFAULT_TONE,
@@ -21,13 +24,19 @@ from agentstream.calls.commands import (
     Command,
     Hold,
     PauseRecording,
+    Play,
+    Prompt,
     ResumeRecording,
+    SendDigits,
+    Speech,
     Unhold,
 )
 
 router = APIRouter()
-_BODY_LIMIT: Final = 4_096  # bytes
-_SOUND_CHARS: Final = 2_048
+SID_CHARS: Final = 64
+TEXT_CHARS: Final = 2_000
+LOOPS: Final = 10
+DIGITS: Final = 64
 
 
 @router.put("/v2/accounts/{account_sid}/calls/{call_sid}/recording")
@@ -35,7 +44,7 @@ async def recording(request: Request, account_sid: str, call_sid: str) -> dict[s
     """Leave out what is said from now on in every recording of the call, or record again."""
     wanted: dict[str, Command] = {"paused": PauseRecording(), "in-progress": ResumeRecording()}
     door, sid = await _call(request, account_sid, call_sid)
-    status = _one_of(await _said(request), "Status", wanted)
+    status = _one_of(await body_of(request), "Status", wanted)
     await door.ask(sid, wanted[status])
     return {"Recording": {"CallSid": sid, "Status": status}}
 
@@ -44,13 +53,37 @@ async def recording(request: Request, account_sid: str, call_sid: str) -> dict[s
 async def hold(request: Request, account_sid: str, call_sid: str) -> dict[str, Any]:
     """Let a party (LegSid; else the first leg) hear music, or the other one again."""
     door, sid = await _call(request, account_sid, call_sid)
-    said = await _said(request)
-    leg_sid = LegSid(said["LegSid"]) if said.get("LegSid") else None
-    held = Hold(PromptId(RandomTokens().hex()), leg_sid, _music(said))
-    wanted: dict[str, Command] = {"on_hold": held, "not_on_hold": Unhold(leg_sid)}
+    said = await body_of(request)
+    leg_sid = LegSid(said.text("LegSid", SID_CHARS)) or None
+    music = AudioFile(web_url(said, "Music") or DEFAULT_TONE)
+    wanted: dict[str, Command] = {
+        "on_hold": Hold(_prompt_id(), leg_sid, music),
+        "not_on_hold": Unhold(leg_sid),
+    }
     status = _one_of(said, "Status", wanted)
     await door.ask(sid, wanted[status])
     return {"Hold": {"CallSid": sid, "Status": status}}
+
+
+@router.put("/v2/accounts/{account_sid}/calls/{call_sid}/prompt")
+async def prompt(request: Request, account_sid: str, call_sid: str) -> dict[str, Any]:
+    """Play a sound, or speak a text, to a party (LegSid; else the first leg)."""
+    door, sid = await _call(request, account_sid, call_sid)
+    said = await body_of(request)
+    leg_sid = _leg(request, sid, said)
+    prompt_id, wanted = _prompt_id(), _prompt(said)
+    await door.ask(sid, Play(leg_sid, prompt_id, wanted, said.whole("Loop", 1, LOOPS) or 1))
+    return {"Prompt": {"CallSid": sid, "LegSid": leg_sid, "Sid": prompt_id}}
+
+
+@router.put("/v2/accounts/{account_sid}/calls/{call_sid}/digits")
+async def digits(request: Request, account_sid: str, call_sid: str) -> dict[str, Any]:
+    """Press keys towards a party (LegSid; else the first leg)."""
+    door, sid = await _call(request, account_sid, call_sid)
+    said = await body_of(request)
+    leg_sid = _leg(request, sid, said)
+    await door.ask(sid, SendDigits(leg_sid, said.required("Digits", DIGITS).upper()))
+    return {"Digits": {"CallSid": sid, "LegSid": leg_sid}}
 
 
 async def _call(request: Request, account_sid: str, call_sid: str) -> tuple[CallDoor, CallSid]:
@@ -61,36 +94,31 @@ async def _call(request: Request, account_sid: str, call_sid: str) -> tuple[Call
     return door, sid
 
 
-async def _said(request: Request) -> Mapping[str, str]:
-    """Return the body's names and texts, a form or JSON."""
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > _BODY_LIMIT:
-            raise ApiError(413, f"The body is larger than {_BODY_LIMIT} bytes")
-    try:
-        text = body.decode()
-        if not request.headers.get("content-type", "").startswith("application/json"):
-            return dict(parse_qsl(text, keep_blank_values=True))
-        values = json.loads(text)
-    except ValueError:
-        values = None
-    if not isinstance(values, dict) or not all(isinstance(one, str) for one in values.values()):
-        raise ApiError(400, "The body is neither a form nor a JSON object of texts")
-    return values
+def _leg(request: Request, call_sid: CallSid, said: Form) -> LegSid:
+    """Return the party that is meant; ApiError 404 when the call has none of that sid."""
+    views, named = telephony_of(request).views, said.text("LegSid", SID_CHARS)
+    view = views.find(call_sid) if views else None
+    for leg in view.legs if view else ():
+        if leg.leg_sid == named or not named:
+            return leg.leg_sid
+    raise ApiError(404, f"The call has no leg {named}" if named else "The call has no leg yet")
 
 
-def _one_of(said: Mapping[str, str], name: str, wanted: Mapping[str, object]) -> str:
-    if said.get(name) not in wanted:
-        raise ApiError(400, f"{name} is one of {', '.join(wanted)}")
-    return said[name]
+def _prompt(said: Form) -> Prompt:
+    """Return what is to be heard: a sound of the web, never a file of this server, or a text."""
+    if ("Url" in said) == ("Text" in said):
+        raise ApiError(400, "Give one of Url, Text")
+    if "Url" in said:
+        return AudioFile(web_url(said, "Url"))
+    text, voice = said.text("Text", TEXT_CHARS), said.text("Voice", SID_CHARS)
+    language = said.text("Language", SID_CHARS)
+    return Speech(text, language, voice) if language else Speech(text, voice=voice)
 
 
-def _music(said: Mapping[str, str]) -> AudioFile:
-    """Return the sound of the web that is wanted; a path on this server is none of theirs."""
-    url = said.get("Music", "")
-    if not url:
-        return AudioFile(DEFAULT_TONE)
-    if not url.startswith(("https://", "http://")) or len(url) > _SOUND_CHARS:
-        raise ApiError(400, f"Music is an http(s) URL of at most {_SOUND_CHARS} characters")
-    return AudioFile(url)
+def _prompt_id() -> PromptId:
+    return PromptId(RandomTokens().hex())
+
+
+def _one_of(said: Form, name: str, wanted: Mapping[str, object]) -> str:
+    said.required(name)
+    return said.word(name, {word: word for word in wanted}, "")

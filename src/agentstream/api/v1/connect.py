@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request, Response
 
 from agentstream.api import openapi
 from agentstream.api.auth import account_of, doors
-from agentstream.api.call_facts import DIRECTIONS, CallFacts, facts_of_view
+from agentstream.api.call_facts import CallFacts, facts_of_view
 from agentstream.api.call_shown import call_object
 from agentstream.api.doors import Telephony
 from agentstream.api.errors import ApiError
@@ -26,6 +26,7 @@ from agentstream.api.v1.connect_request import ConnectRequest, read_connect
 from agentstream.api.v1.ordering import Ordering
 from agentstream.base.ids import CallSid
 from agentstream.net.egress import mask_secrets
+from agentstream.switch.call_terms import DIRECTIONS
 from agentstream.switch.placing import CallOrder
 
 router = APIRouter()

@@ -8,7 +8,7 @@ from typing import Protocol
 from agentstream.base.ids import AccountSid, LegSid
 from agentstream.flows.legs.verbs import Act
 from agentstream.store.legs import LegEventRow, LegRow
-from agentstream.switch.leg_settings import LegSettings
+from agentstream.switch.leg_style import LegStyle
 from agentstream.switch.leg_view import LegTerms, LegView
 
 
@@ -68,5 +68,5 @@ class LegDoor:
     history: LegHistory
     steering: Steering
     events: EventSource
-    settings: LegSettings
+    settings: LegStyle
     masks_digits: bool = True  # in the history: keys may be PINs and card numbers

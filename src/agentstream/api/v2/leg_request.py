@@ -9,7 +9,7 @@ from agentstream.api.forms import Form, form_of_json, refuse
 from agentstream.api.v1.connect_request import NUMBER_CHARS, URL_CHARS, party
 from agentstream.base.errors import AgentStreamError
 from agentstream.net.egress import HTTP_SCHEMES, parse_url
-from agentstream.switch.leg_settings import CUSTOM_BYTES, TIMER_LIMIT_S, LegSettings
+from agentstream.switch.leg_style import CUSTOM_BYTES, TIMER_LIMIT_S, LegStyle
 from agentstream.switch.leg_view import NetworkType
 
 MISSING: Final = 1001  # LG-11
@@ -53,7 +53,7 @@ class LegChange:
     hangs_up: bool = False
 
 
-def read_leg(body: dict[str, Any], settings: LegSettings) -> LegRequest:
+def read_leg(body: dict[str, Any], settings: LegStyle) -> LegRequest:
     """Return the leg; ApiError 400 naming the field, 1001 when it is missing, else 1002."""
     form = form_of_json(body)
     contact = party(_required(form, "contact_uri", NUMBER_CHARS), "contact_uri", takes_sip=True)
@@ -76,7 +76,7 @@ def read_leg(body: dict[str, Any], settings: LegSettings) -> LegRequest:
     )
 
 
-def read_change(body: dict[str, Any], settings: LegSettings) -> LegChange:
+def read_change(body: dict[str, Any], settings: LegStyle) -> LegChange:
     """Return what is to be different; ApiError 400 naming the field."""
     form = form_of_json(body)
     if "action" in form:
@@ -93,7 +93,7 @@ def read_change(body: dict[str, Any], settings: LegSettings) -> LegChange:
     )
 
 
-def endpoint(url: str, settings: LegSettings) -> str:
+def endpoint(url: str, settings: LegStyle) -> str:
     """Return where events go (LD-1); ApiError 400 for what cannot be told there."""
     name = "leg_event_endpoint"
     scheme = url.partition(":")[0].lower()
@@ -134,11 +134,11 @@ def _timer(form: Form, name: str) -> int:
     return form.whole(name, 1, TIMER_LIMIT_S) or 30
 
 
-def _time_limit(form: Form, settings: LegSettings) -> int | None:
+def _time_limit(form: Form, settings: LegStyle) -> int | None:
     return form.whole("time_limit", 1, settings.time_limit_s)
 
 
-def _network_type(form: Form, contact: str, settings: LegSettings) -> NetworkType:
+def _network_type(form: Form, contact: str, settings: LegStyle) -> NetworkType:
     """Return how the party is reached (LG-23, LG-38)."""
     is_sip = contact.lower().startswith(_SIP)
     word = form.word("network_type", {"pstn": "pstn", "voip": "voip"}, "")

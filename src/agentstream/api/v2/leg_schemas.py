@@ -5,7 +5,7 @@ from typing import Any, Final
 from agentstream.api.v1.connect_request import NUMBER_CHARS, URL_CHARS
 from agentstream.api.v2.leg_shown import SECTIONS
 from agentstream.flows.legs.exoml import BYTES_LIMIT
-from agentstream.switch.leg_settings import CUSTOM_BYTES, TIMER_LIMIT_S
+from agentstream.switch.leg_style import CUSTOM_BYTES, TIMER_LIMIT_S
 
 Schema = dict[str, Any]
 _TIMER: Final = {"type": "integer", "minimum": 1, "maximum": TIMER_LIMIT_S, "default": 30}

@@ -10,7 +10,7 @@ from agentstream.base.clock import utc_ms
 from agentstream.base.ids import AccountSid, CallSid, LegSid
 from agentstream.net.egress import mask_secrets
 from agentstream.store.legs import LegEventRow, LegRow
-from agentstream.switch.leg_settings import LegSettings
+from agentstream.switch.leg_style import LegStyle
 from agentstream.switch.leg_view import LegView, Sections
 
 # LG-51, LG-55: the runtime sections by their names, and where they stand in `Sections`.
@@ -122,7 +122,7 @@ def created(facts: LegFacts) -> dict[str, Any]:
 
 
 def shown(
-    facts: LegFacts, settings: LegSettings, now: datetime, sections: Sequence[str] = ()
+    facts: LegFacts, settings: LegStyle, now: datetime, sections: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Return the leg object (LG-50), with the runtime sections that were asked for (LG-51)."""
     leg: dict[str, Any] = {
@@ -155,7 +155,7 @@ def shown(
 
 
 def history(
-    facts: LegFacts, rows: Sequence[LegEventRow], settings: LegSettings, *, masks_digits: bool
+    facts: LegFacts, rows: Sequence[LegEventRow], settings: LegStyle, *, masks_digits: bool
 ) -> dict[str, Any]:
     """Return what was told of a leg, and what became of it (LG-71, LG-72)."""
     return {
@@ -166,7 +166,7 @@ def history(
     }
 
 
-def _told(row: LegEventRow, settings: LegSettings, *, masks_digits: bool) -> dict[str, Any]:
+def _told(row: LegEventRow, settings: LegStyle, *, masks_digits: bool) -> dict[str, Any]:
     event = json.loads(row.body)
     data = event["event_data"]["data"]
     if masks_digits and "digits" in data:
@@ -194,7 +194,7 @@ def _error(data: Mapping[str, Any]) -> dict[str, Any]:
     return {"error": data["error"]} if "error" in data else {}
 
 
-def _timestamp(at: datetime, settings: LegSettings) -> str | dict[str, int]:
+def _timestamp(at: datetime, settings: LegStyle) -> str | dict[str, int]:
     if settings.history_timestamp == "string":
         return utc_ms(at)
     return {"seconds": int(at.timestamp()), "nanos": at.microsecond // 1000 * 1_000_000}

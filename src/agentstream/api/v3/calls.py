@@ -14,7 +14,6 @@ from fastapi.responses import JSONResponse
 from agentstream.api import openapi
 from agentstream.api.auth import account_of, doors
 from agentstream.api.call_facts import CallFacts
-from agentstream.api.call_shown import seconds
 from agentstream.api.envelope import enveloped
 from agentstream.api.errors import ApiError
 from agentstream.api.forms import body_of
@@ -25,6 +24,7 @@ from agentstream.api.v1.connect import first_results, place, telephony_of
 from agentstream.api.v1.ordering import Ordering
 from agentstream.api.v3.call_request import read_call
 from agentstream.store.values import Account
+from agentstream.switch.call_terms import seconds
 
 router = APIRouter()
 NO_CALL: Final = 10744  # V3-8

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0009"
-down_revision = "0006"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
@@ -45,3 +45,8 @@ def upgrade() -> None:
     )
     op.create_index("ix_leg_events_leg_sequence", "leg_events", ["leg_sid", "sequence"])
     op.create_index("ix_leg_events_state_at", "leg_events", ["state", "at"])
+    for column in (
+        sa.Column("event_endpoint", sa.Text, nullable=False, server_default=""),
+        sa.Column("answer_mode", sa.String(16), nullable=False, server_default="auto"),
+    ):
+        op.add_column("numbers", column)

@@ -9,7 +9,7 @@ CUSTOM_BYTES: Final = 1_024  # LG-39
 
 
 @dataclass(frozen=True, slots=True)
-class LegSettings:
+class LegStyle:
     """See `[legs]` in docs/howto/configure.md."""
 
     flat_response: bool = True  # LG-10
