@@ -17,6 +17,7 @@ from agentstream.calls.causes import Cause, Party, sip_status
 from agentstream.calls.record import CallSetup
 from agentstream.flows.document import FlowDocument
 from agentstream.flows.journey import Redirect
+from agentstream.flows.legs.verbs import Acknowledged, Act
 from agentstream.media.engine import MediaLeg
 from agentstream.media.negotiate import SdpSession
 from agentstream.media.plan import FileLegPlan
@@ -129,6 +130,21 @@ class Switchboard:
         if task is None:
             raise CommandError(f"there is no live call {call_sid}")
         await task.ask(command)
+
+    def call_of(self, leg_sid: LegSid) -> CallSid | None:
+        """Return the live call of a leg; None when there is none (any more)."""
+        task = self._by_leg.get(leg_sid)
+        return None if task is None else task.call.setup.call_sid
+
+    async def act(self, act: Act | Acknowledged) -> None:
+        """Steer a leg; returns once it is begun, and what becomes of it is told by LegTold.
+
+        Raises CommandError with a sentence when it cannot be done now (HTTP 409, code 1020).
+        """
+        task = self._by_leg.get(act.leg_sid)
+        if task is None:
+            raise CommandError(f"there is no live leg {act.leg_sid}")
+        await task.ask(act)
 
     async def redirect(self, call_sid: CallSid, document: FlowDocument) -> None:
         """Let a live call go on in another flow (OC-1); raises CommandError, as when it rings."""
