@@ -32,7 +32,7 @@ class Scene:
     """A leg, its timers, and time."""
 
     now_s: float = 100.0
-    calls: list[tuple[float, "_Timer", Callable[..., None], tuple[Any, ...]]] = field(
+    calls: list[tuple[float, "_Timer", Callable[..., object], tuple[Any, ...]]] = field(
         default_factory=list
     )
     ended: list[tuple[float, HangUp]] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Scene:
     def time(self) -> float:
         return self.now_s
 
-    def call_later(self, after_s: float, call: Callable[..., None], *given: Any) -> "_Timer":
+    def call_later(self, after_s: float, call: Callable[..., object], /, *given: Any) -> "_Timer":
         timer = _Timer()
         self.calls.append((self.now_s + after_s, timer, call, given))
         return timer

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from agentstream.flows.legs.settings import LegSettings as ControlSettings
 from agentstream.hooks.leg_delivery import DeliveryRules
 from agentstream.hooks.leg_queue import Patience
 from agentstream.server.config_section import Section, number, split
@@ -43,6 +44,20 @@ class LegsConfig(Section):
     per_host: int = Field(default=128, ge=1, le=1_000)
     keep_days: int = Field(default=7, ge=0, le=36_500)  # LG-72; 0: for ever
     unwritten: int = Field(default=20_000, ge=1_000)  # rows waiting for the database
+
+    auto_answer_ms: int = Field(default=1_500, ge=0, le=30_000)  # LG-112
+    manual_answer_seconds: int = Field(default=30, ge=1, le=600)  # LG-112
+    greeting_overlap: Literal["yield", "mix"] = "yield"  # LG-123
+    exoml_continue_on_error: bool = False  # EX-2
+
+    def control(self) -> ControlSettings:
+        """Return the settings as calls take them."""
+        return ControlSettings(
+            auto_answer_ms=self.auto_answer_ms,
+            manual_answer_ms=self.manual_answer_seconds * 1_000,
+            greeting_overlap=self.greeting_overlap,
+            continues_on_error=self.exoml_continue_on_error,
+        )
 
     def settings(self) -> LegStyle:
         """Return the settings as the API takes them."""

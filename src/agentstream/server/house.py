@@ -171,6 +171,7 @@ class House:
             roads=config.roads(),
             numbers=config.numbers(),
             two_leg_status=config.dial.two_leg_status,
+            legs=config.legs.control(),
             placed=store.placed,
         )
         switchboard = Switchboard(wiring, _switch_limits(config))

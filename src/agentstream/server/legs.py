@@ -5,7 +5,7 @@ feed ─▶ LegViews ─▶ LegTimers ─▶ LegEvents ─▶ LegWriter ─▶ r
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
@@ -18,14 +18,14 @@ from agentstream.base.ids import AccountSid, CallSid, LegSid, RandomTokens
 from agentstream.calls.commands import HangUp
 from agentstream.calls.record import CallSetup
 from agentstream.flows.document import FlowDocument
-from agentstream.flows.legs.verbs import Act
+from agentstream.flows.legs.verbs import Acknowledged, Act
 from agentstream.hooks.leg_delivery import LegDelivery
 from agentstream.hooks.leg_events import LegEvents, row_of
 from agentstream.net.http_client import HttpClient
 from agentstream.server.config import Config
 from agentstream.store.directory import Directory
 from agentstream.store.forgetting import forget_old
-from agentstream.store.legs import LegEventRow, LegRow, Legs, LegWriter
+from agentstream.store.legs import LegEventRow, LegRow, Legs, LegWriter, LegWritten
 from agentstream.store.protocols import StoreError
 from agentstream.switch.feed import Feed
 from agentstream.switch.leg_timers import LegTimers
@@ -60,9 +60,9 @@ class SteeredLegs:
         self._asking: set[asyncio.Task[None]] = set()
         self.views = LegViews(self._inbound)
         self.writer = LegWriter(rows, wanted.unwritten)
-        self.delivery = LegDelivery(web, self._allow_of, self._settled, clock, wanted.rules())
+        self.delivery = LegDelivery(web, self._allow_of, self._keep, clock, wanted.rules())
         self.source = LegEvents(
-            self.views.find, self.writer.write, self.delivery.tell, RandomTokens(), self.settings
+            self.views.find, self._keep, self.delivery.tell, RandomTokens(), self.settings
         )
         self._timers = LegTimers(self.views.find, self._hang_up, asyncio.get_running_loop())
 
@@ -133,24 +133,42 @@ class SteeredLegs:
     # What the parts ask for
 
     def _inbound(self, setup: CallSetup) -> LegTerms | None:
-        return None
+        """Return what a number says of the legs that ring there (LG-113, LG-114)."""
+        attached = self._directory.attached(setup.to_number)
+        if attached is None or setup.flow_sid is not None:
+            return None
+        return LegTerms(
+            account_sid=attached.account.sid,
+            contact_uri=setup.from_number,
+            exophone=setup.to_number,
+            event_endpoint=attached.event_endpoint,
+            time_limit_s=self.settings.time_limit_s,
+        )
 
     def _allow_of(self, account_sid: AccountSid) -> tuple[str, ...]:
         account = self._directory.account(account_sid)
         return () if account is None else account.egress_allow
 
-    def _settled(self, row: LegEventRow) -> None:
+    def _keep(self, row: LegWritten) -> None:
         self.writer.write(row)
+        match row:
+            case LegEventRow(name="leg_ringing", state="delivered") if self._board is not None:
+                self._soon(self._board.act(Acknowledged(row.leg_sid)))  # LG-112
+            case _:
+                pass
 
     def _hang_up(self, call_sid: CallSid, order: HangUp) -> None:
-        task = asyncio.create_task(self._ask(call_sid, order), name="leg timer")
+        assert self._board is not None, "no call has begun before the switchboard"
+        self._soon(self._board.ask(call_sid, order))
+
+    def _soon(self, wish: Coroutine[None, None, None]) -> None:
+        async def ask() -> None:
+            with suppress(CommandError):  # it has ended by itself meanwhile
+                await wish
+
+        task = asyncio.create_task(ask(), name="leg wish")
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
-
-    async def _ask(self, call_sid: CallSid, order: HangUp) -> None:
-        assert self._board is not None, "no call has begun before the switchboard"
-        with suppress(CommandError):  # it has ended by itself meanwhile
-            await self._board.ask(call_sid, order)
 
     async def _tell_left(self) -> None:
         """Tell again what an earlier process did not finish to tell."""

@@ -1,13 +1,18 @@
 """Reads from an invitation who calls whom, and what else the flow may want to know."""
 
+from agentstream.base.clock import Clock
 from agentstream.base.errors import PeerError
+from agentstream.base.ids import CallSid, Tokens
 from agentstream.base.phone import normalise
 from agentstream.calls.causes import Cause, Party, explain, status_word
 from agentstream.calls.record import CallRecord, CallSetup
+from agentstream.flows.document import FlowDocument
 from agentstream.sip.reports import Invited
 from agentstream.sip.uri import parse_uri
+from agentstream.store.directory import Attached, Route
 
 VARIABLES_LIMIT = 32
+Destination = Route[FlowDocument] | Attached
 
 
 def called_number(invited: Invited, country_code: str) -> str:
@@ -24,6 +29,29 @@ def header_variables(invited: Invited) -> tuple[tuple[str, str], ...]:
     """Return the X- headers of the INVITE, for templates (SIP-27)."""
     named = [(name, value) for name, value in invited.headers if name.lower().startswith("x-")]
     return tuple(named[:VARIABLES_LIMIT])
+
+
+def inbound_setup(
+    destination: Destination,
+    caller: str,
+    called: str,
+    variables: tuple[tuple[str, str], ...],
+    tokens: Tokens,
+    clock: Clock,
+) -> CallSetup:
+    """Return what a call that comes in is born with."""
+    route = destination if isinstance(destination, Route) else None
+    return CallSetup(
+        call_sid=CallSid(tokens.hex()),
+        account_sid=destination.account.sid,
+        direction="inbound",
+        from_number=caller,
+        to_number=called,
+        started_at=clock.wall(),
+        flow_sid=route.flow_sid if route else None,
+        flow_version=route.flow_version if route else 0,
+        variables=variables,
+    )
 
 
 def refused_record(setup: CallSetup, cause: Cause, text: str) -> CallRecord:
