@@ -15,10 +15,9 @@ from agentstream.calls.events import LegTold
 from agentstream.hooks.leg_event_body import event_body, event_type
 from agentstream.store.legs import LegEventRow, LegRow, LegWritten
 from agentstream.switch.feed import Fact
-from agentstream.switch.leg_style import LegStyle
+from agentstream.switch.leg_style import SOCKET, LegStyle
 from agentstream.switch.leg_view import ENDINGS, LegView
 
-SOCKET: Final = "stream:"  # LD-1: an endpoint that is no address, but whoever listens
 _LEGS_LIMIT: Final = 20_000  # whose events are counted; the one not told of for longest goes
 _BEGINS: Final = "leg_connecting"
 Listener = Callable[[LegEventRow], None]

@@ -2,22 +2,24 @@
 
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
-from urllib.parse import urlsplit
 
 from agentstream.api.errors import ApiError
 from agentstream.api.forms import Form, form_of_json, refuse
-from agentstream.api.v1.connect_request import NUMBER_CHARS, URL_CHARS, party
-from agentstream.base.errors import AgentStreamError
-from agentstream.net.egress import HTTP_SCHEMES, parse_url
-from agentstream.switch.leg_style import CUSTOM_BYTES, TIMER_LIMIT_S, LegStyle
+from agentstream.api.v1.connect_request import NUMBER_CHARS, party
+from agentstream.base.errors import CommandError
+from agentstream.switch.leg_style import (
+    CUSTOM_BYTES,
+    ENDPOINT_CHARS,
+    TIMER_LIMIT_S,
+    LegStyle,
+    check_endpoint,
+)
 from agentstream.switch.leg_view import NetworkType
 
 MISSING: Final = 1001  # LG-11
-SOCKET: Final = "stream:"  # LD-1: whoever listens on the event socket
 SID_CHARS: Final = 64  # LG-12
 CODE_CHARS: Final = 64
 _SIP: Final = ("sip:", "sips:")
-_NOT_YET: Final = ("grpc", "grpcs", "ws", "wss")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,7 @@ class LegChange:
     hangs_up: bool = False
 
 
-def read_leg(body: dict[str, Any], settings: LegStyle) -> LegRequest:
+def read_leg(body: dict[str, Any], style: LegStyle) -> LegRequest:
     """Return the leg; ApiError 400 naming the field, 1001 when it is missing, else 1002."""
     form = form_of_json(body)
     contact = party(_required(form, "contact_uri", NUMBER_CHARS), "contact_uri", takes_sip=True)
@@ -63,10 +65,10 @@ def read_leg(body: dict[str, Any], settings: LegStyle) -> LegRequest:
     return LegRequest(
         contact_uri=contact,
         exophone=_required(form, "exophone", NUMBER_CHARS),
-        event_endpoint=endpoint(_required(form, "leg_event_endpoint", URL_CHARS), settings),
-        network_type=_network_type(form, contact, settings),
+        event_endpoint=endpoint(_required(form, "leg_event_endpoint", ENDPOINT_CHARS), style),
+        network_type=_network_type(form, contact, style),
         custom_param=custom_param(form),
-        time_limit_s=_time_limit(form, settings) or settings.time_limit_s,
+        time_limit_s=_time_limit(form, style) or style.time_limit_s,
         timeout_s=_timer(form, "timeout"),
         setup_timeout_s=_timer(form, "setup_timeout"),
         ring_timeout_s=_timer(form, "ring_timeout"),
@@ -76,7 +78,7 @@ def read_leg(body: dict[str, Any], settings: LegStyle) -> LegRequest:
     )
 
 
-def read_change(body: dict[str, Any], settings: LegStyle) -> LegChange:
+def read_change(body: dict[str, Any], style: LegStyle) -> LegChange:
     """Return what is to be different; ApiError 400 naming the field."""
     form = form_of_json(body)
     if "action" in form:
@@ -85,30 +87,20 @@ def read_change(body: dict[str, Any], settings: LegStyle) -> LegChange:
     names = ("custom_param", "leg_event_endpoint", "time_limit")
     if not any(name in body for name in names):
         _missing(f"One of {', '.join(names)} or action")
-    url = form.text("leg_event_endpoint", URL_CHARS)
+    url = form.text("leg_event_endpoint", ENDPOINT_CHARS)
     return LegChange(
         custom_param=custom_param(form) if "custom_param" in body else None,
-        event_endpoint=endpoint(url, settings) if "leg_event_endpoint" in body else None,
-        time_limit_s=_time_limit(form, settings),
+        event_endpoint=endpoint(url, style) if "leg_event_endpoint" in body else None,
+        time_limit_s=_time_limit(form, style),
     )
 
 
-def endpoint(url: str, settings: LegStyle) -> str:
+def endpoint(url: str, style: LegStyle) -> str:
     """Return where events go (LD-1); ApiError 400 for what cannot be told there."""
-    name = "leg_event_endpoint"
-    scheme = url.partition(":")[0].lower()
-    if url.lower() == SOCKET:
-        return SOCKET
-    if scheme in _NOT_YET:
-        refuse(name, f"cannot be {scheme}:// here yet: give https://, or {SOCKET} and listen")
-    if scheme == "http" and not settings.allow_plain_http:
-        refuse(name, "must begin with https:// (http:// needs allow_plain_http in [legs])")
     try:
-        parse_url(url, HTTP_SCHEMES)
-        urlsplit(url)
-    except (AgentStreamError, ValueError):
-        refuse(name, f"is no https:// address, nor {SOCKET}")
-    return url
+        return check_endpoint(url, style)
+    except CommandError as error:
+        refuse("leg_event_endpoint", str(error))
 
 
 def custom_param(form: Form) -> str:
@@ -134,16 +126,16 @@ def _timer(form: Form, name: str) -> int:
     return form.whole(name, 1, TIMER_LIMIT_S) or 30
 
 
-def _time_limit(form: Form, settings: LegStyle) -> int | None:
-    return form.whole("time_limit", 1, settings.time_limit_s)
+def _time_limit(form: Form, style: LegStyle) -> int | None:
+    return form.whole("time_limit", 1, style.time_limit_s)
 
 
-def _network_type(form: Form, contact: str, settings: LegStyle) -> NetworkType:
+def _network_type(form: Form, contact: str, style: LegStyle) -> NetworkType:
     """Return how the party is reached (LG-23, LG-38)."""
     is_sip = contact.lower().startswith(_SIP)
     word = form.word("network_type", {"pstn": "pstn", "voip": "voip"}, "")
     if is_sip and word == "pstn":
         refuse("network_type", "must be voip when contact_uri is a SIP address")
-    if is_sip and not word and not settings.infer_network_type:
+    if is_sip and not word and not style.infer_network_type:
         refuse("network_type", "is missing: it must be voip when contact_uri is a SIP address")
     return "voip" if word == "voip" or is_sip else "pstn"
