@@ -94,7 +94,13 @@ CHANGE: Final = _object(
         "TimeOut": _RING,
     }
 )
-NUMBER_CHANGE: Final = _object({"VoiceUrl": _FLOW_URL}, "VoiceUrl")
+NUMBER_CHANGE: Final = _object(
+    {
+        "VoiceUrl": _FLOW_URL,
+        "leg_event_endpoint": _text("Instead of a flow: where the events of its legs go"),
+        "leg_answer_mode": {"type": "string", "enum": ["auto", "manual"]},
+    }
+)
 V3_CALL: Final = _object(
     {
         "from": _object({"user_contact_uri": _NUMBER, "contact_uri": _NUMBER}),
