@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import structlog
 
@@ -36,6 +36,15 @@ class Route(Generic[FlowT]):
 
 
 @dataclass(frozen=True, slots=True)
+class LegRoute:
+    """Where a call to a number goes whose leg its account's endpoint steers (LG-110)."""
+
+    number: str
+    account: Account
+    answers: Literal["auto", "manual"] = "auto"  # LG-112
+
+
+@dataclass(frozen=True, slots=True)
 class _Snapshot(Generic[FlowT]):
     revision: int = -1
     routes: Mapping[str, Route[FlowT]] = field(default_factory=dict)
@@ -56,7 +65,7 @@ class Directory(Generic[FlowT]):
         self._refreshing = asyncio.Lock()
         self._is_stale = False
 
-    def find(self, number: str) -> Route[FlowT] | None:
+    def find(self, number: str) -> Route[FlowT] | LegRoute | None:
         """Return where a dialled number goes; None: reject it (AF-8).
 
         A number whose flow is a draft or unusable is not everybody's: another account may own `*`.

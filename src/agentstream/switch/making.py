@@ -11,7 +11,7 @@ from agentstream.calls.record import CallLimits, CallSetup
 from agentstream.flows.document import FlowDocument
 from agentstream.flows.engine import Flow
 from agentstream.flows.legs.control import LegControl
-from agentstream.flows.legs.told import BotMissed, BotSpeaks, PromptBegins, Sign
+from agentstream.flows.legs.told import BotSpeaks, PromptBegins, Sign
 from agentstream.store.values import Account
 from agentstream.switch import feed
 from agentstream.switch.call_lines import CallLines, Exchange
@@ -33,7 +33,7 @@ class Course:
 
 
 class Signs:
-    """Lets whoever steers a call know what its hands note: what begins, and what is missed."""
+    """Lets whoever steers a call know what its hands note: what begins to be heard."""
 
     def __init__(self, tell: Callable[[events.Event | feed.Note], None]) -> None:
         self.post: Callable[[Sign], None] = lambda _: None
@@ -47,8 +47,6 @@ class Signs:
                 self.post(PromptBegins(leg_sid, prompt_id))
             case feed.BotSpoke(stream_sid=stream_sid):
                 self.post(BotSpeaks(stream_sid))
-            case feed.StreamAttemptFailed(stream_sid=sid, attempt=attempt, http_status=status):
-                self.post(BotMissed(sid, attempt, status))
             case _:
                 pass
 

@@ -22,13 +22,16 @@ from agentstream.media.engine import MediaLeg
 from agentstream.media.negotiate import SdpSession
 from agentstream.media.plan import FileLegPlan
 from agentstream.sip import reports as sip
-from agentstream.store.directory import Route
+from agentstream.store.directory import LegRoute, Route
 from agentstream.switch import feed
 from agentstream.switch.admit import (
+    Variables,
+    Way,
     called_number,
     caller_number,
     header_variables,
     refused_record,
+    setup_of_route,
 )
 from agentstream.switch.call_lines import Exchange
 from agentstream.switch.call_task import CallerLeaves, CallTask
@@ -221,7 +224,7 @@ class Switchboard:
 
     def _invited(self, invited: sip.Invited) -> None:
         called = called_number(invited, self._country_code)
-        route = self._directory.find(called)
+        route: Way | None = self._directory.find(called)
         if route is None:
             self._refuse(invited, Cause.NOT_FOUND, "this number has no flow that a call can enter")
             return
@@ -234,7 +237,7 @@ class Switchboard:
         else:
             self._admit(invited, route, setup)
 
-    def _admit(self, invited: sip.Invited, route: Route[FlowDocument], setup: CallSetup) -> None:
+    def _admit(self, invited: sip.Invited, route: Way, setup: CallSetup) -> None:
         try:
             self._open(invited, route, setup)
         except _media.PortsExhausted:
@@ -246,7 +249,7 @@ class Switchboard:
             log.exception("invite_broke_off", call_sid=setup.call_sid)
             self._refuse(invited, Cause.INTERNAL, "it was not begun", setup)
 
-    def _open(self, invited: sip.Invited, route: Route[FlowDocument], setup: CallSetup) -> None:
+    def _open(self, invited: sip.Invited, route: Way, setup: CallSetup) -> None:
         leg_sid = LegSid(self._tokens.hex())
         leg = self._media.open_rtp_leg(self._limits.leg_plan(leg_sid, setup.call_sid))
         try:
@@ -298,27 +301,14 @@ class Switchboard:
 
     # One call
 
-    def _course(self, route: Route[FlowDocument]) -> Course:
+    def _course(self, route: Way) -> Course:
+        if isinstance(route, LegRoute):
+            return Course(route.account, None, self._limits.call, answers=route.answers)
         return Course(route.account, route.flow, self._limits.call, route.flow.recording)
 
-    def _setup(
-        self,
-        route: Route[FlowDocument],
-        caller: str,
-        called: str,
-        variables: tuple[tuple[str, str], ...],
-    ) -> CallSetup:
-        return CallSetup(
-            call_sid=CallSid(self._tokens.hex()),
-            account_sid=route.account.sid,
-            direction="inbound",
-            from_number=caller,
-            to_number=called,
-            started_at=self._clock.wall(),
-            flow_sid=route.flow_sid,
-            flow_version=route.flow_version,
-            variables=variables,
-        )
+    def _setup(self, route: Way, caller: str, called: str, variables: Variables) -> CallSetup:
+        wall, call_sid = self._clock.wall(), CallSid(self._tokens.hex())
+        return setup_of_route(route, call_sid, caller, called, wall, variables)
 
     def _begin(
         self,
