@@ -23,7 +23,7 @@ from agentstream.hooks.leg_delivery import LegDelivery
 from agentstream.hooks.leg_events import LegEvents, row_of
 from agentstream.net.http_client import HttpClient
 from agentstream.server.config import Config
-from agentstream.store.directory import Directory
+from agentstream.store.directory import Directory, LegRoute
 from agentstream.store.forgetting import forget_old
 from agentstream.store.legs import LegEventRow, LegRow, Legs, LegWriter, LegWritten
 from agentstream.store.protocols import StoreError
@@ -134,8 +134,8 @@ class SteeredLegs:
 
     def _inbound(self, setup: CallSetup) -> LegTerms | None:
         """Return what a number says of the legs that ring there (LG-113, LG-114)."""
-        attached = self._directory.attached(setup.to_number)
-        if attached is None or setup.flow_sid is not None:
+        attached = self._directory.find(setup.to_number)
+        if not isinstance(attached, LegRoute) or setup.flow_sid is not None:
             return None
         return LegTerms(
             account_sid=attached.account.sid,

@@ -36,13 +36,13 @@ class Route(Generic[FlowT]):
 
 
 @dataclass(frozen=True, slots=True)
-class Attached:
-    """A number that rings legs which are steered from outside (LG-110, LG-114)."""
+class LegRoute:
+    """Where a call to a number goes whose leg its account's endpoint steers (LG-110)."""
 
     number: str
     account: Account
-    event_endpoint: str = field(repr=False)  # may hold credentials
-    answer_mode: AnswerMode
+    answers: AnswerMode = "auto"  # LG-112
+    event_endpoint: str = field(default="", repr=False)  # LG-114; may hold credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class _Snapshot(Generic[FlowT]):
     flows: Mapping[FlowSid, Route[FlowT]] = field(default_factory=dict)
     named: Mapping[tuple[AccountSid, str], Route[FlowT]] = field(default_factory=dict)
     accounts: Mapping[str, Account] = field(default_factory=dict)
-    attached: Mapping[str, Attached] = field(default_factory=dict)
+    legs: Mapping[str, LegRoute] = field(default_factory=dict)
     closed: frozenset[str] = frozenset()  # numbers of somebody whose flow no call can enter
 
 
@@ -67,21 +67,16 @@ class Directory(Generic[FlowT]):
         self._refreshing = asyncio.Lock()
         self._is_stale = False
 
-    def find(self, number: str) -> Route[FlowT] | None:
+    def find(self, number: str) -> Route[FlowT] | LegRoute | None:
         """Return where a dialled number goes; None: reject it (AF-8).
 
         A number whose flow is a draft or unusable is not everybody's: another account may own `*`.
         """
         plain, now = normalise(number, self._country_code), self._now
-        return None if plain in now.closed else now.routes.get(plain) or now.routes.get(ANY_NUMBER)
-
-    def attached(self, number: str) -> Attached | None:
-        """Return who steers a leg that rings at a dialled number; None: nobody, look for a flow."""
-        plain, now = normalise(number, self._country_code), self._now
-        if plain in now.attached:
-            return now.attached[plain]
-        is_somebodys = plain in now.closed or plain in now.routes
-        return None if is_somebodys else now.attached.get(ANY_NUMBER)
+        if plain in now.closed:
+            return None
+        found = now.routes.get(plain) or now.legs.get(plain)
+        return found or now.routes.get(ANY_NUMBER) or now.legs.get(ANY_NUMBER)
 
     def flow(self, sid: FlowSid) -> Route[FlowT] | None:
         """Return a published flow; the route's number is empty."""
@@ -147,20 +142,20 @@ class Directory(Generic[FlowT]):
             for number in numbers
             if number.flow_sid in flows
         }
-        attached = {
-            number.number: Attached(
+        legs = {
+            number.number: LegRoute(
                 number.number,
                 accounts[number.account_sid],
-                number.event_endpoint,
                 number.answer_mode,
+                number.event_endpoint,
             )
             for number in numbers
             if number.event_endpoint and number.account_sid in accounts
         }
         by_lower_sid = {sid.lower(): account for sid, account in accounts.items()}
-        closed = frozenset(number.number for number in numbers) - routes.keys()
+        closed = frozenset(number.number for number in numbers) - routes.keys() - legs.keys()
         named = {(route.account.sid, route.flow_name): route for route in flows.values()}
-        return _Snapshot(revision, routes, flows, named, by_lower_sid, attached, closed)
+        return _Snapshot(revision, routes, flows, named, by_lower_sid, legs, closed)
 
     def _route(self, live: Published, account: Account) -> Route[FlowT] | None:
         flow, known = live.flow, self._now.flows.get(live.flow.sid)

@@ -1,18 +1,20 @@
 """Reads from an invitation who calls whom, and what else the flow may want to know."""
 
-from agentstream.base.clock import Clock
+from datetime import datetime
+
 from agentstream.base.errors import PeerError
-from agentstream.base.ids import CallSid, Tokens
+from agentstream.base.ids import CallSid
 from agentstream.base.phone import normalise
 from agentstream.calls.causes import Cause, Party, explain, status_word
 from agentstream.calls.record import CallRecord, CallSetup
 from agentstream.flows.document import FlowDocument
 from agentstream.sip.reports import Invited
 from agentstream.sip.uri import parse_uri
-from agentstream.store.directory import Attached, Route
+from agentstream.store.directory import LegRoute, Route
 
 VARIABLES_LIMIT = 32
-Destination = Route[FlowDocument] | Attached
+Variables = tuple[tuple[str, str], ...]
+Way = Route[FlowDocument] | LegRoute  # where a call that comes in goes
 
 
 def called_number(invited: Invited, country_code: str) -> str:
@@ -31,25 +33,20 @@ def header_variables(invited: Invited) -> tuple[tuple[str, str], ...]:
     return tuple(named[:VARIABLES_LIMIT])
 
 
-def inbound_setup(
-    destination: Destination,
-    caller: str,
-    called: str,
-    variables: tuple[tuple[str, str], ...],
-    tokens: Tokens,
-    clock: Clock,
+def setup_of_route(
+    route: Way, call_sid: CallSid, caller: str, called: str, wall: datetime, variables: Variables
 ) -> CallSetup:
     """Return what a call that comes in is born with."""
-    route = destination if isinstance(destination, Route) else None
+    flow = route if isinstance(route, Route) else None
     return CallSetup(
-        call_sid=CallSid(tokens.hex()),
-        account_sid=destination.account.sid,
+        call_sid=call_sid,
+        account_sid=route.account.sid,
         direction="inbound",
         from_number=caller,
         to_number=called,
-        started_at=clock.wall(),
-        flow_sid=route.flow_sid if route else None,
-        flow_version=route.flow_version if route else 0,
+        started_at=wall,
+        flow_sid=flow.flow_sid if flow else None,
+        flow_version=flow.flow_version if flow else 0,
         variables=variables,
     )
 

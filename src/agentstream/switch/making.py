@@ -11,11 +11,11 @@ from agentstream.calls.record import CallLimits, CallSetup
 from agentstream.flows.document import FlowDocument
 from agentstream.flows.engine import Flow
 from agentstream.flows.legs.control import LegControl
-from agentstream.flows.legs.told import BotMissed, BotSpeaks, PromptBegins, Sign
-from agentstream.store.directory import Route
+from agentstream.flows.legs.told import BotSpeaks, PromptBegins, Sign
+from agentstream.store.directory import LegRoute
 from agentstream.store.values import Account
 from agentstream.switch import feed
-from agentstream.switch.admit import Destination
+from agentstream.switch.admit import Way
 from agentstream.switch.call_lines import CallLines, Exchange
 from agentstream.switch.call_task import CallTask
 from agentstream.switch.lines import Line
@@ -34,16 +34,15 @@ class Course:
     answers: Literal["auto", "manual"] = "auto"  # of a leg that rings here and is steered (LG-112)
 
 
-def course_of(destination: Destination, limits: CallLimits) -> Course:
+def course_of(way: Way, limits: CallLimits) -> Course:
     """Return what a call that comes in follows: a flow, or whoever steers its leg (LG-110)."""
-    if isinstance(destination, Route):
-        flow = destination.flow
-        return Course(destination.account, flow, limits, flow.recording)
-    return Course(destination.account, None, limits, answers=destination.answer_mode)
+    if isinstance(way, LegRoute):
+        return Course(way.account, None, limits, answers=way.answers)
+    return Course(way.account, way.flow, limits, way.flow.recording)
 
 
 class Signs:
-    """Lets whoever steers a call know what its hands note: what begins, and what is missed."""
+    """Lets whoever steers a call know what its hands note: what begins to be heard."""
 
     def __init__(self, tell: Callable[[events.Event | feed.Note], None]) -> None:
         self.post: Callable[[Sign], None] = lambda _: None
@@ -57,8 +56,6 @@ class Signs:
                 self.post(PromptBegins(leg_sid, prompt_id))
             case feed.BotSpoke(stream_sid=stream_sid):
                 self.post(BotSpeaks(stream_sid))
-            case feed.StreamAttemptFailed(stream_sid=sid, attempt=attempt, http_status=status):
-                self.post(BotMissed(sid, attempt, status))
             case _:
                 pass
 

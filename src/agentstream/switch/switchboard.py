@@ -27,12 +27,13 @@ from agentstream.store.directory import Route
 from agentstream.store.protocols import StoreError
 from agentstream.switch import feed
 from agentstream.switch.admit import (
-    Destination,
+    Variables,
+    Way,
     called_number,
     caller_number,
     header_variables,
-    inbound_setup,
     refused_record,
+    setup_of_route,
 )
 from agentstream.switch.call_lines import Exchange
 from agentstream.switch.call_task import CallerLeaves, CallTask
@@ -189,7 +190,7 @@ class Switchboard:
         """Let a WAV file call; raises MediaError when it cannot be read."""
         leg = self._media.open_file_leg(plan)
         line = FileLine(LegSid(plan.leg_sid), leg)
-        setup = inbound_setup(route, caller, called, (), self._tokens, self._clock)
+        setup = self._setup(route, caller, called, ())
         remote = f"file:{plan.input_path or 'silence'}"
         offered = reports.LegOffered(line.leg_sid, remote)
         _, running = self._begin(setup, course_of(route, self._limits.call), line, offered)
@@ -220,14 +221,12 @@ class Switchboard:
 
     def _invited(self, invited: sip.Invited) -> None:
         called = called_number(invited, self._country_code)
-        route = self._directory.attached(called) or self._directory.find(called)
+        route: Way | None = self._directory.find(called)
         if route is None:
             self._refuse(invited, Cause.NOT_FOUND, "this number has no flow that a call can enter")
             return
         caller = caller_number(invited, self._country_code)
-        setup = inbound_setup(
-            route, caller, called, header_variables(invited), self._tokens, self._clock
-        )
+        setup = self._setup(route, caller, called, header_variables(invited))
         if self._is_draining:
             self._refuse(invited, Cause.DRAINING, "the server is about to stop", setup)
         elif full := self._room.why_not(setup.account_sid):
@@ -235,7 +234,7 @@ class Switchboard:
         else:
             self._admit(invited, route, setup)
 
-    def _admit(self, invited: sip.Invited, route: Destination, setup: CallSetup) -> None:
+    def _admit(self, invited: sip.Invited, route: Way, setup: CallSetup) -> None:
         try:
             self._open(invited, route, setup)
         except _media.PortsExhausted:
@@ -247,7 +246,7 @@ class Switchboard:
             log.exception("invite_broke_off", call_sid=setup.call_sid)
             self._refuse(invited, Cause.INTERNAL, "it was not begun", setup)
 
-    def _open(self, invited: sip.Invited, route: Destination, setup: CallSetup) -> None:
+    def _open(self, invited: sip.Invited, route: Way, setup: CallSetup) -> None:
         leg_sid = LegSid(self._tokens.hex())
         leg = self._media.open_rtp_leg(self._limits.leg_plan(leg_sid, setup.call_sid))
         try:
@@ -319,6 +318,10 @@ class Switchboard:
         self._room.check(order.account.sid, order.slots, self._clock.now_ms())
 
     # One call
+
+    def _setup(self, route: Way, caller: str, called: str, variables: Variables) -> CallSetup:
+        wall, call_sid = self._clock.wall(), CallSid(self._tokens.hex())
+        return setup_of_route(route, call_sid, caller, called, wall, variables)
 
     def _begin(
         self,

@@ -7,7 +7,7 @@
         callee.uri("answers")       180, then 200; whatever else the name is as well
         callee.uri("early")         183 with SDP, and nobody comes
 
-It has SDP but sends no audio.
+It has SDP but sends no audio; an `audio_port` is that of somebody who does.
 """
 
 import asyncio
@@ -27,8 +27,9 @@ REFUSALS = {"busy": 486, "declines": 603, "unknown": 404}
 class ScriptedCallee:
     """What it was asked, and what became of it."""
 
-    def __init__(self, engine: SipEngine) -> None:
+    def __init__(self, engine: SipEngine, audio_port: int = 40_000) -> None:
         self.engine = engine
+        self._audio_port = audio_port
         self.calls: dict[SipCallRef, Invited] = {}  # every INVITE
         self.ended: dict[SipCallRef, Ended] = {}
         self.reports: list[Report] = []
@@ -63,7 +64,8 @@ class ScriptedCallee:
 
     def sdp(self, version: int = 1, direction: str = "sendrecv") -> str:
         """Return what it says of its audio."""
-        return SDP.format(host=HOST, version=version).replace("sendrecv", direction)
+        sdp = SDP.replace("audio 40000", f"audio {self._audio_port}")
+        return sdp.format(host=HOST, version=version).replace("sendrecv", direction)
 
     def hang_up(self, user: str) -> None:
         """End every call to somebody here."""
@@ -98,10 +100,10 @@ def user_of(call: Invited) -> str:
 
 
 @asynccontextmanager
-async def scripted_callee() -> AsyncIterator[ScriptedCallee]:
+async def scripted_callee(audio_port: int = 40_000) -> AsyncIterator[ScriptedCallee]:
     """Run one on loopback."""
     engine = SipEngine(SipConfig(listeners=(Listener("udp", HOST, 0),)))
-    callee = ScriptedCallee(engine)
+    callee = ScriptedCallee(engine, audio_port)
     await engine.start()
     try:
         yield callee

@@ -13,11 +13,11 @@ from typing import Final, Literal
 from agentstream.base.ids import StreamSid
 from agentstream.calls.commands import CloseStream, OpenStream, StreamSpec
 from agentstream.calls.events import StreamFinished, StreamOpened, StreamRequested
+from agentstream.calls.reports import StreamOutcome
 from agentstream.flows.applet import CommandRefused
 from agentstream.flows.legs.told import (
     IMPOSSIBLE,
     UNREACHED,
-    BotMissed,
     BotSpeaks,
     LegInput,
     Origin,
@@ -45,8 +45,6 @@ class _Stream:
     is_open: bool = False
     has_spoken: bool = False
     stop_reason: str = ""  # once it was told to stop
-    attempt: int = 0
-    http_status: int = 0
 
 
 class Streaming:
@@ -109,15 +107,14 @@ class Streaming:
                 stream.is_open = True
                 told = self._teller.tell("stream_started", stream.origin, stream_sid=sid)
                 return [told, Over(stream.origin)]
-            case BotMissed(stream_sid=sid) if sid in self._streams:
-                stream = self._streams[sid]
-                stream.attempt, stream.http_status = happening.attempt, happening.http_status
-                return []
             case StreamFinished(stream_sid=sid) if sid in self._streams:
                 return self._finished(happening)
             case CommandRefused(command=OpenStream(stream_sid=sid), text=text):
                 refused = self._streams.pop(sid, None)
-                return [] if refused is None else self._failed(sid, refused, IMPOSSIBLE, text)
+                if refused is None:
+                    return []
+                outcome = StreamOutcome("failed", error=text)
+                return self._failed(sid, refused, IMPOSSIBLE, outcome)
             case _:
                 return []
 
@@ -164,19 +161,25 @@ class Streaming:
             reason = stream.stop_reason or failed or ENDED_BY[outcome.disconnected_by]
             steps = self._stopped(sid, stream, reason)
         else:
-            steps = self._failed(sid, stream, UNREACHED, outcome.error)
+            steps = self._failed(sid, stream, UNREACHED, outcome)
         is_free = not any(one.verb.two_way for one in self._streams.values())
         if self._next is not None and is_free:
             following, self._next = self._next, None
             steps += self._open(following)
         return steps
 
-    def _failed(self, sid: StreamSid, stream: _Stream, code: int, why: str) -> list[Step]:
+    def _failed(
+        self, sid: StreamSid, stream: _Stream, code: int, outcome: StreamOutcome
+    ) -> list[Step]:
         """EX-42."""
-        attempt, status = stream.attempt, stream.http_status
-        name = "stream_failed_to_start"
         return self._teller.fail(
-            name, stream.origin, code, why, stream_sid=sid, attempt=attempt, http_status=status
+            "stream_failed_to_start",
+            stream.origin,
+            code,
+            outcome.error,
+            stream_sid=sid,
+            attempt=outcome.attempt,
+            http_status=outcome.http_status,
         )
 
     def _stopped(self, sid: StreamSid | None, stream: _Stream, reason: str) -> list[Step]:

@@ -30,16 +30,7 @@ class BotSpeaks:
     stream_sid: StreamSid
 
 
-@dataclass(frozen=True, slots=True)
-class BotMissed:
-    """One attempt to reach a bot failed; `http_status` 0 when no HTTP answer came."""
-
-    stream_sid: StreamSid
-    attempt: int
-    http_status: int
-
-
-Sign = PromptBegins | BotSpeaks | BotMissed  # of what runs, sooner or finer than events tell
+Sign = PromptBegins | BotSpeaks  # of what runs, finer than events tell
 Steering = Act | Acknowledged | Sign  # what only a call that is steered understands
 LegInput = Event | CommandRefused | Steering
 LegOutput = Command | LegTold
