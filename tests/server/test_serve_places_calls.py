@@ -11,6 +11,16 @@ from typing import Any
 import httpx
 import pytest
 
+from agentstream.client import (
+    AsyncClient,
+    CallToFlow,
+    HangUp,
+    ListCalls,
+    PressDigits,
+    ReadCall,
+    RefusedError,
+    Terms,
+)
 from agentstream.server.callee import Manners, ScriptedPhone
 from agentstream.server.config import Config
 from agentstream.store.sql_store import open_store
@@ -31,6 +41,7 @@ class Scene:
     """A server that may dial one phone, and a client with a key."""
 
     client: httpx.AsyncClient
+    key: NewKey
     phone: ScriptedPhone
     bot: Any
 
@@ -94,7 +105,7 @@ async def opened(folder: Path, manners: Manners | None = None) -> AsyncIterator[
                 auth=(key.key, key.token),
             ) as client,
         ):
-            yield Scene(client, phone, bot)
+            yield Scene(client, key, phone, bot)
 
 
 async def test_two_numbers_talk_until_the_api_hangs_up_cc_20_oc_1(tmp_path: Path) -> None:
@@ -166,3 +177,25 @@ async def test_a_busy_number_is_told_with_its_reason_cc_60_up_3(tmp_path: Path) 
     assert call["Details"]["Cause"]["Reason"] == "busy"
     assert (call["Duration"], call["Price"]) == ("0", "0.000")
     assert nowhere.status_code in {400, 409}, nowhere.text
+
+
+async def test_the_projects_own_client_places_reads_steers_and_ends_a_call(tmp_path: Path) -> None:
+    async with opened(tmp_path) as scene:
+        address = str(scene.client.base_url.copy_with(path="/"))
+        key = scene.key
+        async with AsyncClient(address, "GreenLeaf1", key.key, key.token) as client:
+            placed = await client.ask(
+                CallToFlow("09876500001", "08040000002", "support", Terms(custom_field="7"))
+            )
+            person = await scene.phone.called()
+            await until(lambda: scene.bot.calls and scene.bot.call.said("start"))
+            await client.ask(PressDigits(placed.sid, "12#"))
+            live = await client.ask(ReadCall(placed.sid))
+            page = await client.ask(ListCalls(page_size=1))
+            await client.ask(HangUp(placed.sid))
+            await person.wait_ended()
+            with pytest.raises(RefusedError) as caught:
+                await client.ask(ReadCall("nobody"))
+    assert (live.status, live.first_leg, live.custom_field) == ("in-progress", "in-progress", "7")
+    assert [call.sid for call in page.calls] == [placed.sid]
+    assert (caught.value.status, str(caught.value)) == (404, "There is no call nobody")

@@ -94,6 +94,31 @@ CHANGE: Final = _object(
         "TimeOut": _RING,
     }
 )
+_LEG_SID: Final = _text("A party of the call; else its first one")
+RECORDING: Final = _object(
+    {"Status": {"type": "string", "enum": ["paused", "in-progress"]}}, "Status"
+)
+HOLD: Final = _object(
+    {
+        "Status": {"type": "string", "enum": ["on_hold", "not_on_hold"]},
+        "LegSid": _LEG_SID,
+        "Music": _WEB_URL,
+    },
+    "Status",
+)
+PROMPT: Final = _object(
+    {
+        "Url": _WEB_URL,
+        "Text": _text("To be spoken, in the place of Url", maxLength=2_000),
+        "Language": _text("Its BCP 47 tag"),
+        "Voice": _text("A voice of that language"),
+        "Loop": {"type": "integer", "minimum": 1, "maximum": 10, "default": 1},
+        "LegSid": _LEG_SID,
+    }
+)
+DIGITS: Final = _object(
+    {"Digits": _text("Keys", pattern="^[0-9*#A-Da-d]{1,64}$"), "LegSid": _LEG_SID}, "Digits"
+)
 NUMBER_CHANGE: Final = _object(
     {
         "VoiceUrl": _FLOW_URL,

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request
 
+from agentstream.api import openapi
 from agentstream.api.auth import account_of, doors
 from agentstream.api.doors import CallDoor
 from agentstream.api.errors import ApiError
@@ -39,7 +40,10 @@ LOOPS: Final = 10
 DIGITS: Final = 64
 
 
-@router.put("/v2/accounts/{account_sid}/calls/{call_sid}/recording")
+@router.put(
+    "/v2/accounts/{account_sid}/calls/{call_sid}/recording",
+    openapi_extra=openapi.asks(openapi.RECORDING),
+)
 async def recording(request: Request, account_sid: str, call_sid: str) -> dict[str, Any]:
     """Leave out what is said from now on in every recording of the call, or record again."""
     wanted: dict[str, Command] = {"paused": PauseRecording(), "in-progress": ResumeRecording()}
@@ -49,7 +53,10 @@ async def recording(request: Request, account_sid: str, call_sid: str) -> dict[s
     return {"Recording": {"CallSid": sid, "Status": status}}
 
 
-@router.put("/v2/accounts/{account_sid}/calls/{call_sid}/hold")
+@router.put(
+    "/v2/accounts/{account_sid}/calls/{call_sid}/hold",
+    openapi_extra=openapi.asks(openapi.HOLD),
+)
 async def hold(request: Request, account_sid: str, call_sid: str) -> dict[str, Any]:
     """Let a party (LegSid; else the first leg) hear music, or the other one again."""
     door, sid = await _call(request, account_sid, call_sid)
@@ -65,7 +72,10 @@ async def hold(request: Request, account_sid: str, call_sid: str) -> dict[str, A
     return {"Hold": {"CallSid": sid, "Status": status}}
 
 
-@router.put("/v2/accounts/{account_sid}/calls/{call_sid}/prompt")
+@router.put(
+    "/v2/accounts/{account_sid}/calls/{call_sid}/prompt",
+    openapi_extra=openapi.asks(openapi.PROMPT),
+)
 async def prompt(request: Request, account_sid: str, call_sid: str) -> dict[str, Any]:
     """Play a sound, or speak a text, to a party (LegSid; else the first leg)."""
     door, sid = await _call(request, account_sid, call_sid)
@@ -76,7 +86,10 @@ async def prompt(request: Request, account_sid: str, call_sid: str) -> dict[str,
     return {"Prompt": {"CallSid": sid, "LegSid": leg_sid, "Sid": prompt_id}}
 
 
-@router.put("/v2/accounts/{account_sid}/calls/{call_sid}/digits")
+@router.put(
+    "/v2/accounts/{account_sid}/calls/{call_sid}/digits",
+    openapi_extra=openapi.asks(openapi.DIGITS),
+)
 async def digits(request: Request, account_sid: str, call_sid: str) -> dict[str, Any]:
     """Press keys towards a party (LegSid; else the first leg)."""
     door, sid = await _call(request, account_sid, call_sid)
