@@ -16,7 +16,7 @@ from agentstream.calls.reports import LegAnswered, LegRang
 from agentstream.flows.journey import Journey
 from agentstream.flows.legs.control import LegControl
 from agentstream.flows.legs.settings import USUAL, LegSettings
-from agentstream.flows.legs.told import BotSpeaks, PromptBegins
+from agentstream.flows.legs.told import BotSpeaks, PromptBegins, RecordingBegins
 from agentstream.flows.legs.verbs import Act, Verb
 from agentstream.testing.calls import LEG, make_setup
 from agentstream.testing.journeys import JourneyWorld
@@ -55,6 +55,12 @@ class LegWorld(JourneyWorld):
     def told(self) -> list[str]:
         """Return the names of what was told since the last time."""
         return [tale.name for tale in self.tales()]
+
+    def begin_recording(self) -> None:
+        """Let every recording begin."""
+        for begun in list(self.watch.running.values()):
+            if isinstance(begun, effects.RecordLeg):
+                self.happens(RecordingBegins(begun.recording_sid))
 
     def begin_prompt(self) -> None:
         """Let every prompt begin to be heard."""

@@ -493,6 +493,7 @@ def test_greeting_and_bot_may_be_mixed_by_setting_lg_123() -> None:
 
 def test_a_recording_is_started_stopped_and_available_ex_22_ex_23_ex_33(world: LegWorld) -> None:
     world.act(StartRecording("stereo"))
+    world.begin_recording()
     with pytest.raises(CommandError, match="recorded already"):  # LG-103
         world.act(StartRecording())
     world.act(StopRecording())
@@ -739,6 +740,7 @@ def test_a_failed_verb_stops_the_rest_unless_set_otherwise_ex_2(
 def test_a_verb_that_has_become_impossible_fails_by_its_event_ex_47(world: LegWorld) -> None:
     world.act(SAY, StartRecording(), Hold())
     world.act(StartRecording())
+    world.begin_recording()
     world.begin_prompt()
     world.end_prompt()
     assert world.told() == [
@@ -785,6 +787,7 @@ def test_everything_that_runs_ends_before_the_leg_does(world: LegWorld) -> None:
     world.act(Gather(num_digits=3))
     world.act(SendDigits("1"))
     world.act(StartRecording())
+    world.begin_recording()
     world.press("4")
     world.tales()
     world.end_leg()
@@ -798,3 +801,14 @@ def test_everything_that_runs_ends_before_the_leg_does(world: LegWorld) -> None:
     ]
     world.obey()
     assert world.told() == ["recording_available"]
+
+
+def test_a_recording_that_the_call_refuses_never_starts_ex_47(world: LegWorld) -> None:
+    for _ in range(8):
+        world.act(StartRecording(), StopRecording())
+    world.tales()
+    world.act(StartRecording())
+    (tale,) = world.tales()
+    assert tale.name == "recording_failed_to_start"
+    assert tale.error is not None
+    assert "no more than 8 recordings" in tale.error.description
