@@ -1,6 +1,7 @@
 """Shape A: every action, every spelling of its fields, and what is wrong in words."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -143,6 +144,11 @@ def test_every_spelling_opens_the_same_stream_lg_85_lc_4(body: dict[str, Any]) -
     assert read_action("start_stream", body) == BOT
 
 
+def test_a_stream_may_come_with_its_greeting() -> None:
+    body = {"url": BOT.url, "direction": "bidirectional", "greeting": {"text": "hello"}}
+    assert read_action("start_stream", body) == replace(BOT, greeting=HELLO)
+
+
 def test_there_is_an_action_for_each_verb_lg_85() -> None:
     needs = {
         "text": "hello",
@@ -217,6 +223,7 @@ PARTY = {"contact_uri": "1000", "exophone": "1000"}
         ("start_say", {}, MISSING, "start_say: text is missing"),
         ("start_say", {"text": "x" * 4_001}, INVALID, "text is longer than 4000 characters"),
         ("start_say", {"text": "\ud800"}, INVALID, "text holds half of a character"),
+        ("start_say", {"text": 1.5}, INVALID, "start_say: text must be a text"),
         ("start_say", {"text": ["x"]}, INVALID, "text must be a text"),
         ("start_say", {"text": "x", "loop": 11}, INVALID, "loop must be a whole number from"),
         ("start_say", {"text": "x", "loop": "often"}, INVALID, "loop must be a whole number"),

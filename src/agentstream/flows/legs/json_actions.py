@@ -34,7 +34,9 @@ ACTIONS: Final[Mapping[str, str]] = MappingProxyType(  # LG-85: the last part of
         "stop_monitoring": "StopMonitoring",
     }
 )
-_INSIDE: Final = frozenset({"prompt", "music", "items"})  # the fields that hold plays and says
+_INSIDE: Final = frozenset(
+    {"prompt", "music", "items", "greeting"}
+)  # the fields that hold plays and says
 _CUSTOM: Final = ("action_custom_param", "action_custom_parameter")  # LC-13
 
 

@@ -75,10 +75,8 @@ class Taping:
                 return self._begun(sid, self._tapes[sid])
             case RecordingFinished(recording_sid=sid) if sid in self._tapes:
                 return self._finished(happening)
-            case CommandRefused(command=Record(recording_sid=sid), text=text):
-                tape = self._tapes.pop(sid, None)
-                if tape is None:
-                    return []
+            case CommandRefused(command=Record(recording_sid=sid), text=text) if sid in self._tapes:
+                tape = self._tapes.pop(sid)
                 return self._teller.fail("recording_failed_to_start", tape.origin, IMPOSSIBLE, text)
             case _:
                 return []
