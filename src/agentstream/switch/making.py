@@ -11,7 +11,7 @@ from agentstream.calls.record import CallLimits, CallSetup
 from agentstream.flows.document import FlowDocument
 from agentstream.flows.engine import Flow
 from agentstream.flows.legs.control import LegControl
-from agentstream.flows.legs.told import BotSpeaks, PromptBegins, Sign
+from agentstream.flows.legs.told import BotSpeaks, PromptBegins, RecordingBegins, Sign
 from agentstream.store.directory import LegRoute
 from agentstream.store.values import Account
 from agentstream.switch import feed
@@ -54,6 +54,8 @@ class Signs:
         match noted:
             case feed.PromptBegan(leg_sid=leg_sid, prompt_id=prompt_id):
                 self.post(PromptBegins(leg_sid, prompt_id))
+            case feed.RecordingBegan(recording_sid=recording_sid):
+                self.post(RecordingBegins(recording_sid))
             case feed.BotSpoke(stream_sid=stream_sid):
                 self.post(BotSpeaks(stream_sid))
             case _:

@@ -7,19 +7,35 @@ world.begin_prompt()
 assert world.told() == ["say_started"]
 """
 
+from typing import Final
+
 from agentstream.base.ids import CountedTokens, LegSid
 from agentstream.calls import effects
 from agentstream.calls.call import Call
+from agentstream.calls.commands import AudioFile, Speech
 from agentstream.calls.events import LegTold
 from agentstream.calls.record import CallLimits
-from agentstream.calls.reports import LegAnswered, LegRang
+from agentstream.calls.reports import LegAnswered, LegRang, StreamOutcome
 from agentstream.flows.journey import Journey
 from agentstream.flows.legs.control import LegControl
 from agentstream.flows.legs.settings import USUAL, LegSettings
-from agentstream.flows.legs.told import BotSpeaks, PromptBegins
-from agentstream.flows.legs.verbs import Act, Verb
+from agentstream.flows.legs.told import BotSpeaks, PromptBegins, RecordingBegins
+from agentstream.flows.legs.verbs import Act, Dial, StartPlay, StartSay, StartStream, Verb
 from agentstream.testing.calls import LEG, make_setup
 from agentstream.testing.journeys import JourneyWorld
+
+HELLO: Final = StartSay(Speech("hello"))
+SAY: Final = StartSay(Speech("hello"), is_awaited=True)
+SONG: Final = StartPlay(AudioFile("https://sounds.example/song.mp3"), loops=0)
+BOT: Final = StartStream("wss://bot.example/ws")
+EAR: Final = StartStream("wss://ear.example/ws", two_way=False, source="both")
+AGENT: Final = Dial("+919876500002", "+918040000002", custom_param="agent 7")
+GONE: Final = StreamOutcome("completed", "bot")
+
+
+def facts_of(tale: LegTold) -> dict[str, str | int | None]:
+    """Return what an event says, by name."""
+    return dict(tale.data)
 
 
 class LegWorld(JourneyWorld):
@@ -55,6 +71,12 @@ class LegWorld(JourneyWorld):
     def told(self) -> list[str]:
         """Return the names of what was told since the last time."""
         return [tale.name for tale in self.tales()]
+
+    def begin_recording(self) -> None:
+        """Let every recording begin."""
+        for begun in list(self.watch.running.values()):
+            if isinstance(begun, effects.RecordLeg):
+                self.happens(RecordingBegins(begun.recording_sid))
 
     def begin_prompt(self) -> None:
         """Let every prompt begin to be heard."""

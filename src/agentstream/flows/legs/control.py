@@ -23,7 +23,7 @@ from agentstream.calls.events import (
 )
 from agentstream.calls.record import CallSetup
 from agentstream.flows.legs.settings import USUAL, LegSettings
-from agentstream.flows.legs.steered import Stage, SteeredLeg
+from agentstream.flows.legs.steered import SteeredLeg
 from agentstream.flows.legs.told import LegInput, LegOutput
 from agentstream.flows.legs.verbs import Acknowledged, Act
 
@@ -111,32 +111,24 @@ class LegControl:
 
     def _end_first(self, cause: Cause, party: Party, text: str, now_ms: int) -> list[LegOutput]:
         self._answer_at_ms = None
-        first = self._first
-        if first is None or first.stage is Stage.OVER:
-            return []
-        return first.ended(cause, party, text, now_ms)
+        return self._first.ended(cause, party, text, now_ms) if self._first else []
 
     def _leg_told(
         self, told: LegDialled | LegRinging | LegUp | LegGone, now_ms: int
     ) -> list[LegOutput]:
-        outputs: list[LegOutput] = []
-        leg = self._legs.get(told.leg_sid)
+        if isinstance(told, LegDialled):
+            leg = self._leg(told.leg_sid, is_first=False)
+            return [*leg.connects(**self._dialled_with(told)), *self._tell_all(told, now_ms)]
+        leg = self._legs[told.leg_sid]
         match told:
-            case LegDialled():
-                leg = self._leg(told.leg_sid, is_first=False)
-                outputs += leg.connects(**self._dialled_with(told))
-            case LegRinging() if leg is not None:
-                outputs += leg.rings()
-            case LegUp() if leg is not None:
-                outputs += leg.answered(now_ms)
-            case LegGone() if leg is not None:
-                outputs += leg.ended(told.cause, told.party, told.text, now_ms)
-            case _:
-                pass
-        outputs += self._tell_all(told, now_ms)
-        if isinstance(told, LegGone) and leg is not self._first:
-            del self._legs[told.leg_sid]
-        return outputs
+            case LegRinging():
+                outputs = leg.rings()
+            case LegUp():
+                outputs = leg.answered(now_ms)
+            case LegGone(cause=cause, party=party, text=text):
+                outputs = leg.ended(cause, party, text, now_ms)
+                del self._legs[told.leg_sid]
+        return outputs + self._tell_all(told, now_ms)
 
     def _dialled_with(self, told: LegDialled) -> dict[str, str]:
         first = self._first

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NoReturn
 from xml.parsers import expat
 
-from agentstream.flows.legs.fields import BadActionError, Given, plain
+from agentstream.flows.legs.fields import TORN, BadActionError, Given, is_torn, plain
 from agentstream.flows.legs.reading import NAMES, read_verb
 from agentstream.flows.legs.verbs import Verb
 
@@ -22,6 +22,8 @@ ATTRIBUTES_LIMIT: Final = 32
 
 def read_exoml(document: str, absent_loop: Literal["once", "endless"] = "once") -> tuple[Verb, ...]:
     """Return the verbs of a document; raises BadActionError that names line and element."""
+    if is_torn(document):
+        raise BadActionError(f"exoml {TORN}")
     if len(document.encode()) > BYTES_LIMIT:
         raise BadActionError(f"exoml is longer than {BYTES_LIMIT} bytes")
     verbs = _Reader().read(document)

@@ -9,6 +9,8 @@ from agentstream.base.errors import AgentStreamError
 MISSING: Final = 1001  # LG-11
 INVALID: Final = 1002
 
+TORN: Final = "holds half of a character (a surrogate)"
+
 Shape = Literal["json", "exoml"]
 Scalar = str | int | float | bool | None
 
@@ -102,7 +104,14 @@ class Given:
     def _limited(self, name: str, text: str, limit: int) -> str:
         if len(text) > limit:
             raise self.wrong(name, f"is longer than {limit} characters")
+        if is_torn(text):
+            raise self.wrong(name, TORN)
         return text.strip()
+
+
+def is_torn(text: str) -> bool:
+    """Tell whether a text has half of a character: JSON can write that, nobody can read it."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def plain(name: str) -> str:

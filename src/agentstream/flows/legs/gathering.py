@@ -59,8 +59,6 @@ class Gathering:
         steps: list[Step] = []
         if self._phase is _Phase.PROMPT:
             steps = self._without_over(self._playback.interrupt()) + self._open(now_ms)
-        if self._phase is None:
-            return steps
         if digit == self._verb.finish_key:
             return steps + self._finish("gather_success")
         self._digits += digit

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from agentstream.flows.legs.fields import BadActionError, Given, Scalar, plain
+from agentstream.flows.legs.fields import TORN, BadActionError, Given, Scalar, is_torn, plain
 from agentstream.flows.legs.reading import CUSTOM_CHARS, read_verb
 from agentstream.flows.legs.verbs import Verb
 
@@ -34,7 +34,9 @@ ACTIONS: Final[Mapping[str, str]] = MappingProxyType(  # LG-85: the last part of
         "stop_monitoring": "StopMonitoring",
     }
 )
-_INSIDE: Final = frozenset({"prompt", "music", "items"})  # the fields that hold plays and says
+_INSIDE: Final = frozenset(
+    {"prompt", "music", "items", "greeting"}
+)  # the fields that hold plays and says
 _CUSTOM: Final = ("action_custom_param", "action_custom_parameter")  # LC-13
 
 
@@ -57,6 +59,8 @@ def read_custom(body: Mapping[str, object]) -> str:
             continue
         if not isinstance(value, str):
             raise BadActionError(f"{name} must be a text")
+        if is_torn(value):
+            raise BadActionError(f"{name} {TORN}")
         if len(value.encode()) > CUSTOM_CHARS:
             raise BadActionError(f"{name} is longer than {CUSTOM_CHARS} bytes")
         return value

@@ -43,11 +43,6 @@ class Pairing:
         spec = DialSpec(verb.contact_uri, caller_id=verb.exophone, ring_ms=verb.timeout_ms)
         return [DialLeg(pair.second_sid, spec), self._tell("dial_initiated", pair)]
 
-    @property
-    def is_joined(self) -> bool:
-        """Whether the two talk."""
-        return self.pair is not None and self.pair.answered_ms is not None
-
     def receive(self, happening: LegInput, now_ms: int) -> list[Step]:
         """Take what becomes of the party."""
         pair = self.pair

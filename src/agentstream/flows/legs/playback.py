@@ -51,11 +51,6 @@ class Playback:
         self._new_prompt_id = new_prompt_id
         self._now: _Playing | None = None
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether something plays."""
-        return self._now is not None
-
     def start(self, origin: Origin, items: tuple[PromptVerb, ...], kind: Kind) -> list[Step]:
         """Play one after the other; what plays now is interrupted."""
         steps = self.interrupt()

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from agentstream.base.ids import StreamSid
 from agentstream.calls.commands import DEFAULT_TONE, AudioFile, Speech
 from agentstream.flows.context import DIGITS_LIMIT
-from agentstream.flows.legs.fields import BadActionError, Given
+from agentstream.flows.legs.fields import Given
 from agentstream.flows.legs.formats import stream_format
 from agentstream.flows.legs.verbs import (
     Answer,
@@ -61,12 +61,9 @@ def read_verb(given: Given, absent_loop: Literal["once", "endless"] = "once") ->
 
     `absent_loop` is what an ExoML play or say without `loop` is; JSON plays once (LC-5).
     """
-    read = _READERS.get(given.verb)
-    if read is None:
-        raise BadActionError(f"{given.place}: there is no verb {given.verb[:40]!r}")
     if given.verb in PROMPTS:
         return _prompt(given, absent_loop)
-    return read(given)
+    return _READERS[given.verb](given)
 
 
 def _prompt(given: Given, absent_loop: str = "once") -> PromptVerb:
@@ -175,7 +172,8 @@ def _stream(given: Given) -> StartStream:
         chosen = stream_format(asked)
     except ValueError as error:
         raise given.wrong("content_type", str(error)) from error
-    return StartStream(url, two_way, chosen, secure_dtmf, cast("Direction", source))
+    greeting = _only_prompt(given)
+    return StartStream(url, two_way, chosen, secure_dtmf, cast("Direction", source), greeting)
 
 
 def _stop_stream(given: Given) -> StopStream:
@@ -221,13 +219,9 @@ def _recording(given: Given) -> StartRecording:
 
 def _hold(given: Given) -> Hold:
     music = _only_prompt(given)
-    match music:
-        case None:
-            return Hold()
-        case StartPlay(sound=sound):
-            return Hold(sound)
-        case StartSay(speech=speech):
-            return Hold(speech)
+    if music is None:
+        return Hold()
+    return Hold(music.sound if isinstance(music, StartPlay) else music.speech)
 
 
 def _refer(given: Given) -> NoReturn:

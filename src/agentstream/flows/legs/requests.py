@@ -6,7 +6,7 @@ from typing import Final
 
 from agentstream.base.errors import CommandError
 from agentstream.flows.legs.acting import is_awaited
-from agentstream.flows.legs.told import LegOutput, Origin, Over, Step
+from agentstream.flows.legs.told import Origin, Over, Step
 from agentstream.flows.legs.verbs import Act, Verb
 
 REQUESTS_AT_ONCE: Final = 32  # of one leg, that still wait for something
@@ -43,9 +43,8 @@ class Requests:
     def over(self, over: Over) -> list[Step]:
         """Take the end of what a verb began."""
         for request in self._running:
-            if request.act.action_sid != over.origin.action_sid:
-                continue
-            if over.is_failure and not self._continues_on_error:
+            is_ours = request.act.action_sid == over.origin.action_sid
+            if is_ours and over.is_failure and not self._continues_on_error:
                 self._running.remove(request)
                 return []
             if request.waits_for == over.origin:
@@ -74,8 +73,3 @@ class Requests:
         if request.waits_for is None and request in self._running:
             self._running.remove(request)
         return steps
-
-
-def without_ends(steps: list[Step]) -> list[LegOutput]:
-    """Return what is for the world."""
-    return [one for one in steps if not isinstance(one, Over)]

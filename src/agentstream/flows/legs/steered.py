@@ -259,8 +259,11 @@ class SteeredLeg:
 
     def _begin_more(self, verb: Verb, origin: Origin) -> list[Step]:
         match verb:
-            case StartStream():
-                return self._streaming.start(origin, verb)
+            case StartStream(greeting=greeting):
+                steps = self._streaming.start(origin, verb)
+                if greeting is None:
+                    return steps
+                return [*steps, *self._playback.start(origin, (greeting,), word_of(greeting))]
             case StopStream(stream_sid):
                 return self._streaming.stop(stream_sid)
             case StartRecording():
@@ -276,7 +279,7 @@ class SteeredLeg:
             case Dial():
                 return self.pairing.start(origin, verb)
             case _:
-                return self._teller.fail(failure_name(verb), origin, IMPOSSIBLE, never(verb))
+                raise AssertionError(f"{verb} is refused before")
 
     def _answer(self, origin: Origin) -> list[Step]:
         """LG-112: once; on a leg that is up, or about to be, it is harmless."""

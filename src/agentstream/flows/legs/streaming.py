@@ -109,10 +109,10 @@ class Streaming:
                 return [told, Over(stream.origin)]
             case StreamFinished(stream_sid=sid) if sid in self._streams:
                 return self._finished(happening)
-            case CommandRefused(command=OpenStream(stream_sid=sid), text=text):
-                refused = self._streams.pop(sid, None)
-                if refused is None:
-                    return []
+            case CommandRefused(command=OpenStream(stream_sid=sid), text=text) if (
+                sid in self._streams
+            ):
+                refused = self._streams.pop(sid)
                 outcome = StreamOutcome("failed", error=text)
                 return self._failed(sid, refused, IMPOSSIBLE, outcome)
             case _:

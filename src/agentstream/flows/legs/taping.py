@@ -16,6 +16,7 @@ from agentstream.flows.legs.told import (
     LegInput,
     Origin,
     Over,
+    RecordingBegins,
     Step,
     Teller,
 )
@@ -27,6 +28,7 @@ ONE_SIDE: Final[dict[str, Literal["heard", "said"]]] = {"in": "heard", "out": "s
 @dataclass(slots=True)
 class _Tape:
     origin: Origin
+    has_begun: bool = False
     is_stopped: bool = False
 
 
@@ -48,8 +50,7 @@ class Taping:
         sid = self._new_sid()
         self._tapes[sid] = _Tape(origin)
         channels = ONE_SIDE.get(verb.direction, verb.channels)
-        told = self._teller.tell("recording_started", origin, recording_sid=sid)
-        return [Record(self._teller.leg_sid, sid, RecordingSpec(channels)), told]
+        return [Record(self._teller.leg_sid, sid, RecordingSpec(channels))]
 
     def stop(self) -> list[Step]:
         """End it; nothing to end is no mistake (LG-104)."""
@@ -70,12 +71,12 @@ class Taping:
     def receive(self, happening: LegInput) -> list[Step]:
         """Take what becomes of a recording."""
         match happening:
+            case RecordingBegins(recording_sid=sid) if sid in self._tapes:
+                return self._begun(sid, self._tapes[sid])
             case RecordingFinished(recording_sid=sid) if sid in self._tapes:
                 return self._finished(happening)
-            case CommandRefused(command=Record(recording_sid=sid), text=text):
-                tape = self._tapes.pop(sid, None)
-                if tape is None:
-                    return []
+            case CommandRefused(command=Record(recording_sid=sid), text=text) if sid in self._tapes:
+                tape = self._tapes.pop(sid)
                 return self._teller.fail("recording_failed_to_start", tape.origin, IMPOSSIBLE, text)
             case _:
                 return []
@@ -101,7 +102,14 @@ class Taping:
         )
         return [*steps, told]
 
+    def _begun(self, sid: RecordingSid, tape: _Tape) -> list[Step]:
+        if tape.has_begun:
+            return []
+        tape.has_begun = True
+        return [self._teller.tell("recording_started", tape.origin, recording_sid=sid)]
+
     def _stopped(self, sid: RecordingSid, tape: _Tape) -> list[Step]:
+        steps = self._begun(sid, tape)
         tape.is_stopped = True
         told = self._teller.tell("recording_stopped", tape.origin, recording_sid=sid)
-        return [told, Over(tape.origin)]
+        return [*steps, told, Over(tape.origin)]

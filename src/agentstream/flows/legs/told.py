@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from agentstream.base.ids import CallSid, LegSid, PromptId, StreamSid
+from agentstream.base.ids import CallSid, LegSid, PromptId, RecordingSid, StreamSid
 from agentstream.calls.commands import Command
 from agentstream.calls.events import Event, LegTold, Mishap
 from agentstream.flows.applet import CommandRefused
@@ -30,7 +30,14 @@ class BotSpeaks:
     stream_sid: StreamSid
 
 
-Sign = PromptBegins | BotSpeaks  # of what runs, finer than events tell
+@dataclass(frozen=True, slots=True)
+class RecordingBegins:
+    """A leg is being recorded."""
+
+    recording_sid: RecordingSid
+
+
+Sign = PromptBegins | BotSpeaks | RecordingBegins  # of what runs, finer than events tell
 Steering = Act | Acknowledged | Sign  # what only a call that is steered understands
 LegInput = Event | CommandRefused | Steering
 LegOutput = Command | LegTold

@@ -94,6 +94,7 @@ class StartStream:
     format: StreamFormat = ""
     secure_dtmf: bool = False  # the bot is not told of keys (EX-43)
     source: Direction = "both"  # what a one-way stream carries
+    greeting: PromptVerb | None = None  # played meanwhile, until the bot speaks (ours)
 
 
 @dataclass(frozen=True, slots=True)
