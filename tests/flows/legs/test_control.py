@@ -7,6 +7,7 @@ from agentstream.calls import commands, effects
 from agentstream.calls.causes import Cause
 from agentstream.calls.reports import (
     LegPlaced,
+    LegRang,
 )
 from agentstream.flows.legs.settings import LegSettings
 from agentstream.flows.legs.verbs import (
