@@ -1,5 +1,6 @@
 """Legs over HTTP: created, read, changed, ended, and what was told of them (LG-1 to LG-72)."""
 
+import json
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ LEG: dict[str, Any] = {
     "priority": "high",
     "amd_enable": False,
 }
+HALF = json.dumps({**LEG, "custom_param": "half \ud800"}).encode()  # of a character
 
 
 async def test_a_leg_is_dialled_and_answered_with_all_that_any_page_prints_lg_20_lg_35(
@@ -123,6 +125,7 @@ async def test_plain_http_is_taken_by_setting_ev_37(site: Any) -> None:
     [
         ({"content": b"{", "headers": {"content-type": "application/json"}}, 400, 1007),
         ({"content": b"[]", "headers": {"content-type": "application/json"}}, 400, 1007),
+        ({"content": HALF, "headers": {"content-type": "application/json"}}, 400, 1007),
         ({"data": {"contact_uri": "1"}}, 415, 1011),
         ({"json": LEG, "auth": ("nobody", "wrong")}, 401, 1010),
         ({"json": {**LEG, "reference_leg_sid": "nothere1"}}, 404, 1000),

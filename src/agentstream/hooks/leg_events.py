@@ -13,10 +13,10 @@ from typing import Final
 from agentstream.base.ids import AccountSid, LegSid, Tokens
 from agentstream.calls.events import LegTold
 from agentstream.hooks.leg_event_body import event_body, event_type
-from agentstream.store.legs import LegEventRow, LegRow, LegWritten
+from agentstream.store.legs import LegEventRow, LegWritten
 from agentstream.switch.feed import Fact
 from agentstream.switch.leg_style import SOCKET, LegStyle
-from agentstream.switch.leg_view import ENDINGS, LegView
+from agentstream.switch.leg_view import ENDINGS, LegView, row_of
 
 _LEGS_LIMIT: Final = 20_000  # whose events are counted; the one not told of for longest goes
 _BEGINS: Final = "leg_connecting"
@@ -99,31 +99,6 @@ class LegEvents:
         if len(self._counts) > _LEGS_LIMIT:
             self._counts.popitem(last=False)
         return sequence
-
-
-def row_of(view: LegView) -> LegRow:
-    """Return what is kept of a leg."""
-    terms = view.terms
-    return LegRow(
-        sid=view.leg_sid,
-        account_sid=terms.account_sid,
-        call_sid=view.call_sid,
-        contact_uri=terms.contact_uri,
-        exophone=terms.exophone,
-        network_type=terms.network_type,
-        direction=view.direction,
-        state=view.state,
-        created_at=view.created_at,
-        updated_at=view.updated_at,
-        custom_param=terms.custom_param,
-        event_endpoint=terms.event_endpoint,
-        time_limit_s=terms.time_limit_s,
-        requested_dc_code=terms.requested_dc_code,
-        requested_nso_code=terms.requested_nso_code,
-        terminal_status=view.terminal_status,
-        answered_at=view.answered_at,
-        ended_at=view.ended_at,
-    )
 
 
 def _told_to_sockets(row: LegEventRow, listeners: int) -> LegEventRow:

@@ -20,7 +20,7 @@ from agentstream.calls.record import CallSetup
 from agentstream.flows.document import FlowDocument
 from agentstream.flows.legs.verbs import Acknowledged, Act
 from agentstream.hooks.leg_delivery import LegDelivery
-from agentstream.hooks.leg_events import LegEvents, row_of
+from agentstream.hooks.leg_events import LegEvents
 from agentstream.net.http_client import HttpClient
 from agentstream.server.config import Config
 from agentstream.store.directory import Directory, LegRoute
@@ -29,7 +29,7 @@ from agentstream.store.legs import LegEventRow, LegRow, Legs, LegWriter, LegWrit
 from agentstream.store.protocols import StoreError
 from agentstream.switch.feed import Feed
 from agentstream.switch.leg_timers import LegTimers
-from agentstream.switch.leg_view import LegTerms, LegView, LegViews
+from agentstream.switch.leg_view import LegTerms, LegView, LegViews, row_of
 from agentstream.switch.switchboard import Switchboard
 
 YOUNG: Final = timedelta(seconds=60)  # what a crash left untold is told again while it is so young

@@ -12,6 +12,7 @@ from typing import Final, Literal
 from agentstream.base.ids import AccountSid, CallSid, LegSid
 from agentstream.calls.events import CallEnded, CallStarted, LegDialled, LegTold
 from agentstream.calls.record import CallSetup, Direction
+from agentstream.store.legs import LegRow
 from agentstream.switch.feed import Fact
 
 LIVE_LIMIT: Final = 10_000  # legs that broke off without their last event; the oldest goes
@@ -232,6 +233,31 @@ class LegViews:
                     updated_at=fact.at,
                 )
             )
+
+
+def row_of(view: LegView) -> LegRow:
+    """Return what is kept of a leg."""
+    terms = view.terms
+    return LegRow(
+        sid=view.leg_sid,
+        account_sid=terms.account_sid,
+        call_sid=view.call_sid,
+        contact_uri=terms.contact_uri,
+        exophone=terms.exophone,
+        network_type=terms.network_type,
+        direction=view.direction,
+        state=view.state,
+        created_at=view.created_at,
+        updated_at=view.updated_at,
+        custom_param=terms.custom_param,
+        event_endpoint=terms.event_endpoint,
+        time_limit_s=terms.time_limit_s,
+        requested_dc_code=terms.requested_dc_code,
+        requested_nso_code=terms.requested_nso_code,
+        terminal_status=view.terminal_status,
+        answered_at=view.answered_at,
+        ended_at=view.ended_at,
+    )
 
 
 def _ordered(terms: LegTerms, data: Mapping[str, str | int | None]) -> LegTerms:

@@ -31,9 +31,13 @@ async def json_of(request: Request, *, may_be_empty: bool = False) -> dict[str, 
 
 
 def json_object(text: str | bytes) -> dict[str, Any]:
-    """Return a JSON object; ApiError 400 with the code 1007 for anything else."""
+    """Return a JSON object; ApiError 400 with the code 1007 for anything else.
+
+    Half a character (a lone surrogate) is no text: no database and no receiver could take it.
+    """
     try:
         value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):

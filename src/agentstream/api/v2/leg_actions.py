@@ -104,4 +104,4 @@ async def _done(request: Request, door: LegDoor, account: Account, act: Act) -> 
 
 def _act(facts: LegFacts, verbs: tuple[Verb, ...], custom: str) -> Act:
     check_lives(facts)
-    return Act(_TOKENS.hex(), facts.sid, verbs, custom)
+    return Act(_TOKENS.hex(), facts.row.sid, verbs, custom)

@@ -34,7 +34,7 @@ async def leg_of(account: Account, door: LegDoor, leg_sid: str) -> LegFacts:
     else:
         row = await door.history.find(sid)
         facts = None if row is None else facts_of_row(row)
-    if facts is None or facts.account_sid != account.sid:
+    if facts is None or facts.row.account_sid != account.sid:
         raise ApiError(404, f"There is no leg {leg_sid[:64]}")
     return facts
 
@@ -42,7 +42,7 @@ async def leg_of(account: Account, door: LegDoor, leg_sid: str) -> LegFacts:
 def check_lives(facts: LegFacts) -> None:
     """Refuse what an ended leg cannot do (LG-105): ApiError 409 with the code 1020."""
     if facts.is_over:
-        raise ApiError(409, f"The leg has ended ({facts.terminal_status})")
+        raise ApiError(409, f"The leg has ended ({facts.row.terminal_status})")
 
 
 def told(

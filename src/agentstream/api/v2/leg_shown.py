@@ -2,16 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from agentstream.base.clock import utc_ms
-from agentstream.base.ids import AccountSid, CallSid, LegSid
 from agentstream.net.egress import mask_secrets
 from agentstream.store.legs import LegEventRow, LegRow
 from agentstream.switch.leg_style import LegStyle
-from agentstream.switch.leg_view import LegView, Sections
+from agentstream.switch.leg_view import LegView, Sections, row_of
 
 # LG-51, LG-55: the runtime sections by their names, and where they stand in `Sections`.
 SECTIONS: Final = {
@@ -25,99 +24,45 @@ SECTIONS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class LegFacts:
     """What is known of a leg, whether it lives or has ended."""
 
-    sid: LegSid
-    account_sid: AccountSid
-    call_sid: CallSid
-    contact_uri: str
-    exophone: str
-    event_endpoint: str
-    network_type: str
-    direction: str
-    custom_param: str
-    requested_dc_code: str
-    requested_nso_code: str
-    time_limit_s: int
-    state: str
-    terminal_status: str
-    created_at: datetime
-    updated_at: datetime
-    answered_at: datetime | None
-    ended_at: datetime | None
-    sections: Sections = field(default_factory=Sections)
+    row: LegRow  # as it would be written now
+    sections: Sections
 
     @property
     def is_over(self) -> bool:
         """Whether it has ended."""
-        return self.state == "terminal"
+        return self.row.state == "terminal"
 
 
 def facts_of_view(view: LegView) -> LegFacts:
     """Return what is known of a leg that lives, or has ended a moment ago."""
-    terms = view.terms
-    return LegFacts(
-        sid=view.leg_sid,
-        account_sid=terms.account_sid,
-        call_sid=view.call_sid,
-        contact_uri=terms.contact_uri,
-        exophone=terms.exophone,
-        event_endpoint=terms.event_endpoint,
-        network_type=terms.network_type,
-        direction=view.direction,
-        custom_param=terms.custom_param,
-        requested_dc_code=terms.requested_dc_code,
-        requested_nso_code=terms.requested_nso_code,
-        time_limit_s=terms.time_limit_s,
-        state=view.state,
-        terminal_status=view.terminal_status,
-        created_at=view.created_at,
-        updated_at=view.updated_at,
-        answered_at=view.answered_at,
-        ended_at=view.ended_at,
-        sections=view.sections,
-    )
+    return LegFacts(row_of(view), view.sections)
 
 
 def facts_of_row(row: LegRow) -> LegFacts:
     """Return what is known of a leg that is in no process any more: it has ended."""
-    return LegFacts(
-        sid=row.sid,
-        account_sid=row.account_sid,
-        call_sid=row.call_sid,
-        contact_uri=row.contact_uri,
-        exophone=row.exophone,
-        event_endpoint=row.event_endpoint,
-        network_type=row.network_type,
-        direction=row.direction,
-        custom_param=row.custom_param,
-        requested_dc_code=row.requested_dc_code,
-        requested_nso_code=row.requested_nso_code,
-        time_limit_s=row.time_limit_s,
-        state="terminal",
-        terminal_status=row.terminal_status or "failed",
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        answered_at=row.answered_at,
-        ended_at=row.ended_at or row.updated_at,
-    )
+    status, ended_at = row.terminal_status or "failed", row.ended_at or row.updated_at
+    over = replace(row, state="terminal", terminal_status=status, ended_at=ended_at)
+    return LegFacts(over, Sections())
 
 
 def created(facts: LegFacts) -> dict[str, Any]:
     """Return what a new leg is answered with (LG-35, LG-40)."""
+    row = facts.row
     return {
-        "leg_sid": facts.sid,
-        "created_at": utc_ms(facts.created_at),
-        "account_sid": facts.account_sid,
-        "contact_uri": facts.contact_uri,
-        "network_type": facts.network_type,
-        "exophone": facts.exophone,
-        "custom_param": facts.custom_param or None,
-        "leg_event_endpoint": mask_secrets(facts.event_endpoint),
-        "requested_dc_code": facts.requested_dc_code or None,
-        "requested_nso_code": facts.requested_nso_code or None,
+        "leg_sid": row.sid,
+        "created_at": utc_ms(row.created_at),
+        "account_sid": row.account_sid,
+        "contact_uri": row.contact_uri,
+        "network_type": row.network_type,
+        "exophone": row.exophone,
+        "custom_param": row.custom_param or None,
+        "leg_event_endpoint": mask_secrets(row.event_endpoint),
+        "requested_dc_code": row.requested_dc_code or None,
+        "requested_nso_code": row.requested_nso_code or None,
     }
 
 
@@ -125,27 +70,28 @@ def shown(
     facts: LegFacts, settings: LegStyle, now: datetime, sections: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Return the leg object (LG-50), with the runtime sections that were asked for (LG-51)."""
+    row = facts.row
     leg: dict[str, Any] = {
-        "leg_sid": facts.sid,
-        "account_sid": facts.account_sid,
-        "call_sid": facts.call_sid,  # ours: the call that it is a part of
-        "contact_uri": facts.contact_uri,
-        "exophone": facts.exophone,
-        "caller_id": facts.exophone,
-        "direction": facts.direction,
-        "network_type": facts.network_type,
-        "time_limit": facts.time_limit_s,
-        "state": settings.state(facts.state, in_event=False),
-        "terminal_status": facts.terminal_status or None,
-        "date_created": utc_ms(facts.created_at),
-        "date_updated": utc_ms(facts.updated_at),
-        "start_time": utc_ms(facts.answered_at) if facts.answered_at else None,
-        "end_time": utc_ms(facts.ended_at) if facts.ended_at else None,
-        "on_call_duration_ms": _duration_ms(facts, now),
-        "custom_param": facts.custom_param or None,
-        "leg_event_endpoint": mask_secrets(facts.event_endpoint),
-        "requested_dc_code": facts.requested_dc_code or None,
-        "requested_nso_code": facts.requested_nso_code or None,
+        "leg_sid": row.sid,
+        "account_sid": row.account_sid,
+        "call_sid": row.call_sid,  # ours: the call that it is a part of
+        "contact_uri": row.contact_uri,
+        "exophone": row.exophone,
+        "caller_id": row.exophone,
+        "direction": row.direction,
+        "network_type": row.network_type,
+        "time_limit": row.time_limit_s,
+        "state": settings.state(row.state, in_event=False),
+        "terminal_status": row.terminal_status or None,
+        "date_created": utc_ms(row.created_at),
+        "date_updated": utc_ms(row.updated_at),
+        "start_time": utc_ms(row.answered_at) if row.answered_at else None,
+        "end_time": utc_ms(row.ended_at) if row.ended_at else None,
+        "on_call_duration_ms": _duration_ms(row, now),
+        "custom_param": row.custom_param or None,
+        "leg_event_endpoint": mask_secrets(row.event_endpoint),
+        "requested_dc_code": row.requested_dc_code or None,
+        "requested_nso_code": row.requested_nso_code or None,
     }
     if sections:
         leg["additional_info"] = {
@@ -159,9 +105,9 @@ def history(
 ) -> dict[str, Any]:
     """Return what was told of a leg, and what became of it (LG-71, LG-72)."""
     return {
-        "sid": facts.sid,
+        "sid": facts.row.sid,
         "event_type": rows[-1].type if rows else None,
-        "account_sid": facts.account_sid,
+        "account_sid": facts.row.account_sid,
         "external_events": [_told(row, settings, masks_digits=masks_digits) for row in rows],
     }
 
@@ -200,7 +146,7 @@ def _timestamp(at: datetime, settings: LegStyle) -> str | dict[str, int]:
     return {"seconds": int(at.timestamp()), "nanos": at.microsecond // 1000 * 1_000_000}
 
 
-def _duration_ms(facts: LegFacts, now: datetime) -> int:
-    if facts.answered_at is None:
+def _duration_ms(row: LegRow, now: datetime) -> int:
+    if row.answered_at is None:
         return 0
-    return max(0, round(((facts.ended_at or now) - facts.answered_at).total_seconds() * 1000))
+    return max(0, round(((row.ended_at or now) - row.answered_at).total_seconds() * 1000))

@@ -87,9 +87,9 @@ async def change(request: Request, account_sid: str, leg_sid: str) -> JSONRespon
     facts, now = await leg_of(account, door, leg_sid), doors(request).clock.wall()
     check_lives(facts)
     if wanted.hangs_up:
-        await _hang_up(door, facts.sid)
+        await _hang_up(door, facts.row.sid)
         return told(request, door, shown(facts, door.settings, now))
-    view = door.views.find(facts.sid)
+    view = door.views.find(facts.row.sid)
     terms = view.terms if view else None
     if terms is not None:
         terms = replace(
@@ -98,7 +98,7 @@ async def change(request: Request, account_sid: str, leg_sid: str) -> JSONRespon
             event_endpoint=_either(wanted.event_endpoint, terms.event_endpoint),
             time_limit_s=wanted.time_limit_s or terms.time_limit_s,
         )
-        view = door.steering.change(facts.sid, terms, now)
+        view = door.steering.change(facts.row.sid, terms, now)
     if view is None:
         raise ApiError(409, "The leg has ended")
     return told(request, door, shown(facts_of_view(view), door.settings, now))
@@ -112,7 +112,7 @@ async def delete(request: Request, account_sid: str, leg_sid: str) -> JSONRespon
     leg = shown(facts, door.settings, doors(request).clock.wall())
     if facts.is_over:
         return told(request, door, leg)
-    await _hang_up(door, facts.sid)
+    await _hang_up(door, facts.row.sid)
     return told(request, door, leg, 202)
 
 
@@ -123,7 +123,7 @@ async def events(request: Request, account_sid: str, leg_sid: str) -> JSONRespon
     account, door = await caller(request, account_sid)
     name = query_of(request).text("event_name", NAME_CHARS)
     facts = await leg_of(account, door, leg_sid)
-    rows = await door.history.events(facts.sid, name)
+    rows = await door.history.events(facts.row.sid, name)
     data = history(facts, rows, door.settings, masks_digits=door.masks_digits)
     return told(request, door, data)
 
@@ -134,7 +134,7 @@ async def _check_reference(account: Account, door: LegDoor, wanted: LegRequest) 
         return
     facts = await leg_of(account, door, wanted.reference_leg_sid)
     if facts.is_over:
-        raise ApiError(404, f"reference_leg_sid: the leg {facts.sid} has ended")
+        raise ApiError(404, f"reference_leg_sid: the leg {facts.row.sid} has ended")
 
 
 async def _order(
