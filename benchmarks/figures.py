@@ -49,6 +49,9 @@ FIGURES = (
     Figure("rss_mb_per_call", "memory per call, 100 → 1,000 calls", 0.3, 0.15, "MB"),
     Figure("journeys_failed", "500 calls through five applets, 2 min: failed", 0, 0),
     Figure("passthru_p99_ms", "… a Passthru beyond its server's own time, p99", 20, 10, "ms"),
+    Figure("api_failed", "100 API requests/s while 300 calls run: failed", 0, 0),
+    Figure("api_read_p99_ms", "… a read, from when it was due, p99", 40, 20, "ms"),
+    Figure("api_connect_p99_ms", "… an order for a call, p99", 100, 50, "ms"),
     Figure("setups_per_s", "call set-ups, no failure", 100, 300, "/s", higher_is_better=True),
     Figure("cpu_ms_per_setup", "CPU per set-up and tear-down", 2.5, 1.5, "ms"),
     Figure(

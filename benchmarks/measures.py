@@ -37,6 +37,8 @@ class Scale:
     crowd_calls: int = 1000
     crowd_s: int = 60
     journey_s: int = 120
+    api_calls: int = 300
+    api_s: int = 30
     setups_s: int = 60
     setup_rates: tuple[int, ...] = (320, 200, 105)
 
@@ -49,6 +51,8 @@ QUICK = Scale(
     crowd_calls=200,
     crowd_s=10,
     journey_s=15,
+    api_calls=100,
+    api_s=10,
     setups_s=10,
     setup_rates=(105,),
 )

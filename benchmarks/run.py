@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import bridge, measures
+from benchmarks import api, bridge, measures
 from benchmarks.figures import FIGURES, Value, missed, print_table
 from benchmarks.measures import QUICK, Outcome, Scale
 from benchmarks.server import Server
@@ -63,6 +63,11 @@ STEPS = (
         lambda _, scale: bridge.measure(scale),
     ),
     Step("journeys", frozenset({"journeys_failed", "passthru_p99_ms"}), measures.journeys),
+    Step(
+        "the calls API",
+        frozenset({"api_failed", "api_read_p99_ms", "api_connect_p99_ms"}),
+        api.measure,
+    ),
     Step("set-ups", frozenset({"setups_per_s", "cpu_ms_per_setup"}), measures.setups),
     Step("10 % packet loss", frozenset({"loss10_ok"}), lambda server, _: measures.lossy(server)),
 )

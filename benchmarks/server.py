@@ -20,11 +20,13 @@ from benchmarks.tools import ROOT
 
 from agentstream.store.files import DATABASE_FILE
 from agentstream.store.sql_store import open_store
+from agentstream.store.values import NewKey
 
 HOST = "127.0.0.1"
 SIP_PORT = 9_060  # below the RTP ports
 HTTP_PORT = 9_080
 BOT_PORT = 9_090
+BUSY_PORT = 9_070  # of the trunk: whoever is called there is busy
 RTP_PORTS = 5000  # room for 2,500 calls
 CALLS_LIMIT = 2000
 NUMBERS = {100: "+14155550110", 20: "+14155550120"}  # by the frame's milliseconds
@@ -51,6 +53,16 @@ port_rest_ms = 5000
 
 [http]
 port = {http_port}
+
+[api]
+calls_per_minute = 0
+reads_per_minute = 0
+
+[trunks.busy]
+target = "sip:{host}:{busy_port}"
+
+[dial]
+trunk = "busy"
 
 [limits]
 calls = {calls}
@@ -144,6 +156,7 @@ class Server:
         self.talk_s = talk_s  # of a journey
         self.process: subprocess.Popen[bytes] | None = None
         self.rtp_ports = range(0)
+        self.key: NewKey  # of its account; made when it is entered
 
     def __enter__(self) -> "Server":
         _raise_file_limit()
@@ -188,12 +201,13 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
         (self.folder / "data").mkdir(parents=True)
         _write_prompt(self.folder / PROMPT)
-        asyncio.run(_prepare(self.folder, self.talk_s))
+        self.key = asyncio.run(_prepare(self.folder, self.talk_s))
         self.rtp_ports = free_ports(RTP_PORTS)
         settings = CONFIG.format(
             host=HOST,
             sip_port=SIP_PORT,
             http_port=HTTP_PORT,
+            busy_port=BUSY_PORT,
             rtp_low=self.rtp_ports[0],
             rtp_high=self.rtp_ports[-1],
             calls=CALLS_LIMIT,
@@ -224,8 +238,8 @@ class Server:
         raise RuntimeError(f"the server did not start:\n{self.log_tail()}")
 
 
-async def _prepare(folder: Path, talk_s: int) -> None:
-    """Make an account whose numbers ring the flows, before the server opens the store."""
+async def _prepare(folder: Path, talk_s: int) -> NewKey:
+    """Make an account, its key, and numbers that ring the flows, before the server is up."""
     store = await open_store(folder / "data")
     flows = {number: flow(frame_ms) for frame_ms, number in NUMBERS.items()}
     flows[JOURNEY_NUMBER] = journey(folder / PROMPT, talk_s)
@@ -236,6 +250,7 @@ async def _prepare(folder: Path, talk_s: int) -> None:
             name = f"bench-{number[-3:]}"
             made = await store.flows.apply(account.sid, name, document, publish=True)
             await store.numbers.assign(number, account.sid, made.sid)
+        return await store.accounts.create_key(account.sid)
     finally:
         await store.close()
 

@@ -1,4 +1,6 @@
-"""The minimum conformance suite: twelve promises to existing bots and flows, each shown by tests.
+"""The minimum conformance suite: promises to bots, flows and scripts that exist, shown by tests.
+
+Twelve are to bots and flows, ten to scripts of the calls API.
 
     python tests/conformance.py [pytest options]
 
@@ -19,6 +21,7 @@ from rich.table import Table
 ROOT = Path(__file__).parent.parent
 WIRE = "tests/acceptance/test_wire_"
 FLOW = "tests/acceptance/test_flow_"
+API = "tests/api/test_"
 
 # What is promised, and the tests (a file stands for all of its tests).
 SUITE: Final[dict[str, tuple[str, ...]]] = {
@@ -77,6 +80,44 @@ SUITE: Final[dict[str, tuple[str, ...]]] = {
         f"{WIRE}resolver.py::test_an_http_address_may_be_refused_or_taken_as_a_socket",
         f"{WIRE}endings.py::test_a_bot_that_says_stop_ends_gracefully",
         f"{FLOW}passthru.py::test_the_stream_may_come_as_one_json_text",
+    ),
+    "published clients and a CRM's own requests place calls and read them": (
+        "tests/interop/test_call_clients.py",
+        "tests/acceptance/test_crm_places_calls.py",
+    ),
+    "paths, suffixes, parameters and lists in every spelling": (
+        f"{API}connect.py::test_every_spelling_means_the_same",
+    ),
+    "a flow and a bot at once are refused": (
+        f"{API}connect.py::test_what_is_wrong_is_named_cc_24_cc_30",
+    ),
+    "two numbers, a flow, a bot: each is told step by step": (
+        "tests/acceptance/test_crm_places_calls.py",
+        "tests/acceptance/test_callback_order.py",
+        "tests/acceptance/test_campaign.py",
+    ),
+    "calls are listed by every filter, pages turned both ways": (
+        f"{API}calls.py::test_calls_are_filtered_cd_6",
+        f"{API}calls.py::test_a_semicolon_may_come_raw_or_encoded_cd_9_up_15",
+        f"{API}calls.py::test_pages_are_turned_both_ways_cd_6_cd_7",
+    ),
+    "errors in JSON and XML, also 401, 404 and 429": (
+        f"{API}app.py::test_errors_come_in_the_form_that_was_asked_for",
+        f"{API}app.py::test_who_does_not_say_who_they_are_is_asked",
+        f"{API}app.py::test_an_unknown_account_is_404_and_anothers_is_401",
+        f"{API}rate_limit.py::test_every_answer_tells_what_is_left_and_429_when_to_come_again_er_7",
+    ),
+    "active streams in their three forms": (f"{API}app.py::test_active_streams_have_three_forms",),
+    "a callback that fails is sent again by the documented clock": (
+        "tests/hooks/test_webhooks.py::test_any_2xx_is_success_cb_11",
+        "tests/hooks/test_webhooks.py::test_a_failure_is_tried_again_after_5_and_then_15_minutes_cb_11",
+    ),
+    "the account's numbers, verbatim": (
+        f"{API}exophones.py::test_numbers_are_told_as_users_write_them_af_20",
+    ),
+    "a flow is named by every form of address": (
+        f"{API}connect.py::test_a_flow_is_named_in_every_form_af_1_kx_19",
+        f"{API}connect_request.py::test_a_flows_address_is_read_whatever_its_host_af_1",
     ),
 }
 

@@ -23,6 +23,7 @@ from agentstream.calls.record import CallSetup
 from agentstream.flows.document import FlowDocument, parse
 from agentstream.flows.legs.verbs import Act
 from agentstream.hooks.leg_events import LegEvents
+from agentstream.store.audit import Change
 from agentstream.store.call_events import Story
 from agentstream.store.directory import Directory, Route
 from agentstream.store.legs import LegEventRow, LegWritten
@@ -143,6 +144,7 @@ class Site:
     clock: ManualClock = field(default_factory=ManualClock)
     streams: dict[str, int] = field(default_factory=dict)
     why_not_ready: str = ""
+    changes: list[Change] = field(default_factory=list)  # as the audit log has them
 
     def stories_of(self, account_sid: AccountSid | None, beginning: str) -> list[Story]:
         mine = self.stories if account_sid in (None, "GreenLeaf1") else []
@@ -244,6 +246,7 @@ async def site(
         settings=settings,
         limiter=RateLimiter(limits),
         clock=clock,
+        audit=lambda change: made.changes.append(change),
         outbox=store.outbox,
     )
     app = create_app(doors)

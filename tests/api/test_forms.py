@@ -3,6 +3,10 @@
 from typing import Any
 
 import pytest
+from fastapi import Request
+
+from agentstream.api.errors import ApiError
+from agentstream.api.forms import body_of
 
 URL = "Calls/connect"
 FORM = "application/x-www-form-urlencoded"
@@ -31,6 +35,23 @@ async def test_a_body_that_cannot_be_taken_says_why(
 ) -> None:
     answer = await site.ask("POST", URL, content=content, headers={"content-type": kind})
     assert (answer.status_code, why in answer.text) == (status, True), answer.text
+
+
+async def test_a_client_that_goes_before_its_body_is_whole_is_no_fault_of_ours() -> None:
+    messages = iter(
+        [
+            {"type": "http.request", "body": b"From=", "more_body": True},
+            {"type": "http.disconnect"},
+        ]
+    )
+
+    async def receive() -> Any:
+        return next(messages)
+
+    scope = {"type": "http", "method": "POST", "headers": []}
+    with pytest.raises(ApiError, match="closed before the body was whole") as caught:
+        await body_of(Request(scope, receive))
+    assert caught.value.status == 400
 
 
 async def test_a_form_takes_no_files_and_so_many_fields(site: Any) -> None:

@@ -164,6 +164,34 @@ async def test_actions_are_answered_under_their_id_ld_9(site: Any) -> None:
     assert (last["error_data"]["code"], last["error_data"]["message"]) == (1020, "not now")
 
 
+async def test_a_read_only_key_listens_and_steers_nothing(site: Any) -> None:
+    sid = await site.begin_leg()
+    key = await site.store.accounts.create_key(AccountSid("GreenLeaf1"), "wall", "read-only")
+    async with opened(site, (key.key, key.token)) as socket:
+        await until(lambda: site.events.listeners == 1)
+        site.tells(sid, "leg_ringing")
+        socket.say(type="action", id="1", leg_sid=sid, action="stop_say")
+        await until(lambda: len(socket.told) == 2)
+    [answer] = [one for one in socket.told if one["type"] == "result"]
+    assert (answer["http_code"], answer["response"]["error_data"]["code"]) == (403, 1003)
+    assert not site.legs.acts
+
+
+async def test_who_steered_which_leg_stands_in_the_audit_log(site: Any) -> None:
+    sid = await site.begin_leg()
+    async with opened(site) as socket:
+        socket.say(type="action", id="1", leg_sid=sid, action="stop_say")
+        socket.say(type="ack", event_sid="e1")
+        await until(lambda: socket.told)
+    [change] = site.changes
+    assert (change.who, change.outcome, change.about) == (
+        f"key {site.key.key}",
+        "202",
+        f"leg {sid}",
+    )
+    assert change.what == "SOCKET /v2/accounts/greenleaf1/events"
+
+
 @pytest.mark.parametrize(
     ("message", "code"),
     [({"bytes": b"{}", "text": None}, 1003), ({"text": "x" * 131_073}, 1009)],

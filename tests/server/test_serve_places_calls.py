@@ -22,13 +22,10 @@ from agentstream.client import (
     Terms,
 )
 from agentstream.server.callee import Manners, ScriptedPhone
-from agentstream.server.config import Config
-from agentstream.store.sql_store import open_store
 from agentstream.store.values import NewKey
+from agentstream.testing.calls_api import calls_api
 from agentstream.testing.node import scripted_phone
-from agentstream.testing.ports import HOST, free_port, media_range
 from agentstream.testing.scripted_bot import scripted_bot
-from agentstream.testing.served import served
 from agentstream.testing.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -67,45 +64,14 @@ class Scene:
         return call
 
 
-async def prepare(folder: Path, bot_url: str) -> NewKey:
-    store = await open_store(folder, country_code="91")
-    account = await store.accounts.create("Green Leaf", "GreenLeaf1")
-    flow = await store.flows.apply(account.sid, "support", FLOW % bot_url, publish=True)
-    await store.numbers.assign("08040000002", account.sid, flow.sid)
-    key = await store.accounts.create_key(account.sid)
-    await store.close()
-    return key
-
-
-def configuration(folder: Path, phone: str) -> Config:
-    low, high = media_range(6)
-    return Config.model_validate(
-        {
-            "data_dir": folder,
-            "country_code": "91",
-            "sip": {"listeners": f"udp://{HOST}:{free_port()}"},
-            "rtp": {"host": HOST, "port_low": low, "port_high": high, "workers": 1},
-            "http": {"port": free_port()},
-            "limits": {"calls": 6, "drain_seconds": 0},
-            "speech": {"engine": "none"},
-            "trunks": {"one": {"target": f"sip:{phone}"}},
-            "dial": {"trunk": "one"},
-        }
-    )
-
-
 @asynccontextmanager
 async def opened(folder: Path, manners: Manners | None = None) -> AsyncIterator[Scene]:
-    async with scripted_bot() as bot, scripted_phone(manners) as (phone, address):
-        key = await prepare(folder, bot.url)
-        async with (
-            served(lambda: configuration(folder, address)) as config,
-            httpx.AsyncClient(
-                base_url=f"http://{HOST}:{config.http.port}/v1/Accounts/GreenLeaf1/",
-                auth=(key.key, key.token),
-            ) as client,
-        ):
-            yield Scene(client, key, phone, bot)
+    async with (
+        scripted_bot() as bot,
+        scripted_phone(manners) as (phone, address),
+        calls_api(folder, address, FLOW % bot.url) as api,
+    ):
+        yield Scene(api.client, api.key, phone, bot)
 
 
 async def test_two_numbers_talk_until_the_api_hangs_up_cc_20_oc_1(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ import pytest
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import AccountSid
 from agentstream.store.protocols import Store
+from agentstream.store.values import KeyHolder
 
 
 async def test_an_account_is_found_whatever_the_case_of_its_sid(store: Store) -> None:
@@ -28,11 +29,25 @@ async def test_a_key_opens_its_own_account_and_no_other(store: Store) -> None:
     one = await store.accounts.create("One")
     two = await store.accounts.create("Two")
     key, other = await store.accounts.create_key(one.sid), await store.accounts.create_key(two.sid)
-    assert await store.accounts.verify(key.key, key.token) == one  # CC-3
-    assert await store.accounts.verify(one.sid.upper(), key.token) == one  # CC-3, the sid as user
+    [kept] = await store.accounts.keys(one.sid)
+    holder = KeyHolder(one, kept)
+    assert await store.accounts.verify(key.key, key.token) == holder  # CC-3
+    assert await store.accounts.verify(one.sid.upper(), key.token) == holder  # the sid as user
     assert await store.accounts.verify(key.key, other.token) is None
     assert await store.accounts.verify(two.sid, key.token) is None
     assert await store.accounts.verify("nobody", key.token) is None
+
+
+async def test_a_key_has_a_role_and_perhaps_a_rate_of_its_own(store: Store) -> None:
+    account = await store.accounts.create("One")
+    plain = await store.accounts.create_key(account.sid)
+    reader = await store.accounts.create_key(account.sid, "wall", "read-only", 30)
+    found = {}
+    for key in (plain, reader):
+        holder = await store.accounts.verify(key.key, key.token)
+        assert holder is not None
+        found[key.key] = (holder.key.role, holder.key.requests_per_minute)
+    assert found == {plain.key: ("admin", None), reader.key: ("read-only", 30)}
 
 
 async def test_a_revoked_key_opens_nothing(store: Store) -> None:

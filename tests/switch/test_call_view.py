@@ -74,6 +74,17 @@ def test_calls_that_never_end_and_calls_that_have_do_not_pile_up() -> None:
     assert views.find(CallSid("20")) is not None
 
 
+def test_a_call_whose_row_is_written_is_found_and_no_longer_among_those_that_have_ended() -> None:
+    views, mine = CallViews(ManualClock()), make_setup().account_sid
+    for number in range(3):
+        views.hear(fact(started(number)))
+        views.hear(fact(CallEnded(CallSid(str(number)), ended_record())))
+    assert len(views.ended(mine)) == 3
+    views.written([CallSid("0"), CallSid("2"), CallSid("nobody")])
+    assert views.ended(mine) == [views.find(CallSid("1"))]
+    assert views.find(CallSid("0")) is not None
+
+
 def test_what_is_told_of_an_unknown_call_is_ignored() -> None:
     views = CallViews(ManualClock())
     views.hear(fact(LegRinging(CALL, LEG, has_early_media=False)))

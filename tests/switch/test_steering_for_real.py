@@ -106,7 +106,7 @@ async def street(folder: Path, talk: Any = speaks) -> AsyncIterator[Street]:
     tone = write_wav(folder / "tone.wav", TONE, 8_000).read_bytes()
     async with (
         rtp_phone(as_ulaw(TONE)) as phone,
-        scripted_callee(phone.port) as callee,
+        scripted_callee(audio_port=phone.port) as callee,
         scripted_bot(talk) as bot,
         customer() as shop,
     ):

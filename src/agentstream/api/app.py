@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 import agentstream
 from agentstream.api import health
+from agentstream.api.audit import Audited
 from agentstream.api.call_facts import CallFacts
 from agentstream.api.docs_page import add_docs
 from agentstream.api.doors import Doors
@@ -26,6 +27,7 @@ from agentstream.api.v1 import (
 from agentstream.api.v2 import leg_actions, leg_socket, legs
 from agentstream.api.v2.leg_shown import LegFacts
 from agentstream.api.v3 import calls as v3_calls
+from agentstream.base.ids import RandomTokens
 
 # In this order: `calls/connect` is no call's sid.
 _MODULES = (
@@ -61,6 +63,8 @@ def create_app(doors: Doors) -> FastAPI:
     app.state.legs_made = FirstResults[LegFacts](doors.clock)
     app.add_middleware(AnyCasePaths)
     app.add_middleware(RateHeaders)
+    if doors.audit is not None:
+        app.add_middleware(Audited, write=doors.audit, clock=doors.clock, tokens=RandomTokens())
     for module in _MODULES:
         app.include_router(module.router)
     add_docs(app)

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from fastapi.requests import HTTPConnection
 
+from agentstream.api.audit import READING, note_who, note_whose
 from agentstream.api.doors import Doors
 from agentstream.api.errors import ApiError
-from agentstream.api.rate_limit import Kind, note
+from agentstream.api.rate_limit import Allowance, Kind, note
 from agentstream.base.ids import AccountSid
-from agentstream.store.values import Account
+from agentstream.store.values import Account, ApiKey
 
 OPERATOR = "operator"
 _LIMIT = 512
-_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Caller:
     """Who is behind a request; None is the operator, who may ask for every account."""
 
     account: Account | None
+    key: ApiKey | None = None
 
     @property
     def account_sid(self) -> AccountSid | None:
@@ -38,15 +39,24 @@ def doors(request: HTTPConnection) -> Doors:
 
 
 async def authenticated(request: HTTPConnection) -> Caller:
-    """Return who asks; ApiError 401 when the credentials are missing or wrong."""
+    """Return who asks.
+
+    ApiError 401 when the credentials are missing or wrong, 403 when their key may not do this, 429
+    when it has asked too often.
+    """
     user, token = _credentials(request.headers.get("authorization", ""))
     house = doors(request)
     if user == OPERATOR and hmac.compare_digest(token.encode(), house.operator_token.encode()):
+        note_who(request, OPERATOR, "")
         return Caller(None)
-    account = await house.accounts.verify(user, token)
-    if account is None:
+    holder = await house.accounts.verify(user, token)
+    if holder is None:
         raise ApiError(401, "Wrong API key or token")
-    return Caller(account)
+    note_who(request, f"key {holder.key.key}", holder.account.sid)
+    if holder.key.role == "read-only" and _method(request) not in READING:
+        raise ApiError(403, "This key may only read; changes need a key with the role admin")
+    _count_key(request, holder.key)
+    return Caller(holder.account, holder.key)
 
 
 async def account_of(
@@ -66,20 +76,39 @@ async def account_of(
         raise ApiError(404, f"There is no account {account_sid}")
     if caller.account is not None:
         raise ApiError(401, "This key belongs to another account")
+    note_whose(request, account.sid)
     return account
 
 
 def _count(request: HTTPConnection, account_sid: AccountSid, kind: Kind | None) -> None:
     house = doors(request)
-    wanted: Kind = kind or ("reads" if request.scope.get("method", "GET") in _READING else "orders")
+    wanted: Kind = kind or ("reads" if _method(request) in READING else "orders")
     allowance = house.limiter.count(account_sid, wanted, house.clock.now_ms())
-    if allowance is None:
+    if allowance is not None:
+        _spend(request, allowance, f"This account may make {allowance.limit} such requests")
+
+
+def _method(request: HTTPConnection) -> str:
+    """Return the method; a WebSocket is opened by GET."""
+    return str(request.scope.get("method", "GET"))
+
+
+def _count_key(request: HTTPConnection, key: ApiKey) -> None:
+    """Count against the key's own rate, of all kinds together; the answer tells the tighter one."""
+    if key.requests_per_minute is None:
         return
-    note(request.scope, allowance, int(house.clock.wall().timestamp()))
+    house = doors(request)
+    now_ms = house.clock.now_ms()
+    allowance = house.limiter.count_key(key.key, key.requests_per_minute, now_ms)
+    _spend(request, allowance, f"This key may make {allowance.limit} requests")
+
+
+def _spend(request: HTTPConnection, allowance: Allowance, sentence: str) -> None:
+    note(request.scope, allowance, int(doors(request).clock.wall().timestamp()))
     if allowance.remaining < 0:
         raise ApiError(
             429,
-            f"This account may make {allowance.limit} such requests in a minute",
+            f"{sentence} in a minute",
             code="RATE_LIMIT_EXCEEDED",  # ER-2
             headers={"Retry-After": str(allowance.reset_s)},
         )

@@ -12,6 +12,7 @@ from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.ids import AccountSid, CallSid
 from agentstream.calls.commands import Command
 from agentstream.flows.document import FlowDocument
+from agentstream.store.audit import Change
 from agentstream.store.call_events import Story
 from agentstream.store.directory import Route
 from agentstream.store.outbox import Outbox
@@ -107,3 +108,4 @@ class Doors:
     settings: ApiSettings = field(default_factory=ApiSettings)
     limiter: RateLimiter = field(default_factory=RateLimiter)
     clock: Clock = field(default_factory=SystemClock)
+    audit: Callable[[Change], None] | None = None  # returns at once; None: nothing is written down

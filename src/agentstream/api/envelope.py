@@ -12,7 +12,7 @@ ENVELOPED: Final = ("/v2/", "/v3/")
 _TOKENS: Final = RandomTokens()
 # V3-8 where the status decides; a body that cannot be used is LG-11's 1002.
 _CODES: Final = {400: 1002, 401: 1010, 404: 1000, 409: 1008, 422: 1020, 429: 10724, 500: 10715}
-_LEG_CODES: Final = {**_CODES, 409: 1020, 413: 1002, 415: 1011, 429: 1030}  # LG-11
+_LEG_CODES: Final = {**_CODES, 403: 1003, 409: 1020, 413: 1002, 415: 1011, 429: 1030}  # LG-11
 
 
 def is_enveloped(request: HTTPConnection) -> bool:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import Request
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from agentstream.api.errors import ApiError
 
@@ -130,10 +131,13 @@ async def body_of(request: Request) -> Form:
 
 async def _read(request: Request) -> bytes:
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > BODY_LIMIT:
-            raise ApiError(413, f"The body is larger than {BODY_LIMIT} bytes")
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > BODY_LIMIT:
+                raise ApiError(413, f"The body is larger than {BODY_LIMIT} bytes")
+    except ClientDisconnect:  # nobody reads this answer, but it is no fault of ours
+        raise ApiError(400, "The connection closed before the body was whole") from None
     return bytes(body)
 
 

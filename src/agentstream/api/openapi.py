@@ -85,6 +85,22 @@ CONNECT: Final = _object(
     "From",
     "CallerId",
 )
+_PARTIES: Final = {"From": "09876500001", "CallerId": "08040000002"}
+CONNECT_EXAMPLES: Final[Mapping[str, Schema]] = {
+    "two numbers": {**_PARTIES, "To": "09876500002", "TimeOut": 20},
+    "a flow": {
+        **_PARTIES,
+        "Url": "http://my.example.com/greenleaf1/exoml/start_voice/support",
+        "CustomField": "order-5531",
+    },
+    "a bot": {
+        **_PARTIES,
+        "StreamUrl": "wss://bots.example.net/ws",
+        "StreamType": "bidirectional",
+        "StatusCallback": "https://crm.example.net/calls",
+        "StatusCallbackEvents[]": ["ringing", "answered", "terminal"],
+    },
+}
 CHANGE: Final = _object(
     {
         "Status": {"type": "string", "enum": ["completed"]},
@@ -148,6 +164,13 @@ V3_CALL: Final = _object(
     "to",
     "virtual_number",
 )
+V3_EXAMPLES: Final[Mapping[str, Schema]] = {
+    "two numbers": {
+        "from": {"contact_uri": "+919876500001"},
+        "to": {"number": "+919876500002"},
+        "virtual_number": "+918040000002",
+    }
+}
 _NULLABLE: Final = (
     "ParentCallSid To EndTime Duration Price AnsweredBy ForwardedFrom CallerName RecordingUrl"
 )
@@ -237,9 +260,16 @@ CALLS: Final = _object(
 )
 
 
-def asks(schema: Schema, *, query: Mapping[str, Schema] | None = None) -> dict[str, Any]:
-    """Return what a route takes in its body, and in its query."""
-    content = {kind: {"schema": schema} for kind in _FORMS}
+def asks(
+    schema: Schema,
+    *,
+    query: Mapping[str, Schema] | None = None,
+    examples: Mapping[str, Schema] | None = None,
+) -> dict[str, Any]:
+    """Return what a route takes in its body, with whole bodies by name, and in its query."""
+    shown = {name: {"value": value} for name, value in (examples or {}).items()}
+    more = {"examples": shown} if shown else {}
+    content = {kind: {"schema": schema, **more} for kind in _FORMS}
     body = {"required": True, "content": content}
     return {"requestBody": body, **queries(query or {})}
 

@@ -1,4 +1,4 @@
-"""How many requests an account may make in a minute, and what every answer says of it (ER-7).
+"""How many requests accounts and keys may make in a minute, and what answers say of it (ER-7).
 
 allowance()  ─▶ Allowance, or 429 with Retry-After ─▶ X-RateLimit-* headers of the answer
 """
@@ -50,7 +50,7 @@ class _Window:
 
 
 class RateLimiter:
-    """Counts the requests of each account in windows of a minute."""
+    """Counts the requests of each account, and of keys with a rate, in windows of a minute."""
 
     def __init__(self, limits: RateLimits | None = None) -> None:
         limits = limits or RateLimits()
@@ -60,18 +60,23 @@ class RateLimiter:
             "numbers": limits.numbers,
             "legs": limits.legs,
         }
-        self._windows: OrderedDict[tuple[AccountSid, Kind], _Window] = OrderedDict()
+        self._windows: OrderedDict[tuple[str, Kind | Literal["key"]], _Window] = OrderedDict()
         self.refused: Counter[str] = Counter()
 
     def count(self, account_sid: AccountSid, kind: Kind, now_ms: int) -> Allowance | None:
         """Count one request; None where there is no limit."""
         limit = self._limits[kind]
-        if not limit:
-            return None
-        window = self._windows.get((account_sid, kind))
+        return self._count(account_sid, kind, limit, now_ms) if limit else None
+
+    def count_key(self, key: str, limit: int, now_ms: int) -> Allowance:
+        """Count one request of a key that has a rate of its own."""
+        return self._count(key, "key", limit, now_ms)
+
+    def _count(self, owner: str, kind: Kind | Literal["key"], limit: int, now_ms: int) -> Allowance:
+        window = self._windows.get((owner, kind))
         if window is None or window.ends_ms <= now_ms:
-            self._windows.pop((account_sid, kind), None)
-            window = self._windows[account_sid, kind] = _Window(now_ms + WINDOW_MS)
+            self._windows.pop((owner, kind), None)
+            window = self._windows[owner, kind] = _Window(now_ms + WINDOW_MS)
             if len(self._windows) > WINDOWS_LIMIT:
                 self._windows.popitem(last=False)
         window.used += 1
@@ -95,7 +100,7 @@ class RateHeaders:
 
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start" and noted:
-                allowance, now_s = noted[-1]
+                allowance, now_s = min(noted, key=lambda one: one[0].remaining)
                 headers = MutableHeaders(scope=message)
                 headers["X-RateLimit-Limit"] = str(allowance.limit)
                 headers["X-RateLimit-Remaining"] = str(max(0, allowance.remaining))

@@ -8,7 +8,7 @@ import typer
 
 from agentstream import __version__
 from agentstream.base.errors import CommandError
-from agentstream.server import cli_explain, cli_tail
+from agentstream.server import cli_audit, cli_explain, cli_tail
 from agentstream.server.cli_accounts import accounts, calls, keys
 from agentstream.server.cli_callbacks import callbacks
 from agentstream.server.cli_common import (
@@ -40,6 +40,7 @@ for _name, _group in (
     app.add_typer(_group, name=_name)
 
 
+app.command("audit", epilog=cli_audit.EXAMPLES)(cli_audit.audit)
 app.command("explain", epilog=cli_explain.EXAMPLES)(cli_explain.command)
 
 

@@ -1,6 +1,7 @@
 """Commands on accounts and their keys, and on the calls that have ended."""
 
 from dataclasses import asdict
+from enum import Enum
 from typing import Annotated
 
 import typer
@@ -8,6 +9,7 @@ import typer
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import CallSid
 from agentstream.net.egress import check_entry
+from agentstream.server.cli_audit import note
 from agentstream.server.cli_common import (
     AccountOption,
     JsonOption,
@@ -22,6 +24,14 @@ from agentstream.server.cli_common import (
 )
 from agentstream.store.call_query import CallQuery
 from agentstream.store.values import Account
+
+
+class Role(Enum):
+    """What a key may do."""
+
+    ADMIN = "admin"
+    READ_ONLY = "read-only"
+
 
 accounts = commands("Tenants of this server.")
 keys = commands("API keys of an account.")
@@ -51,6 +61,7 @@ def create_account(
             limit = config.limits.streams_per_account
             made = await store.accounts.create(name, sid, stream_limit=limit)
             key = await store.accounts.create_key(made.sid, "first")
+            await note(store, "accounts create", made.sid, f"key {key.key}")
             if len(await store.accounts.list()) > 1 and config.egress.mode == "open":
                 typer.echo(_SHARED, err=True)
             return {"account_sid": made.sid, "key": key.key, "token": key.token}
@@ -96,7 +107,9 @@ def change_account(
     async def job() -> Account:
         async with opened(configuration(context)) as store:
             owner = await chosen_account(store, sid)
-            return await store.accounts.change(owner.sid, streams, entries)
+            changed = await store.accounts.change(owner.sid, streams, entries)
+            await note(store, "accounts change", owner.sid)
+            return changed
 
     done = run(job())
     allowed = ", ".join(done.egress_allow) or "nothing more"
@@ -104,20 +117,32 @@ def change_account(
 
 
 @keys.command(
-    "create", epilog=examples("agentstream keys create --label dashboard --account greenleaf1")
+    "create",
+    epilog=examples(
+        "agentstream keys create --label crm --account greenleaf1",
+        "agentstream keys create --label wallboard --role read-only --per-minute 60",
+    ),
 )
 def create_key(
     context: typer.Context,
     label: Annotated[str, typer.Option(help="What it is for.")] = "",
+    role: Annotated[Role, typer.Option(help="What it may do.")] = Role.ADMIN,
+    per_minute: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="Requests that it may make a minute.")
+    ] = None,
     account: AccountOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Make one more key; the token is shown only now."""
+    """Make one more key; the token is shown only now.
+
+    A read-only key may ask for everything and change nothing.
+    """
 
     async def job() -> dict[str, str]:
         async with opened(configuration(context)) as store:
             owner = await chosen_account(store, account)
-            key = await store.accounts.create_key(owner.sid, label)
+            key = await store.accounts.create_key(owner.sid, label, role.value, per_minute)
+            await note(store, f"keys create {role.value}", owner.sid, f"key {key.key}")
             return {"account_sid": owner.sid, "key": key.key, "token": key.token}
 
     _show_key(run(job()), as_json)
@@ -135,7 +160,8 @@ def list_keys(
             return [asdict(key) for key in await store.accounts.keys(owner.sid)]
 
     rows = [{**row, "state": "revoked" if row["is_revoked"] else ""} for row in run(job())]
-    print_rows(("key", "label", "created_at", "state"), rows, as_json, "no key yet")
+    columns = ("key", "label", "role", "requests_per_minute", "created_at", "state")
+    print_rows(columns, rows, as_json, "no key yet")
 
 
 @keys.command("revoke", epilog=examples("agentstream keys revoke 51e0b7c2d9f84a1b"))
@@ -147,6 +173,7 @@ def revoke_key(
     async def job() -> None:
         async with opened(configuration(context)) as store:
             await store.accounts.revoke_key(key)
+            await note(store, "keys revoke", about=f"key {key}")
 
     run(job())
     typer.echo(f"key {key} opens nothing now")

@@ -9,6 +9,7 @@ import typer
 from agentstream.base.clock import SystemClock
 from agentstream.base.errors import CommandError
 from agentstream.net.egress import mask_secrets
+from agentstream.server.cli_audit import note
 from agentstream.server.cli_common import (
     AccountOption,
     JsonOption,
@@ -106,6 +107,9 @@ def redeliver(
             count = await store.outbox.redeliver(None if all_dead else [sid], now)
             if not count and sid:
                 raise CommandError(f"no callback {sid}: it was delivered, or never was")
+            await note(
+                store, f"callbacks redeliver {sid or '--all-dead'}", about=f"{count} of them"
+            )
             return count
 
     typer.echo(f"{run(job())} to be sent again")

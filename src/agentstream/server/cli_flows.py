@@ -9,6 +9,7 @@ from agentstream.base.errors import CommandError
 from agentstream.flows.document import DocumentError, FlowDocument, parse
 from agentstream.net.egress import mask_url
 from agentstream.server import cli_flow_files
+from agentstream.server.cli_audit import note
 from agentstream.server.cli_common import (
     AccountOption,
     JsonOption,
@@ -68,7 +69,9 @@ def apply_flow(
     async def job() -> Flow:
         async with opened(configuration(context)) as store:
             owner = await chosen_account(store, account)
-            return await store.flows.apply(owner.sid, document.name, text, wish)
+            made = await store.flows.apply(owner.sid, document.name, text, wish)
+            await note(store, f"flows apply {made.name}", owner.sid, _version(made))
+            return made
 
     flow = run(job())
     if as_json:
@@ -127,7 +130,9 @@ def publish_flow(
             kept = await store.flows.version(found.sid, version)
             if kept is not None:
                 _checked(found.name, kept.document)
-            return await store.flows.publish(found.sid, version)
+            done = await store.flows.publish(found.sid, version)
+            await note(store, f"flows publish {done.name}", owner.sid, _version(done))
+            return done
 
     done = run(job())
     typer.echo(f"flow {done.name}: version {done.published_version} is published")
@@ -189,9 +194,11 @@ def assign_number(
                 endpoint = check_endpoint(events, settings.legs.settings())
                 mode: AnswerMode = "manual" if manual else "auto"
                 kept = await store.numbers.attach(number, owner.sid, endpoint, mode)
+                await note(store, f"numbers assign {kept.number}", owner.sid, "events of legs")
                 return f"{kept.number} rings legs whose events go to {mask_url(endpoint)}"
             found = await _flow(store, owner, flow)
             kept = await store.numbers.assign(number, owner.sid, found.sid)
+            await note(store, f"numbers assign {kept.number}", owner.sid, f"flow {found.sid}")
             is_draft = not found.published_version
             hint = " (a draft: publish it, or the number is refused)" if is_draft else ""
             return f"{kept.number} rings flow {found.name}{hint}"
@@ -208,6 +215,7 @@ def release_number(
     async def job() -> None:
         async with opened(configuration(context)) as store:
             await store.numbers.release(number)
+            await note(store, f"numbers release {number}")
 
     run(job())
     typer.echo(f"{number} rings nothing now")
@@ -236,6 +244,11 @@ def list_numbers(
 
     empty = "no number yet: agentstream numbers assign NUMBER FLOW"
     print_rows(("number", "flow", "events", "account"), run(job()), as_json, empty)
+
+
+def _version(flow: Flow) -> str:
+    published = flow.published_version or "none"
+    return f"flow {flow.sid}: latest {flow.latest_version}, published {published}"
 
 
 async def _flow(store: Store, owner: Account, name: str) -> Flow:

@@ -12,6 +12,7 @@ import typer
 from agentstream.base.clock import SystemClock
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import CallSid, RecordingSid
+from agentstream.server.cli_audit import note
 from agentstream.server.cli_common import (
     AccountOption,
     JsonOption,
@@ -123,7 +124,9 @@ def delete_recording(context: typer.Context, sid: SidArgument) -> None:
 
     async def job() -> None:
         async with _open(configuration(context)) as (store, kept):
-            await kept.keeper.delete(await _known(store, sid))
+            row = await _known(store, sid)
+            await kept.keeper.delete(row)
+            await note(store, f"recordings delete {sid}", row.account_sid)
 
     run(job())
     typer.echo(f"recording {sid} is deleted")
@@ -146,8 +149,10 @@ def prune(
         raise CommandError("recordings are kept for ever: set recordings.keep_days or --keep-days")
 
     async def job() -> int:
-        async with _open(config) as (_, kept):
-            return await kept.keeper.prune(days)
+        async with _open(config) as (store, kept):
+            count = await kept.keeper.prune(days)
+            await note(store, f"recordings prune --keep-days {days}", about=f"{count} of them")
+            return count
 
     typer.echo(f"{run(job())} recordings deleted, older than {days} days")
 

@@ -231,6 +231,13 @@ class EventsConfig(Section):
     unwritten: int = Field(default=200_000, ge=2_000)  # events waiting for the database
 
 
+class AuditConfig(Section):
+    """What is kept of who changed what, for `agentstream audit`."""
+
+    keep_days: int = Field(default=365, ge=0, le=36_500)  # 0: for ever
+    unwritten: int = Field(default=10_000, ge=100)  # changes waiting for the database
+
+
 class LogConfig(Section):
     """What is logged, and how."""
 
@@ -259,6 +266,7 @@ class Config(Section):
     recordings: RecordingsConfig = RecordingsConfig()
     events: EventsConfig = EventsConfig()
     legs: LegsConfig = LegsConfig()
+    audit: AuditConfig = AuditConfig()
     trunks: Trunks = Field(default_factory=dict)
     dial: DialConfig = DialConfig()
     mail: MailConfig = MailConfig()

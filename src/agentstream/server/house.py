@@ -37,8 +37,9 @@ from agentstream.server.recordings import RECORDINGS_FOLDER, Recordings
 from agentstream.server.webhooks import Webhooks
 from agentstream.sip.settings import SipSettings
 from agentstream.sip.wire import Limits as MessageLimits
+from agentstream.store.audit import Change
 from agentstream.store.call_events import StoryWriter
-from agentstream.store.call_writer import CallWriter
+from agentstream.store.call_writer import BatchWriter, CallWriter
 from agentstream.store.directory import Directory
 from agentstream.store.forgetting import Forgetful, forget_old
 from agentstream.store.prompt_files import PromptFiles
@@ -75,6 +76,7 @@ class Parts:
     courier: Courier
     webhooks: Webhooks
     legs: SteeredLegs
+    changes: BatchWriter[Change]
 
     @property
     def views(self) -> CallViews:
@@ -135,7 +137,7 @@ class House:
         directory = Directory(store, parse, config.country_code)
         await directory.refresh()
         web = self._open_web()
-        stories = self._open_stories(store)
+        stories, changes = self._open_stories(store), self._open_audit(store)
         self._run(directory.run(), "directory")
         stack.push_async_callback(self._end_tasks)
         webhooks = self._open_webhooks(store, web, directory)
@@ -144,6 +146,7 @@ class House:
         self._run(recordings.keeper.run(), "recordings")
         stack.push_async_callback(recordings.stop)
         stack.push_async_callback(stories.stop)
+        stack.push_async_callback(changes.stop)
         files = PromptFiles(config.data_dir / "prompts", config.speech.cache_mb * 1_048_576)
         speech = self._open_speech(files)
         courier = self._open_courier(web)
@@ -191,6 +194,7 @@ class House:
             courier,
             webhooks,
             legs,
+            changes,
         )
 
     def _run(self, job: Coroutine[None, None, None], name: str) -> None:
@@ -222,6 +226,13 @@ class House:
         self._run(stories.run(), "story writer")
         self._forget(store.call_events, "events", wanted.keep_days)
         return stories
+
+    def _open_audit(self, store: SqlStore) -> BatchWriter[Change]:
+        wanted = self.config.audit
+        changes = BatchWriter[Change](store.audit, wanted.unwritten)
+        self._run(changes.run(), "audit")
+        self._forget(store.audit, "changes", wanted.keep_days)
+        return changes
 
     def _open_speech(self, files: PromptFiles) -> Speech:
         wanted = self.config.speech

@@ -126,6 +126,7 @@ def _doors(house: House, hub: LiveHub, metrics: Metrics) -> Doors:
             masks_digits=house.config.events.mask_digits,
         ),
         settings=house.config.api.settings(house.config.numbers()),
+        audit=parts.changes.write,
         outbox=parts.store.outbox,
     )
 
@@ -157,8 +158,8 @@ def _why_not_ready(house: House) -> str:
 
 def _facts(house: House, hub: LiveHub, limiter: RateLimiter) -> Facts:
     parts = house.parts
-    board, rows, stories = parts.switchboard, parts.writer.counts, parts.stories.counts
-    legs = parts.legs.writer
+    board = parts.switchboard
+    writers = (parts.writer, parts.stories, parts.changes, parts.legs.writer)
     return Facts(
         calls=board.live_calls,
         streams=parts.stream_limits.total,
@@ -168,10 +169,10 @@ def _facts(house: House, hub: LiveHub, limiter: RateLimiter) -> Facts:
         streams_throttled=parts.stream_limits.refused,
         rtp_ports_free=parts.media.free_ports(),
         engine=parts.media.stats().as_dict(),
-        rows_waiting=parts.writer.waiting + parts.stories.waiting + legs.waiting,
-        rows_written=rows.written + stories.written + legs.counts.written,
-        rows_refused=rows.refused + stories.refused + legs.counts.refused,
-        rows_lost=rows.lost + stories.lost + legs.counts.lost,
+        rows_waiting=sum(writer.waiting for writer in writers),
+        rows_written=sum(writer.counts.written for writer in writers),
+        rows_refused=sum(writer.counts.refused for writer in writers),
+        rows_lost=sum(writer.counts.lost for writer in writers),
         watchers=hub.watchers,
         recordings=parts.recordings.counts(),
         legs_dialled=board.counts.dialled,

@@ -11,7 +11,7 @@ from agentstream.hooks.webhooks import Deliverer, DeliveryRules, Web
 from agentstream.server.config import Config
 from agentstream.store.call_writer import CallWriter
 from agentstream.store.sql_store import SqlStore
-from agentstream.store.values import Webhook, Written
+from agentstream.store.values import CallRecord, Webhook, Written
 from agentstream.switch.call_terms import Terms
 from agentstream.switch.call_view import CallViews
 from agentstream.switch.feed import Feed
@@ -57,6 +57,7 @@ class Webhooks:
         }
 
     def _written(self, rows: Sequence[Written]) -> None:
+        self.views.written([row.sid for row in rows if type(row) is CallRecord])
         if any(type(row) is Webhook for row in rows):
             self.deliverer.wake()
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from agentstream.base.errors import AgentStreamError
 from agentstream.base.ids import AccountSid, CallSid, FlowSid, RecordingSid
+from agentstream.store.audit import Audit
 from agentstream.store.call_query import CallQuery
 from agentstream.store.outbox import Outbox
 from agentstream.store.placed_calls import PlacedCalls
@@ -22,6 +23,8 @@ from agentstream.store.values import (
     CallRecord,
     Flow,
     FlowVersion,
+    KeyHolder,
+    KeyRole,
     NewKey,
     Number,
     Published,
@@ -62,7 +65,13 @@ class Accounts(Protocol):
     ) -> Account:
         """Change what is given."""
 
-    async def create_key(self, sid: AccountSid, label: str = "") -> NewKey:
+    async def create_key(
+        self,
+        sid: AccountSid,
+        label: str = "",
+        role: KeyRole = "admin",
+        requests_per_minute: int | None = None,
+    ) -> NewKey:
         """Make a key; its token is returned here and never again."""
 
     async def keys(self, sid: AccountSid) -> Sequence[ApiKey]:
@@ -71,7 +80,7 @@ class Accounts(Protocol):
     async def revoke_key(self, key: str) -> None:
         """Refuse this key from now on."""
 
-    async def verify(self, user: str, token: str) -> Account | None:
+    async def verify(self, user: str, token: str) -> KeyHolder | None:
         """Return whose key and token these are; the account sid may stand for the key (CC-3)."""
 
 
@@ -214,6 +223,10 @@ class Store(Protocol):
     @property
     def outbox(self) -> Outbox:
         """What customers' servers are still to be told."""
+
+    @property
+    def audit(self) -> Audit:
+        """Who changed what."""
 
     @property
     def placed(self) -> PlacedCalls:

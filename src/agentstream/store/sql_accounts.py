@@ -14,10 +14,29 @@ from agentstream.store import tables
 from agentstream.store.database import Database
 from agentstream.store.key_hash import is_token, token_hash
 from agentstream.store.revisions import touch
-from agentstream.store.values import DEFAULT_STREAM_LIMIT, Account, ApiKey, NewKey
+from agentstream.store.values import (
+    DEFAULT_STREAM_LIMIT,
+    Account,
+    ApiKey,
+    KeyHolder,
+    KeyRole,
+    NewKey,
+)
 
 _SID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _NO_TOKEN = "0" * 64
+_KEY = tuple(  # in the order of ApiKey
+    tables.api_keys.c[name]
+    for name in (
+        "key",
+        "account_sid",
+        "label",
+        "created_at",
+        "is_revoked",
+        "role",
+        "requests_per_minute",
+    )
+)
 
 
 class SqlAccounts:
@@ -97,7 +116,13 @@ class SqlAccounts:
         assert account is not None
         return account
 
-    async def create_key(self, sid: AccountSid, label: str = "") -> NewKey:
+    async def create_key(
+        self,
+        sid: AccountSid,
+        label: str = "",
+        role: KeyRole = "admin",
+        requests_per_minute: int | None = None,
+    ) -> NewKey:
         """Make a key; its token is returned here and never again."""
         account = await self.find(sid)
         if account is None:
@@ -110,6 +135,8 @@ class SqlAccounts:
             "label": label,
             "is_revoked": False,
             "created_at": self._clock.wall(),
+            "role": role,
+            "requests_per_minute": requests_per_minute,
         }
         async with self._database.edit() as connection:
             await connection.execute(insert(tables.api_keys).values(row))
@@ -119,7 +146,7 @@ class SqlAccounts:
         """Return the account's keys, oldest first."""
         keys = tables.api_keys.c
         query = (
-            select(keys.key, keys.account_sid, keys.label, keys.created_at, keys.is_revoked)
+            select(*_KEY)
             .join(tables.accounts, tables.accounts.c.sid == keys.account_sid)
             .where(tables.accounts.c.sid_lower == sid.lower())
             .order_by(keys.created_at, keys.key)
@@ -137,11 +164,13 @@ class SqlAccounts:
         if result.rowcount == 0:
             raise CommandError(f"no key {key}")
 
-    async def verify(self, user: str, token: str) -> Account | None:
+    async def verify(self, user: str, token: str) -> KeyHolder | None:
         """Return whose key and token these are; the account sid may stand for the key (CC-3)."""
         keys, accounts = tables.api_keys.c, tables.accounts
         query = (
-            select(keys.token_hash, accounts)
+            select(
+                keys.token_hash, *(column.label(f"key_{column.name}") for column in _KEY), accounts
+            )
             .join(accounts, accounts.c.sid == keys.account_sid)
             .where(or_(keys.key == user, accounts.c.sid_lower == user.lower()))
             .where(keys.is_revoked.is_(False))
@@ -152,7 +181,7 @@ class SqlAccounts:
             is_token(self._secret, token, _NO_TOKEN)  # an unknown key takes as long as a known one
         for row in rows:
             if is_token(self._secret, token, row.token_hash):
-                return _account(row)
+                return KeyHolder(_account(row), ApiKey(*row[1 : 1 + len(_KEY)]))
         return None
 
 
@@ -170,7 +199,7 @@ def no_account(sid: str) -> CommandError:
     return CommandError(f"no account {sid}")
 
 
-def _account(row: Row[Any]) -> Account:
+def _account(row: Row[*tuple[Any, ...]]) -> Account:
     return Account(
         sid=AccountSid(row.sid),
         name=row.name,

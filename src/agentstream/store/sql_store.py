@@ -10,6 +10,7 @@ from agentstream.store.database import BUSY_TIMEOUT_MS, Database, open_database
 from agentstream.store.files import DATABASE_FILE, NODE_FILE, SECRET_FILE
 from agentstream.store.key_hash import link_key, load_secret, operator_token
 from agentstream.store.sql_accounts import SqlAccounts
+from agentstream.store.sql_audit import SqlAudit
 from agentstream.store.sql_calls import SqlCalls
 from agentstream.store.sql_flows import SqlFlows
 from agentstream.store.sql_legs import SqlLegs
@@ -44,6 +45,7 @@ class SqlStore:
         self.call_events = SqlCallEvents(database)
         self.legs = SqlLegs(database)
         self.outbox = SqlOutbox(database)
+        self.audit = SqlAudit(database)
         self.placed = SqlPlacedCalls(database, node, tokens.hex(), clock)
 
     async def revision(self) -> int:

@@ -96,6 +96,8 @@ api_keys = Table(
     Column("label", String(200), nullable=False),
     Column("is_revoked", Boolean, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("requests_per_minute", Integer),  # null: the account's rates only
 )
 
 flows = Table(
@@ -260,4 +262,13 @@ placed_calls = Table(
     Column("run", String(64), nullable=False, index=True),  # of the node: its process
     Column("setup", Text, nullable=False),  # a JSON object
     Column("seen_at", Moment, nullable=False),
+)
+
+# Who changed what: only added to, and forgotten in time.
+changes = Table(
+    "changes",
+    metadata,
+    Column("sid", String(64), primary_key=True),
+    Column("at", Moment, nullable=False, index=True),
+    *_columns(Text, "account_sid who what outcome about"),
 )

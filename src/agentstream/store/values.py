@@ -7,6 +7,7 @@ from typing import Literal
 from agentstream.base.ids import AccountSid, CallSid, FlowSid, LegSid, RecordingSid, StreamSid
 
 AnswerMode = Literal["auto", "manual"]
+KeyRole = Literal["admin", "read-only"]
 DEFAULT_STREAM_LIMIT = 100  # AS-50: the concurrent streams of one account
 
 
@@ -32,6 +33,16 @@ class ApiKey:
     label: str
     created_at: datetime
     is_revoked: bool = False
+    role: KeyRole = "admin"
+    requests_per_minute: int | None = None  # of all kinds together; None: the account's rates only
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHolder:
+    """Who has shown a key and its token."""
+
+    account: Account
+    key: ApiKey
 
 
 @dataclass(frozen=True, slots=True)

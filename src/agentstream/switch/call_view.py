@@ -1,7 +1,7 @@
 """What a live call looks like to those who ask for it, or are called back about it."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -110,7 +110,8 @@ class _Live:
 class CallViews:
     """Subscribe `hear` to the feed: before those who ask for views of what they hear.
 
-    A call that has ended stays for a while, the latest 2,000 of them: until its rows are there.
+    A call that has ended can be found for a while, the latest 2,000 of them, and is among those
+    that have ended until its row is written.
     """
 
     KINDS = (
@@ -128,6 +129,7 @@ class CallViews:
         self._clock = clock
         self._live: OrderedDict[CallSid, _Live] = OrderedDict()
         self._ended: OrderedDict[CallSid, CallView] = OrderedDict()
+        self._unwritten: dict[CallSid, CallView] = {}  # of them, those without a row
 
     def find(self, call_sid: CallSid) -> CallView | None:
         """Return how a call stands, also one that has just ended; None for any other."""
@@ -139,8 +141,14 @@ class CallViews:
         return list(self._of(account_sid))
 
     def ended(self, account_sid: AccountSid) -> list[CallView]:
-        """Return an account's calls that have ended and are still kept."""
-        return [view for view in self._ended.values() if view.setup.account_sid == account_sid]
+        """Return an account's calls that have ended and whose rows may be missing."""
+        kept = self._unwritten.values()
+        return [view for view in kept if view.setup.account_sid == account_sid]
+
+    def written(self, call_sids: Iterable[CallSid]) -> None:
+        """Take note of calls whose rows can be read now."""
+        for call_sid in call_sids:
+            self._unwritten.pop(call_sid, None)
 
     def hear(self, fact: Fact) -> None:
         """Take one fact."""
@@ -154,9 +162,11 @@ class CallViews:
                     self._live.popitem(last=False)
             case CallEnded(record=record):
                 self._live.pop(fact.call_sid, None)
-                self._ended[fact.call_sid] = view_of(record)
+                view = view_of(record)
+                self._ended[fact.call_sid] = self._unwritten[fact.call_sid] = view
                 if len(self._ended) > ENDED_LIMIT:
-                    self._ended.popitem(last=False)
+                    oldest, _ = self._ended.popitem(last=False)
+                    self._unwritten.pop(oldest, None)
             case _:
                 call = self._live.get(fact.call_sid)
                 if call is not None:

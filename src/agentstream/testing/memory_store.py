@@ -28,6 +28,8 @@ from agentstream.store.values import (
     CallRecord,
     Flow,
     FlowVersion,
+    KeyHolder,
+    KeyRole,
     NewKey,
     Number,
     Published,
@@ -35,6 +37,7 @@ from agentstream.store.values import (
     StreamRecord,
     Written,
 )
+from agentstream.testing.memory_audit import MemoryAudit
 from agentstream.testing.memory_events import MemoryCallEvents
 from agentstream.testing.memory_legs import MemoryLegs
 from agentstream.testing.memory_outbox import MemoryOutbox, MemoryPlacedCalls
@@ -98,11 +101,18 @@ class MemoryAccounts:
         self._revision.touch()
         return account
 
-    async def create_key(self, sid: AccountSid, label: str = "") -> NewKey:
+    async def create_key(
+        self,
+        sid: AccountSid,
+        label: str = "",
+        role: KeyRole = "admin",
+        requests_per_minute: int | None = None,
+    ) -> NewKey:
         """Make a key."""
         account = self._known(sid)
         fresh = NewKey(self._tokens.hex(16), self._tokens.hex(24), account.sid)
-        key = ApiKey(fresh.key, account.sid, label, self._clock.wall())
+        now = self._clock.wall()
+        key = ApiKey(fresh.key, account.sid, label, now, False, role, requests_per_minute)
         self._keys[fresh.key] = (key, fresh.token)
         return fresh
 
@@ -117,12 +127,12 @@ class MemoryAccounts:
         value, token = self._keys[key]
         self._keys[key] = (replace(value, is_revoked=True), token)
 
-    async def verify(self, user: str, token: str) -> Account | None:
+    async def verify(self, user: str, token: str) -> KeyHolder | None:
         """Return whose key and token these are; the account sid may stand for the key (CC-3)."""
         for key, known in self._keys.values():
             is_named = user == key.key or user.lower() == key.account_sid.lower()
             if is_named and not key.is_revoked and hmac.compare_digest(known, token):
-                return self._accounts[key.account_sid.lower()]
+                return KeyHolder(self._accounts[key.account_sid.lower()], key)
         return None
 
     def _known(self, sid: AccountSid) -> Account:
@@ -399,6 +409,7 @@ class MemoryStore:
         self.recordings = MemoryRecordings(self.calls.rows)
         self.call_events = MemoryCallEvents()
         self.legs = MemoryLegs()
+        self.audit = MemoryAudit()
 
     async def revision(self) -> int:
         """Return a number that grows whenever accounts, numbers or flows change."""

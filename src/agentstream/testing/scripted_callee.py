@@ -6,12 +6,14 @@
         callee.uri("rings")         180, and nobody comes
         callee.uri("answers")       180, then 200; whatever else the name is as well
         callee.uri("early")         183 with SDP, and nobody comes
+        callee.uri("voicemail")     200 at once, without ringing
 
-It has SDP but sends no audio; an `audio_port` is that of somebody who does.
+It has SDP but sends no audio; an `audio_port` is that of somebody who does. Who is called by number
+is named by the function that it is given.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from agentstream.net.sip_engine import Listener, SipConfig, SipEngine
@@ -27,8 +29,11 @@ REFUSALS = {"busy": 486, "declines": 603, "unknown": 404}
 class ScriptedCallee:
     """What it was asked, and what became of it."""
 
-    def __init__(self, engine: SipEngine, audio_port: int = 40_000) -> None:
+    def __init__(
+        self, engine: SipEngine, who: Callable[[str], str] = str, audio_port: int = 40_000
+    ) -> None:
         self.engine = engine
+        self._who = who
         self._audio_port = audio_port
         self.calls: dict[SipCallRef, Invited] = {}  # every INVITE
         self.ended: dict[SipCallRef, Ended] = {}
@@ -77,7 +82,7 @@ class ScriptedCallee:
         match report:
             case Invited():
                 self.calls[report.ref] = report
-                self._act(report.ref, user_of(report))
+                self._act(report.ref, self._who(user_of(report)))
             case Ended():
                 self.ended[report.ref] = report
             case _:
@@ -88,6 +93,8 @@ class ScriptedCallee:
             self.engine.reject(ref, REFUSALS[user])
         elif user == "early":
             self.engine.ring(ref, 183, self.sdp())
+        elif user == "voicemail":
+            self.engine.answer(ref, self.sdp())
         else:
             self.engine.ring(ref)
             if not user.startswith("rings"):
@@ -100,10 +107,12 @@ def user_of(call: Invited) -> str:
 
 
 @asynccontextmanager
-async def scripted_callee(audio_port: int = 40_000) -> AsyncIterator[ScriptedCallee]:
-    """Run one on loopback."""
+async def scripted_callee(
+    who: Callable[[str], str] = str, audio_port: int = 40_000
+) -> AsyncIterator[ScriptedCallee]:
+    """Run one on loopback; `who` names the person behind a user name, else it is the name."""
     engine = SipEngine(SipConfig(listeners=(Listener("udp", HOST, 0),)))
-    callee = ScriptedCallee(engine, audio_port)
+    callee = ScriptedCallee(engine, who, audio_port)
     await engine.start()
     try:
         yield callee

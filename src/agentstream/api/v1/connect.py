@@ -13,6 +13,7 @@ import structlog
 from fastapi import APIRouter, Request, Response
 
 from agentstream.api import openapi
+from agentstream.api.audit import note_about
 from agentstream.api.auth import account_of, doors
 from agentstream.api.call_facts import CallFacts, facts_of_view
 from agentstream.api.call_shown import call_object
@@ -37,7 +38,11 @@ PLACE_MS: Final = 10_000  # CC-38
 @router.post(
     "/v1/accounts/{account_sid}/calls/connect",
     responses=openapi.answers(openapi.ONE_CALL),
-    openapi_extra=openapi.asks(openapi.CONNECT, query=openapi.DETAILS | openapi.SIMULATE),
+    openapi_extra=openapi.asks(
+        openapi.CONNECT,
+        query=openapi.DETAILS | openapi.SIMULATE,
+        examples=openapi.CONNECT_EXAMPLES,
+    ),
 )
 async def connect(request: Request, account_sid: str) -> Response:
     """Place a call: two numbers, a flow, or a bot (CC-20 to CC-22)."""
@@ -58,8 +63,10 @@ async def connect(request: Request, account_sid: str) -> Response:
 
     key = request.headers.get(HEADER, "")
     facts = await first_results(request).once(account.sid, key, form, make)
+    note_about(request, f"call {facts.sid}")
     details = query.flag("details") or form.flag("details")  # CC-13
-    shown = call_object(facts, settings, details=details)
+    # CC-53: whatever is under way already, no leg is told of here.
+    shown = call_object(replace(facts, legs=()), settings, details=details)
     return answer(request, {"Call": shown | _echoed(wanted, facts, settings)})
 
 

@@ -14,6 +14,7 @@ import structlog
 from fastapi import APIRouter, Request, Response
 
 from agentstream.api import openapi
+from agentstream.api.audit import note_about
 from agentstream.api.auth import account_of, doors
 from agentstream.api.errors import ApiError
 from agentstream.api.forms import body_of
@@ -79,6 +80,7 @@ async def change(request: Request, account_sid: str, exophone_sid: str) -> Respo
     ordering = Ordering(account, telephony, doors(request).settings)
     route = await ordering.flow(form.text("VoiceUrl", URL_CHARS), "VoiceUrl")
     changed = await telephony.numbers.assign(number.number, account.sid, route.flow_sid)
+    note_about(request, f"flow {route.flow_sid}")
     log.info("number_assigned", number=number.number, flow_sid=route.flow_sid)
     return answer(request, _beta(changed))
 

@@ -12,11 +12,12 @@ import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote
 
 import structlog
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from agentstream.api.auth import doors
+from agentstream.api.auth import OPERATOR, Caller, authenticated, doors
 from agentstream.api.envelope import around, enveloped_error, failure
 from agentstream.api.errors import ApiError
 from agentstream.api.forms import Form, form_of
@@ -26,7 +27,8 @@ from agentstream.api.v2.leg_doors import LegDoor
 from agentstream.api.v2.leg_found import caller, leg_of
 from agentstream.base.clock import utc_ms
 from agentstream.base.errors import BusyError, CommandError
-from agentstream.base.ids import LegSid
+from agentstream.base.ids import LegSid, RandomTokens
+from agentstream.store.audit import Change
 from agentstream.store.legs import LegEventRow
 from agentstream.store.values import Account
 
@@ -35,6 +37,7 @@ QUEUE_LIMIT: Final = 1_000  # events that a socket may be behind; then it is clo
 SOCKETS_LIMIT: Final = 256  # of all accounts
 SEQUENCE_LIMIT: Final = 1_000_000_000
 _BAD_DATA, _TOO_BIG, _TRY_LATER = 1003, 1009, 1013  # RFC 6455 section 7.4.1, and IANA's 1013
+_TOKENS: Final = RandomTokens()
 _log = structlog.get_logger("leg_socket")
 
 
@@ -67,6 +70,7 @@ def read_wish(query: Form) -> Wish:
 async def events(socket: WebSocket, account_sid: str) -> None:
     """Tell the events of an account's legs, and let legs be steered."""
     try:
+        asker = await authenticated(socket)
         account, door = await caller(socket, account_sid)
         wish = read_wish(form_of(socket.query_params.multi_items()))
         if wish.since is not None:
@@ -77,7 +81,7 @@ async def events(socket: WebSocket, account_sid: str) -> None:
         await socket.send_denial_response(refusal)
         return
     await socket.accept()
-    await _Session(socket, account, door, wish).run()
+    await _Session(socket, asker, account, door, wish).run()
 
 
 def _check_room(door: LegDoor) -> None:
@@ -88,8 +92,11 @@ def _check_room(door: LegDoor) -> None:
 class _Session:
     """One open socket: a task that tells, and the reading of what they say."""
 
-    def __init__(self, socket: WebSocket, account: Account, door: LegDoor, wish: Wish) -> None:
+    def __init__(
+        self, socket: WebSocket, asker: Caller, account: Account, door: LegDoor, wish: Wish
+    ) -> None:
         self._socket = socket
+        self._asker = asker
         self._account = account
         self._door = door
         self._wish = wish
@@ -183,6 +190,7 @@ class _Session:
             status, response = 429, failure(self._socket, 429, str(error))
         except CommandError as error:
             status, response = 409, failure(self._socket, 409, str(error))
+        self._write_down(said, status)
         name = said.get("id")
         self._say(
             json.dumps(
@@ -198,6 +206,9 @@ class _Session:
         if said.get("type") != "action":
             raise ApiError(400, "type is action or ack")
         leg_sid, action, body = said.get("leg_sid"), said.get("action"), said.get("body", {})
+        key = self._asker.key
+        if key is not None and key.role == "read-only":
+            raise ApiError(403, "This key may only read; changes need a key with the role admin")
         if not isinstance(leg_sid, str):
             raise ApiError(400, "leg_sid is missing", number=1001)
         if not isinstance(body, dict):
@@ -209,6 +220,23 @@ class _Session:
         await self._door.steering.act(act)
         data = acted(self._account, act, utc_ms(doors(self._socket).clock.wall()))
         return {"code": 202, "status": "success", "error_data": None, "data": data}
+
+    def _write_down(self, said: dict[str, Any], status: int) -> None:
+        """Let the audit log know who steered which leg, as it does of requests."""
+        house, key = doors(self._socket), self._asker.key
+        if house.audit is None or said.get("type") != "action":
+            return
+        house.audit(
+            Change(
+                sid=_TOKENS.hex(16),
+                at=house.clock.wall(),
+                account_sid=self._account.sid,
+                who=OPERATOR if key is None else f"key {key.key}",
+                what=f"SOCKET {quote(self._socket.scope['path'])}",
+                outcome=str(status),
+                about=f"leg {quote(str(said.get('leg_sid'))[:64])}",
+            )
+        )
 
 
 def _event(row: LegEventRow) -> str:

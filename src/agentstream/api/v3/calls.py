@@ -32,7 +32,10 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)  # the end of a call that has n
 _UNREACHED: Final = {"canceled": "cancelled", "failed": "no_dial"}  # else unanswered
 
 
-@router.post("/v3/accounts/{account_sid}/calls", openapi_extra=openapi.asks(openapi.V3_CALL))
+@router.post(
+    "/v3/accounts/{account_sid}/calls",
+    openapi_extra=openapi.asks(openapi.V3_CALL, examples=openapi.V3_EXAMPLES),
+)
 async def make_call(request: Request, account_sid: str) -> JSONResponse:
     """Connect two numbers (V3-2, V3-3)."""
     account, house = await account_of(request, account_sid), doors(request)
