@@ -69,8 +69,8 @@ ENDS: Final = {
     "stream_initiated": {"stream_stopped", "stream_failed_to_start"},
     "recording_started": {"recording_stopped"},
     "dial_initiated": {"dial_completed", "dial_failed"},
-    "say_started": {"say_completed", "say_interrupted"},
-    "play_started": {"play_completed", "play_interrupted"},
+    "say_started": {"say_completed", "say_interrupted", "say_failed_to_start"},
+    "play_started": {"play_completed", "play_interrupted", "play_failed_to_start"},
 }
 LAST: Final = {"leg_terminated", "leg_failed_to_create"}
 LATER: Final = {"recording_available", "recording_failed_to_upload"}

@@ -15,6 +15,7 @@ from agentstream.flows.legs.verbs import (
     Dial,
     Hangup,
     Hold,
+    StartRecording,
     UnHold,
 )
 from agentstream.testing.calls import LEG
@@ -123,8 +124,10 @@ def test_the_second_leg_is_steered_like_the_first(world: LegWorld) -> None:
         ("dial_completed", LEG),
     ]
     assert tales[2].action_sid == action_sid
-    with pytest.raises(CommandError, match="not part of the call"):
+    with pytest.raises(CommandError, match="has ended"):
         world.act(HELLO, leg_sid=second)
+    with pytest.raises(CommandError, match="not part of the call"):
+        world.act(HELLO, leg_sid=LegSid("nobody"))
 
 
 def test_one_dial_at_a_time_br_9(world: LegWorld) -> None:
@@ -171,3 +174,16 @@ def test_a_leg_that_a_command_dialled_is_told_of_too(world: LegWorld) -> None:
     (tale,) = world.tales()
     assert (tale.leg_sid, tale.name) == ("other", "leg_connecting")
     assert facts_of(tale) == {"contact_uri": "1000", "exophone": "2000"}
+
+
+def test_the_recording_of_a_second_leg_is_available_after_it_has_gone(world: LegWorld) -> None:
+    world.act(AGENT)
+    second = world.second()
+    world.answer_second()
+    world.act(StartRecording(), leg_sid=second)
+    world.begin_recording()
+    world.end_callee()
+    world.tales()
+    world.end_recording()
+    (tale,) = world.tales()
+    assert (tale.leg_sid, tale.name) == (second, "recording_available")

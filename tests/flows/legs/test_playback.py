@@ -89,11 +89,12 @@ def test_a_prompt_that_the_call_stops_is_interrupted(world: LegWorld) -> None:
     assert world.told() == ["say_started", "say_interrupted"]
 
 
-def test_a_prompt_that_breaks_off_is_interrupted(world: LegWorld) -> None:
+def test_a_prompt_that_cannot_be_decoded_says_so(world: LegWorld) -> None:
+    """It was found, so it has begun; what is in the file shows only then."""
     world.act(HELLO)
     world.begin_prompt()
-    world.end_prompt(error="the file is cut")
-    assert world.told() == ["say_started", "say_interrupted"]
+    world.end_prompt(error="the file is no sound")
+    assert world.told() == ["say_started", "say_failed_to_start"]
 
 
 def test_too_many_prompts_at_once_are_refused_in_words(world: LegWorld) -> None:

@@ -73,6 +73,11 @@ def test_requests_do_not_wait_for_each_other_lg_125(world: LegWorld) -> None:
     ]
 
 
+def test_a_request_without_a_verb_is_refused(world: LegWorld) -> None:
+    with pytest.raises(CommandError, match="no verb"):
+        world.act()
+
+
 def test_requests_that_wait_have_a_limit() -> None:
     world = LegWorld(LegSettings(answers="manual"), inbound=True)
     world.ring()

@@ -21,6 +21,7 @@ from agentstream.calls.events import (
     LegRinging,
     LegUp,
 )
+from agentstream.calls.ledger import masked
 from agentstream.calls.record import CallSetup
 from agentstream.flows.legs.settings import USUAL, LegSettings
 from agentstream.flows.legs.steered import SteeredLeg
@@ -35,7 +36,7 @@ class LegControl:
         self._setup = setup
         self._tokens = tokens
         self._settings = settings
-        self._legs: dict[LegSid, SteeredLeg] = {}
+        self._legs: dict[LegSid, SteeredLeg] = {}  # all there ever were: the call bounds them
         self._first: SteeredLeg | None = None
         self._answer_at_ms: int | None = None  # or, with manual answers, give up
 
@@ -127,7 +128,6 @@ class LegControl:
                 outputs = leg.answered(now_ms)
             case LegGone(cause=cause, party=party, text=text):
                 outputs = leg.ended(cause, party, text, now_ms)
-                del self._legs[told.leg_sid]
         return outputs + self._tell_all(told, now_ms)
 
     def _dialled_with(self, told: LegDialled) -> dict[str, str]:
@@ -136,7 +136,7 @@ class LegControl:
         if first is None or pair is None or pair.second_sid != told.leg_sid:
             return {"contact_uri": told.destination, "exophone": told.caller_id}
         return {
-            "contact_uri": pair.verb.contact_uri,
+            "contact_uri": masked(pair.verb.contact_uri),
             "exophone": pair.verb.exophone,
             "network_type": pair.verb.network_type,
             "custom_param": pair.verb.custom_param,

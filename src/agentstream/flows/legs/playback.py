@@ -108,8 +108,6 @@ class Playback:
         return [told, self._play(playing)]
 
     def _failed(self, playing: _Playing, code: int, why: str) -> list[Step]:
-        if playing.has_begun:
-            return self._interrupted(playing)
         self._now = None
         return self._teller.fail(f"{playing.word}_failed_to_start", playing.origin, code, why)
 

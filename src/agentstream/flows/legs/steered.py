@@ -197,7 +197,8 @@ class SteeredLeg:
         for verb in verbs:
             if never(verb):
                 raise CommandError(never(verb))
-        why = self._why_not(verbs[0])  # those after it find the leg in another state
+        # Those after the first find the leg in another state.
+        why = self._why_not(verbs[0]) if verbs else "the action has no verb"
         if why:
             raise CommandError(why)
 
