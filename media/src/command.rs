@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::bridge::Bridge;
+use crate::leg::Quiet;
 use crate::plan::{PromptPlan, RecordPlan, RemotePlan, StreamPlan};
 use crate::recorder::Ready;
 use crate::stream::connector::Outcome;
@@ -38,6 +39,7 @@ pub enum Command {
     },
     Bridge(Box<Bridge>),
     Unbridge,
+    Mute(Quiet),
     WatchSilence {
         timeout_ms: u64,
     },

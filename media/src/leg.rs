@@ -8,6 +8,7 @@
 mod bridged;
 mod orders;
 mod prompt;
+mod quiet;
 mod streams;
 mod tapes;
 
@@ -29,6 +30,7 @@ use crate::sys;
 use crate::worker::LegId;
 
 use prompt::Prompt;
+pub use quiet::Quiet;
 use tapes::Recording;
 
 /// How long a leg's end waits for its recordings' files.
@@ -74,6 +76,7 @@ pub struct Leg {
     from_bridge: Converter,
     bridge_figures: BridgeFigures,
     silence: Option<SilenceWatch>,
+    quiet: Quiet,
     /// Keeps its group together as long as it lives.
     _group: Option<Member>,
 }
@@ -100,6 +103,7 @@ impl Leg {
             from_bridge: Converter::new(),
             bridge_figures: BridgeFigures::default(),
             silence: None,
+            quiet: Quiet::default(),
             _group: None,
         }
     }
@@ -284,11 +288,12 @@ impl Leg {
         if !self.line.hear(desk, due_us, here, form, may_wait, sound) {
             return false;
         }
+        self.watch_silence(&sound.heard.pcm, here);
+        self.hush_heard(sound);
         self.give_bridged(sound, here);
         for stream in &mut self.streams {
             stream.link.hear(sound, here);
         }
-        self.watch_silence(&sound.heard.pcm, here);
         true
     }
 
@@ -320,17 +325,6 @@ impl Leg {
         }
         self.mix(&mut sound.said, here);
         self.line.say(desk, due_us, here, &mut sound.said);
-    }
-
-    /// What the streams and the prompt say in this frame; true if there was any.
-    fn mix(&mut self, said: &mut Vec<i16>, here: Here<'_>) -> bool {
-        let rate_hz = self.line.said_hz();
-        said.resize(rate_hz as usize / 50, 0);
-        let mut is_sound = false;
-        for stream in &mut self.streams {
-            is_sound |= stream.link.say(rate_hz, said);
-        }
-        is_sound | self.say_prompt(rate_hz, said, here)
     }
 
     /// The frame is on the line.

@@ -26,6 +26,8 @@ pub enum Encoding {
     Pcm16,
     /// G.711 µ-law.
     Mulaw,
+    /// G.711 A-law.
+    Alaw,
 }
 
 impl Encoding {
@@ -33,7 +35,7 @@ impl Encoding {
     pub fn sample_bytes(self) -> usize {
         match self {
             Encoding::Pcm16 => 2,
-            Encoding::Mulaw => 1,
+            Encoding::Mulaw | Encoding::Alaw => 1,
         }
     }
 }
@@ -251,6 +253,7 @@ impl Playout {
                 frame.extend(words.map(|word| i16::from_le_bytes([word[0], word[1]])));
             }
             Encoding::Mulaw => crate::audio::g711::decode_ulaw(bytes, frame),
+            Encoding::Alaw => crate::audio::g711::decode_alaw(bytes, frame),
         }
         self.head += length;
         self.taken_bytes += length as u64;

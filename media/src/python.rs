@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use crate::command::Command;
 use crate::engine::{Engine, LegHandle, Refused};
 use crate::event::{EngineStats, Event};
+use crate::leg::Quiet;
 use crate::plan::{
     EnginePlan, FileLegPlan, PromptPlan, RecordPlan, RemotePlan, RtpLegPlan, StreamPlan,
 };
@@ -162,6 +163,15 @@ impl PyLeg {
 
     fn unbridge(&self) {
         self.0.post(Command::Unbridge);
+    }
+
+    #[pyo3(signature = (*, heard, said, prompts))]
+    fn mute(&self, heard: bool, said: bool, prompts: bool) {
+        self.0.post(Command::Mute(Quiet {
+            heard,
+            said,
+            prompts,
+        }));
     }
 
     fn watch_silence(&self, timeout_ms: u64) {

@@ -92,6 +92,13 @@ class Leg:
         """
     def unbridge(self) -> None:
         """Leave the bridge; the other leg leaves it too. Without a bridge nothing happens."""
+    def mute(self, *, heard: bool, said: bool, prompts: bool) -> None:
+        """Let what the far end says, what is said to it, and what plays to it be silence.
+
+        `heard` counts for streams, recordings and the bridged leg; `said` is what streams and the
+        bridged leg say. What is muted goes by unheard; keys pass.
+        """
+
     def watch_silence(self, timeout_ms: int) -> None:
         """Report Silence when the far end says nothing for `timeout_ms`; 0: no more.
 

@@ -22,6 +22,7 @@ from agentstream.hooks.call_records import CallRecords
 from agentstream.media.negotiate import LocalMedia, make_offer
 from agentstream.sip.reports import SipCallRef
 from agentstream.store.call_writer import CallWriter
+from agentstream.store.directory import Route
 from agentstream.store.protocols import StoreError
 from agentstream.switch.wiring import SwitchLimits, Wiring
 from agentstream.testing.board import NUMBER, Board, Page, open_board
@@ -218,7 +219,7 @@ class Placing(World):
     async def run(self) -> CallRecord:
         board = self._board
         found = board.directory.find(NUMBER)
-        assert found is not None
+        assert isinstance(found, Route)
         await board.switchboard.place(await board.order(follow=found.flow))
         self._ref = list(board.signaling.dials)[-1]
         board.signaling.accept(self._ref, ANSWER)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -12,17 +13,25 @@ from agentstream.api.doors import Doors, Telephony
 from agentstream.api.live import LiveHub
 from agentstream.api.rate_limit import RateLimiter, RateLimits
 from agentstream.api.settings import ApiSettings
+from agentstream.api.v2.leg_doors import LegDoor
 from agentstream.base.errors import CommandError
-from agentstream.base.ids import AccountSid, CallSid
+from agentstream.base.ids import AccountSid, CallSid, CountedTokens, LegSid
 from agentstream.base.phone import NumberStyle
 from agentstream.calls.commands import Command
+from agentstream.calls.events import CallStarted, Event, LegTold
+from agentstream.calls.record import CallSetup
 from agentstream.flows.document import FlowDocument, parse
+from agentstream.flows.legs.verbs import Act
+from agentstream.hooks.leg_events import LegEvents
 from agentstream.store.audit import Change
 from agentstream.store.call_events import Story
 from agentstream.store.directory import Directory, Route
+from agentstream.store.legs import LegEventRow, LegWritten
 from agentstream.store.values import NewKey
 from agentstream.switch.call_view import CallView
-from agentstream.switch.feed import Feed
+from agentstream.switch.feed import Fact, Feed
+from agentstream.switch.leg_style import LegStyle
+from agentstream.switch.leg_view import LegTerms, LegView, LegViews
 from agentstream.switch.placing import CallOrder
 from agentstream.testing.manual_clock import ManualClock
 from agentstream.testing.memory_store import MemoryStore
@@ -87,6 +96,23 @@ class Exchange:
 
 
 @dataclass
+class Steered:
+    """Legs that do what they are told, unless there is a `refusal`."""
+
+    views: LegViews = field(default_factory=lambda: LegViews(lambda _: None))
+    acts: list[Act] = field(default_factory=list)
+    refusal: str = ""
+
+    async def act(self, act: Act) -> None:
+        if self.refusal:
+            raise CommandError(self.refusal)
+        self.acts.append(act)
+
+    def change(self, leg_sid: LegSid, terms: LegTerms, at: datetime) -> LegView | None:
+        return self.views.change(leg_sid, terms, at)
+
+
+@dataclass
 class Flows:
     """The published flows of a store, looked up anew each time."""
 
@@ -111,18 +137,57 @@ class Site:
     stories: list[Story] = field(default_factory=list)
     calls: LiveCalls = field(default_factory=LiveCalls)
     exchange: Exchange = field(default_factory=Exchange)
+    legs: Steered = field(default_factory=Steered)
+    told: list[LegEventRow] = field(default_factory=list)
+    events: LegEvents | None = None
+    app: Any = None
     clock: ManualClock = field(default_factory=ManualClock)
     streams: dict[str, int] = field(default_factory=dict)
     why_not_ready: str = ""
     changes: list[Change] = field(default_factory=list)  # as the audit log has them
 
-    def told(self, account_sid: AccountSid | None, beginning: str) -> list[Story]:
+    def stories_of(self, account_sid: AccountSid | None, beginning: str) -> list[Story]:
         mine = self.stories if account_sid in (None, "GreenLeaf1") else []
         return [story for story in mine if story.sid.startswith(beginning)]
 
     @property
     def auth(self) -> tuple[str, str]:
         return self.key.key, self.key.token
+
+    def happens(self, event: Event) -> None:
+        """Let something happen in a call of the account."""
+        at = self.clock.wall()
+        self.feed.publish(
+            Fact(event.call_sid, AccountSid("GreenLeaf1"), self.clock.now_ms(), at, event)
+        )
+
+    async def begin_leg(self, leg_sid: str = "leg00001", **terms: Any) -> LegSid:
+        """Let a leg be dialled, without the request for it."""
+        sid = LegSid(leg_sid)
+        wanted = {
+            "account_sid": AccountSid("GreenLeaf1"),
+            "contact_uri": "+912240000017",
+            "exophone": "08040000002",
+            "event_endpoint": "https://u:pw@hooks.example.test/legs",
+            "custom_param": "order-5531",
+            **terms,
+        }
+        self.legs.views.expect(sid, LegTerms(**wanted))
+        setup = CallSetup(
+            CallSid(f"call-{leg_sid}"),
+            wanted["account_sid"],
+            "outbound",
+            "+912240000017",
+            "+918040000002",
+            self.clock.wall(),
+        )
+        self.happens(CallStarted(setup.call_sid, sid, setup))
+        self.tells(sid, "leg_connecting")
+        return sid
+
+    def tells(self, leg_sid: LegSid, name: str, **fields: Any) -> None:
+        """Let something be told of a leg."""
+        self.happens(LegTold(CallSid(f"call-{leg_sid}"), leg_sid, name, **fields))
 
     async def ask(self, method: str, path: str, **how: Any) -> httpx.Response:
         """Ask something of the account's part of v1, with the right key."""
@@ -141,11 +206,29 @@ def limits() -> RateLimits:
 
 
 @pytest.fixture
-async def site(settings: ApiSettings, limits: RateLimits) -> AsyncIterator[Site]:
+def leg_style() -> LegStyle:
+    return LegStyle()
+
+
+@pytest.fixture
+async def site(
+    settings: ApiSettings, limits: RateLimits, leg_style: LegStyle
+) -> AsyncIterator[Site]:
     store, feed, clock = MemoryStore(country_code="91"), Feed(), ManualClock()
     account = await store.accounts.create("Green Leaf", sid="GreenLeaf1")
     key = await store.accounts.create_key(account.sid)
     hub, calls, exchange = LiveHub(feed, watchers_limit=2), LiveCalls(), Exchange()
+    legs, told = Steered(), list[LegEventRow]()
+
+    def keep(row: LegWritten) -> None:
+        if isinstance(row, LegEventRow):
+            store.legs.told[row.sid] = row
+        else:
+            store.legs.rows[row.sid] = row
+
+    events = LegEvents(legs.views.find, keep, told.append, CountedTokens(), leg_style)
+    feed.subscribe(legs.views.hear, LegViews.KINDS)
+    feed.subscribe(events.hear, LegEvents.KINDS)
     flow = await store.flows.apply(account.sid, "support", FLOW, publish=True)
     await store.numbers.assign("08040000002", account.sid, flow.sid)
     flows = Flows(Directory(store, parse, "91"))
@@ -156,17 +239,20 @@ async def site(settings: ApiSettings, limits: RateLimits) -> AsyncIterator[Site]
         metrics=lambda: b"agentstream_calls_active 0.0\n",
         active_streams=lambda sid: made.streams.get(sid, 0),
         operator_token="op-token",
-        stories=lambda sid, beginning: made.told(sid, beginning),
+        stories=lambda sid, beginning: made.stories_of(sid, beginning),
         calls=calls,
         telephony=Telephony(store.calls, store.numbers, flows, exchange, exchange),
+        legs=LegDoor(legs.views, store.legs, legs, events, leg_style),
         settings=settings,
         limiter=RateLimiter(limits),
         clock=clock,
         audit=lambda change: made.changes.append(change),
         outbox=store.outbox,
     )
-    transport = httpx.ASGITransport(create_app(doors), raise_app_exceptions=False)
+    app = create_app(doors)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://house") as client:
         made = Site(client, store, feed, hub, key, calls=calls, exchange=exchange, clock=clock)
+        made.legs, made.told, made.events, made.app = legs, told, events, app
         yield made
     hub.close()

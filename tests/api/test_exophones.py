@@ -85,6 +85,8 @@ async def test_a_number_is_read_by_its_sid_af_21(site: Any, sid: str) -> None:
         "phone_number": "+918040000002",
         "friendly_name": "+918040000002",
         "voice_url": f"/GreenLeaf1/exoml/start_voice/{flow.sid}",
+        "leg_event_endpoint": None,
+        "leg_answer_mode": "auto",
         "sms_url": None,
         "capabilities": {"voice": True, "sms": False},
         "country": None,
@@ -106,3 +108,19 @@ async def test_a_number_is_given_another_flow_and_released_af_21(site: Any) -> N
     assert (await site.ask("DELETE", url)).status_code == 200
     assert await site.store.numbers.list() == []
     assert (await site.ask("DELETE", url)).status_code == 404
+
+
+async def test_a_number_is_attached_to_an_endpoint_and_taken_back_af_21_lg_114(site: Any) -> None:
+    url, target = f"{BETA}/918040000002", "https://u:pw@hooks.example.test/legs"
+    wanted = {"leg_event_endpoint": target, "leg_answer_mode": "manual"}
+    shown = (await site.ask("PUT", url, data=wanted)).json()
+    assert (shown["voice_url"], shown["leg_answer_mode"]) == (None, "manual")
+    assert shown["leg_event_endpoint"] == "https://***@hooks.example.test/legs"
+    [number] = await site.store.numbers.list()
+    assert (number.flow_sid, number.event_endpoint) == (None, target)
+    [flow] = await site.store.flows.list()
+    voice = {"VoiceUrl": f"https://x.example/exoml/start_voice/{flow.sid}"}
+    both = await site.ask("PUT", url, data={**wanted, **voice})
+    plain = await site.ask("PUT", url, data={"leg_event_endpoint": "http://hooks.example.test"})
+    assert (both.status_code, plain.status_code) == (400, 400)
+    assert (await site.ask("PUT", url, data=voice)).json()["leg_event_endpoint"] is None

@@ -29,6 +29,7 @@ async def test_a_read_only_key_changes_nothing_by_any_route_of_the_document(site
     auth = await reader(site)
     document = (await site.client.get("/openapi.json")).json()
     known = {"account_sid": MINE, "call_sid": CALL, "exophone_sid": "918040000002", "sid": "r1"}
+    known |= {"leg_sid": await site.begin_leg(), "action": "stop_say"}
     routes = [
         (method.upper(), path.format(**known))
         for path, operations in document["paths"].items()
@@ -41,6 +42,7 @@ async def test_a_read_only_key_changes_nothing_by_any_route_of_the_document(site
         assert answer.status_code == 403, (method, path)
         assert "This key may only read; changes need a key with the role admin" in answer.text
     assert (site.exchange.orders, site.exchange.redirected, site.calls.asked) == ([], [], [])
+    assert site.legs.acts == []
     assert [number.number for number in await site.store.numbers.list()] == ["+918040000002"]
     assert {change.outcome for change in site.changes} == {"403"}
 

@@ -135,6 +135,12 @@ def test_credentials_in_addresses_are_not_kept(url: str, kept: str) -> None:
     assert body_of(failed)["detail"] == f"refused by {kept} today"
 
 
+def test_gathered_keys_are_masked_too_unless_they_are_wanted() -> None:
+    gathered = events.LegTold(CALL, LEG, "gather_success", data=(("digits", "4711"), ("n", 1)))
+    assert body_of(gathered)["data"] == [["digits", ""], ["n", 1]]
+    assert body_of(gathered, mask_digits=False)["data"] == [["digits", "4711"], ["n", 1]]
+
+
 def test_keys_are_masked_unless_they_are_wanted() -> None:
     pressed = events.DigitReceived(CALL, LEG, "7", 120)
     left = events.AppletLeft(CALL, "menu", "next", "bye", "skipped with key 7")

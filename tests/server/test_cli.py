@@ -246,3 +246,15 @@ def test_every_command_has_help_with_examples(ask: Ask, command: tuple[str, ...]
     text = ask(*command, "--help").stdout
     assert "Examples:\n" in text
     assert f"agentstream {' '.join(command)}" in text
+
+
+def test_a_number_is_attached_to_an_endpoint_lg_114(house: Ask) -> None:
+    url = "https://u:pw@hooks.example.test/legs"
+    told = house("numbers", "assign", "1000", "--events", url, "--manual").stdout
+    assert told == "1000 rings legs whose events go to https://***@hooks.example.test/legs\n"
+    [row] = json.loads(house("numbers", "list", "--json").stdout)
+    assert (row["flow"], row["events"]) == (None, "https://***@hooks.example.test/legs")
+    for words in (("1000",), ("1000", "f", "--events", url), ("1000", "f", "--manual")):
+        house("numbers", "assign", *words, code=1)
+    refused = house("numbers", "assign", "1000", "--events", "http://h.test/", code=1)
+    assert "allow_plain_http" in refused.output

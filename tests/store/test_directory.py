@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from agentstream.base.errors import ConfigError
 from agentstream.base.ids import AccountSid
-from agentstream.store.directory import Directory
+from agentstream.store.directory import Directory, LegRoute, Route
 from agentstream.store.protocols import Store, StoreError
 from agentstream.store.sql_store import open_store
 from agentstream.testing.memory_store import MemoryStore
@@ -32,7 +32,7 @@ async def directory(store: Store) -> Directory[str]:
 
 async def test_a_dialled_number_rings_its_flow_in_any_form(directory: Directory[str]) -> None:
     route = directory.find("080-4000 0002")
-    assert route is not None
+    assert isinstance(route, Route)
     assert (route.flow, route.flow_version, route.account.sid) == ("FIRST", 1, "One")
     assert directory.find("+910000000000") is None  # AF-8: no flow, reject
     assert directory.account("ONE") == route.account
@@ -50,7 +50,7 @@ async def test_an_edit_takes_effect_on_the_next_call(
     await store.flows.apply(account.sid, "hello", "second")  # AP-60
     assert await directory.refresh()
     route = directory.find("+918040000002")
-    assert route is not None
+    assert isinstance(route, Route)
     assert (route.flow, route.flow_version) == ("SECOND", 2)
 
 
@@ -86,8 +86,8 @@ async def test_the_star_rings_for_every_other_number(
     await store.numbers.assign("*", account.sid, rest.sid)
     await directory.refresh()
     other, own = directory.find("4711"), directory.find("+918040000002")
-    assert other is not None
-    assert own is not None
+    assert isinstance(other, Route)
+    assert isinstance(own, Route)
     assert (other.flow, own.flow) == ("REST", "FIRST")
 
 
@@ -99,7 +99,7 @@ async def test_a_document_that_cannot_be_read_leaves_the_old_one_in_place(
     with capture_logs() as logs:
         await directory.refresh()
     route = directory.find("+918040000002")
-    assert route is not None
+    assert isinstance(route, Route)
     assert (route.flow, route.flow_version) == ("FIRST", 1)
     assert [(log["event"], log["version"]) for log in logs] == [("flow_unusable", 2)]
 
@@ -173,3 +173,21 @@ async def test_a_number_whose_flow_no_call_can_enter_is_not_taken_by_the_catch_a
     await directory.refresh()
     assert directory.find("100") is None
     assert directory.find("101") is not None
+
+
+async def test_a_number_may_ring_legs_that_are_steered_lg_110_lg_114(
+    store: Store, directory: Directory[str]
+) -> None:
+    [account] = await store.accounts.list()
+    await store.numbers.attach("+918040000002", account.sid, "https://u:pw@h.test/", "manual")
+    await directory.refresh()
+    route = directory.find("08040000002")
+    assert route == LegRoute("+918040000002", account, "manual", "https://u:pw@h.test/")
+    assert "pw" not in repr(route)
+    assert not directory.numbers
+    assert directory.find("4711") is None
+    await store.numbers.attach("*", account.sid, "stream:")
+    await directory.refresh()
+    every = directory.find("4711")
+    assert isinstance(every, LegRoute)
+    assert (every.event_endpoint, every.answers) == ("stream:", "auto")

@@ -119,3 +119,20 @@ async def test_every_change_that_the_directory_must_know_counts_the_revision(
     await store.accounts.change(account_sid, stream_limit=5)
     seen.append(await store.revision())
     assert seen == sorted(set(seen))
+
+
+async def test_a_number_rings_either_a_flow_or_legs_lg_114(store: Store) -> None:
+    account = await store.accounts.create("One", sid="one1")
+    flow = await store.flows.apply(account.sid, "a", "first")
+    first = await store.numbers.assign("100", account.sid, flow.sid)
+    attached = await store.numbers.attach("100", account.sid, "https://h.test/", "manual")
+    assert (attached.flow_sid, attached.created_at) == (None, first.created_at)
+    assert await store.numbers.list() == [attached]
+    back = await store.numbers.assign("100", account.sid, flow.sid)
+    assert (back.event_endpoint, back.answer_mode) == ("", "auto")
+    assert await store.numbers.list() == [back]
+    other = await store.accounts.create("Two")
+    with pytest.raises(CommandError, match="belongs to another account"):
+        await store.numbers.attach("100", other.sid, "https://h.test/")
+    with pytest.raises(CommandError, match="no account nobody"):
+        await store.numbers.attach("200", AccountSid("nobody"), "https://h.test/")

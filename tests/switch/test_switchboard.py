@@ -11,6 +11,7 @@ from agentstream.base.ids import CallSid
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import HangUp
 from agentstream.calls.record import CallLimits
+from agentstream.flows.engine import Flow
 from agentstream.media.negotiate import LocalMedia, make_offer
 from agentstream.sip import commands as sip
 from agentstream.sip.reports import InfoReceived, MediaOffered
@@ -235,7 +236,7 @@ async def test_a_flow_finds_the_other_published_flows_of_its_account(board: Boar
     sid = await board.stream()
     (task,) = board.switchboard._calls.values()
     flow = task._journey.flow
-    assert flow is not None
+    assert isinstance(flow, Flow)
     found = flow._library("flow-918000000043")
     assert found is not None
     assert found.start == "hello"

@@ -156,6 +156,10 @@ impl Leg {
             said.resize(rate_hz as usize / 50, 0);
             return self.line.say(desk, due_us, here, said);
         };
+        if self.quiet.said {
+            said.resize(rate_hz as usize / 50, 0);
+            return self.line.say(desk, due_us, here, said);
+        }
         let passes = is_alone && self.line.passes(frame.payload.codec());
         if !(passes && is_private) {
             said.resize(rate_hz as usize / 50, 0);
@@ -176,9 +180,9 @@ impl Leg {
         !self.is_private() || self.silence.is_some()
     }
 
-    /// Nobody looks at what is said: no recording, no stream.
+    /// Nobody looks at what is said, or changes it: no recording, no stream, nothing muted.
     fn is_private(&self) -> bool {
-        self.recordings.is_empty() && self.streams.is_empty()
+        self.recordings.is_empty() && self.streams.is_empty() && self.quiet.is_off()
     }
 }
 

@@ -80,6 +80,7 @@ impl Leg {
             } => self.line.send_digits(&digits, tone_ms, gap_ms),
             Command::Bridge(bridge) => self.join(bridge, desk),
             Command::Unbridge => self.part(),
+            Command::Mute(quiet) => self.quiet = quiet,
             Command::WatchSilence { timeout_ms } => {
                 self.silence = (timeout_ms > 0).then(|| SilenceWatch::new(timeout_ms));
             }

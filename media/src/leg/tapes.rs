@@ -59,6 +59,8 @@ impl Leg {
         let channels = match plan.channels.as_str() {
             "stereo" => Channels::Stereo,
             "mirrored" => Channels::Mirrored,
+            "heard" => Channels::Heard,
+            "said" => Channels::Said,
             _ => Channels::Mono,
         };
         let tap = self.open_file(

@@ -8,13 +8,17 @@ pub enum Channels {
     Stereo,
     /// The other way round.
     Mirrored,
+    /// Only what the leg heard from its far end.
+    Heard,
+    /// Only what was said to it.
+    Said,
 }
 
 impl Channels {
     /// How many there are in the file.
     pub fn count(self) -> usize {
         match self {
-            Channels::Mono => 1,
+            Channels::Mono | Channels::Heard | Channels::Said => 1,
             Channels::Stereo | Channels::Mirrored => 2,
         }
     }
@@ -25,6 +29,8 @@ impl Channels {
             Channels::Mono => chunk.push(heard.saturating_add(said)),
             Channels::Stereo => chunk.extend([heard, said]),
             Channels::Mirrored => chunk.extend([said, heard]),
+            Channels::Heard => chunk.push(heard),
+            Channels::Said => chunk.push(said),
         }
     }
 }

@@ -35,6 +35,7 @@ impl Chunker {
     pub fn push(&mut self, pcm: &[i16]) -> bool {
         match self.encoding {
             Encoding::Mulaw => g711::encode_ulaw(pcm, &mut self.bytes),
+            Encoding::Alaw => g711::encode_alaw(pcm, &mut self.bytes),
             Encoding::Pcm16 => {
                 let at = self.bytes.len();
                 self.bytes.resize(at + pcm.len() * 2, 0);
@@ -78,6 +79,16 @@ mod tests {
             })
             .collect();
         assert_eq!(complete, [false, false, false, false, true, false]);
+    }
+
+    #[test]
+    fn alaw_is_that_of_g711() {
+        let mut chunker = Chunker::new(Encoding::Alaw, 8000, 20);
+        let pcm: Vec<i16> = (0..160).map(|at| at * 200 - 16_000).collect();
+        assert!(chunker.push(&pcm));
+        let mut wanted = Vec::new();
+        g711::encode_alaw(&pcm, &mut wanted);
+        assert_eq!(chunker.chunk(), wanted);
     }
 
     #[test]

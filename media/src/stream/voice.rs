@@ -333,10 +333,10 @@ impl Voice {
 }
 
 fn encoding(plan: &StreamPlan) -> Encoding {
-    if plan.encoding == "mulaw" {
-        Encoding::Mulaw
-    } else {
-        Encoding::Pcm16
+    match plan.encoding.as_str() {
+        "mulaw" => Encoding::Mulaw,
+        "alaw" => Encoding::Alaw,
+        _ => Encoding::Pcm16,
     }
 }
 

@@ -24,6 +24,8 @@ from agentstream.api.v1 import (
     live,
     recordings,
 )
+from agentstream.api.v2 import leg_actions, leg_socket, legs
+from agentstream.api.v2.leg_shown import LegFacts
 from agentstream.api.v3 import calls as v3_calls
 from agentstream.base.ids import RandomTokens
 
@@ -40,6 +42,9 @@ _MODULES = (
     live,
     recordings,
     v3_calls,
+    legs,
+    leg_actions,
+    leg_socket,
 )
 
 
@@ -55,6 +60,7 @@ def create_app(doors: Doors) -> FastAPI:
     app.state.doors = doors
     add_error_answers(app)
     app.state.placed = FirstResults[CallFacts](doors.clock)
+    app.state.legs_made = FirstResults[LegFacts](doors.clock)
     app.add_middleware(AnyCasePaths)
     app.add_middleware(RateHeaders)
     if doors.audit is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agentstream.base.clock import Clock
@@ -70,21 +70,21 @@ class Audited:
                 )
 
 
-def note_who(request: Request, who: str, account_sid: str) -> None:
+def note_who(request: HTTPConnection, who: str, account_sid: str) -> None:
     """Say who asks."""
     noted = request.scope.get(_SCOPE)
     if isinstance(noted, _Noted):
         noted.who, noted.account_sid = who, account_sid
 
 
-def note_whose(request: Request, account_sid: str) -> None:
+def note_whose(request: HTTPConnection, account_sid: str) -> None:
     """Say whose things are meant, when the operator asks."""
     noted = request.scope.get(_SCOPE)
     if isinstance(noted, _Noted):
         noted.account_sid = account_sid
 
 
-def note_about(request: Request, about: str) -> None:
+def note_about(request: HTTPConnection, about: str) -> None:
     """Say what came of it, such as "call 51e0..."; never a secret."""
     noted = request.scope.get(_SCOPE)
     if isinstance(noted, _Noted):

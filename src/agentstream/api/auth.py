@@ -5,7 +5,7 @@ import binascii
 import hmac
 from dataclasses import dataclass
 
-from fastapi import Request
+from fastapi.requests import HTTPConnection
 
 from agentstream.api.audit import READING, note_who, note_whose
 from agentstream.api.doors import Doors
@@ -31,14 +31,14 @@ class Caller:
         return None if self.account is None else self.account.sid
 
 
-def doors(request: Request) -> Doors:
+def doors(request: HTTPConnection) -> Doors:
     """Return what the application was made with."""
     found = request.app.state.doors
     assert isinstance(found, Doors)
     return found
 
 
-async def authenticated(request: Request) -> Caller:
+async def authenticated(request: HTTPConnection) -> Caller:
     """Return who asks.
 
     ApiError 401 when the credentials are missing or wrong, 403 when their key may not do this, 429
@@ -53,13 +53,15 @@ async def authenticated(request: Request) -> Caller:
     if holder is None:
         raise ApiError(401, "Wrong API key or token")
     note_who(request, f"key {holder.key.key}", holder.account.sid)
-    if holder.key.role == "read-only" and request.method not in READING:
+    if holder.key.role == "read-only" and _method(request) not in READING:
         raise ApiError(403, "This key may only read; changes need a key with the role admin")
     _count_key(request, holder.key)
     return Caller(holder.account, holder.key)
 
 
-async def account_of(request: Request, account_sid: str, kind: Kind | None = None) -> Account:
+async def account_of(
+    request: HTTPConnection, account_sid: str, kind: Kind | None = None
+) -> Account:
     """Return the account in the path, for a caller who may ask for it and not too often.
 
     An unknown sid is 404, another account's 401 (CC-4), too many requests of a kind 429 (ER-7);
@@ -78,15 +80,20 @@ async def account_of(request: Request, account_sid: str, kind: Kind | None = Non
     return account
 
 
-def _count(request: Request, account_sid: AccountSid, kind: Kind | None) -> None:
+def _count(request: HTTPConnection, account_sid: AccountSid, kind: Kind | None) -> None:
     house = doors(request)
-    wanted: Kind = kind or ("reads" if request.method in READING else "orders")
+    wanted: Kind = kind or ("reads" if _method(request) in READING else "orders")
     allowance = house.limiter.count(account_sid, wanted, house.clock.now_ms())
     if allowance is not None:
         _spend(request, allowance, f"This account may make {allowance.limit} such requests")
 
 
-def _count_key(request: Request, key: ApiKey) -> None:
+def _method(request: HTTPConnection) -> str:
+    """Return the method; a WebSocket is opened by GET."""
+    return str(request.scope.get("method", "GET"))
+
+
+def _count_key(request: HTTPConnection, key: ApiKey) -> None:
     """Count against the key's own rate, of all kinds together; the answer tells the tighter one."""
     if key.requests_per_minute is None:
         return
@@ -96,7 +103,7 @@ def _count_key(request: Request, key: ApiKey) -> None:
     _spend(request, allowance, f"This key may make {allowance.limit} requests")
 
 
-def _spend(request: Request, allowance: Allowance, sentence: str) -> None:
+def _spend(request: HTTPConnection, allowance: Allowance, sentence: str) -> None:
     note(request.scope, allowance, int(doors(request).clock.wall().timestamp()))
     if allowance.remaining < 0:
         raise ApiError(

@@ -7,6 +7,7 @@ from typing import Protocol
 from agentstream.api.live import LiveHub
 from agentstream.api.rate_limit import RateLimiter
 from agentstream.api.settings import ApiSettings
+from agentstream.api.v2.leg_doors import LegDoor
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.ids import AccountSid, CallSid
 from agentstream.calls.commands import Command
@@ -103,6 +104,7 @@ class Doors:
     # The stories so far of an account's live calls (None: of all) whose sid begins so.
     stories: Callable[[AccountSid | None, str], Sequence[Story]] | None = None  # None: not kept
     telephony: Telephony | None = None  # None: there is no calls API
+    legs: LegDoor | None = None  # None: there is no Legs API
     settings: ApiSettings = field(default_factory=ApiSettings)
     limiter: RateLimiter = field(default_factory=RateLimiter)
     clock: Clock = field(default_factory=SystemClock)

@@ -166,6 +166,15 @@ def _json_pairs(body: bytes) -> Pairs:
         value = None
     if not isinstance(value, dict):
         raise ApiError(400, "The body is not a JSON object")
+    return _object_pairs(value)
+
+
+def form_of_json(value: Mapping[str, object]) -> Form:
+    """Return what a JSON object says, as a form."""
+    return form_of(_object_pairs(value))
+
+
+def _object_pairs(value: Mapping[str, object]) -> Pairs:
     return [pair for name, inner in value.items() for pair in _pairs_of(name, inner)]
 
 

@@ -135,7 +135,13 @@ PROMPT: Final = _object(
 DIGITS: Final = _object(
     {"Digits": _text("Keys", pattern="^[0-9*#A-Da-d]{1,64}$"), "LegSid": _LEG_SID}, "Digits"
 )
-NUMBER_CHANGE: Final = _object({"VoiceUrl": _FLOW_URL}, "VoiceUrl")
+NUMBER_CHANGE: Final = _object(
+    {
+        "VoiceUrl": _FLOW_URL,
+        "leg_event_endpoint": _text("Instead of a flow: where the events of its legs go"),
+        "leg_answer_mode": {"type": "string", "enum": ["auto", "manual"]},
+    }
+)
 V3_CALL: Final = _object(
     {
         "from": _object({"user_contact_uri": _NUMBER, "contact_uri": _NUMBER}),
@@ -266,6 +272,12 @@ def asks(
     content = {kind: {"schema": schema, **more} for kind in _FORMS}
     body = {"required": True, "content": content}
     return {"requestBody": body, **queries(query or {})}
+
+
+def asks_json(schema: Schema, *, required: bool = True) -> dict[str, Any]:
+    """Return what a route takes in its body, as JSON only."""
+    content = {"application/json": {"schema": schema}}
+    return {"requestBody": {"required": required, "content": content}}
 
 
 def queries(names: Mapping[str, Schema]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agentstream.base.ids import AccountSid
 
-Kind = Literal["orders", "reads", "numbers"]
+Kind = Literal["orders", "reads", "numbers", "legs"]
 WINDOW_MS: Final = 60_000
 WINDOWS_LIMIT: Final = 10_000  # of accounts and kinds; the one that began first is forgotten
 _SCOPE: Final = "agentstream.allowance"
@@ -26,6 +26,7 @@ class RateLimits:
     orders: int = 200  # what changes something: POST, PUT, DELETE
     reads: int = 300
     numbers: int = 50  # of the account's phone numbers
+    legs: int = 0  # of every kind (LG-13)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class RateLimiter:
             "orders": limits.orders,
             "reads": limits.reads,
             "numbers": limits.numbers,
+            "legs": limits.legs,
         }
         self._windows: OrderedDict[tuple[str, Kind | Literal["key"]], _Window] = OrderedDict()
         self.refused: Counter[str] = Counter()

@@ -31,7 +31,7 @@ class AnyCasePaths:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on (CC-5, CC-6)."""
-        if scope["type"] == "http":
+        if scope["type"] in {"http", "websocket"}:
             path = scope["path"].lower().rstrip("/") or "/"
             found: list[str] = []
             if path.startswith(_ACCOUNTS):

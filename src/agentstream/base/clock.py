@@ -25,3 +25,8 @@ class SystemClock:
     def wall(self) -> datetime:
         """Return the time of day, in UTC."""
         return datetime.now(UTC)
+
+
+def utc_ms(at: datetime) -> str:
+    """Return a time in RFC 3339, in UTC and whole milliseconds, with a Z."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

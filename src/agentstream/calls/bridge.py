@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import CallSid, LegSid, PromptId
+from agentstream.calls.commands import Bridge
 from agentstream.calls.effects import BridgeLegs, Effect, UnbridgeLegs
 from agentstream.calls.events import Event, LegHeld, LegsBridged, LegsUnbridged, LegUnheld
 
@@ -15,6 +16,7 @@ from agentstream.calls.events import Event, LegHeld, LegsBridged, LegsUnbridged,
 class _Pair:
     leg_sid: LegSid
     other_sid: LegSid
+    relays_digits: bool = True
     held_sid: LegSid | None = None
     music_id: PromptId | None = None  # what the held one hears
 
@@ -26,14 +28,16 @@ class Bridges:
         self._call_sid = call_sid
         self._pairs: dict[LegSid, _Pair] = {}  # each of the two: theirs
 
-    def join(self, leg_sid: LegSid, other_sid: LegSid) -> list[Event | Effect]:
+    def join(self, wish: Bridge) -> list[Event | Effect]:
         """Let two legs hear each other; raises CommandError when either is in a bridge."""
+        leg_sid, other_sid, relays_digits = wish.leg_sid, wish.other_sid, wish.relays_digits
         if leg_sid == other_sid:
             raise CommandError("a leg cannot be bridged with itself")
         if leg_sid in self._pairs or other_sid in self._pairs:
             raise CommandError("the leg is in a bridge already; end that first")
-        self._pairs[leg_sid] = self._pairs[other_sid] = _Pair(leg_sid, other_sid)
-        return [BridgeLegs(leg_sid, other_sid), LegsBridged(self._call_sid, leg_sid, other_sid)]
+        self._pairs[leg_sid] = self._pairs[other_sid] = _Pair(leg_sid, other_sid, relays_digits)
+        joined = LegsBridged(self._call_sid, leg_sid, other_sid)
+        return [BridgeLegs(leg_sid, other_sid, relays_digits), joined]
 
     def part(self, leg_sid: LegSid) -> list[Event | Effect]:
         """End a leg's bridge; nothing when it is in none."""
@@ -68,7 +72,8 @@ class Bridges:
         if pair is None or pair.held_sid != leg_sid:
             raise CommandError("the leg is not held")
         pair.held_sid, pair.music_id = None, None
-        return [BridgeLegs(pair.leg_sid, pair.other_sid), LegUnheld(self._call_sid, leg_sid)]
+        joined = BridgeLegs(pair.leg_sid, pair.other_sid, pair.relays_digits)
+        return [joined, LegUnheld(self._call_sid, leg_sid)]
 
     def music(self, leg_sid: LegSid) -> PromptId | None:
         """Return what is played to the held one of a leg's bridge; None when none is held."""

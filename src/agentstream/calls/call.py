@@ -29,6 +29,7 @@ from agentstream.calls.commands import (
     HangUp,
     HangUpLeg,
     Hold,
+    MuteLeg,
     OpenStream,
     Play,
     Reject,
@@ -54,7 +55,7 @@ from agentstream.calls.events import (
     MediaStopped,
 )
 from agentstream.calls.ledger import Ledger
-from agentstream.calls.legs import Legs
+from agentstream.calls.legs import Legs, LegWish
 from agentstream.calls.record import CallLimits, CallRecord, CallSetup
 from agentstream.calls.reports import (
     BotWished,
@@ -172,6 +173,8 @@ class Call:
     def _obey(self, command: Command, now_ms: int) -> list[Output]:
         if self._is_closing:
             return self._obey_while_closing(command)
+        if isinstance(command, LegWish):
+            return self._obey_for_legs(command, now_ms)
         match command:
             case Ring(leg_sid) | Answer(leg_sid):
                 return [*self._legs.found(leg_sid).receive(command, now_ms)]
@@ -188,8 +191,6 @@ class Call:
                 return self._release()
             case Fetch() | SendMail():
                 return self._requests.order(command)
-            case Dial() | HangUpLeg() | Bridge() | Unbridge() | Hold() | Unhold() | WatchSilence():
-                return self._obey_for_legs(command, now_ms)
             case _:
                 return self._obey_for_attached(command, now_ms)
 
@@ -203,11 +204,7 @@ class Call:
             case _:
                 raise CommandError("the call has ended")
 
-    def _obey_for_legs(
-        self,
-        command: Dial | HangUpLeg | Bridge | Unbridge | Hold | Unhold | WatchSilence,
-        now_ms: int,
-    ) -> list[Output]:
+    def _obey_for_legs(self, command: LegWish, now_ms: int) -> list[Output]:
         match command:
             case Dial():
                 return self._legs.dial(command, now_ms)
@@ -221,6 +218,8 @@ class Call:
                 return self._legs.hold(command, now_ms)
             case Unhold():
                 return self._legs.unhold(command)
+            case MuteLeg():
+                return self._legs.mute(command)
             case WatchSilence():
                 return self._legs.watch_silence(command)
             case _:

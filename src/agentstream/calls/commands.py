@@ -86,6 +86,7 @@ class Bridge:
 
     leg_sid: LegSid
     other_sid: LegSid
+    relays_digits: bool = True  # each hears the other's keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,20 @@ class Unhold:
     """Let a party that was held, and the other one, hear each other again."""
 
     leg_sid: LegSid | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MuteLeg:
+    """Say what of a leg's sound is silence from now on; keys still pass.
+
+    `heard` is what its party says, for streams, recordings and the bridged leg; `said` what streams
+    and the bridged leg say to it; `prompts` what it is played.
+    """
+
+    leg_sid: LegSid
+    heard: bool
+    said: bool
+    prompts: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,14 +240,18 @@ class WatchSilence:
     timeout_ms: int
 
 
+Channels = Literal["mono", "stereo", "mirrored", "heard", "said"]
+
+
 @dataclass(frozen=True, slots=True)
 class RecordingSpec:
     """A recording to make.
 
-    Stereo is left = the far end, right = what it hears; mirrored is the other way round.
+    Stereo is left = the far end, right = what it hears; mirrored is the other way round. `heard`
+    and `said` are one of the two alone.
     """
 
-    channels: Literal["mono", "stereo", "mirrored"] = "mono"
+    channels: Channels = "mono"
     max_ms: int = 14_400_000
 
 
@@ -332,6 +351,7 @@ Command = (
     | Unbridge
     | Hold
     | Unhold
+    | MuteLeg
     | Play
     | StopPlaying
     | OpenStream

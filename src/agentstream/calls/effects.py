@@ -65,6 +65,7 @@ class BridgeLegs:
 
     leg_sid: LegSid
     other_sid: LegSid
+    relays_digits: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,16 @@ class StopPrompt:
 
     leg_sid: LegSid
     prompt_id: PromptId
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceLeg:
+    """Let some of a leg's sound be silence, or no more of it; see `commands.MuteLeg`."""
+
+    leg_sid: LegSid
+    heard: bool
+    said: bool
+    prompts: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +252,7 @@ Effect = (
     | ReleaseLeg
     | PlayPrompt
     | StopPrompt
+    | SilenceLeg
     | StartStream
     | ActivateStream
     | TellStream

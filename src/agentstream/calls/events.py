@@ -283,6 +283,35 @@ class CallEnded:
     record: CallRecord
 
 
+@dataclass(frozen=True, slots=True)
+class Mishap:
+    """Why an action failed (EV-8); `code` is that of SIP where signalling said why."""
+
+    code: int
+    message: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LegTold:
+    """A stage of the life of a leg that is steered from outside, or what an action came to.
+
+    `name` is that of the documents (EV-1, section 6 of the verbs): "leg_answered", "say_started".
+    The `action_sid` and `custom` are of the request that caused it, "" where none did; `verb_index`
+    counts its verbs from 0. A leg that an action dialled has in the `data` of its "leg_connecting"
+    what it was dialled with: contact_uri, exophone, network_type, custom_param, parent_leg_sid.
+    """
+
+    call_sid: CallSid
+    leg_sid: LegSid
+    name: str
+    action_sid: str = ""
+    custom: str = ""
+    verb_index: int = 0
+    data: tuple[tuple[str, str | int | None], ...] = ()
+    error: Mishap | None = None
+
+
 Event = (
     CallStarted
     | CallAnswered
@@ -309,6 +338,7 @@ Event = (
     | RecordingFinished
     | AppletEntered
     | AppletLeft
+    | LegTold
     | CallHungUp
     | CallEnded
 )

@@ -21,12 +21,13 @@ from agentstream.calls.commands import (
     HangUp,
     HangUpLeg,
     Hold,
+    MuteLeg,
     Play,
     Unbridge,
     Unhold,
     WatchSilence,
 )
-from agentstream.calls.effects import DialLeg, NoticeSilence, ReleaseLeg
+from agentstream.calls.effects import DialLeg, NoticeSilence, ReleaseLeg, SilenceLeg
 from agentstream.calls.events import (
     LegDialled,
     LegGone,
@@ -56,6 +57,7 @@ SILENCE_LIMIT_MS: Final = 3_600_000
 TEXT_LIMIT: Final = 512  # of a destination, and of each name and value of a header
 HEADERS_LIMIT: Final = 32
 
+LegWish = Dial | HangUpLeg | Bridge | Unbridge | Hold | Unhold | MuteLeg | WatchSilence
 LegTold = LegRang | LegAnswered | LegEnded | MediaFlowing
 
 
@@ -172,7 +174,7 @@ class Legs:
                 raise CommandError(
                     f"the leg is {leg.state.value}: it neither talks nor has early media"
                 )
-        return self._bridges.join(wish.leg_sid, wish.other_sid)
+        return self._bridges.join(wish)
 
     def unbridge(self, wish: Unbridge) -> list[Output]:
         """End the bridge of a leg."""
@@ -203,6 +205,11 @@ class Legs:
         check_range(wish.timeout_ms, 0, SILENCE_LIMIT_MS, "timeout_ms")
         leg.is_watched = wish.timeout_ms > 0
         return [NoticeSilence(wish.leg_sid, wish.timeout_ms)]
+
+    def mute(self, wish: MuteLeg) -> list[Output]:
+        """Let some of a leg's sound be silence."""
+        self.check_talking(wish.leg_sid)
+        return [SilenceLeg(wish.leg_sid, wish.heard, wish.said, wish.prompts)]
 
     def part_all(self) -> list[Output]:
         """End every bridge: the call ends."""

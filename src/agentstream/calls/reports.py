@@ -153,6 +153,8 @@ class StreamOutcome:
     duration_s: int = 0
     url: str = ""  # the address used, its credentials masked (AS-37)
     recording_url: str = ""
+    attempt: int = 0  # the last one to reach the bot
+    http_status: int = 0  # with which it refused; 0 when no HTTP answer came
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,24 +1,28 @@
 """A call together with the flow that it follows, as one machine for the switch to drive.
 
-report, command ──▶ Call ──event──▶ Flow
+report, command ──▶ Call ──event──▶ Flow or LegControl ◀── steering
                      ▲ │              │
-                     │ └─▶ out        ├─AppletEntered, AppletLeft─▶ out
+                     │ └─▶ out        ├─AppletEntered, AppletLeft, LegTold─▶ out
                      └───command──────┘
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast, get_args
 
 from agentstream.base.errors import CommandError
 from agentstream.base.machine import earliest
 from agentstream.calls.call import Call
 from agentstream.calls.commands import Command
 from agentstream.calls.effects import Effect
-from agentstream.calls.events import AppletEntered, AppletLeft, Event
+from agentstream.calls.events import AppletEntered, AppletLeft, Event, LegTold
 from agentstream.calls.reports import Report
 from agentstream.flows.applet import CommandRefused
 from agentstream.flows.document import FlowDocument
 from agentstream.flows.engine import Flow, FlowOutput
+from agentstream.flows.legs.control import LegControl
+from agentstream.flows.legs.told import LegOutput, Steering
 
 JourneyOutput = Event | Effect
 
@@ -30,14 +34,18 @@ class Redirect:
     document: FlowDocument
 
 
-class Journey:
-    """A Machine[Report | Command | Redirect, Event | Effect]; facts and work come out in order.
+Wanted = Report | Command | Redirect | Steering
+STEERING = frozenset(get_args(Steering))
 
-    `flow` None is a call that does what commands from outside say; make its Call with
-    `awaits_flow=False`.
+
+class Journey:
+    """A Machine[Wanted, Event | Effect]; facts and work come out in order.
+
+    In the place of a flow a call may have somebody who steers it from outside, or nobody: it then
+    does what commands say. Make the Call of such a one with `awaits_flow=False`.
     """
 
-    def __init__(self, call: Call, flow: Flow | None) -> None:
+    def __init__(self, call: Call, flow: Flow | LegControl | None) -> None:
         self.call = call
         self.flow = flow
 
@@ -46,11 +54,14 @@ class Journey:
         """When to call `wake`, if nothing comes first."""
         return earliest(self.call.wake_at_ms, self.flow.wake_at_ms if self.flow else None)
 
-    def receive(self, happening: Report | Command | Redirect, now_ms: int) -> list[JourneyOutput]:
-        """Take a report or a command; raises CommandError for an impossible command."""
+    def receive(self, happening: Wanted, now_ms: int) -> list[JourneyOutput]:
+        """Take a report or a wish; raises CommandError for an impossible wish."""
         if isinstance(happening, Redirect):
             return self._redirect(happening.document, now_ms)
-        return self._carry(self.call.receive(happening, now_ms), now_ms)
+        if type(happening) in STEERING:
+            return self._steer(cast("Steering", happening), now_ms)
+        told = cast("Report | Command", happening)
+        return self._carry(self.call.receive(told, now_ms), now_ms)
 
     def wake(self, now_ms: int) -> list[JourneyOutput]:
         """Let the timers that are due fire."""
@@ -61,10 +72,17 @@ class Journey:
         return outputs
 
     def _redirect(self, document: FlowDocument, now_ms: int) -> list[JourneyOutput]:
-        if self.flow is None:
+        if not isinstance(self.flow, Flow):
             raise CommandError("this call follows no flow")
         outputs: list[JourneyOutput] = []
         fresh = self._bring(self.flow.redirect(document, now_ms), outputs, now_ms)
+        return outputs + self._carry(fresh, now_ms)
+
+    def _steer(self, wish: Steering, now_ms: int) -> list[JourneyOutput]:
+        if not isinstance(self.flow, LegControl):
+            raise CommandError("this call follows a flow: its legs cannot be steered")
+        outputs: list[JourneyOutput] = []
+        fresh = self._bring(self.flow.receive(wish, now_ms), outputs, now_ms)
         return outputs + self._carry(fresh, now_ms)
 
     def _carry(self, fresh: list[JourneyOutput], now_ms: int) -> list[JourneyOutput]:
@@ -80,7 +98,7 @@ class Journey:
         return outputs
 
     def _bring(
-        self, wanted: list[FlowOutput], facts: list[JourneyOutput], now_ms: int
+        self, wanted: Sequence[FlowOutput | LegOutput], facts: list[JourneyOutput], now_ms: int
     ) -> list[JourneyOutput]:
         """Bring the flow's commands before the call; return what the call makes of them.
 
@@ -88,10 +106,10 @@ class Journey:
         the call may already have decided more. A refusal goes back to the flow.
         """
         fresh: list[JourneyOutput] = []
-        todo = deque(wanted)
+        todo: deque[FlowOutput | LegOutput] = deque(wanted)
         while todo:
             step = todo.popleft()
-            if isinstance(step, AppletEntered | AppletLeft):
+            if isinstance(step, AppletEntered | AppletLeft | LegTold):
                 facts.append(step)
                 continue
             try:

@@ -240,7 +240,13 @@ def _request(event: events.RequestStarted) -> dict[str, Any]:
     return {**_read_request(event), "url": _DIGITS_OF_QUERY.sub(r"\1·", event.url)}
 
 
+def _told(event: events.LegTold) -> dict[str, Any]:
+    data = [(name, "" if name == "digits" else value) for name, value in event.data]
+    return {**_read_told(event), "data": data}
+
+
 _read_key = _reader(events.DigitReceived)
+_read_told = _reader(events.LegTold)
 _read_asked = _reader(events.BotAsked)
 _read_left = _reader(events.AppletLeft)
 _read_request = _reader(events.RequestStarted)
@@ -253,6 +259,7 @@ _WITHOUT_DIGITS: Final[dict[type, _Read]] = {
     events.BotAsked: _asked,
     events.AppletLeft: _left,
     events.RequestStarted: _request,
+    events.LegTold: _told,
 }
 
 

@@ -48,6 +48,8 @@ class Facts:
     requests_refused: Mapping[str, int] = field(default_factory=dict)  # by kind (ER-7)
     errands_waiting: int = 0  # requests and letters in the background
     errands: Mapping[str, int] = field(default_factory=dict)  # by what became of them
+    # Events of legs: "waiting" now, the others by what became of them since the start.
+    leg_events: Mapping[str, int] = field(default_factory=dict)
     # Webhooks: "waiting", "dead", "running" and "oldest_s" now; "delivered", "failed_attempts" and
     # "died" since the start.
     webhooks: Mapping[str, int] = field(default_factory=dict)
@@ -215,6 +217,9 @@ class _Now(Collector):
         yield _counter("legs_dialled", "Legs that calls dialled", facts.legs_dialled)
         yield _gauge("errands_waiting", "Background requests not begun", facts.errands_waiting)
         yield _counters("errands", "Background requests and letters", "result", facts.errands)
+        told = dict(facts.leg_events)
+        yield _gauge("leg_events_waiting", "Events of legs not told yet", told.pop("waiting", 0))
+        yield _counters("leg_events", "Events of legs by what became of them", "result", told)
         yield _gauge("rows_waiting", "Rows not yet in the database", facts.rows_waiting)
         yield _counter("rows_written", "Rows written", facts.rows_written)
         yield _counter("rows_refused", "Rows refused, the queue was full", facts.rows_refused)

@@ -60,6 +60,9 @@ class MediaLeg(Protocol):
     def unbridge(self) -> None:
         """Leave the bridge, and let the other leg leave it."""
 
+    def mute(self, *, heard: bool, said: bool, prompts: bool) -> None:
+        """Let what the far end says, what is said to it, and what plays to it be silence."""
+
     def watch_silence(self, timeout_ms: int) -> None:
         """Report Silence once per silence of this length; 0 switches it off."""
 

@@ -100,7 +100,7 @@ class StreamPlan:
     target: str  # request target, "/path?query", exactly as given (AS-20)
     headers: tuple[tuple[str, str], ...] = ()  # Authorization (AS-35), User-Agent, extra ones
     rate_hz: int = 8000  # 8000, 16000 or 24000, both directions (AS-142)
-    encoding: Literal["pcm16", "mulaw"] = "pcm16"
+    encoding: Literal["pcm16", "mulaw", "alaw"] = "pcm16"
     frame_ms: int = 100  # 20, 40, 60 or 100 (AS-80)
     two_way: bool = True  # False: bot messages are ignored and counted (ST-42)
     # BX-2. inbound: what the far end says; outbound: what it hears; mixed: both added; both: one
@@ -141,10 +141,11 @@ class PromptPlan:
 class RecordPlan:
     """A recording of one leg: WAV, 16-bit.
 
-    Stereo is left = the far end, right = what it hears; mirrored is the other way round.
+    Stereo is left = the far end, right = what it hears; mirrored is the other way round. `heard` is
+    the far end alone, `said` what it hears.
     """
 
     recording_sid: str
     path: str  # the finished file; written as PATH.part until then
-    channels: Literal["mono", "stereo", "mirrored"] = "mono"
+    channels: Literal["mono", "stereo", "mirrored", "heard", "said"] = "mono"
     max_ms: int = field(default=14_400_000)

@@ -7,6 +7,7 @@ import typer
 
 from agentstream.base.errors import CommandError
 from agentstream.flows.document import DocumentError, FlowDocument, parse
+from agentstream.net.egress import mask_url
 from agentstream.server import cli_flow_files
 from agentstream.server.cli_audit import note
 from agentstream.server.cli_common import (
@@ -24,10 +25,11 @@ from agentstream.server.cli_common import (
 from agentstream.server.cli_flow_files import read_text
 from agentstream.server.flow_check import stream_problems
 from agentstream.store.protocols import Store
-from agentstream.store.values import Account, Flow
+from agentstream.store.values import Account, AnswerMode, Flow
+from agentstream.switch.leg_style import check_endpoint
 
 flows = commands("What calls do: documents of applets, in versions.")
-numbers = commands("Which number rings which flow.")
+numbers = commands("Which number rings what.")
 
 flows.command("check", epilog=cli_flow_files.CHECK_EXAMPLES)(cli_flow_files.check)
 flows.command("graph", epilog=cli_flow_files.GRAPH_EXAMPLES)(cli_flow_files.graph)
@@ -161,28 +163,47 @@ def show_flow(
 @numbers.command(
     "assign",
     epilog=examples(
-        "agentstream numbers assign +918040000002 support", "agentstream numbers assign '*' support"
+        "agentstream numbers assign +918040000002 support",
+        "agentstream numbers assign '*' support",
+        "agentstream numbers assign +918040000002 --events https://hooks.example.com/legs",
     ),
 )
 def assign_number(
     context: typer.Context,
     number: Annotated[str, typer.Argument(help=f"What is dialled: {_NO_PHONE}.")],
-    flow: Annotated[str, typer.Argument(help="The flow's name or sid.")],
+    flow: Annotated[str, typer.Argument(help="The flow's name or sid.")] = "",
+    events: Annotated[
+        str, typer.Option(help="Instead of a flow: where the events of its legs go.")
+    ] = "",
+    manual: Annotated[
+        bool, typer.Option("--manual", help="With --events: ring until an action answers.")
+    ] = False,
     account: AccountOption = "",
 ) -> None:
-    """Let a number ring a flow, from the next call on."""
+    """Let a number ring a flow, or legs that are steered from outside, from the next call on."""
+    if bool(flow) == bool(events):
+        raise CommandError("give the flow, or --events and an address")
+    if manual and not events:
+        raise CommandError("--manual goes with --events")
 
-    async def job() -> tuple[str, Flow]:
-        async with opened(configuration(context)) as store:
+    async def job() -> str:
+        settings = configuration(context)
+        async with opened(settings) as store:
             owner = await chosen_account(store, account)
+            if events:
+                endpoint = check_endpoint(events, settings.legs.settings())
+                mode: AnswerMode = "manual" if manual else "auto"
+                kept = await store.numbers.attach(number, owner.sid, endpoint, mode)
+                await note(store, f"numbers assign {kept.number}", owner.sid, "events of legs")
+                return f"{kept.number} rings legs whose events go to {mask_url(endpoint)}"
             found = await _flow(store, owner, flow)
             kept = await store.numbers.assign(number, owner.sid, found.sid)
             await note(store, f"numbers assign {kept.number}", owner.sid, f"flow {found.sid}")
-            return kept.number, found
+            is_draft = not found.published_version
+            hint = " (a draft: publish it, or the number is refused)" if is_draft else ""
+            return f"{kept.number} rings flow {found.name}{hint}"
 
-    plain, found = run(job())
-    hint = "" if found.published_version else " (a draft: publish it, or the number is refused)"
-    typer.echo(f"{plain} rings flow {found.name}{hint}")
+    typer.echo(run(job()))
 
 
 @numbers.command("release", epilog=examples("agentstream numbers release +918040000002"))
@@ -204,7 +225,7 @@ def release_number(
 def list_numbers(
     context: typer.Context, account: AccountOption = "", as_json: JsonOption = False
 ) -> None:
-    """Show the numbers and the flows that they ring."""
+    """Show the numbers and what they ring."""
 
     async def job() -> list[dict[str, object]]:
         async with opened(configuration(context)) as store:
@@ -216,12 +237,13 @@ def list_numbers(
                     "flow": names[each.flow_sid].name if each.flow_sid in names else None,
                     "account": each.account_sid,
                     "flow_sid": each.flow_sid,
+                    "events": mask_url(each.event_endpoint),
                 }
                 for each in await store.numbers.list(owner.sid if owner else None)
             ]
 
     empty = "no number yet: agentstream numbers assign NUMBER FLOW"
-    print_rows(("number", "flow", "account"), run(job()), as_json, empty)
+    print_rows(("number", "flow", "events", "account"), run(job()), as_json, empty)
 
 
 def _version(flow: Flow) -> str:

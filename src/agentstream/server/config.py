@@ -28,6 +28,7 @@ from agentstream.net.admission import AdmissionLimits
 from agentstream.net.egress import EgressPolicy, check_entry, mask_url
 from agentstream.server.config_api import ApiConfig
 from agentstream.server.config_callbacks import CallbacksConfig
+from agentstream.server.config_legs import LegsConfig
 from agentstream.server.config_recordings import RecordingsConfig
 from agentstream.server.config_requests import RequestsConfig
 from agentstream.server.config_roads import DialConfig, MailConfig, Trunks
@@ -264,6 +265,7 @@ class Config(Section):
     callbacks: CallbacksConfig = CallbacksConfig()
     recordings: RecordingsConfig = RecordingsConfig()
     events: EventsConfig = EventsConfig()
+    legs: LegsConfig = LegsConfig()
     audit: AuditConfig = AuditConfig()
     trunks: Trunks = Field(default_factory=dict)
     dial: DialConfig = DialConfig()

@@ -32,6 +32,7 @@ from agentstream.net.tls import Certificate
 from agentstream.server.config import Config
 from agentstream.server.config import SipConfig as SipSection
 from agentstream.server.config_roads import trunk_hosts
+from agentstream.server.legs import SteeredLegs
 from agentstream.server.recordings import RECORDINGS_FOLDER, Recordings
 from agentstream.server.webhooks import Webhooks
 from agentstream.sip.settings import SipSettings
@@ -74,6 +75,7 @@ class Parts:
     recordings: Recordings
     courier: Courier
     webhooks: Webhooks
+    legs: SteeredLegs
     changes: BatchWriter[Change]
 
     @property
@@ -148,9 +150,13 @@ class House:
         files = PromptFiles(config.data_dir / "prompts", config.speech.cache_mb * 1_048_576)
         speech = self._open_speech(files)
         courier = self._open_courier(web)
+        legs = SteeredLegs(config, store.legs, web, directory, self._clock)
+        self._tasks += legs.run_tasks()
+        stack.push_async_callback(legs.stop)
         signaling = SipEngine(_sip_config(config), clock=self._clock)
         stack.push_async_callback(signaling.stop, 2_000)
         feed, limits = Feed(), StreamLimits()
+        legs.subscribe(feed)
         feed.subscribe(RecordingFacts(recordings.shelf).hear, RecordingFacts.KINDS)
         webhooks.subscribe_to(feed)
         means = Means(web, speech, files, config.profile(), limits, recordings.shelf, courier)
@@ -168,9 +174,11 @@ class House:
             roads=config.roads(),
             numbers=config.numbers(),
             two_leg_status=config.dial.two_leg_status,
+            legs=config.legs.control(),
             placed=store.placed,
         )
         switchboard = Switchboard(wiring, _switch_limits(config))
+        legs.attach(switchboard)
         return Parts(
             store,
             directory,
@@ -185,6 +193,7 @@ class House:
             recordings,
             courier,
             webhooks,
+            legs,
             changes,
         )
 

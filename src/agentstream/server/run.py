@@ -20,6 +20,8 @@ from agentstream.api.app import create_app
 from agentstream.api.doors import Doors, RecordingDoor, Telephony
 from agentstream.api.live import LiveHub
 from agentstream.api.rate_limit import RateLimiter
+from agentstream.api.v2.json_body import BODY_LIMIT
+from agentstream.api.v2.leg_doors import LegDoor
 from agentstream.base.errors import ConfigError
 from agentstream.base.ids import AccountSid
 from agentstream.flows.document import FlowDocument
@@ -49,7 +51,9 @@ async def serve(config: Config, *, started: asyncio.Event | None = None) -> None
     async with House(config) as house:
         parts = house.parts
         hub = LiveHub(parts.feed, config.http.live_subscribers)
-        limiter = RateLimiter(config.api.rate_limits())
+        limiter = RateLimiter(
+            replace(config.api.rate_limits(), legs=config.legs.requests_per_minute)
+        )
         metrics = Metrics(lambda: _facts(house, hub, limiter))
         parts.feed.subscribe(CallLog().hear, () if config.log.level == "debug" else CallLog.KINDS)
         parts.feed.subscribe(metrics.hear, Metrics.KINDS)
@@ -113,6 +117,14 @@ def _doors(house: House, hub: LiveHub, metrics: Metrics) -> Doors:
             parts.switchboard,
             parts.views,
         ),
+        legs=LegDoor(
+            views=parts.legs.views,
+            history=parts.legs,
+            steering=parts.legs,
+            events=parts.legs.source,
+            settings=parts.legs.settings,
+            masks_digits=house.config.events.mask_digits,
+        ),
         settings=house.config.api.settings(house.config.numbers()),
         audit=parts.changes.write,
         outbox=parts.store.outbox,
@@ -146,7 +158,8 @@ def _why_not_ready(house: House) -> str:
 
 def _facts(house: House, hub: LiveHub, limiter: RateLimiter) -> Facts:
     parts = house.parts
-    board, writers = parts.switchboard, (parts.writer, parts.stories, parts.changes)
+    board = parts.switchboard
+    writers = (parts.writer, parts.stories, parts.changes, parts.legs.writer)
     return Facts(
         calls=board.live_calls,
         streams=parts.stream_limits.total,
@@ -164,6 +177,7 @@ def _facts(house: House, hub: LiveHub, limiter: RateLimiter) -> Facts:
         recordings=parts.recordings.counts(),
         legs_dialled=board.counts.dialled,
         requests_refused=dict(limiter.refused),
+        leg_events=parts.legs.counts(),
         errands_waiting=parts.courier.waiting,
         errands=asdict(parts.courier.counts),
         webhooks=parts.webhooks.counts(),
@@ -183,6 +197,7 @@ def _http(app: FastAPI, wanted: HttpConfig) -> "_Http":
             lifespan="off",
             timeout_graceful_shutdown=5,
             limit_concurrency=1_000,
+            ws_max_size=4 * BODY_LIMIT,  # bytes; characters are counted by whoever reads them
         )
     )
 

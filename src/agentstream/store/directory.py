@@ -16,7 +16,7 @@ from agentstream.base.errors import AgentStreamError
 from agentstream.base.ids import AccountSid, FlowSid
 from agentstream.base.phone import ANY_NUMBER, normalise
 from agentstream.store.protocols import Store, StoreError
-from agentstream.store.values import Account, Published
+from agentstream.store.values import Account, AnswerMode, Published
 
 POLL_MS = 1_000
 FlowT = TypeVar("FlowT")
@@ -36,12 +36,23 @@ class Route(Generic[FlowT]):
 
 
 @dataclass(frozen=True, slots=True)
+class LegRoute:
+    """Where a call to a number goes whose leg its account's endpoint steers (LG-110)."""
+
+    number: str
+    account: Account
+    answers: AnswerMode = "auto"  # LG-112
+    event_endpoint: str = field(default="", repr=False)  # LG-114; may hold credentials
+
+
+@dataclass(frozen=True, slots=True)
 class _Snapshot(Generic[FlowT]):
     revision: int = -1
     routes: Mapping[str, Route[FlowT]] = field(default_factory=dict)
     flows: Mapping[FlowSid, Route[FlowT]] = field(default_factory=dict)
     named: Mapping[tuple[AccountSid, str], Route[FlowT]] = field(default_factory=dict)
     accounts: Mapping[str, Account] = field(default_factory=dict)
+    legs: Mapping[str, LegRoute] = field(default_factory=dict)
     closed: frozenset[str] = frozenset()  # numbers of somebody whose flow no call can enter
 
 
@@ -56,13 +67,16 @@ class Directory(Generic[FlowT]):
         self._refreshing = asyncio.Lock()
         self._is_stale = False
 
-    def find(self, number: str) -> Route[FlowT] | None:
+    def find(self, number: str) -> Route[FlowT] | LegRoute | None:
         """Return where a dialled number goes; None: reject it (AF-8).
 
         A number whose flow is a draft or unusable is not everybody's: another account may own `*`.
         """
         plain, now = normalise(number, self._country_code), self._now
-        return None if plain in now.closed else now.routes.get(plain) or now.routes.get(ANY_NUMBER)
+        if plain in now.closed:
+            return None
+        found = now.routes.get(plain) or now.legs.get(plain)
+        return found or now.routes.get(ANY_NUMBER) or now.legs.get(ANY_NUMBER)
 
     def flow(self, sid: FlowSid) -> Route[FlowT] | None:
         """Return a published flow; the route's number is empty."""
@@ -128,10 +142,20 @@ class Directory(Generic[FlowT]):
             for number in numbers
             if number.flow_sid in flows
         }
+        legs = {
+            number.number: LegRoute(
+                number.number,
+                accounts[number.account_sid],
+                number.answer_mode,
+                number.event_endpoint,
+            )
+            for number in numbers
+            if number.event_endpoint and number.account_sid in accounts
+        }
         by_lower_sid = {sid.lower(): account for sid, account in accounts.items()}
-        closed = frozenset(number.number for number in numbers) - routes.keys()
+        closed = frozenset(number.number for number in numbers) - routes.keys() - legs.keys()
         named = {(route.account.sid, route.flow_name): route for route in flows.values()}
-        return _Snapshot(revision, routes, flows, named, by_lower_sid, closed)
+        return _Snapshot(revision, routes, flows, named, by_lower_sid, legs, closed)
 
     def _route(self, live: Published, account: Account) -> Route[FlowT] | None:
         flow, known = live.flow, self._now.flows.get(live.flow.sid)

@@ -18,6 +18,7 @@ from agentstream.store.placed_calls import PlacedCalls
 from agentstream.store.values import (
     DEFAULT_STREAM_LIMIT,
     Account,
+    AnswerMode,
     ApiKey,
     CallRecord,
     Flow,
@@ -88,6 +89,15 @@ class Numbers(Protocol):
 
     async def assign(self, number: str, account_sid: AccountSid, flow_sid: FlowSid) -> Number:
         """Let a number ring a flow of the same account; takes it from another flow if need be."""
+
+    async def attach(
+        self,
+        number: str,
+        account_sid: AccountSid,
+        event_endpoint: str,
+        answer_mode: AnswerMode = "auto",
+    ) -> Number:
+        """Let a number ring legs that are steered from outside (LG-114), and no flow any more."""
 
     async def release(self, number: str) -> None:
         """Forget a number."""

@@ -1,8 +1,10 @@
 """Numbers in SQL."""
 
 from collections.abc import Sequence
+from dataclasses import fields, replace
 
 from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agentstream.base.clock import Clock
 from agentstream.base.errors import CommandError
@@ -11,7 +13,7 @@ from agentstream.base.phone import normalise
 from agentstream.store import tables
 from agentstream.store.database import Database
 from agentstream.store.revisions import touch
-from agentstream.store.values import Number
+from agentstream.store.values import AnswerMode, Number
 
 
 class SqlNumbers:
@@ -24,25 +26,48 @@ class SqlNumbers:
 
     async def assign(self, number: str, account_sid: AccountSid, flow_sid: FlowSid) -> Number:
         """Let a number ring a flow of the same account; takes it from another flow if need be."""
-        plain = check_number(number, self._country_code)
-        columns = tables.numbers.c
         async with self._database.edit() as connection:
             owner = select(tables.flows.c.account_sid).where(tables.flows.c.sid == flow_sid)
             if (await connection.execute(owner)).scalar_one_or_none() != account_sid:
                 raise CommandError(f"account {account_sid} has no flow {flow_sid}")
-            query = select(tables.numbers).where(columns.number == plain)
-            row = (await connection.execute(query)).one_or_none()
-            if row is not None and row.account_sid != account_sid:
-                raise CommandError(f"number {plain} belongs to another account")
-            created_at = self._clock.wall() if row is None else row.created_at
-            values = {"account_sid": account_sid, "flow_sid": flow_sid, "created_at": created_at}
-            await connection.execute(
-                insert(tables.numbers).values(number=plain, **values)
-                if row is None
-                else update(tables.numbers).where(columns.number == plain).values(values)
+            plain = check_number(number, self._country_code)
+            return await self._keep(
+                connection, Number(plain, account_sid, flow_sid, self._clock.wall())
             )
-            await touch(connection)
-        return Number(plain, account_sid, flow_sid, created_at)
+
+    async def attach(
+        self,
+        number: str,
+        account_sid: AccountSid,
+        event_endpoint: str,
+        answer_mode: AnswerMode = "auto",
+    ) -> Number:
+        """Let a number ring legs that are steered from outside (LG-114), and no flow any more."""
+        plain, now = check_number(number, self._country_code), self._clock.wall()
+        async with self._database.edit() as connection:
+            owner = select(tables.accounts.c.sid).where(tables.accounts.c.sid == account_sid)
+            if (await connection.execute(owner)).scalar_one_or_none() is None:
+                raise CommandError(f"no account {account_sid}")
+            wanted = Number(plain, account_sid, None, now, event_endpoint, answer_mode)
+            return await self._keep(connection, wanted)
+
+    async def _keep(self, connection: AsyncConnection, wanted: Number) -> Number:
+        """Write what a number rings from now on."""
+        columns = tables.numbers.c
+        query = select(tables.numbers).where(columns.number == wanted.number)
+        row = (await connection.execute(query)).one_or_none()
+        if row is not None and row.account_sid != wanted.account_sid:
+            raise CommandError(f"number {wanted.number} belongs to another account")
+        if row is not None:
+            wanted = replace(wanted, created_at=row.created_at)
+        values = {each.name: getattr(wanted, each.name) for each in fields(wanted)}
+        await connection.execute(
+            insert(tables.numbers).values(values)
+            if row is None
+            else update(tables.numbers).where(columns.number == wanted.number).values(values)
+        )
+        await touch(connection)
+        return wanted
 
     async def release(self, number: str) -> None:
         """Forget a number."""

@@ -13,6 +13,7 @@ from agentstream.store.sql_accounts import SqlAccounts
 from agentstream.store.sql_audit import SqlAudit
 from agentstream.store.sql_calls import SqlCalls
 from agentstream.store.sql_flows import SqlFlows
+from agentstream.store.sql_legs import SqlLegs
 from agentstream.store.sql_numbers import SqlNumbers
 from agentstream.store.sql_outbox import SqlOutbox
 from agentstream.store.sql_placed_calls import SqlPlacedCalls, load_node
@@ -42,6 +43,7 @@ class SqlStore:
         self.calls = SqlCalls(database)
         self.recordings = SqlRecordings(database)
         self.call_events = SqlCallEvents(database)
+        self.legs = SqlLegs(database)
         self.outbox = SqlOutbox(database)
         self.audit = SqlAudit(database)
         self.placed = SqlPlacedCalls(database, node, tokens.hex(), clock)

@@ -128,6 +128,9 @@ numbers = Table(
     Column("account_sid", ForeignKey(accounts.c.sid), nullable=False, index=True),
     Column("flow_sid", ForeignKey(flows.c.sid), index=True),
     Column("created_at", Moment, nullable=False),
+    # Instead of a flow: where the events of legs go that ring here, and who answers them.
+    Column("event_endpoint", Text, nullable=False),
+    Column("answer_mode", String(16), nullable=False),
 )
 
 # One row per thing that other processes keep a copy of; a writer adds one in its own transaction.
@@ -201,6 +204,34 @@ recordings = Table(
     Column("is_encrypted", Boolean, nullable=False),
     Index("ix_recordings_account_created", "account_sid", "created_at"),
     Index("ix_recordings_created", "created_at"),
+)
+
+# How steered legs were ordered; written at their beginning and end.
+legs = Table(
+    "legs",
+    metadata,
+    Column("sid", String(64), primary_key=True),
+    *(Column(name, String(64), nullable=False) for name in ("account_sid", "call_sid")),
+    *_columns(Text, "contact_uri exophone network_type direction state custom_param"),
+    *_columns(Text, "event_endpoint requested_dc_code requested_nso_code terminal_status"),
+    Column("time_limit_s", Integer, nullable=False),
+    *_columns(Moment, "created_at updated_at"),
+    *(Column(name, Moment) for name in ("answered_at", "ended_at")),
+    Index("ix_legs_updated", "updated_at"),
+)
+
+# What is told of legs, and what became of it. An event may be written before its leg.
+leg_events = Table(
+    "leg_events",
+    metadata,
+    Column("sid", String(64), primary_key=True),
+    *(Column(name, String(64), nullable=False) for name in ("leg_sid", "account_sid")),
+    *_columns(Integer, "sequence attempts"),
+    *_columns(Text, "type name body endpoint error"),
+    Column("state", String(16), nullable=False),
+    *_columns(Moment, "at updated_at"),
+    Index("ix_leg_events_leg_sequence", "leg_sid", "sequence"),
+    Index("ix_leg_events_state_at", "state", "at"),
 )
 
 # What is to be told to customers' servers. `number` is the order in which it became true: one

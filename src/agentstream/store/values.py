@@ -1,11 +1,12 @@
 """What the store gives and takes: frozen values, never rows or sessions. Wall times are UTC."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 from agentstream.base.ids import AccountSid, CallSid, FlowSid, LegSid, RecordingSid, StreamSid
 
+AnswerMode = Literal["auto", "manual"]
 KeyRole = Literal["admin", "read-only"]
 DEFAULT_STREAM_LIMIT = 100  # AS-50: the concurrent streams of one account
 
@@ -58,12 +59,17 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number that rings here, in the form of `phone.normalise`; "*" is every other number."""
+    """A number that rings here, in the form of `phone.normalise`; "*" is every other number.
+
+    It rings a flow, or legs that are steered from outside: their events go to `event_endpoint`.
+    """
 
     number: str
     account_sid: AccountSid
     flow_sid: FlowSid | None
     created_at: datetime
+    event_endpoint: str = field(default="", repr=False)  # LG-114; may hold credentials
+    answer_mode: AnswerMode = "auto"  # LG-112
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ class Lint:
         is_off_pace = self._pace.note(at_ms, self.audio_bytes)
         if is_off_pace:
             self._note("warning", "US-3", is_off_pace)
-        if self._audio.encoding == "mulaw":
+        if self._audio.encoding != "pcm16":
             return
         self._small += len(data) < SMALL_BYTES
         self._large += len(data) > LARGE_BYTES
@@ -132,7 +132,7 @@ class Lint:
         self._ulaw_like += is_ulaw_like(data)
 
     def _sizes(self) -> None:
-        """AS-150, AS-156; nothing is documented for µ-law."""
+        """AS-150, AS-156; nothing is documented for µ-law and A-law."""
         for count, text in (
             (self._small, f"are below {SMALL_BYTES} bytes; the hosted service may drop these"),
             (self._large, f"are above {LARGE_BYTES} bytes; the hosted service may time out"),

@@ -16,7 +16,7 @@ MARK_NAME: Final = "\x05"  # the bot's mark name, JSON-escaped, without quotes
 PLAYED_MS: Final = "\x06"  # milliseconds of bot audio that the line has heard
 TRACK: Final = "\x07"  # whose audio this is: inbound, outbound or mixed (BX-2)
 
-Encoding = Literal["pcm16", "mulaw"]
+Encoding = Literal["pcm16", "mulaw", "alaw"]
 Track = Literal["inbound", "outbound", "mixed", "both"]
 StopReason = Literal["stopped", "callended"]  # AS-99
 
@@ -34,6 +34,11 @@ class Audio:
     def bytes_per_ms(self) -> int:
         """8 for µ-law, 16 for PCM at 8000 Hz."""
         return self.rate_hz // 1000 * (2 if self.encoding == "pcm16" else 1)
+
+    @property
+    def law(self) -> str:
+        """How people call the encoding."""
+        return {"pcm16": "PCM", "mulaw": "µ-law", "alaw": "A-law"}[self.encoding]
 
 
 @dataclass(frozen=True, slots=True)

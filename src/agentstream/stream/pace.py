@@ -81,5 +81,5 @@ def _is_near(own: float, per_ms: float) -> bool:
 
 
 def _named(audio: Audio) -> str:
-    kind = "16-bit PCM" if audio.encoding == "pcm16" else "µ-law"
+    kind = "16-bit PCM" if audio.encoding == "pcm16" else audio.law
     return f"{kind} at {audio.rate_hz} Hz"

@@ -68,7 +68,8 @@ def plan_socket(
 def audio_of(order: StreamOrder, bot: BotAddress, profile: WireProfile) -> Audio:
     """Choose format and track: a setting by its name, else what address and order ask for.
 
-    µ-law is always 8000 Hz (AS-144); a format that is set overrules the rate of the address (BX-1).
+    µ-law and A-law are always 8000 Hz (AS-144); a format that is set overrules the rate of the
+    address (BX-1).
     """
     track = order.track if profile.track == "auto" else profile.track
     # Two tracks in one stream cannot be told apart without their names.
@@ -76,6 +77,8 @@ def audio_of(order: StreamOrder, bot: BotAddress, profile: WireProfile) -> Audio
     kind, _, rate = profile.media_format.partition(";rate=")
     if kind == "audio/L16":
         return Audio("pcm16", int(rate), track, shown)
+    if kind == "audio/x-alaw":
+        return Audio("alaw", 8000, track, shown)
     if kind == "audio/x-mulaw" or order.encoding == "mulaw":
         return Audio("mulaw", 8000, track, shown)
     return Audio("pcm16", bot.rate_hz, track, shown)
@@ -85,8 +88,8 @@ def overruled(bot: BotAddress, audio: Audio) -> list[str]:
     """Say when a format leaves the rate of the address aside."""
     if bot.rate_hz in (8000, audio.rate_hz):
         return []
-    kind = "PCM" if audio.encoding == "pcm16" else "µ-law"
-    return [f"the stream is {kind} at {audio.rate_hz} Hz: sample-rate={bot.rate_hz} is left aside"]
+    kind = f"{audio.law} at {audio.rate_hz} Hz"
+    return [f"the stream is {kind}: sample-rate={bot.rate_hz} is left aside"]
 
 
 def _parameters(

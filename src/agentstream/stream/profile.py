@@ -16,6 +16,7 @@ FrameMs = Literal[20, 40, 60, 100]
 MediaFormat = Literal[  # BX-1; L16 is little-endian here, as all PCM on this wire (AS-140)
     "auto",
     "audio/x-mulaw;rate=8000",
+    "audio/x-alaw;rate=8000",
     "audio/L16;rate=8000",
     "audio/L16;rate=16000",
     "audio/L16;rate=24000",

@@ -90,8 +90,9 @@ def _change_rate(life: Life, ask: RateAsked) -> list[StreamOutput]:
     refused = _refusal(life, "set_rate", ask.ask_id)
     if refused:
         return refused
-    if life.audio.encoding == "mulaw":
-        return [_ack(life, "set_rate", ask.ask_id, "µ-law is always at 8000 Hz")]
+    if life.audio.encoding != "pcm16":
+        law = f"{life.audio.law} is always at 8000 Hz"
+        return [_ack(life, "set_rate", ask.ask_id, law)]
     if life.is_changing_rate:
         return [_ack(life, "set_rate", ask.ask_id, "another change waits for what is queued")]
     life.is_changing_rate = True

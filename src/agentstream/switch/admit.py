@@ -1,13 +1,20 @@
 """Reads from an invitation who calls whom, and what else the flow may want to know."""
 
+from datetime import datetime
+
 from agentstream.base.errors import PeerError
+from agentstream.base.ids import CallSid
 from agentstream.base.phone import normalise
 from agentstream.calls.causes import Cause, Party, explain, status_word
 from agentstream.calls.record import CallRecord, CallSetup
+from agentstream.flows.document import FlowDocument
 from agentstream.sip.reports import Invited
 from agentstream.sip.uri import parse_uri
+from agentstream.store.directory import LegRoute, Route
 
 VARIABLES_LIMIT = 32
+Variables = tuple[tuple[str, str], ...]
+Way = Route[FlowDocument] | LegRoute  # where a call that comes in goes
 
 
 def called_number(invited: Invited, country_code: str) -> str:
@@ -24,6 +31,24 @@ def header_variables(invited: Invited) -> tuple[tuple[str, str], ...]:
     """Return the X- headers of the INVITE, for templates (SIP-27)."""
     named = [(name, value) for name, value in invited.headers if name.lower().startswith("x-")]
     return tuple(named[:VARIABLES_LIMIT])
+
+
+def setup_of_route(
+    route: Way, call_sid: CallSid, caller: str, called: str, wall: datetime, variables: Variables
+) -> CallSetup:
+    """Return what a call that comes in is born with."""
+    flow = route if isinstance(route, Route) else None
+    return CallSetup(
+        call_sid=call_sid,
+        account_sid=route.account.sid,
+        direction="inbound",
+        from_number=caller,
+        to_number=called,
+        started_at=wall,
+        flow_sid=flow.flow_sid if flow else None,
+        flow_version=flow.flow_version if flow else 0,
+        variables=variables,
+    )
 
 
 def refused_record(setup: CallSetup, cause: Cause, text: str) -> CallRecord:

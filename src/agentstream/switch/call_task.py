@@ -25,7 +25,10 @@ from agentstream.calls import commands, effects, events, reports
 from agentstream.calls.call import Call
 from agentstream.calls.causes import Cause, Party
 from agentstream.flows.engine import Flow
-from agentstream.flows.journey import Journey, Redirect
+from agentstream.flows.journey import STEERING, Journey, Redirect
+from agentstream.flows.legs.control import LegControl
+from agentstream.flows.legs.told import Steering
+from agentstream.flows.legs.verbs import Acknowledged, Act
 from agentstream.sip import reports as sip
 from agentstream.switch import feed
 from agentstream.switch.lines import FileLine
@@ -40,11 +43,14 @@ BEGIN_S = 1
 LINGER_MS = 10_000  # how long an ended call waits for its audio to close
 
 
+Wish = commands.Command | Redirect | Act | Acknowledged  # what may be asked of a call
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A command whose asker waits for the refusal, if any."""
 
-    command: commands.Command | Redirect
+    command: Wish
     answer: asyncio.Future[None]
 
 
@@ -53,9 +59,9 @@ class CallerLeaves:
     """The caller of a file line hangs up."""
 
 
-Word = reports.Report | commands.Command  # what a call understands as it is
+Word = reports.Report | commands.Command | Steering  # what a call understands as it is
 # Every packet of signalling and event of audio is one of many kinds: looked up, not tried in turn.
-WORDS = frozenset((*get_args(reports.Report), *get_args(commands.Command)))
+WORDS = frozenset((*get_args(reports.Report), *get_args(commands.Command))) | STEERING
 SIP_REPORTS = frozenset(get_args(sip.Report))
 EVENTS = frozenset(get_args(events.Event))
 Happening = sip.Report | _media.Event | Word | Asked | ForStream | CallerLeaves
@@ -67,7 +73,7 @@ class CallTask:
     def __init__(
         self,
         call: Call,
-        flow: Flow | None,
+        flow: Flow | LegControl | None,
         performer: Performer,
         tell: Callable[[events.Event | feed.Note], None],
         now_ms: Callable[[], int],
@@ -106,7 +112,7 @@ class CallTask:
             async with asyncio.timeout(BEGIN_S):
                 await self._has_begun.wait()
 
-    async def ask(self, command: commands.Command | Redirect) -> None:
+    async def ask(self, command: Wish) -> None:
         """Want something of the call; raises CommandError when it cannot be done now."""
         if self.call.has_ended:
             raise CommandError("the call has ended")
@@ -220,9 +226,7 @@ class CallTask:
         report = leg_report(event)
         return [] if report is None else [report]
 
-    def _obey(
-        self, command: commands.Command | Redirect, answer: asyncio.Future[None], now_ms: int
-    ) -> None:
+    def _obey(self, command: Wish, answer: asyncio.Future[None], now_ms: int) -> None:
         try:
             outputs = self._journey.receive(command, now_ms)
         except CommandError as error:

@@ -1,7 +1,8 @@
 """Makes the task of one call: its machines, its flow, its hands."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from agentstream.base.ids import LegSid, RecordingSid
 from agentstream.calls import commands, events
@@ -9,8 +10,12 @@ from agentstream.calls.call import Call
 from agentstream.calls.record import CallLimits, CallSetup
 from agentstream.flows.document import FlowDocument
 from agentstream.flows.engine import Flow
+from agentstream.flows.legs.control import LegControl
+from agentstream.flows.legs.told import BotSpeaks, PromptBegins, RecordingBegins, Sign
+from agentstream.store.directory import LegRoute
 from agentstream.store.values import Account
 from agentstream.switch import feed
+from agentstream.switch.admit import Way
 from agentstream.switch.call_lines import CallLines, Exchange
 from agentstream.switch.call_task import CallTask
 from agentstream.switch.lines import Line
@@ -23,9 +28,38 @@ class Course:
     """Whose call it is, and what it follows."""
 
     account: Account
-    flow: FlowDocument | None  # None: commands from outside
+    flow: FlowDocument | None  # None: actions from outside steer it
     limits: CallLimits
     recording: commands.RecordingSpec | None = None  # of the whole call
+    answers: Literal["auto", "manual"] = "auto"  # of a leg that rings here and is steered (LG-112)
+
+
+def course_of(way: Way, limits: CallLimits) -> Course:
+    """Return what a call that comes in follows: a flow, or whoever steers its leg (LG-110)."""
+    if isinstance(way, LegRoute):
+        return Course(way.account, None, limits, answers=way.answers)
+    return Course(way.account, way.flow, limits, way.flow.recording)
+
+
+class Signs:
+    """Lets whoever steers a call know what its hands note: what begins to be heard."""
+
+    def __init__(self, tell: Callable[[events.Event | feed.Note], None]) -> None:
+        self.post: Callable[[Sign], None] = lambda _: None
+        self._tell = tell
+
+    def note(self, noted: feed.Note) -> None:
+        """Tell the feed, and whoever steers."""
+        self._tell(noted)
+        match noted:
+            case feed.PromptBegan(leg_sid=leg_sid, prompt_id=prompt_id):
+                self.post(PromptBegins(leg_sid, prompt_id))
+            case feed.RecordingBegan(recording_sid=recording_sid):
+                self.post(RecordingBegins(recording_sid))
+            case feed.BotSpoke(stream_sid=stream_sid):
+                self.post(BotSpeaks(stream_sid))
+            case _:
+                pass
 
 
 class CallMaker:
@@ -45,9 +79,13 @@ class CallMaker:
         """Return a call that waits for the report of its first leg."""
         account, wiring = course.account, self._wiring
         tenant = Tenant(account.sid, account.stream_limit, account.egress_allow)
-        performer = Performer(setup, tenant, CallLines(line, exchange), wiring.means, tell)
+        signs = Signs(tell)
+        note = tell if course.flow else signs.note
+        performer = Performer(setup, tenant, CallLines(line, exchange), wiring.means, note)
         call, flow = self._call(setup, course, line.leg_sid), self._flow(setup, course)
-        return CallTask(call, flow, performer, tell, wiring.clock.now_ms)
+        task = CallTask(call, flow, performer, tell, wiring.clock.now_ms)
+        signs.post = task.post
+        return task
 
     def _call(self, setup: CallSetup, course: Course, leg_sid: LegSid) -> Call:
         spec, recording = course.recording, None
@@ -62,15 +100,16 @@ class CallMaker:
             recording=recording,
         )
 
-    def _flow(self, setup: CallSetup, course: Course) -> Flow | None:
+    def _flow(self, setup: CallSetup, course: Course) -> Flow | LegControl:
+        if course.flow is None:
+            settings = replace(self._wiring.legs, answers=course.answers)
+            return LegControl(setup, self._wiring.tokens, settings)
         account_sid, wiring = course.account.sid, self._wiring
 
         def published_flow(sid_or_name: str) -> FlowDocument | None:
             found = wiring.directory.flow_of(account_sid, sid_or_name)
             return None if found is None else found.flow
 
-        if course.flow is None:
-            return None
         return Flow(
             course.flow,
             setup,

@@ -220,7 +220,8 @@ class Performer:
         | effects.PressDigits
         | effects.BridgeLegs
         | effects.UnbridgeLegs
-        | effects.NoticeSilence,
+        | effects.NoticeSilence
+        | effects.SilenceLeg,
         media: MediaLeg,
     ) -> list[reports.Report]:
         match effect:
@@ -237,14 +238,16 @@ class Performer:
                 self._recording_effect(effect, media)
             case effects.PressDigits():
                 media.send_digits(effect.digits, effect.tone_ms, effect.gap_ms)
-            case effects.BridgeLegs(other_sid=other_sid):
+            case effects.BridgeLegs(other_sid=other_sid, relays_digits=relays_digits):
                 other = self.lines.media(other_sid)
                 if other is not None:
-                    media.bridge(other)
+                    media.bridge(other, relays_digits=relays_digits)
             case effects.UnbridgeLegs():
                 media.unbridge()
             case effects.NoticeSilence(timeout_ms=timeout_ms):
                 media.watch_silence(timeout_ms)
+            case effects.SilenceLeg(heard=heard, said=said, prompts=prompts):
+                media.mute(heard=heard, said=said, prompts=prompts)
         return []
 
     def _recording_effect(

@@ -5,7 +5,7 @@ from typing import Final
 
 from agentstream.base.clock import Clock
 from agentstream.base.errors import BusyError, CommandError
-from agentstream.base.ids import CallSid, FlowSid, Tokens
+from agentstream.base.ids import CallSid, FlowSid, LegSid, Tokens
 from agentstream.calls.causes import Cause
 from agentstream.calls.checks import check_range
 from agentstream.calls.commands import DialSpec, RecordingSpec
@@ -38,6 +38,7 @@ class CallOrder:
     custom_field: str = ""
     variables: tuple[tuple[str, str], ...] = ()
     callback: StatusCallback | None = None
+    leg_sid: LegSid | None = None  # of the first leg, where whoever orders must know it before
 
     @property
     def slots(self) -> int:

@@ -1,7 +1,7 @@
 """Runs one stream: its machine on one side, the resolver, DNS and the socket on the other."""
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from agentstream import _media
@@ -57,6 +57,7 @@ class StreamRun:
         self._leg = leg
         self._doors = doors
         self._attempt = 0
+        self._http_status = 0  # of the last attempt that failed
         self._dns_ms = 0
         self._dialled = 0  # sockets for which the audio path owes us StreamOpen or StreamFailed
         self._aborted = 0  # attempts up to this one were told to close before they were dialled
@@ -147,6 +148,7 @@ class StreamRun:
         )
 
     def _note_failure(self, phase: str, http_status: int, detail: str) -> None:
+        self._http_status = http_status
         self._doors.note(
             feed.StreamAttemptFailed(self.stream_sid, self._attempt, phase, http_status, detail)
         )
@@ -161,7 +163,10 @@ class StreamRun:
                     followed.append(reports.StreamStarted(self.stream_sid))
                 case wire.StreamFinished(result=result):
                     self._is_finished = True
-                    followed.append(reports.StreamEnded(self.stream_sid, outcome(result)))
+                    ended = replace(
+                        outcome(result), attempt=self._attempt, http_status=self._http_status
+                    )
+                    followed.append(reports.StreamEnded(self.stream_sid, ended))
                 case wire.Wish(action=action, value=value):
                     followed.append(reports.BotWished(self.stream_sid, action, value))
                 case wire.Warn(text=text, about=about):

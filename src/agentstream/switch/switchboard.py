@@ -18,6 +18,7 @@ from agentstream.calls.causes import Cause, Party, sip_status
 from agentstream.calls.record import CallSetup
 from agentstream.flows.document import FlowDocument
 from agentstream.flows.journey import Redirect
+from agentstream.flows.legs.verbs import Acknowledged, Act
 from agentstream.media.engine import MediaLeg
 from agentstream.media.negotiate import SdpSession
 from agentstream.media.plan import FileLegPlan
@@ -26,16 +27,19 @@ from agentstream.store.directory import Route
 from agentstream.store.protocols import StoreError
 from agentstream.switch import feed
 from agentstream.switch.admit import (
+    Variables,
+    Way,
     called_number,
     caller_number,
     header_variables,
     refused_record,
+    setup_of_route,
 )
 from agentstream.switch.call_lines import Exchange
 from agentstream.switch.call_task import CallerLeaves, CallTask
 from agentstream.switch.dialling import Dialler
 from agentstream.switch.lines import DialledLine, FileLine, Line, OurSide, SipLine
-from agentstream.switch.making import CallMaker, Course
+from agentstream.switch.making import CallMaker, Course, course_of
 from agentstream.switch.media_pump import MediaPump
 from agentstream.switch.placing import CallOrder, limits_of, refusal, setup_of, spec_of
 from agentstream.switch.routing import NoRoadError
@@ -133,6 +137,21 @@ class Switchboard:
             raise CommandError(f"there is no live call {call_sid}")
         await task.ask(command)
 
+    def call_of(self, leg_sid: LegSid) -> CallSid | None:
+        """Return the live call of a leg; None when there is none (any more)."""
+        task = self._by_leg.get(leg_sid)
+        return None if task is None else task.call.setup.call_sid
+
+    async def act(self, act: Act | Acknowledged) -> None:
+        """Steer a leg; returns once it is begun, and what becomes of it is told by LegTold.
+
+        Raises CommandError with a sentence when it cannot be done now (HTTP 409, code 1020).
+        """
+        task = self._by_leg.get(act.leg_sid)
+        if task is None:
+            raise CommandError(f"there is no live leg {act.leg_sid}")
+        await task.ask(act)
+
     async def redirect(self, call_sid: CallSid, document: FlowDocument) -> None:
         """Let a live call go on in another flow (OC-1); raises CommandError, as when it rings."""
         await self.ask(call_sid, Redirect(document))
@@ -174,7 +193,7 @@ class Switchboard:
         setup = self._setup(route, caller, called, ())
         remote = f"file:{plan.input_path or 'silence'}"
         offered = reports.LegOffered(line.leg_sid, remote)
-        _, running = self._begin(setup, self._course(route), line, offered)
+        _, running = self._begin(setup, course_of(route, self._limits.call), line, offered)
         return setup.call_sid, running
 
     def hang_up_file(self, call_sid: CallSid) -> None:
@@ -202,7 +221,7 @@ class Switchboard:
 
     def _invited(self, invited: sip.Invited) -> None:
         called = called_number(invited, self._country_code)
-        route = self._directory.find(called)
+        route: Way | None = self._directory.find(called)
         if route is None:
             self._refuse(invited, Cause.NOT_FOUND, "this number has no flow that a call can enter")
             return
@@ -215,7 +234,7 @@ class Switchboard:
         else:
             self._admit(invited, route, setup)
 
-    def _admit(self, invited: sip.Invited, route: Route[FlowDocument], setup: CallSetup) -> None:
+    def _admit(self, invited: sip.Invited, route: Way, setup: CallSetup) -> None:
         try:
             self._open(invited, route, setup)
         except _media.PortsExhausted:
@@ -227,13 +246,13 @@ class Switchboard:
             log.exception("invite_broke_off", call_sid=setup.call_sid)
             self._refuse(invited, Cause.INTERNAL, "it was not begun", setup)
 
-    def _open(self, invited: sip.Invited, route: Route[FlowDocument], setup: CallSetup) -> None:
+    def _open(self, invited: sip.Invited, route: Way, setup: CallSetup) -> None:
         leg_sid = LegSid(self._tokens.hex())
         leg = self._media.open_rtp_leg(self._limits.leg_plan(leg_sid, setup.call_sid))
         try:
             line = SipLine(leg_sid, invited, self._signaling, self._our_side(invited, leg))
             offered = reports.LegOffered(leg_sid, invited.source)
-            task, _ = self._begin(setup, self._course(route), line, offered)
+            task, _ = self._begin(setup, course_of(route, self._limits.call), line, offered)
         except BaseException:
             leg.close()
             raise
@@ -267,7 +286,7 @@ class Switchboard:
             self._tell(setup, events.CallEnded(setup.call_sid, record))
 
     def _placed_task(self, order: CallOrder, setup: CallSetup, spec: commands.DialSpec) -> CallTask:
-        leg_sid = LegSid(self._tokens.hex())
+        leg_sid = order.leg_sid or LegSid(self._tokens.hex())
         line, untold = self._dial(leg_sid, spec, setup)
         course = Course(
             order.account,
@@ -300,27 +319,9 @@ class Switchboard:
 
     # One call
 
-    def _course(self, route: Route[FlowDocument]) -> Course:
-        return Course(route.account, route.flow, self._limits.call, route.flow.recording)
-
-    def _setup(
-        self,
-        route: Route[FlowDocument],
-        caller: str,
-        called: str,
-        variables: tuple[tuple[str, str], ...],
-    ) -> CallSetup:
-        return CallSetup(
-            call_sid=CallSid(self._tokens.hex()),
-            account_sid=route.account.sid,
-            direction="inbound",
-            from_number=caller,
-            to_number=called,
-            started_at=self._clock.wall(),
-            flow_sid=route.flow_sid,
-            flow_version=route.flow_version,
-            variables=variables,
-        )
+    def _setup(self, route: Way, caller: str, called: str, variables: Variables) -> CallSetup:
+        wall, call_sid = self._clock.wall(), CallSid(self._tokens.hex())
+        return setup_of_route(route, call_sid, caller, called, wall, variables)
 
     def _begin(
         self,

@@ -8,6 +8,7 @@ from agentstream.base.ids import CallSid, LegSid, Tokens
 from agentstream.base.phone import AS_THEY_ARE, NumberStyle
 from agentstream.calls.record import CallLimits, WhichLeg
 from agentstream.flows.document import FlowDocument
+from agentstream.flows.legs.settings import USUAL, LegSettings
 from agentstream.media.engine import MediaEngine
 from agentstream.media.negotiate import LocalMedia
 from agentstream.media.plan import RtpLegPlan
@@ -65,6 +66,7 @@ class Wiring:
     roads: Roads = field(default_factory=Roads)  # for the legs that calls dial
     numbers: NumberStyle = AS_THEY_ARE  # how customers' servers are shown numbers
     placed: PlacedCalls | None = None  # where calls are noted before they are dialled
+    legs: LegSettings = USUAL  # how legs that are steered behave
     two_leg_status: WhichLeg = "second"  # whose result a two-number call has (CC-60)
 
 

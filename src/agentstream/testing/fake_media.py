@@ -50,6 +50,7 @@ class FakeLeg:
     bridged: "FakeLeg | None" = field(default=None, repr=False)
     relays_digits: bool = False
     silence_ms: int = 0
+    muted: tuple[bool, bool, bool] = (False, False, False)  # heard, said, prompts
     is_started: bool = False
     is_closed: bool = False
     _playing: PromptPlan | None = None
@@ -124,6 +125,10 @@ class FakeLeg:
         )
         if self.bridged is not None and self.relays_digits:
             self.bridged.send_digits(digit, duration_ms)
+
+    def mute(self, *, heard: bool, said: bool, prompts: bool) -> None:
+        """Note what is silence."""
+        self.muted = heard, said, prompts
 
     def watch_silence(self, timeout_ms: int) -> None:
         """Note how long a silence is to be told; 0: none."""

@@ -14,7 +14,7 @@ from agentstream.calls import effects
 from agentstream.calls.attached import Output
 from agentstream.calls.call import Call
 from agentstream.calls.causes import Cause, Party
-from agentstream.calls.commands import Command, HangUp
+from agentstream.calls.commands import HangUp
 from agentstream.calls.events import CallEnded
 from agentstream.calls.record import CallLimits, CallSetup
 from agentstream.calls.reports import (
@@ -34,29 +34,22 @@ from agentstream.calls.reports import (
 )
 from agentstream.flows.document import FlowDocument
 from agentstream.flows.engine import Flow
-from agentstream.flows.journey import Journey, Redirect
+from agentstream.flows.journey import Journey, Wanted
 from agentstream.testing.call_watch import CallWatch
 from agentstream.testing.calls import LEG, make_setup
 
 OBEY_ROUNDS = 20  # what ends may let something else begin
 
 
-class World:
+class JourneyWorld:
     """Drives one journey; everything that it answers is watched."""
 
-    def __init__(
-        self,
-        document: FlowDocument,
-        library: Callable[[str], FlowDocument | None] = lambda name: None,
-        setup: CallSetup | None = None,
-    ) -> None:
-        setup = setup or make_setup()
+    def __init__(self, setup: CallSetup, journey: Journey) -> None:
         self.is_ours = setup.direction == "outbound"  # we call, and do not answer
         self.now_ms = 0
         self.watch = CallWatch()
         self.story: list[Output] = []
-        self.flow = Flow(document, setup, CountedTokens(), 0, library=library)
-        self.journey = Journey(Call(setup, CallLimits(), 0), self.flow)
+        self.journey = journey
         self._unanswered: dict[RequestId, effects.SendRequest] = {}
 
     @property
@@ -66,7 +59,7 @@ class World:
         assert ended is not None, "the call has not ended"
         return ended
 
-    def happens(self, happening: Report | Command | Redirect) -> None:
+    def happens(self, happening: Wanted) -> None:
         """Let something happen now."""
         self._see(self.journey.receive(happening, self.now_ms))
 
@@ -171,3 +164,17 @@ class World:
         for output in outputs:
             if isinstance(output, effects.SendRequest):
                 self._unanswered[output.request_id] = output
+
+
+class World(JourneyWorld):
+    """A call that follows a flow."""
+
+    def __init__(
+        self,
+        document: FlowDocument,
+        library: Callable[[str], FlowDocument | None] = lambda name: None,
+        setup: CallSetup | None = None,
+    ) -> None:
+        setup = setup or make_setup()
+        self.flow = Flow(document, setup, CountedTokens(), 0, library=library)
+        super().__init__(setup, Journey(Call(setup, CallLimits(), 0), self.flow))

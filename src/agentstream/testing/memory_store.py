@@ -23,6 +23,7 @@ from agentstream.store.sql_numbers import check_number
 from agentstream.store.values import (
     DEFAULT_STREAM_LIMIT,
     Account,
+    AnswerMode,
     ApiKey,
     CallRecord,
     Flow,
@@ -38,6 +39,7 @@ from agentstream.store.values import (
 )
 from agentstream.testing.memory_audit import MemoryAudit
 from agentstream.testing.memory_events import MemoryCallEvents
+from agentstream.testing.memory_legs import MemoryLegs
 from agentstream.testing.memory_outbox import MemoryOutbox, MemoryPlacedCalls
 
 
@@ -153,6 +155,10 @@ class MemoryFlows:
         self._flows: dict[FlowSid, Flow] = {}
         self._versions: dict[FlowSid, list[FlowVersion]] = {}
 
+    async def has_account(self, account_sid: AccountSid) -> bool:
+        """Tell whether there is this account."""
+        return await self._accounts.find(account_sid) is not None
+
     async def apply(
         self, account_sid: AccountSid, name: str, document: str, publish: bool | None = None
     ) -> Flow:
@@ -232,16 +238,32 @@ class MemoryNumbers:
 
     async def assign(self, number: str, account_sid: AccountSid, flow_sid: FlowSid) -> Number:
         """Let a number ring a flow of the same account; takes it from another flow if need be."""
-        plain = check_number(number, self._country_code)
         if await self._flows.find(account_sid, flow_sid) is None:
             raise CommandError(f"account {account_sid} has no flow {flow_sid}")
-        old = self._numbers.get(plain)
-        if old is not None and old.account_sid != account_sid:
-            raise CommandError(f"number {plain} belongs to another account")
-        created_at = self._clock.wall() if old is None else old.created_at
-        self._numbers[plain] = Number(plain, account_sid, flow_sid, created_at)
+        plain = check_number(number, self._country_code)
+        return self._keep(Number(plain, account_sid, flow_sid, self._clock.wall()))
+
+    async def attach(
+        self,
+        number: str,
+        account_sid: AccountSid,
+        event_endpoint: str,
+        answer_mode: AnswerMode = "auto",
+    ) -> Number:
+        """Let a number ring legs that are steered from outside (LG-114), and no flow any more."""
+        plain, now = check_number(number, self._country_code), self._clock.wall()
+        if not await self._flows.has_account(account_sid):
+            raise CommandError(f"no account {account_sid}")
+        return self._keep(Number(plain, account_sid, None, now, event_endpoint, answer_mode))
+
+    def _keep(self, wanted: Number) -> Number:
+        old = self._numbers.get(wanted.number)
+        if old is not None and old.account_sid != wanted.account_sid:
+            raise CommandError(f"number {wanted.number} belongs to another account")
+        created_at = wanted.created_at if old is None else old.created_at
+        self._numbers[wanted.number] = replace(wanted, created_at=created_at)
         self._revision.touch()
-        return self._numbers[plain]
+        return self._numbers[wanted.number]
 
     async def release(self, number: str) -> None:
         """Forget a number."""
@@ -386,6 +408,7 @@ class MemoryStore:
         self.outbox = MemoryOutbox(self.calls.rows)
         self.recordings = MemoryRecordings(self.calls.rows)
         self.call_events = MemoryCallEvents()
+        self.legs = MemoryLegs()
         self.audit = MemoryAudit()
 
     async def revision(self) -> int:

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from agentstream.base.ids import AccountSid, CallSid, RecordingSid, StreamSid
+from agentstream.base.ids import AccountSid, CallSid, LegSid, RecordingSid, StreamSid
+from agentstream.store.legs import LegEventRow, LegRow
 from agentstream.store.values import CallRecord, Recording, StreamRecord, Webhook
 
 _START = datetime(2027, 1, 12, 10, 4, 5, 250_000, tzinfo=UTC)
@@ -52,6 +53,38 @@ def a_recording(sid: str, call_sid: str, **changes: Any) -> Recording:  # noqa: 
         "duration_ms": 60_250,
     }
     return Recording(sid=RecordingSid(sid), call_sid=CallSid(call_sid), **(fields | changes))
+
+
+def a_leg(sid: str, **changes: Any) -> LegRow:  # noqa: ANN401  (any field of the row)
+    """Return the row of a leg that was dialled."""
+    fields: dict[str, Any] = {
+        "account_sid": AccountSid("greenleaf1"),
+        "call_sid": CallSid(f"call-{sid}"),
+        "contact_uri": "+912240000017",
+        "exophone": "+918040000002",
+        "network_type": "pstn",
+        "direction": "outbound",
+        "state": "created",
+        "created_at": _START,
+        "updated_at": _START,
+    }
+    return LegRow(sid=LegSid(sid), **(fields | changes))
+
+
+def a_leg_event(sequence: int, **changes: Any) -> LegEventRow:  # noqa: ANN401  (as above)
+    """Return the row of an event that is to be told."""
+    fields: dict[str, Any] = {
+        "sid": f"ev{sequence}",
+        "leg_sid": LegSid("leg00001"),
+        "account_sid": AccountSid("greenleaf1"),
+        "type": "leg_action_event",
+        "name": "say_started",
+        "at": _START,
+        "updated_at": _START,
+        "body": '{"event_data":{"data":{}}}',
+        "endpoint": "https://hooks.example.test/legs",
+    }
+    return LegEventRow(sequence=sequence, **(fields | changes))
 
 
 def a_webhook(sid: str, subject: str = "c1", **changes: Any) -> Webhook:  # noqa: ANN401  (as above)

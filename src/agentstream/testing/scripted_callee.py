@@ -8,7 +8,8 @@
         callee.uri("early")         183 with SDP, and nobody comes
         callee.uri("voicemail")     200 at once, without ringing
 
-It has SDP but sends no audio. Who is called by number is named by the function that it is given.
+It has SDP but sends no audio; an `audio_port` is that of somebody who does. Who is called by number
+is named by the function that it is given.
 """
 
 import asyncio
@@ -28,9 +29,12 @@ REFUSALS = {"busy": 486, "declines": 603, "unknown": 404}
 class ScriptedCallee:
     """What it was asked, and what became of it."""
 
-    def __init__(self, engine: SipEngine, who: Callable[[str], str] = str) -> None:
+    def __init__(
+        self, engine: SipEngine, who: Callable[[str], str] = str, audio_port: int = 40_000
+    ) -> None:
         self.engine = engine
         self._who = who
+        self._audio_port = audio_port
         self.calls: dict[SipCallRef, Invited] = {}  # every INVITE
         self.ended: dict[SipCallRef, Ended] = {}
         self.reports: list[Report] = []
@@ -65,7 +69,8 @@ class ScriptedCallee:
 
     def sdp(self, version: int = 1, direction: str = "sendrecv") -> str:
         """Return what it says of its audio."""
-        return SDP.format(host=HOST, version=version).replace("sendrecv", direction)
+        sdp = SDP.replace("audio 40000", f"audio {self._audio_port}")
+        return sdp.format(host=HOST, version=version).replace("sendrecv", direction)
 
     def hang_up(self, user: str) -> None:
         """End every call to somebody here."""
@@ -102,10 +107,12 @@ def user_of(call: Invited) -> str:
 
 
 @asynccontextmanager
-async def scripted_callee(who: Callable[[str], str] = str) -> AsyncIterator[ScriptedCallee]:
+async def scripted_callee(
+    who: Callable[[str], str] = str, audio_port: int = 40_000
+) -> AsyncIterator[ScriptedCallee]:
     """Run one on loopback; `who` names the person behind a user name, else it is the name."""
     engine = SipEngine(SipConfig(listeners=(Listener("udp", HOST, 0),)))
-    callee = ScriptedCallee(engine, who)
+    callee = ScriptedCallee(engine, who, audio_port)
     await engine.start()
     try:
         yield callee

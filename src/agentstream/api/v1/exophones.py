@@ -2,7 +2,9 @@
 
 GET             /v1/Accounts/{sid}/IncomingPhoneNumbers
 GET             /v2_beta/Accounts/{sid}/IncomingPhoneNumbers
-GET PUT DELETE  /v2_beta/Accounts/{sid}/IncomingPhoneNumbers/{number}    PUT: VoiceUrl
+GET PUT DELETE  /v2_beta/Accounts/{sid}/IncomingPhoneNumbers/{number}
+
+PUT takes VoiceUrl, or leg_event_endpoint with leg_answer_mode (LG-112, LG-114).
 """
 
 from collections.abc import Sequence
@@ -22,8 +24,10 @@ from agentstream.api.settings import ApiSettings
 from agentstream.api.v1.connect import telephony_of
 from agentstream.api.v1.connect_request import URL_CHARS
 from agentstream.api.v1.ordering import Ordering
+from agentstream.api.v2.leg_request import endpoint
 from agentstream.base.phone import ANY_NUMBER
-from agentstream.store.values import Account, Number
+from agentstream.net.egress import mask_url
+from agentstream.store.values import Account, AnswerMode, Number
 
 router = APIRouter()
 log = structlog.get_logger("api")
@@ -58,12 +62,21 @@ async def one(request: Request, account_sid: str, exophone_sid: str) -> Response
 
 @router.put(ONE, openapi_extra=openapi.asks(openapi.NUMBER_CHANGE))
 async def change(request: Request, account_sid: str, exophone_sid: str) -> Response:
-    """Let a number ring another flow: VoiceUrl (AF-1)."""
+    """Let a number ring another flow (AF-1), or legs that are steered from outside (LG-114)."""
     account, form = await _account(request, account_sid), await body_of(request)
     number = await _number(request, account, exophone_sid)
+    telephony, legs = telephony_of(request), doors(request).legs
+    if "leg_event_endpoint" in form and legs is not None:
+        if "VoiceUrl" in form:
+            raise ApiError(400, "VoiceUrl and leg_event_endpoint exclude each other")
+        url = endpoint(form.text("leg_event_endpoint", URL_CHARS), legs.settings)
+        modes: dict[str, AnswerMode] = {"auto": "auto", "manual": "manual"}
+        mode = modes[form.word("leg_answer_mode", {name: name for name in modes}, "auto")]
+        attached = await telephony.numbers.attach(number.number, account.sid, url, mode)
+        log.info("number_attached", number=number.number, events=mask_url(url))
+        return answer(request, _beta(attached))
     if "VoiceUrl" not in form:
-        raise ApiError(400, "VoiceUrl is missing; nothing else is kept of a number")
-    telephony = telephony_of(request)
+        raise ApiError(400, "VoiceUrl or leg_event_endpoint is missing")
     ordering = Ordering(account, telephony, doors(request).settings)
     route = await ordering.flow(form.text("VoiceUrl", URL_CHARS), "VoiceUrl")
     changed = await telephony.numbers.assign(number.number, account.sid, route.flow_sid)
@@ -118,6 +131,8 @@ def _beta(number: Number) -> dict[str, Any]:
         "phone_number": number.number,
         "friendly_name": number.number,
         "voice_url": _voice_url(number),
+        "leg_event_endpoint": mask_url(number.event_endpoint) or None,
+        "leg_answer_mode": number.answer_mode,
         "sms_url": None,
         "capabilities": {"voice": True, "sms": False},
         "country": None,

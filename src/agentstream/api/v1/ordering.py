@@ -34,8 +34,8 @@ class Ordering:
         document = document_of(request, second, caller_id)
         return self._order(request, caller_id, document=document, second=second)
 
-    async def caller_id(self, written: str) -> str:
-        """Return which number of the account is to be shown (CC-33)."""
+    async def caller_id(self, written: str, name: str = "CallerId") -> str:
+        """Return which number of the account is to be shown (CC-33); `name` is the parameter's."""
         numbers = self.telephony.numbers
         owned = {number.number for number in await numbers.list(self.account.sid)}
         found = own_number(written, owned, self.settings)
@@ -43,7 +43,7 @@ class Ordering:
             owners = {number.number: number.account_sid for number in await numbers.list()}
             found = found if owners.get(found, self.account.sid) == self.account.sid else ""
         if not found:
-            raise ApiError(400, f"CallerId is not a number of this account: {written[:40]!r}")
+            raise ApiError(400, f"{name} is not a number of this account: {written[:40]!r}")
         return found
 
     async def flow(self, url: str, name: str = "Url") -> Route[FlowDocument]:

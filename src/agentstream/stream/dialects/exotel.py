@@ -217,7 +217,8 @@ def _media_format(audio: Audio, profile: WireProfile) -> dict[str, object]:
     """Describe the audio, for information only (AS-71, CX-3)."""
     is_pcm = audio.encoding == "pcm16"
     if profile.media_format_profile == "docs":
-        encoding, bit_rate = ("audio/x-raw", "16") if is_pcm else ("audio/x-mulaw", "8")
+        companded = f"audio/x-{audio.encoding}"
+        encoding, bit_rate = ("audio/x-raw", "16") if is_pcm else (companded, "8")
     else:
         encoding, bit_rate = "base64", f"{audio.bytes_per_ms * 8}kbps"
     return {"encoding": encoding, "sample_rate": str(audio.rate_hz), "bit_rate": bit_rate}

@@ -1,0 +1,1 @@
+"""The newer interfaces under /v2: legs that are steered from outside."""

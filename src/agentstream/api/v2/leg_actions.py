@@ -1,0 +1,107 @@
+"""What a leg is told to do, in both shapes of request (LG-80 to LG-93).
+
+POST  /v2/accounts/{sid}/legs/{leg_sid}/actions/{action}    one verb, its fields in JSON
+POST  /v2/accounts/{sid}/legs/{leg_sid}/actions             `exoml`: verbs in an XML document
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from agentstream.api import openapi
+from agentstream.api.auth import doors
+from agentstream.api.errors import ApiError
+from agentstream.api.v2 import leg_schemas
+from agentstream.api.v2.json_body import json_of
+from agentstream.api.v2.leg_doors import LegDoor
+from agentstream.api.v2.leg_found import caller, check_lives, leg_of, told
+from agentstream.api.v2.leg_request import MISSING
+from agentstream.api.v2.leg_shown import LegFacts
+from agentstream.base.clock import utc_ms
+from agentstream.base.ids import RandomTokens
+from agentstream.flows.legs.exoml import read_exoml
+from agentstream.flows.legs.fields import BadActionError
+from agentstream.flows.legs.json_actions import ACTIONS, read_action, read_custom
+from agentstream.flows.legs.verbs import Act, Verb
+from agentstream.store.values import Account
+
+router = APIRouter()
+_ACTIONS: Final = "/v2/accounts/{account_sid}/legs/{leg_sid}/actions"
+_TOKENS: Final = RandomTokens()
+
+
+@router.post(
+    _ACTIONS + "/{action}",
+    status_code=202,
+    openapi_extra=openapi.asks_json(leg_schemas.ACTION, required=False),
+)
+async def json_action(
+    request: Request, account_sid: str, leg_sid: str, action: str
+) -> JSONResponse:
+    """Let a leg do one thing; what it comes to is told by events."""
+    account, door = await caller(request, account_sid)
+    body = await json_of(request, may_be_empty=True)
+    act = await action_of(account, door, leg_sid, action, body)
+    return await _done(request, door, account, act)
+
+
+@router.post(_ACTIONS, status_code=202, openapi_extra=openapi.asks_json(leg_schemas.EXOML))
+async def exoml(request: Request, account_sid: str, leg_sid: str) -> JSONResponse:
+    """Let a leg do what an ExoML document says, verb by verb (LG-90)."""
+    account, door = await caller(request, account_sid)
+    body = await json_of(request)
+    act = await exoml_of(account, door, leg_sid, body)
+    return await _done(request, door, account, act)
+
+
+async def action_of(
+    account: Account, door: LegDoor, leg_sid: str, action: str, body: Mapping[str, Any]
+) -> Act:
+    """Return one action in JSON, checked in the order of LG-93; raises ApiError."""
+    facts = await leg_of(account, door, leg_sid)
+    if action not in ACTIONS:
+        raise ApiError(404, f"There is no action {action[:40]!r}; there are {', '.join(ACTIONS)}")
+    try:
+        verbs: tuple[Verb, ...] = (read_action(action, body),)
+        custom = read_custom(body)
+    except BadActionError as error:
+        raise ApiError(400, str(error), number=error.code) from None
+    return _act(facts, verbs, custom)
+
+
+async def exoml_of(account: Account, door: LegDoor, leg_sid: str, body: Mapping[str, Any]) -> Act:
+    """Return the actions of a document, checked in the order of LG-93; raises ApiError."""
+    facts = await leg_of(account, door, leg_sid)
+    document = body.get("exoml")
+    if not isinstance(document, str) or not document.strip():
+        raise ApiError(400, "exoml is missing: an XML document in a text", number=MISSING)
+    try:
+        verbs = read_exoml(document, door.settings.exoml_loop_absent)
+        custom = read_custom(body)
+    except BadActionError as error:
+        raise ApiError(400, str(error), number=error.code) from None
+    return _act(facts, verbs, custom)
+
+
+def acted(account: Account, act: Act, now: str) -> dict[str, Any]:
+    """Return what an accepted action is answered with (LG-91, LG-92)."""
+    return {
+        "leg_sid": act.leg_sid,
+        "action_sid": act.action_sid,
+        "created_at": now,
+        "account_sid": account.sid,
+        "action_custom_param": act.custom or None,
+    }
+
+
+async def _done(request: Request, door: LegDoor, account: Account, act: Act) -> JSONResponse:
+    await door.steering.act(act)
+    now = utc_ms(doors(request).clock.wall())
+    return told(request, door, acted(account, act, now), 202)
+
+
+def _act(facts: LegFacts, verbs: tuple[Verb, ...], custom: str) -> Act:
+    check_lives(facts)
+    return Act(_TOKENS.hex(), facts.row.sid, verbs, custom)

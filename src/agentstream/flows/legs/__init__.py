@@ -1,0 +1,1 @@
+"""Legs that are steered from outside, action by action."""

@@ -1,0 +1,352 @@
+"""One leg that is steered: its life, its requests, and everything that runs on it.
+
+connecting ──it rings──▶ ringing ──it answers──▶ up ──▶ over: leg_terminated
+     └────── it never rang ─────────────────────────▶ over: leg_failed_to_create   (EV-4)
+"""
+
+from collections import deque
+from enum import Enum
+from types import MappingProxyType
+from typing import Final
+
+from agentstream.base.errors import CommandError
+from agentstream.base.ids import CallSid, LegSid, PromptId, RecordingSid, StreamSid, Tokens
+from agentstream.base.machine import earliest
+from agentstream.calls import commands
+from agentstream.calls.causes import Cause, Party, sip_status, status_word
+from agentstream.calls.events import DigitReceived, LegsBridged, LegsUnbridged, LegUp, Mishap
+from agentstream.flows.applet import CommandRefused
+from agentstream.flows.legs.acting import failure_name, never
+from agentstream.flows.legs.gathering import Gathering
+from agentstream.flows.legs.pairing import Pairing
+from agentstream.flows.legs.playback import Kind, Playback, word_of
+from agentstream.flows.legs.pressing import Pressing
+from agentstream.flows.legs.quieting import Quieting
+from agentstream.flows.legs.requests import Requests
+from agentstream.flows.legs.settings import LegSettings
+from agentstream.flows.legs.streaming import Streaming
+from agentstream.flows.legs.taping import Taping
+from agentstream.flows.legs.told import (
+    IMPOSSIBLE,
+    NOBODY,
+    BotSpeaks,
+    LegInput,
+    LegOutput,
+    Origin,
+    Over,
+    Step,
+    Teller,
+)
+from agentstream.flows.legs.verbs import (
+    Act,
+    Answer,
+    Dial,
+    Gather,
+    Hangup,
+    Hold,
+    Mute,
+    PlaySequence,
+    SendDigits,
+    StartPlay,
+    StartRecording,
+    StartSay,
+    StartStream,
+    StopPlay,
+    StopRecording,
+    StopSay,
+    StopStream,
+    UnHold,
+    UnMute,
+    Verb,
+)
+
+HANGUP_BY: Final[MappingProxyType[Party, str]] = MappingProxyType(  # EV-5
+    {
+        Party.CALLER: "remote",
+        Party.CALLEE: "remote",
+        Party.BOT: "local",
+        Party.FLOW: "local",
+        Party.OPERATOR: "local",
+        Party.SYSTEM: "platform",
+        Party.NETWORK: "platform",
+    }
+)
+
+
+class Stage(Enum):
+    """Where a leg is in its life."""
+
+    CONNECTING = "connecting"
+    RINGING = "ringing"
+    UP = "up"
+    OVER = "over"
+
+
+class SteeredLeg:
+    """A machine inside that of the call."""
+
+    def __init__(
+        self,
+        call_sid: CallSid,
+        leg_sid: LegSid,
+        tokens: Tokens,
+        settings: LegSettings,
+        *,
+        is_first: bool,
+        rings_here: bool = False,
+    ) -> None:
+        self.leg_sid = leg_sid
+        self.stage = Stage.CONNECTING
+        self.pairing = Pairing(Teller(call_sid, leg_sid), tokens.hex)
+        self._settings = settings
+        self._is_first = is_first
+        self._rings_here = rings_here
+        self._has_rung = False
+        self._is_bridged = False
+        self._answered_ms: int | None = None
+        self._now_ms = 0
+        self._answerers: list[Origin] = []  # the Answers that wait for the leg to be up
+        self._is_answering = False
+        self._ending: Origin = NOBODY
+        self._teller = teller = Teller(call_sid, leg_sid)
+        self._playback = Playback(teller, lambda: PromptId(tokens.hex()))
+        self._gathering = Gathering(teller, self._playback)
+        self._streaming = Streaming(teller, lambda: StreamSid(tokens.hex()))
+        self._taping = Taping(teller, lambda: RecordingSid(tokens.hex()))
+        self._quieting = Quieting(teller, lambda: PromptId(tokens.hex()))
+        self._pressing = Pressing(teller)
+        self._requests = Requests(self._begin, continues_on_error=settings.continues_on_error)
+
+    @property
+    def wake_at_ms(self) -> int | None:
+        """When to call `wake`, if nothing comes first."""
+        return earliest(self._gathering.wake_at_ms, self._pressing.wake_at_ms)
+
+    # Its life
+
+    def connects(self, **data: str) -> list[LegOutput]:
+        """Tell that it begins."""
+        return [self._teller.tell("leg_connecting", **data)]
+
+    def rings(self) -> list[LegOutput]:
+        """Tell once that its party is alerted."""
+        if self.stage is not Stage.CONNECTING:
+            return []
+        self.stage, self._has_rung = Stage.RINGING, True
+        return [self._teller.tell("leg_ringing")]
+
+    def answered(self, now_ms: int) -> list[LegOutput]:
+        """Tell that it is up; an Answer that waited for it is over."""
+        self.stage, self._answered_ms = Stage.UP, now_ms
+        answerers, self._answerers = self._answerers, []
+        told = self._teller.tell("leg_answered", answerers[0] if answerers else NOBODY)
+        return self._follow([told, *map(Over, answerers)], now_ms)
+
+    def answer(self) -> list[LegOutput]:
+        """Let it be answered, unless it is, or will be."""
+        if self.stage is not Stage.RINGING or self._is_answering:
+            return []
+        self._is_answering = True
+        return [commands.Answer(self.leg_sid)]
+
+    def ended(self, cause: Cause, party: Party, text: str, now_ms: int) -> list[LegOutput]:
+        """Tell the end of everything that runs, and its own end (EV-4, EV-5)."""
+        self._requests.drop()
+        steps = [
+            *self._gathering.end(),
+            *self._playback.end(),
+            *self._pressing.end(),
+            *self._streaming.end(),
+            *self._taping.end(),
+            *self.pairing.end(now_ms),
+        ]
+        self.stage = Stage.OVER
+        told = self._last_word(cause, party, text, now_ms)
+        return [*(one for one in steps if not isinstance(one, Over)), told]
+
+    def _last_word(self, cause: Cause, party: Party, text: str, now_ms: int) -> LegOutput:
+        was_up = self._answered_ms is not None
+        is_lost = not self._has_rung and not was_up
+        talk_s = 0 if self._answered_ms is None else (now_ms - self._answered_ms) // 1000
+        code = None if was_up else sip_status(cause)
+        status = status_word(cause, was_up)
+        error = Mishap(code or 0, f"the leg was not created: {status}", text) if is_lost else None
+        return self._teller.tell(
+            "leg_failed_to_create" if is_lost else "leg_terminated",
+            self._ending,
+            error,
+            terminal_status=status,
+            reason=cause.value,
+            sip_code=code,
+            hangup_by=HANGUP_BY[party],
+            duration=talk_s,
+        )
+
+    # What is wanted
+
+    def act(self, act: Act, now_ms: int) -> list[LegOutput]:
+        """Work on a request; raises CommandError for one that cannot even begin."""
+        if self.stage is Stage.OVER:
+            raise CommandError("the leg has ended")
+        self._now_ms = now_ms
+        self._check(act.verbs)
+        self._requests.check_room()
+        return self._follow(self._requests.add(act), now_ms)
+
+    def _check(self, verbs: tuple[Verb, ...]) -> None:
+        for verb in verbs:
+            if never(verb):
+                raise CommandError(never(verb))
+        # Those after the first find the leg in another state.
+        why = self._why_not(verbs[0]) if verbs else "the action has no verb"
+        if why:
+            raise CommandError(why)
+
+    def _why_not(self, verb: Verb) -> str:
+        """Return why a verb cannot be done now; "" when it can."""
+        match verb:
+            case Hangup() | Answer():
+                is_theirs = self.stage is not Stage.UP and not self._rings_here
+                is_wrong = is_theirs and isinstance(verb, Answer)
+                return "this leg is answered by the party that was called" if is_wrong else ""
+            case _ if self.stage is not Stage.UP:
+                return "the leg is not answered yet"  # LG-106
+            case Dial() | Hold() | UnHold():
+                return self._why_not_pair(verb)
+            case Gather() if self._gathering.is_active:
+                return "a gather runs on this leg already"
+            case StartStream(two_way=True) if self._streaming.has_speaker:
+                return "a bot already speaks to this leg"
+            case StartRecording() if self._taping.is_running:
+                return "this leg is being recorded already"
+            case _:
+                return ""
+
+    def _why_not_pair(self, verb: Dial | Hold | UnHold) -> str:
+        match verb:
+            case Dial() if not self._is_first:
+                return "a leg that was dialled cannot dial another one"
+            case Dial() if self.pairing.pair is not None:
+                return "this leg dials or talks with another one already"
+            case Hold() if self._quieting.is_held:
+                return "the leg is on hold already"
+            case UnHold() if not self._quieting.is_held:
+                return "the leg is not on hold"
+            case _:
+                return ""
+
+    def _begin(self, verb: Verb, origin: Origin) -> list[Step]:
+        why = self._why_not(verb)
+        if why:
+            return self._teller.fail(failure_name(verb), origin, IMPOSSIBLE, why)
+        match verb:
+            case Answer():
+                return self._answer(origin)
+            case Hangup():
+                return [self._hang_up(origin)]
+            case StartPlay() | StartSay():
+                return self._playback.start(origin, (verb,), word_of(verb))
+            case PlaySequence(items):
+                return self._playback.start(origin, items, "sequence")
+            case StopPlay() | StopSay():
+                stopped: Kind = "play" if isinstance(verb, StopPlay) else "say"
+                return self._playback.interrupt(frozenset({stopped, "sequence"}))
+            case Gather():
+                return self._gathering.start(origin, verb, self._now_ms)
+            case SendDigits():
+                return self._pressing.start(origin, verb, self._now_ms)
+            case _:
+                return self._begin_more(verb, origin)
+
+    def _begin_more(self, verb: Verb, origin: Origin) -> list[Step]:
+        match verb:
+            case StartStream(greeting=greeting):
+                steps = self._streaming.start(origin, verb)
+                if greeting is None:
+                    return steps
+                return [*steps, *self._playback.start(origin, (greeting,), word_of(greeting))]
+            case StopStream(stream_sid):
+                return self._streaming.stop(stream_sid)
+            case StartRecording():
+                return self._taping.start(origin, verb)
+            case StopRecording():
+                return self._taping.stop()
+            case Hold():
+                return self._quieting.hold(origin, verb, is_bridged=self._is_bridged)
+            case UnHold():
+                return self._quieting.unhold(origin)
+            case Mute() | UnMute():
+                return self._quieting.mute(origin, verb)
+            case Dial():
+                return self.pairing.start(origin, verb)
+            case _:
+                raise AssertionError(f"{verb} is refused before")
+
+    def _answer(self, origin: Origin) -> list[Step]:
+        """LG-112: once; on a leg that is up, or about to be, it is harmless."""
+        if self.stage is Stage.UP:
+            return [Over(origin)]
+        self._answerers.append(origin)
+        return [*self.answer()]
+
+    def _hang_up(self, origin: Origin) -> commands.Command:
+        self._ending = origin
+        if self._is_first:
+            return commands.HangUp(Cause.NORMAL, Party.OPERATOR)
+        return commands.HangUpLeg(self.leg_sid, Cause.NORMAL, Party.OPERATOR)
+
+    # What happens
+
+    def receive(self, happening: LegInput, now_ms: int) -> list[LegOutput]:
+        """Take what happens in the call; what is of another leg changes nothing."""
+        self._now_ms = now_ms
+        steps = self._heard(happening, now_ms)
+        for part in (self._playback, self._streaming, self._taping, self._pressing, self._quieting):
+            steps += part.receive(happening)
+        steps += self.pairing.receive(happening, now_ms)
+        return self._follow(steps, now_ms)
+
+    def wake(self, now_ms: int) -> list[LegOutput]:
+        """Let the timers that are due fire."""
+        self._now_ms = now_ms
+        return self._follow([*self._gathering.wake(now_ms), *self._pressing.wake(now_ms)], now_ms)
+
+    def _heard(self, happening: LegInput, now_ms: int) -> list[Step]:
+        match happening:
+            case DigitReceived(leg_sid=self.leg_sid, digit=digit) if self._gathering.is_active:
+                return self._gathering.press(digit, now_ms)
+            case BotSpeaks() if self._streaming.is_first_word(happening):
+                yields = self._settings.greeting_overlap == "yield"  # LG-123
+                return self._playback.interrupt() if yields else []
+            case LegUp() if self.pairing.pair and happening.leg_sid == self.pairing.pair.second_sid:
+                return [*self._streaming.part_from_speaker(), *self._playback.interrupt()]
+            case LegsBridged() if self.leg_sid in (happening.leg_sid, happening.other_sid):
+                self._is_bridged = True
+                return []
+            case LegsUnbridged() if self.leg_sid in (happening.leg_sid, happening.other_sid):
+                self._is_bridged = False
+                self._quieting.parted()
+                return []
+            case CommandRefused(command=commands.Answer(self.leg_sid), text=text):
+                return self._answer_failed(text)
+            case _:
+                return []
+
+    def _answer_failed(self, why: str) -> list[Step]:
+        answerers, self._answerers = self._answerers, []
+        fails = [self._teller.fail("action_failed", one, IMPOSSIBLE, why) for one in answerers]
+        return [step for steps in fails for step in steps]
+
+    def _follow(self, steps: list[Step], now_ms: int) -> list[LegOutput]:
+        """Let whoever waits for an end go on, until nobody does."""
+        outputs: list[LegOutput] = []
+        todo = deque(steps)
+        while todo:
+            step = todo.popleft()
+            if not isinstance(step, Over):
+                outputs.append(step)
+            elif self._gathering.waits_for(step):
+                todo.extendleft(reversed(self._gathering.prompt_over(step, now_ms)))
+            else:
+                todo.extendleft(reversed(self._requests.over(step)))
+        return outputs

@@ -1,0 +1,83 @@
+"""The event of a leg as JSON, the same in every transport (EV-10 to EV-19, LD-7)."""
+
+import json
+from datetime import datetime
+from typing import Any, Final
+
+from agentstream.base.clock import utc_ms
+from agentstream.calls.events import LegTold
+from agentstream.switch.leg_style import LegStyle
+from agentstream.switch.leg_view import LegView
+
+LIFECYCLE: Final = frozenset(
+    {
+        "leg_connecting",
+        "leg_ringing",
+        "leg_answered",
+        "leg_terminated",
+        "leg_failed_to_create",
+        "leg_joined_bridge",
+        "leg_left_bridge",
+        "amd_result_success",
+        "amd_result_failed",
+    }
+)
+
+
+def event_type(name: str) -> str:
+    """Return the kind of an event (EV-2, EV-3)."""
+    return "leg_lifecycle_event" if name in LIFECYCLE else "leg_action_event"
+
+
+def event_body(
+    sid: str, event: LegTold, view: LegView, at: datetime, sequence: int, style: LegStyle
+) -> str:
+    """Return the event's text; `view` is how its leg stands after it."""
+    told: dict[str, Any] = {
+        "event_sid": sid,
+        "event_type": event_type(event.name),
+        "event_name": event.name,
+        "event_timestamp": utc_ms(at),
+        "action_sid": event.action_sid or None,
+        "action_custom_parameter": event.custom or None,
+        "event_data": _data(event, style),
+        "data": _snapshot(view, style),
+        "sequence": sequence,
+    }
+    if event.action_sid:
+        told["verb_index"] = event.verb_index  # EX-2
+    return json.dumps(told, separators=(",", ":"), ensure_ascii=False)
+
+
+def _data(event: LegTold, style: LegStyle) -> dict[str, Any]:
+    """Return what is special to an event, and the failure that it tells of (EV-8, EV-9)."""
+    inner = dict(event.data)
+    shown: dict[str, Any] = {"data": inner}
+    if event.error is not None:
+        error = event.error
+        shown["error"] = {
+            "error_code": error.code,
+            "message": error.message,
+            "description": error.description or error.message,
+        }
+    return {**inner, **shown} if style.flat_event_data else shown
+
+
+def _snapshot(view: LegView, style: LegStyle) -> dict[str, Any]:
+    terms, bridge = view.terms, view.sections.bridge
+    return {
+        "leg_sid": view.leg_sid,
+        "account_sid": terms.account_sid,
+        "contact_uri": terms.contact_uri,
+        "exophone": terms.exophone,
+        "state": style.state(view.state, in_event=True),
+        "start_time": utc_ms(view.answered_at) if view.answered_at else None,
+        "end_time": utc_ms(view.ended_at) if view.ended_at else None,
+        "date_created": utc_ms(view.created_at),
+        "date_updated": utc_ms(view.updated_at),
+        "custom_param": terms.custom_param or None,
+        "direction": view.direction,
+        "network_type": terms.network_type,
+        "terminal_status": view.terminal_status or None,
+        "bridge_sid": None if bridge == "not_in_bridge" else bridge,
+    }

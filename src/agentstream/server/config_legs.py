@@ -1,0 +1,84 @@
+"""Legs that are steered from outside: how they are shown, and how their events are told.
+
+[legs]
+allow_plain_http = true
+keep_days = 7
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from agentstream.flows.legs.settings import LegSettings as ControlSettings
+from agentstream.hooks.leg_delivery import DeliveryRules
+from agentstream.hooks.leg_queue import Patience
+from agentstream.server.config_section import Section, number, split
+from agentstream.switch.leg_style import LegStyle, StateWords
+
+
+def _numbers(value: object) -> object:
+    parts = split(value)
+    return [number(part) for part in parts] if isinstance(parts, list) else parts
+
+
+class LegsConfig(Section):
+    """The Legs API and the events of legs."""
+
+    flat_response: bool = True  # LG-10
+    infer_network_type: bool = True  # LG-38
+    time_limit_seconds: int = Field(default=14_400, ge=1, le=86_400)  # LG-39: the longest
+    state_words: StateWords = "as_documented"  # LG-52
+    flat_event_data: bool = False  # EV-9
+    history_timestamp: Literal["object", "string"] = "object"  # LG-71
+    exoml_loop_absent: Literal["once", "endless"] = "once"  # LC-5
+    requests_per_minute: int = Field(default=0, ge=0)  # LG-13, of each account; 0: no limit
+    allow_plain_http: bool = False  # EV-37: http:// as an event endpoint
+    timeout_ms: int = Field(default=1_000, ge=50, le=30_000)  # EV-32, of one attempt
+    attempts: int = Field(default=3, ge=1, le=10)  # EV-33
+    retry_ms: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=60_000)], ...], BeforeValidator(_numbers)
+    ] = Field(default=(200, 500), min_length=1, max_length=10)  # EV-36
+    ordering: Literal["per_leg", "none"] = "per_leg"  # EV-39
+    user_agent: str = Field(default="AgentStream", pattern=r"^[!-~][ -~]{0,199}$")  # EV-35
+    concurrency: int = Field(default=512, ge=1, le=1_000)  # attempts at once
+    per_host: int = Field(default=128, ge=1, le=1_000)
+    keep_days: int = Field(default=7, ge=0, le=36_500)  # LG-72; 0: for ever
+    unwritten: int = Field(default=20_000, ge=1_000)  # rows waiting for the database
+
+    auto_answer_ms: int = Field(default=1_500, ge=0, le=30_000)  # LG-112
+    manual_answer_seconds: int = Field(default=30, ge=1, le=600)  # LG-112
+    greeting_overlap: Literal["yield", "mix"] = "yield"  # LG-123
+    exoml_continue_on_error: bool = False  # EX-2
+
+    def control(self) -> ControlSettings:
+        """Return the settings as calls take them."""
+        return ControlSettings(
+            auto_answer_ms=self.auto_answer_ms,
+            manual_answer_ms=self.manual_answer_seconds * 1_000,
+            greeting_overlap=self.greeting_overlap,
+            continues_on_error=self.exoml_continue_on_error,
+        )
+
+    def settings(self) -> LegStyle:
+        """Return the settings as the API takes them."""
+        return LegStyle(
+            flat_response=self.flat_response,
+            infer_network_type=self.infer_network_type,
+            time_limit_s=self.time_limit_seconds,
+            state_words=self.state_words,
+            flat_event_data=self.flat_event_data,
+            history_timestamp=self.history_timestamp,
+            exoml_loop_absent=self.exoml_loop_absent,
+            allow_plain_http=self.allow_plain_http,
+        )
+
+    def rules(self) -> DeliveryRules:
+        """Return how events are sent."""
+        return DeliveryRules(
+            timeout_ms=self.timeout_ms,
+            patience=Patience(self.attempts, self.retry_ms),
+            at_once=self.concurrency,
+            per_host=self.per_host,
+            user_agent=self.user_agent,
+            keeps_order=self.ordering == "per_leg",
+        )

@@ -1,0 +1,102 @@
+"""Legs and their events in SQL."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy import Table, delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from agentstream.base.ids import LegSid
+from agentstream.store import tables
+from agentstream.store.database import Database
+from agentstream.store.legs import FORGET_ROWS, HISTORY_LIMIT, LegEventRow, LegRow, LegWritten
+
+
+class _Shelf:
+    """One table and the value that a row of it becomes."""
+
+    def __init__(self, table: Table, value: type[LegWritten]) -> None:
+        names = tuple(field.name for field in fields(value))
+        self.value = value
+        self.table = table
+        self.columns = [table.c[name] for name in names]
+        self._names = names
+        self._read = attrgetter(*names)
+
+    def row(self, value: LegWritten) -> dict[str, Any]:
+        return dict(zip(self._names, self._read(value), strict=True))
+
+
+_LEGS = _Shelf(tables.legs, LegRow)
+_EVENTS = _Shelf(tables.leg_events, LegEventRow)
+_EVENT = tables.leg_events.c
+_LEG = tables.legs.c
+
+
+class SqlLegs:
+    """See `legs.Legs`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def write(self, rows: Sequence[LegWritten]) -> int:
+        """Write rows in one transaction, each over an earlier one of its sid; return how many."""
+        async with self._database.write() as connection:
+            for shelf in (_LEGS, _EVENTS):
+                latest = {row.sid: row for row in rows if type(row) is shelf.value}
+                if latest:
+                    await _write(connection, shelf, latest)
+        return len(rows)
+
+    async def find(self, sid: LegSid) -> LegRow | None:
+        """Return one leg."""
+        async with self._database.read() as connection:
+            found = await connection.execute(select(*_LEGS.columns).where(_LEG.sid == sid))
+            row = found.one_or_none()
+        return None if row is None else LegRow(**row._mapping)
+
+    async def events(
+        self, leg_sid: LegSid, name: str = "", after: int = 0, limit: int = HISTORY_LIMIT
+    ) -> Sequence[LegEventRow]:
+        """Return events of a leg with a higher sequence, in order; `name` "" is every one."""
+        query = (
+            select(*_EVENTS.columns)
+            .where(_EVENT.leg_sid == leg_sid, _EVENT.sequence > after)
+            .order_by(_EVENT.sequence)
+            .limit(limit)
+        )
+        if name:
+            query = query.where(_EVENT.name == name)
+        async with self._database.read() as connection:
+            return [LegEventRow(**row._mapping) for row in await connection.execute(query)]
+
+    async def untold(self, since: datetime, limit: int) -> Sequence[LegEventRow]:
+        """Return events from then on whose telling is not over, by leg and in order."""
+        query = (
+            select(*_EVENTS.columns)
+            .where(_EVENT.state == "waiting", _EVENT.at >= since)
+            .order_by(_EVENT.leg_sid, _EVENT.sequence)
+            .limit(limit)
+        )
+        async with self._database.read() as connection:
+            return [LegEventRow(**row._mapping) for row in await connection.execute(query)]
+
+    async def forget(self, before: datetime, rows: int = FORGET_ROWS) -> int:
+        """Drop some events and ended legs that are older; return how many rows."""
+        events = select(_EVENT.sid).where(_EVENT.at < before).limit(rows)
+        # A leg lives for some hours at most: one so old has ended, if its end was written or not.
+        legs = select(_LEG.sid).where(_LEG.updated_at < before).limit(rows)
+        async with self._database.write() as connection:
+            first = await connection.execute(
+                delete(tables.leg_events).where(_EVENT.sid.in_(events))
+            )
+            second = await connection.execute(delete(tables.legs).where(_LEG.sid.in_(legs)))
+        return first.rowcount + second.rowcount
+
+
+async def _write(connection: AsyncConnection, shelf: _Shelf, latest: dict[Any, LegWritten]) -> None:
+    await connection.execute(delete(shelf.table).where(shelf.table.c.sid.in_(latest)))
+    await connection.execute(insert(shelf.table), [shelf.row(row) for row in latest.values()])

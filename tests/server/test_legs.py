@@ -1,0 +1,95 @@
+"""What a node keeps of steered legs beyond one process, and what it does about old events."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from agentstream.base.clock import SystemClock
+from agentstream.base.errors import CommandError
+from agentstream.base.ids import LegSid
+from agentstream.flows.document import parse
+from agentstream.flows.legs.verbs import Act, StopSay
+from agentstream.net.dns import Resolver
+from agentstream.net.egress import Egress, EgressPolicy
+from agentstream.net.http_client import HttpClient
+from agentstream.server.config import Config
+from agentstream.server.config_legs import LegsConfig
+from agentstream.server.legs import SteeredLegs
+from agentstream.store.directory import Directory
+from agentstream.store.sql_store import open_store
+from agentstream.testing.customer import Reply, customer
+from agentstream.testing.memory_store import MemoryStore
+from agentstream.testing.node import running_node
+from agentstream.testing.records import a_leg_event
+from agentstream.testing.waiting import until
+
+pytestmark = pytest.mark.integration
+
+
+async def test_what_a_crash_left_untold_is_told_again_while_it_is_young(tmp_path: Path) -> None:
+    now = SystemClock().wall()
+    async with customer(legs=Reply(204)) as shop:
+        url = shop.url("/legs")
+        store = await open_store(tmp_path)
+        await store.legs.write(
+            [
+                a_leg_event(1, at=now - timedelta(hours=1), endpoint=url),
+                a_leg_event(2, at=now, endpoint=url),
+                a_leg_event(3, at=now, endpoint=url, state="delivered"),
+            ]
+        )
+        await store.close()
+        async with running_node(tmp_path, "ws://127.0.0.1:9/bot") as node:
+            asked = await shop.until_asked("/legs")
+            legs = node.house.parts.legs
+            await until(lambda: legs.counts()["delivered"] == 1)
+            told = await legs.events(LegSid("leg00001"))
+    assert asked.headers["x-exotel-event-sid"] == "ev2"
+    assert len(shop.asked("/legs")) == 1
+    assert [row.state for row in told] == ["waiting", "delivered", "delivered"]
+
+
+async def test_nothing_is_steered_before_there_is_a_switchboard() -> None:
+    store, clock = MemoryStore(), SystemClock()
+    web = HttpClient(Egress(EgressPolicy("open"), Resolver(), clock))
+    legs = SteeredLegs(Config(), store.legs, web, Directory(store, parse), clock)
+    with pytest.raises(CommandError, match="cannot be steered here"):
+        await legs.act(Act("a1", LegSid("leg1"), (StopSay(),)))
+    assert await legs.find(LegSid("leg1")) is None
+
+
+def test_as_shipped_events_are_told_as_the_documents_say_ev_32_ev_36() -> None:
+    wanted = Config().legs
+    rules, style = wanted.rules(), wanted.settings()
+    assert (rules.timeout_ms, rules.patience.attempts) == (1_000, 3)
+    assert (rules.patience.retry_ms, rules.keeps_order) == ((200, 500), True)
+    assert rules.user_agent == "AgentStream"  # EV-35
+    assert (style.flat_response, style.allow_plain_http) == (True, False)
+    assert (style.state_words, style.history_timestamp) == ("as_documented", "object")
+    assert (wanted.keep_days, wanted.requests_per_minute) == (7, 0)
+    control = wanted.control()
+    assert (control.auto_answer_ms, control.manual_answer_ms) == (1_500, 30_000)
+
+
+def test_they_can_be_set_as_the_environment_writes_them() -> None:
+    wanted = LegsConfig.model_validate({"retry_ms": "100, 300", "ordering": "none"})
+    assert wanted.rules().patience.retry_ms == (100, 300)
+    assert not wanted.rules().keeps_order
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"retry_ms": []}, "at least 1 item"),
+        ({"attempts": 11}, "less than or equal to 10"),
+        ({"state_words": "up"}, "'as_documented', 'connected' or 'in-progress'"),
+        ({"user_agent": "a\nb"}, "String should match pattern"),
+        ({"time_limit_seconds": 0}, "greater than or equal to 1"),
+    ],
+)
+def test_a_mistake_is_named(values: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        LegsConfig.model_validate(values)
