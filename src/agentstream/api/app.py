@@ -10,6 +10,7 @@ from agentstream.api.docs_page import add_docs
 from agentstream.api.doors import Doors
 from agentstream.api.errors import add_error_answers
 from agentstream.api.idempotency import FirstResults
+from agentstream.api.known_keys import KnownKeys
 from agentstream.api.openapi import describe
 from agentstream.api.rate_limit import RateHeaders
 from agentstream.api.representation import AnyCasePaths
@@ -58,6 +59,7 @@ def create_app(doors: Doors) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.doors = doors
+    app.state.known_keys = KnownKeys(doors.accounts, doors.clock)
     add_error_answers(app)
     app.state.placed = FirstResults[CallFacts](doors.clock)
     app.state.legs_made = FirstResults[LegFacts](doors.clock)

@@ -10,6 +10,7 @@ from fastapi.requests import HTTPConnection
 from agentstream.api.audit import READING, note_who, note_whose
 from agentstream.api.doors import Doors
 from agentstream.api.errors import ApiError
+from agentstream.api.known_keys import KnownKeys
 from agentstream.api.rate_limit import Allowance, Kind, note
 from agentstream.base.ids import AccountSid
 from agentstream.store.values import Account, ApiKey
@@ -38,6 +39,12 @@ def doors(request: HTTPConnection) -> Doors:
     return found
 
 
+def _known_keys(request: HTTPConnection) -> KnownKeys:
+    found = request.app.state.known_keys
+    assert isinstance(found, KnownKeys)
+    return found
+
+
 async def authenticated(request: HTTPConnection) -> Caller:
     """Return who asks.
 
@@ -49,7 +56,7 @@ async def authenticated(request: HTTPConnection) -> Caller:
     if user == OPERATOR and hmac.compare_digest(token.encode(), house.operator_token.encode()):
         note_who(request, OPERATOR, "")
         return Caller(None)
-    holder = await house.accounts.verify(user, token)
+    holder = await _known_keys(request).verify(user, token)
     if holder is None:
         raise ApiError(401, "Wrong API key or token")
     note_who(request, f"key {holder.key.key}", holder.account.sid)
