@@ -9,7 +9,7 @@ only so many live at once: a place is free again when the `terminal` callback of
 the little web server in here, which the phone server must be able to reach (--receiver). At the
 end the calls are read back over the API, and held against what the callbacks said.
 
-Exit code 0: every number has one outcome, and all sums agree. 1: they do not. 2: wrong usage.
+Exit code 0: every number has one outcome, and all sums agree. 1: they do not. 2: it did not begin.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import quote
 
 import httpx
@@ -35,7 +36,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 NUMBERS_LIMIT = 100_000
-TRIES = 6  # of placing one call, when the server says that it is too much now
+TRIES = 6  # of placing one call, when it is too much now or the connection breaks
 PATIENCE_S = 60  # the longest wait between them
 PAGE = 100  # calls that are read back at once
 EVENTS = ("ringing", "answered", "terminal")
@@ -180,7 +181,7 @@ class Campaign:
         else:
             flow = quote(options.flow, safe="")
             form["Url"] = f"http://my.example.com/{options.account}/exoml/start_voice/{flow}"
-        # Whatever is lost on the way, the same key never rings the same phone twice.
+        # An order whose answer was lost is repeated: the same key never rings a phone twice.
         key = {"Idempotency-Key": self.ledger.custom_field(index)}
         try:
             callee.sid = await self._place(form, key)
@@ -195,14 +196,21 @@ class Campaign:
             pass  # its row is "not told", and the sums differ
 
     async def _place(self, form: dict[str, str], headers: dict[str, str]) -> str:
-        for attempt in range(TRIES):
-            answer = await self.client.post("Calls/connect.json", data=form, headers=headers)
-            if answer.status_code != 429 or attempt == TRIES - 1:
-                break
-            await asyncio.sleep(min(PATIENCE_S, int(answer.headers.get("Retry-After", "1"))))
-        if answer.status_code != 200:
-            raise ValueError(answer.json()["RestException"]["Message"])
-        return str(answer.json()["Call"]["Sid"])
+        for tries_left in reversed(range(TRIES)):
+            wait_s = 1
+            try:
+                answer = await self.client.post("Calls/connect.json", data=form, headers=headers)
+            except httpx.TransportError:
+                if not tries_left:
+                    raise
+            else:
+                if answer.status_code == 200:
+                    return str(answer.json()["Call"]["Sid"])
+                if answer.status_code != 429 or not tries_left:
+                    raise ValueError(answer.json()["RestException"]["Message"])
+                wait_s = int(answer.headers.get("Retry-After", "1"))
+            await asyncio.sleep(min(PATIENCE_S, wait_s))
+        raise AssertionError("the last try returns or raises")
 
     async def _read_back(self) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -243,19 +251,25 @@ class Receiver(uvicorn.Server):
 
 
 def read_numbers(path: Path) -> list[str]:
-    """Return the numbers of a file; SystemExit with a sentence when there are none."""
+    """Return the numbers of a file; ends the program with a sentence when there are none."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = [[cell.strip() for cell in row] for row in csv.reader(file) if any(row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SystemExit(f"{path}: {error}") from error
+        give_up(f"{path}: {error}")
     column = 0
     if rows and "number" in (names := [cell.lower() for cell in rows[0]]):
         column, rows = names.index("number"), rows[1:]
     numbers = [row[column] for row in rows if len(row) > column and row[column]]
     if not 0 < len(numbers) <= NUMBERS_LIMIT:
-        raise SystemExit(f"{path}: {len(numbers)} numbers, it may be 1 to {NUMBERS_LIMIT}")
+        give_up(f"{path}: {len(numbers)} numbers, it may be 1 to {NUMBERS_LIMIT}")
     return numbers
+
+
+def give_up(why: str) -> NoReturn:
+    """End before anybody was called."""
+    print(why, file=sys.stderr)
+    raise SystemExit(2)
 
 
 def show(ledger: Ledger, differences: list[str], *, as_json: bool) -> None:
@@ -326,7 +340,7 @@ async def main(options: argparse.Namespace) -> int:
     try:
         auth = os.environ["AGENTSTREAM_KEY"], os.environ["AGENTSTREAM_TOKEN"]
     except KeyError as missing:
-        raise SystemExit(f"set {missing.args[0]}: `agentstream keys create` makes both") from None
+        give_up(f"set {missing.args[0]}: `agentstream keys create` makes both")
     ledger = Ledger([Callee(number) for number in read_numbers(options.numbers)])
     base = f"{options.api.rstrip('/')}/v1/Accounts/{quote(options.account, safe='')}/"
     receiver = Receiver(ledger, options.listen, options.port)

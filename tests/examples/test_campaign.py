@@ -4,7 +4,9 @@ import runpy
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from rich.progress import Progress
 
 EXAMPLE = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "campaign.py"))
 
@@ -80,12 +82,42 @@ def test_a_number_that_was_not_placed_has_its_own_row() -> None:
     assert ledger.differences({}) == []
 
 
-def test_numbers_are_read_from_their_column_or_the_first(tmp_path: Path) -> None:
+def test_numbers_are_read_from_their_column_or_the_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "numbers.csv"
     file.write_text("name,Number\nann,0987650 0001\n,\nbob, 09876500002\n")
     assert EXAMPLE["read_numbers"](file) == ["0987650 0001", "09876500002"]
     file.write_text("09876500001\n\n09876500002,bob\n")
     assert EXAMPLE["read_numbers"](file) == ["09876500001", "09876500002"]
     file.write_text("number\n")
-    with pytest.raises(SystemExit, match="0 numbers"):
+    with pytest.raises(SystemExit, match="2"):
         EXAMPLE["read_numbers"](file)
+    assert "0 numbers, it may be 1 to 100000" in capsys.readouterr().err
+
+
+async def test_an_order_whose_answer_was_lost_is_repeated_under_the_same_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = ["n.csv", "--account", "one", "--caller-id", "0804", "--flow", "f", "--rate", "1000"]
+    options, ledger = EXAMPLE["arguments"](words), ledger_of("")
+    keys: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json={"Calls": [{"Sid": "a", "Status": "busy"}]})
+        keys.append(request.headers["idempotency-key"])
+        if len(keys) == 1:
+            raise httpx.ReadTimeout("lost")
+        if len(keys) == 2:
+            return httpx.Response(429, headers={"Retry-After": "0"})
+        tell(ledger, 0, "terminal", "busy")  # before the sid is known
+        return httpx.Response(200, json={"Call": {"Sid": "a"}})
+
+    monkeypatch.setitem(EXAMPLE["Campaign"]._place.__globals__, "PATIENCE_S", 0)
+    transport = httpx.MockTransport(answer)
+    async with httpx.AsyncClient(transport=transport, base_url="http://house/") as client:
+        read_back = await EXAMPLE["Campaign"](options, ledger, client).run(Progress(disable=True))
+    assert len(keys) == 3
+    assert len(set(keys)) == 1
+    assert ledger.differences(read_back) == []
