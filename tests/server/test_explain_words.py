@@ -52,6 +52,16 @@ def test_every_kind_of_fact_has_its_sentence_or_is_left_out_on_purpose() -> None
             "+913 rings and sends early media",
             "",
         ),
+        (
+            "leg_told",
+            {"leg_sid": "b", "name": "say_started", "error": None},
+            *("leg", "+913: say_started", ""),
+        ),
+        (
+            "leg_told",
+            {"leg_sid": "b", "name": "stream_failed_to_start", "error": {"message": "404"}},
+            *("leg", "+913: stream_failed_to_start, 404", "warning"),
+        ),
         ("leg_up", {"leg_sid": "b"}, "leg", "+913 answers after 800 ms", "good"),
         (
             "leg_gone",

@@ -69,6 +69,14 @@ def _leg_gone(each: Happening, cast: Cast) -> Said:
     return "leg", f"{cast.leg(body)} is gone{talked}: {why}", "" if is_usual else "warning"
 
 
+def _leg_told(each: Happening, cast: Cast) -> Said:
+    error = each.body.get("error")
+    said = f"{cast.leg(each.body)}: {text(each.body, 'name')}"
+    if not isinstance(error, dict):
+        return "leg", said
+    return "leg", f"{said}, {text(error, 'message')}", "warning"
+
+
 def _digit(each: Happening, cast: Cast) -> Said:
     digit, held = text(each.body, "digit"), number(each.body, "duration_ms")
     return "line", f"{cast.leg(each.body)} presses {digit or 'a key'} ({held} ms)"
@@ -242,6 +250,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Happening, Cast], Said]]] = {
     "leg_ringing": _leg_ringing,
     "leg_up": _leg_up,
     "leg_gone": _leg_gone,
+    "leg_told": _leg_told,
     "legs_bridged": lambda each, cast: (
         "leg",
         f"{cast.leg(each.body)} and {cast.leg(each.body, 'other_sid')} hear each other",
