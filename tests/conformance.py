@@ -1,6 +1,6 @@
 """The minimum conformance suite: promises to bots, flows and scripts that exist, shown by tests.
 
-Twelve are to bots and flows, ten to scripts of the calls API.
+Twelve are to bots and flows, ten to scripts of the calls API, nine to those of the Legs API.
 
     python tests/conformance.py [pytest options]
 
@@ -22,6 +22,7 @@ ROOT = Path(__file__).parent.parent
 WIRE = "tests/acceptance/test_wire_"
 FLOW = "tests/acceptance/test_flow_"
 API = "tests/api/test_"
+LEGS = "tests/flows/legs/test_"
 
 # What is promised, and the tests (a file stands for all of its tests).
 SUITE: Final[dict[str, tuple[str, ...]]] = {
@@ -118,6 +119,41 @@ SUITE: Final[dict[str, tuple[str, ...]]] = {
     "a flow is named by every form of address": (
         f"{API}connect.py::test_a_flow_is_named_in_every_form_af_1_kx_19",
         f"{API}connect_request.py::test_a_flows_address_is_read_whatever_its_host_af_1",
+    ),
+    "a leg is created, rings, answers and ends once": (
+        f"{LEGS}control.py::test_a_leg_that_is_placed_connects_rings_answers_and_ends_ev_1_ev_4_ev_5",
+        f"{LEGS}control.py::test_a_leg_that_is_not_answered_ends_by_one_of_two_events_ev_4_ev_8",
+        "tests/server/test_serve_steers_legs.py",
+    ),
+    "an event is sent three times on 503, once on 400, not again after 204": (
+        "tests/hooks/test_leg_delivery.py::test_a_503_is_sent_three_times_a_400_once_and_a_204_once_ev_33_ev_34",
+    ),
+    "JSON and ExoML open the same stream, and it speaks what it says": (
+        f"{LEGS}exoml.py::test_json_and_exoml_open_the_same_stream_lg_80_lg_87_ex_19",
+        f"{LEGS}json_actions.py::test_every_spelling_opens_the_same_stream_lg_85_lc_4",
+        "tests/switch/test_steering.py::test_the_format_that_was_asked_for_is_spoken_and_announced_lg_87_lc_6",
+    ),
+    "a greeting and a stream side by side; the bot's word ends the greeting": (
+        "tests/switch/test_steering.py::test_the_bots_first_word_ends_the_greeting_lg_120_lg_123",
+        "tests/switch/test_steering_for_real.py::test_a_leg_is_greeted_streamed_stopped_pressed_and_hung_up",
+    ),
+    "loop means what each of its three shapes says": (
+        f"{LEGS}json_actions.py::test_loop_in_json_lc_5",
+        f"{LEGS}exoml.py::test_loop_in_exoml_lc_5_ex_40",
+    ),
+    "stop_say without body or type": (
+        f"{LEGS}json_actions.py::test_an_action_is_read_lg_80_to_lg_86",
+    ),
+    "a dialled party is a leg of its own": (
+        f"{LEGS}pairing.py::test_a_dialled_party_is_a_leg_of_its_own_and_talks_ex_21_ex_32_ex_48",
+        "tests/switch/test_steering_for_real.py::test_a_second_party_is_dialled_and_talks",
+    ),
+    "the envelope is whole on success and on every error": (
+        f"{API}legs.py::test_a_leg_is_dialled_and_answered_with_all_that_any_page_prints_lg_20_lg_35",
+        f"{API}legs.py::test_every_refusal_comes_in_the_envelope_lg_5_lg_7_lg_9_lg_11_lg_41",
+    ),
+    "entities, document types and documents that are too large are refused": (
+        f"{LEGS}exoml.py::test_a_document_that_is_wrong_is_refused_with_line_and_element_ex_3",
     ),
 }
 
