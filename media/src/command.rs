@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::bridge::Bridge;
-use crate::plan::{PromptPlan, RecordPlan, RemotePlan, StreamPlan};
+use crate::plan::{AnswerPlan, PromptPlan, RecordPlan, RemotePlan, StreamPlan};
 use crate::recorder::Ready;
 use crate::stream::connector::Outcome;
 
@@ -41,6 +41,7 @@ pub enum Command {
     WatchSilence {
         timeout_ms: u64,
     },
+    WatchAnswer(Option<Box<AnswerPlan>>),
     BeginStream {
         stream_sid: String,
     },

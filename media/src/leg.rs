@@ -10,15 +10,17 @@ mod orders;
 mod prompt;
 mod streams;
 mod tapes;
+mod watches;
 
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
+use crate::audio::answer::AnswerWatch;
 use crate::audio::silence::SilenceWatch;
 use crate::bridge::{Bridge, BridgeFigures};
 use crate::convert::Converter;
 use crate::desk::Desk;
-use crate::event::{LegClosed, LegStats, Silence};
+use crate::event::{LegClosed, LegStats};
 use crate::groups::Member;
 use crate::line::Line;
 use crate::recorder::Channels;
@@ -74,6 +76,7 @@ pub struct Leg {
     from_bridge: Converter,
     bridge_figures: BridgeFigures,
     silence: Option<SilenceWatch>,
+    answer: Option<Box<AnswerWatch>>,
     /// Keeps its group together as long as it lives.
     _group: Option<Member>,
 }
@@ -100,6 +103,7 @@ impl Leg {
             from_bridge: Converter::new(),
             bridge_figures: BridgeFigures::default(),
             silence: None,
+            answer: None,
             _group: None,
         }
     }
@@ -288,7 +292,7 @@ impl Leg {
         for stream in &mut self.streams {
             stream.link.hear(sound, here);
         }
-        self.watch_silence(&sound.heard.pcm, here);
+        self.watch(&sound.heard.pcm, here);
         true
     }
 
@@ -346,19 +350,6 @@ impl Leg {
         let said_hz = self.line.said_hz();
         for stream in &mut self.streams {
             stream.link.hear_said(sound, said_hz, here);
-        }
-    }
-
-    fn watch_silence(&mut self, heard: &[i16], here: Here<'_>) {
-        let Some(watch) = self.silence.as_mut().filter(|_| self.line.is_started()) else {
-            return;
-        };
-        if let Some(silent_ms) = watch.hear(heard) {
-            here.events.push(Silence {
-                leg_sid: here.leg_sid.to_owned(),
-                at_ms: here.at_ms(),
-                silent_ms,
-            });
         }
     }
 

@@ -26,6 +26,7 @@ from agentstream.base.phone import NumberStyle
 from agentstream.media.plan import Encoding, EnginePlan
 from agentstream.net.admission import AdmissionLimits
 from agentstream.net.egress import EgressPolicy, check_entry, mask_url
+from agentstream.server.config_answering import MachineDetectionConfig
 from agentstream.server.config_api import ApiConfig
 from agentstream.server.config_recordings import RecordingsConfig
 from agentstream.server.config_requests import RequestsConfig
@@ -255,6 +256,7 @@ class Config(Section):
     events: EventsConfig = EventsConfig()
     trunks: Trunks = Field(default_factory=dict)
     dial: DialConfig = DialConfig()
+    machine_detection: MachineDetectionConfig = MachineDetectionConfig()
     mail: MailConfig = MailConfig()
     log: LogConfig = LogConfig()
 

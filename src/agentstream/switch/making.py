@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from agentstream.base.ids import LegSid, RecordingSid
 from agentstream.calls import commands, events
+from agentstream.calls.answering import AskWho
 from agentstream.calls.call import Call
 from agentstream.calls.record import CallLimits, CallSetup
 from agentstream.flows.document import FlowDocument
@@ -26,6 +27,7 @@ class Course:
     flow: FlowDocument | None  # None: commands from outside
     limits: CallLimits
     recording: commands.RecordingSpec | None = None  # of the whole call
+    asks_who: AskWho | None = None  # who answers it
 
 
 class CallMaker:
@@ -60,6 +62,7 @@ class CallMaker:
             self._wiring.clock.now_ms(),
             awaits_flow=course.flow is not None,
             recording=recording,
+            asks_who=course.asks_who,
         )
 
     def _flow(self, setup: CallSetup, course: Course) -> Flow | None:

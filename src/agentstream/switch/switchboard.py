@@ -35,7 +35,14 @@ from agentstream.switch.dialling import Dialler
 from agentstream.switch.lines import DialledLine, FileLine, Line, OurSide, SipLine
 from agentstream.switch.making import CallMaker, Course
 from agentstream.switch.media_pump import MediaPump
-from agentstream.switch.placing import CallOrder, limits_of, refusal, setup_of, spec_of
+from agentstream.switch.placing import (
+    CallOrder,
+    limits_of,
+    question_of,
+    refusal,
+    setup_of,
+    spec_of,
+)
 from agentstream.switch.routing import NoRoadError
 from agentstream.switch.wiring import SwitchCounts, SwitchLimits, Wiring
 
@@ -152,6 +159,7 @@ class Switchboard:
             order.follow,
             limits_of(order, self._limits.call),
             order.recording or (order.follow.recording if order.follow else None),
+            question_of(order, self._limits.answering),
         )
         if order.second:
             self._pairs.add(setup.call_sid)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from agentstream.base.clock import Clock
 from agentstream.base.ids import CallSid, LegSid, Tokens
 from agentstream.base.phone import AS_THEY_ARE, NumberStyle
+from agentstream.calls.answering import AnswerCriteria
 from agentstream.calls.record import CallLimits, WhichLeg
 from agentstream.flows.document import FlowDocument
 from agentstream.media.engine import MediaEngine
@@ -28,6 +29,7 @@ class SwitchLimits:
     packet_timeout_ms: int = 60_000
     jitter_max_ms: int = 200
     inband_dtmf: bool = False
+    answering: AnswerCriteria = field(default_factory=AnswerCriteria)
 
     def leg_plan(self, leg_sid: LegSid, call_sid: CallSid) -> RtpLegPlan:
         """Return how the audio path opens one leg of a call."""
