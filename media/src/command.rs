@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::bridge::Bridge;
 use crate::leg::Quiet;
-use crate::plan::{PromptPlan, RecordPlan, RemotePlan, StreamPlan};
+use crate::plan::{AnswerPlan, PromptPlan, RecordPlan, RemotePlan, StreamPlan};
 use crate::recorder::Ready;
 use crate::stream::connector::Outcome;
 
@@ -43,6 +43,7 @@ pub enum Command {
     WatchSilence {
         timeout_ms: u64,
     },
+    WatchAnswer(Option<Box<AnswerPlan>>),
     BeginStream {
         stream_sid: String,
     },

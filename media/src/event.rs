@@ -231,6 +231,14 @@ value!(
     Silence { leg_sid: String, at_ms: u64, silent_ms: u64 }
 );
 value!(
+    /// Who answered: `human`, `machine` or `unknown`; the reason is a word of `audio::answer`.
+    AnswerJudged { leg_sid: String, at_ms: u64, result: String, elapsed_ms: u64, reason: String }
+);
+value!(
+    /// An answering machine's beep has ended.
+    BeepHeard { leg_sid: String, at_ms: u64, elapsed_ms: u64, hz: u32 }
+);
+value!(
     /// The last event of a leg.
     LegClosed { leg_sid: String, at_ms: u64, stats: LegStats, fault: String }
 );
@@ -304,6 +312,8 @@ events!(
     RecordingReady,
     RecordingFailed,
     Silence,
+    AnswerJudged,
+    BeepHeard,
     LegClosed,
 );
 

@@ -11,15 +11,17 @@ mod prompt;
 mod quiet;
 mod streams;
 mod tapes;
+mod watches;
 
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
+use crate::audio::answer::AnswerWatch;
 use crate::audio::silence::SilenceWatch;
 use crate::bridge::{Bridge, BridgeFigures};
 use crate::convert::Converter;
 use crate::desk::Desk;
-use crate::event::{LegClosed, LegStats, Silence};
+use crate::event::{LegClosed, LegStats};
 use crate::groups::Member;
 use crate::line::Line;
 use crate::recorder::Channels;
@@ -77,6 +79,7 @@ pub struct Leg {
     bridge_figures: BridgeFigures,
     silence: Option<SilenceWatch>,
     quiet: Quiet,
+    answer: Option<Box<AnswerWatch>>,
     /// Keeps its group together as long as it lives.
     _group: Option<Member>,
 }
@@ -104,6 +107,7 @@ impl Leg {
             bridge_figures: BridgeFigures::default(),
             silence: None,
             quiet: Quiet::default(),
+            answer: None,
             _group: None,
         }
     }
@@ -288,7 +292,7 @@ impl Leg {
         if !self.line.hear(desk, due_us, here, form, may_wait, sound) {
             return false;
         }
-        self.watch_silence(&sound.heard.pcm, here);
+        self.watch(&sound.heard.pcm, here);
         self.hush_heard(sound);
         self.give_bridged(sound, here);
         for stream in &mut self.streams {
@@ -340,19 +344,6 @@ impl Leg {
         let said_hz = self.line.said_hz();
         for stream in &mut self.streams {
             stream.link.hear_said(sound, said_hz, here);
-        }
-    }
-
-    fn watch_silence(&mut self, heard: &[i16], here: Here<'_>) {
-        let Some(watch) = self.silence.as_mut().filter(|_| self.line.is_started()) else {
-            return;
-        };
-        if let Some(silent_ms) = watch.hear(heard) {
-            here.events.push(Silence {
-                leg_sid: here.leg_sid.to_owned(),
-                at_ms: here.at_ms(),
-                silent_ms,
-            });
         }
     }
 

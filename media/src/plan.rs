@@ -100,6 +100,20 @@ plan!(
     PromptPlan { prompt_id: String, path: String, loops: u32, max_ms: u64 }
 );
 plan!(
+    /// How it is told who answered.
+    AnswerPlan {
+        initial_silence_ms: u64,
+        greeting_ms: u64,
+        after_greeting_silence_ms: u64,
+        total_analysis_ms: u64,
+        min_word_ms: u64,
+        between_words_silence_ms: u64,
+        maximum_words: u32,
+        silence_threshold_dbov: i32,
+        beep_wait_ms: u64,
+    }
+);
+plan!(
     /// A recording of one leg.
     RecordPlan { recording_sid: String, path: String, channels: String, max_ms: u64 }
 );

@@ -10,7 +10,7 @@ use crate::engine::{Engine, LegHandle, Refused};
 use crate::event::{EngineStats, Event};
 use crate::leg::Quiet;
 use crate::plan::{
-    EnginePlan, FileLegPlan, PromptPlan, RecordPlan, RemotePlan, RtpLegPlan, StreamPlan,
+    AnswerPlan, EnginePlan, FileLegPlan, PromptPlan, RecordPlan, RemotePlan, RtpLegPlan, StreamPlan,
 };
 use crate::wavfile::recover_parts;
 
@@ -176,6 +176,10 @@ impl PyLeg {
 
     fn watch_silence(&self, timeout_ms: u64) {
         self.0.post(Command::WatchSilence { timeout_ms });
+    }
+
+    fn watch_answer(&self, plan: Option<AnswerPlan>) {
+        self.0.post(Command::WatchAnswer(plan.map(Box::new)));
     }
 
     fn begin_stream(&self, stream_sid: String) {

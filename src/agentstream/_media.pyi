@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, final
 
 from agentstream.media.plan import (
+    AnswerPlan,
     EnginePlan,
     FileLegPlan,
     PromptPlan,
@@ -104,6 +105,11 @@ class Leg:
 
         Once per silence; the count begins now, and anew after each sound. Silence is what lies less
         than 6 dB above the line's own noise; never above -38 dBov, always below -50 dBov.
+        """
+    def watch_answer(self, plan: AnswerPlan | None) -> None:
+        """Listen who answered, from now on: report AnswerJudged once.
+
+        A machine is listened to for `beep_wait_ms` more, for BeepHeard. None: no more.
         """
     def press_stream(self, stream_sid: str, digit: str, tone_ms: int) -> None:
         """Let the bot hear a key as a tone, in place of the caller (BX-5); 60 ms to 1 s long."""
@@ -379,6 +385,39 @@ class Silence:
     silent_ms: int
 
 @final
+class AnswerJudged:
+    """Who answered, as far as it can be told; times count from `Leg.watch_answer`.
+
+    `reason`: `pause` (a short greeting, then nothing), `greeting` (a long one), `words` (many),
+    `beep`, `silence` (nothing was said), `time` (nothing decided it in time).
+    """
+
+    def __new__(
+        cls,
+        leg_sid: str,
+        at_ms: int,
+        result: Literal["human", "machine", "unknown"],
+        elapsed_ms: int,
+        reason: Literal["pause", "greeting", "words", "beep", "silence", "time"],
+    ) -> AnswerJudged: ...
+    leg_sid: str
+    at_ms: int
+    result: Literal["human", "machine", "unknown"]
+    elapsed_ms: int
+    reason: Literal["pause", "greeting", "words", "beep", "silence", "time"]
+
+@final
+class BeepHeard:
+    """A machine's beep: a steady tone of 400 to 2000 Hz and 120 ms to 3 s, and quiet behind it."""
+
+    def __new__(cls, leg_sid: str, at_ms: int, elapsed_ms: int, hz: int) -> BeepHeard: ...
+    leg_sid: str
+    at_ms: int
+    elapsed_ms: int
+    """When it ended; it is told some 100 ms later."""
+    hz: int
+
+@final
 class LegClosed:
     """The last event of a leg. `fault` is the panic's text if the leg died of a bug, else empty."""
 
@@ -408,6 +447,8 @@ Event = (
     | RecordingReady
     | RecordingFailed
     | Silence
+    | AnswerJudged
+    | BeepHeard
     | LegClosed
 )
 

@@ -16,6 +16,7 @@ from agentstream.base.ids import (
     StreamSid,
 )
 from agentstream.calls import effects
+from agentstream.calls.answering import ANSWERERS, Answerer, AskWho
 from agentstream.calls.call import Call
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import (
@@ -47,10 +48,13 @@ from agentstream.calls.commands import (
     StreamSpec,
     Unbridge,
     Unhold,
+    WatchAnswer,
     WatchSilence,
 )
 from agentstream.calls.record import CallLimits, Direction
 from agentstream.calls.reports import (
+    AnswererKnown,
+    Beeped,
     BotWished,
     DigitPressed,
     Fetched,
@@ -81,11 +85,12 @@ CAUSES, PARTIES = st.sampled_from(Cause), st.sampled_from(Party)
 
 class CallModel(RuleBasedStateMachine):
     direction: Direction = "inbound"
+    asks_who: AskWho | None = None
 
     def __init__(self) -> None:
         super().__init__()
         self.tokens = CountedTokens()
-        self.call = Call(make_setup(self.direction), CallLimits(), 0)
+        self.call = Call(make_setup(self.direction), CallLimits(), 0, asks_who=self.asks_who)
         self.watch = CallWatch()
         self.now_ms = 0
 
@@ -162,6 +167,14 @@ class CallModel(RuleBasedStateMachine):
     def listen_for_silence(self, leg: LegSid, ms: int) -> None:
         self.happens(WatchSilence(leg, ms))
         self.happens(WentSilent(leg, 2000))
+
+    @rule(leg=LEGS, answerer=st.sampled_from([None, *ANSWERERS]), beeps=st.booleans())
+    def listen_for_who_answered(self, leg: LegSid, answerer: Answerer | None, beeps: bool) -> None:
+        self.happens(WatchAnswer(leg))
+        if answerer is not None:
+            self.happens(AnswererKnown(leg, answerer, 1_700, "pause"))
+        if beeps:
+            self.happens(Beeped(leg, 9_000))
 
     @rule(in_background=st.booleans(), is_mail=st.sampled_from([False, False, True]))
     def ask_a_server(self, in_background: bool, is_mail: bool) -> None:
@@ -273,7 +286,15 @@ class PlacedCallModel(CallModel):
     direction: Direction = "outbound"
 
 
+class AskingCallModel(PlacedCallModel):
+    """Nothing of it begins before it is known who answered."""
+
+    asks_who = AskWho("sync")
+
+
 TestCallModel = CallModel.TestCase
 TestCallModel.settings = settings(max_examples=120, stateful_step_count=50, deadline=None)
 TestPlacedCallModel = PlacedCallModel.TestCase
 TestPlacedCallModel.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)
+TestAskingCallModel = AskingCallModel.TestCase
+TestAskingCallModel.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)

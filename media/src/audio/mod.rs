@@ -2,10 +2,14 @@
 //!
 //! Samples are 16-bit linear mono (`i16`) everywhere; a rate is in hertz and named `rate_hz`.
 
+pub mod answer;
+pub mod beep;
 pub mod codec;
 pub mod g711;
 pub mod g722;
+pub mod loudness;
 pub mod mixer;
+pub mod network_tones;
 pub mod noise;
 pub mod payload;
 pub mod plc;

@@ -76,7 +76,7 @@ impl SilenceWatch {
 }
 
 /// The mean square without what is constant: some lines have an offset.
-fn power(pcm: &[i16]) -> f32 {
+pub(super) fn power(pcm: &[i16]) -> f32 {
     let count = pcm.len().max(1) as i64;
     let (sum, squares) = pcm
         .iter()

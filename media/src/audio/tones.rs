@@ -192,20 +192,20 @@ impl ToneDetector {
 
 /// Goertzel's filter: the energy of a block at one frequency.
 #[derive(Clone, Copy, Debug)]
-struct Goertzel {
+pub(super) struct Goertzel {
     /// 2 cos ω.
     coefficient: f32,
 }
 
 impl Goertzel {
-    fn new(hz: f32, rate_hz: u32) -> Self {
+    pub(super) fn new(hz: f32, rate_hz: u32) -> Self {
         Goertzel {
             coefficient: 2.0 * (TAU * hz / rate_hz as f32).cos(),
         }
     }
 
     /// On the scale of the sum of squares: a sine of this frequency gives all its energy.
-    fn energy(self, block: &[f32]) -> f32 {
+    pub(super) fn energy(self, block: &[f32]) -> f32 {
         let (last, before) = block.iter().fold((0.0, 0.0), |(last, before), sample| {
             (sample + self.coefficient * last - before, last)
         });

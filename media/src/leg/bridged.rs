@@ -177,7 +177,7 @@ impl Leg {
 
     /// Somebody here wants what is heard as sound.
     fn has_listeners(&self) -> bool {
-        !self.is_private() || self.silence.is_some()
+        !self.is_private() || self.silence.is_some() || self.answer.is_some()
     }
 
     /// Nobody looks at what is said, or changes it: no recording, no stream, nothing muted.

@@ -3,6 +3,7 @@
 use mio::Token;
 
 use super::Leg;
+use crate::audio::answer::AnswerWatch;
 use crate::audio::silence::SilenceWatch;
 use crate::command::Command;
 use crate::desk::Desk;
@@ -83,6 +84,9 @@ impl Leg {
             Command::Mute(quiet) => self.quiet = quiet,
             Command::WatchSilence { timeout_ms } => {
                 self.silence = (timeout_ms > 0).then(|| SilenceWatch::new(timeout_ms));
+            }
+            Command::WatchAnswer(plan) => {
+                self.answer = plan.map(|plan| Box::new(AnswerWatch::new(*plan)));
             }
             Command::BeginStream { stream_sid } => {
                 if let Some(link) = self.link(&stream_sid) {

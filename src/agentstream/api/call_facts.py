@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from agentstream.base.ids import AccountSid, CallSid
-from agentstream.store.values import CallRecord
+from agentstream.calls.answering import ANSWERERS, Answerer
+from agentstream.store.values import CallRecord, LegRecord
 from agentstream.switch.call_terms import DIRECTIONS
-from agentstream.switch.call_view import CallView
+from agentstream.switch.call_view import CallView, LegView
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,9 @@ class LegFacts:
 
     status: str
     talk_ms: int
+    answered_by: Answerer | None = None  # None: nobody asked, or it is not known yet
+    judged_ms: int | None = None  # from its answer until that was known
+    beep_ms: int | None = None  # the same, until a machine's beep was over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,7 @@ def facts_of_view(view: CallView) -> CallFacts:
         ended_at=view.ended_at,
         duration_ms=_since(view.answered_at, view.ended_at or view.updated_at),
         talk_ms=view.talk_ms,
-        legs=tuple(LegFacts(leg.status, leg.talk_ms) for leg in view.legs),
+        legs=tuple(_leg_of_view(leg) for leg in view.legs),
         forwarded_from=setup.forwarded_from,
         custom_field=setup.custom_field,
         recording_url=view.recording_url,
@@ -79,7 +83,7 @@ def facts_of_view(view: CallView) -> CallFacts:
 
 def facts_of_record(row: CallRecord, recording_url: str = "") -> CallFacts:
     """Return what is known of a call that has ended."""
-    legs = tuple(LegFacts(leg.status, leg.talk_ms) for leg in row.legs)
+    legs = tuple(_leg_of_record(leg) for leg in row.legs)
     return CallFacts(
         sid=row.sid,
         account_sid=row.account_sid,
@@ -103,6 +107,19 @@ def facts_of_record(row: CallRecord, recording_url: str = "") -> CallFacts:
         sip_status=row.sip_status,
         q850=row.q850,
     )
+
+
+def _leg_of_view(leg: LegView) -> LegFacts:
+    verdict = leg.verdict
+    if verdict is None:
+        return LegFacts(leg.status, leg.talk_ms)
+    facts = verdict.answerer, verdict.elapsed_ms, verdict.beep_ms
+    return LegFacts(leg.status, leg.talk_ms, *facts)
+
+
+def _leg_of_record(leg: LegRecord) -> LegFacts:
+    answerer = next((one for one in ANSWERERS if one == leg.answered_by), None)
+    return LegFacts(leg.status, leg.talk_ms, answerer, leg.judged_ms, leg.beep_ms)
 
 
 def _since(start: datetime | None, end: datetime) -> int:

@@ -2,8 +2,9 @@
 
 from typing import Any, Final
 
-from agentstream.api.call_facts import CallFacts
+from agentstream.api.call_facts import CallFacts, LegFacts
 from agentstream.api.settings import ApiSettings
+from agentstream.calls.answering import answered_by
 from agentstream.switch.call_terms import seconds
 
 # Nothing is charged here; clients read a number out of this text (CD-2).
@@ -31,7 +32,7 @@ def call_object(
         "Duration": str(seconds(facts.duration_ms)) if is_over else None,
         "Price": NO_PRICE if is_over else None,
         "Direction": facts.direction,
-        "AnsweredBy": None,
+        "AnsweredBy": _answered_by(facts),
         "ForwardedFrom": facts.forwarded_from or None,
         "CallerName": None,
         # In this odd order (CC-48); it can be asked for like that.
@@ -42,6 +43,20 @@ def call_object(
         shown["CustomField"] = facts.custom_field
     if details:
         shown["Details"] = _details(facts)
+    return shown
+
+
+def _answered_by(facts: CallFacts) -> str | None:
+    """Return who the first party is (OC-5), null where nobody asked."""
+    answerer = facts.legs[0].answered_by if facts.legs else None
+    return None if answerer is None else answered_by(answerer)
+
+
+def _leg(number: int, leg: LegFacts) -> dict[str, Any]:
+    shown: dict[str, Any] = {"Id": number, "OnCallDuration": seconds(leg.talk_ms)}
+    if leg.answered_by is not None:  # ours
+        shown["AnsweredBy"] = answered_by(leg.answered_by)
+        shown["JudgedAfterMs"], shown["BeepAfterMs"] = leg.judged_ms, leg.beep_ms
     return shown
 
 
@@ -57,10 +72,7 @@ def _details(facts: CallFacts) -> dict[str, Any]:
         "ConversationDuration": seconds(facts.talk_ms),
         "Leg1Status": first,
         "Leg2Status": second,
-        "Legs": [
-            {"Leg": {"Id": number, "OnCallDuration": seconds(leg.talk_ms)}}
-            for number, leg in enumerate(facts.legs, 1)
-        ],
+        "Legs": [{"Leg": _leg(number, leg)} for number, leg in enumerate(facts.legs, 1)],
         "Cause": {  # UP-3: ours
             "Reason": facts.cause or None,
             "Text": facts.text or None,

@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from agentstream.api.envelope import ENVELOPED
 from agentstream.api.v1.call_filters import DIRECTIONS, PAGE_LIMIT, PAGE_SIZE, STATUSES
 from agentstream.api.v1.connect_request import (
+    AMD,
     CUSTOM_FIELD_CHARS,
     EVENTS,
     NUMBER_CHARS,
@@ -72,6 +73,7 @@ CONNECT: Final = _object(
         "CustomField": {"type": "string", "maxLength": CUSTOM_FIELD_CHARS},
         "StartPlaybackToNew": {"type": "string", "enum": ["Callee", "Both"]},
         "StartPlaybackValueNew": _WEB_URL,
+        "MachineDetection": {"type": "string", "enum": list(AMD)},
         "StatusCallback": _WEB_URL,
         "StatusCallbackEvents[]": {
             "type": "array",
@@ -178,7 +180,17 @@ _ALWAYS: Final = (
     "Sid DateCreated DateUpdated AccountSid From PhoneNumberSid Status StartTime Direction Uri"
 )
 _LEG: Final = _object(
-    {"Leg": _object({"Id": {"type": "integer"}, "OnCallDuration": {"type": "integer"}})}
+    {
+        "Leg": _object(
+            {
+                "Id": {"type": "integer"},
+                "OnCallDuration": {"type": "integer"},
+                "AnsweredBy": {"type": "string", "enum": ["Human", "Machine", "NotSure"]},
+                "JudgedAfterMs": {"type": "integer"},
+                "BeepAfterMs": _maybe("integer"),
+            }
+        )
+    }
 )
 CALL: Final = _object(
     {

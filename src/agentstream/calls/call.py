@@ -10,26 +10,25 @@
 
 While the call closes nothing more can be asked of it, but the flow may still tell the customer's
 server how it went (PT-22). Ringing, talking and ending are those of the first leg: it rings here,
-or, in a call that we place, where we call. What the legs do that are dialled later is in `legs`.
+or, in a call that we place, where we call. Where it is to be known first who answered (EV-6), the
+call rings on until AnswerJudged. What the legs do that are dialled later is in `legs`.
 """
 
 from enum import Enum
-from typing import Final, assert_never, cast, get_args
+from typing import Final, cast, get_args
 
 from agentstream.base.errors import CommandError
+from agentstream.base.ids import LegSid
 from agentstream.base.machine import earliest
+from agentstream.calls.answering import AskWho
 from agentstream.calls.attached import Attached, Output, Wish
 from agentstream.calls.causes import Cause, Party, explain
 from agentstream.calls.commands import (
     Answer,
-    Bridge,
     Command,
-    Dial,
     Fetch,
     HangUp,
     HangUpLeg,
-    Hold,
-    MuteLeg,
     OpenStream,
     Play,
     Reject,
@@ -39,9 +38,7 @@ from agentstream.calls.commands import (
     SendMail,
     StartOver,
     StartRecording,
-    Unbridge,
-    Unhold,
-    WatchSilence,
+    WatchAnswer,
 )
 from agentstream.calls.effects import EndLeg, PressDigits, RejectLeg, ReleaseLeg
 from agentstream.calls.events import (
@@ -58,6 +55,8 @@ from agentstream.calls.ledger import Ledger
 from agentstream.calls.legs import Legs, LegWish
 from agentstream.calls.record import CallLimits, CallRecord, CallSetup
 from agentstream.calls.reports import (
+    AnswererKnown,
+    Beeped,
     BotWished,
     DigitPressed,
     Fetched,
@@ -103,7 +102,8 @@ class Call:
     """A Machine[Report | Command, Event | Effect].
 
     `awaits_flow` says that a flow will send ReleaseCall; without one the call ends as soon as
-    nothing of it runs. `recording` is that of the whole call: it begins with the answer (AF-6).
+    nothing of it runs. `recording` is that of the whole call: it begins with the answer (AF-6), and
+    so does the listening for who answered.
     """
 
     def __init__(
@@ -114,6 +114,7 @@ class Call:
         *,
         awaits_flow: bool = True,
         recording: StartRecording | None = None,
+        asks_who: AskWho | None = None,
     ) -> None:
         self.setup = setup
         self.state = CallState.NEW
@@ -125,6 +126,8 @@ class Call:
         self._requests = Requests(setup.call_sid)
         self._awaits_flow = awaits_flow
         self._recording = recording
+        self._asks_who = asks_who
+        self._holds_answer = False  # it is answered, and the verdict is awaited before all else
         self._deadline_ms: int | None = now_ms + limits.setup_ms
 
     @property
@@ -174,7 +177,7 @@ class Call:
         if self._is_closing:
             return self._obey_while_closing(command)
         if isinstance(command, LegWish):
-            return self._obey_for_legs(command, now_ms)
+            return self._legs.order(command, now_ms)
         match command:
             case Ring(leg_sid) | Answer(leg_sid):
                 return [*self._legs.found(leg_sid).receive(command, now_ms)]
@@ -204,36 +207,20 @@ class Call:
             case _:
                 raise CommandError("the call has ended")
 
-    def _obey_for_legs(self, command: LegWish, now_ms: int) -> list[Output]:
-        match command:
-            case Dial():
-                return self._legs.dial(command, now_ms)
-            case HangUpLeg():
-                return self._legs.hang_up(command, now_ms)
-            case Bridge():
-                return self._legs.bridge(command)
-            case Unbridge():
-                return self._legs.unbridge(command)
-            case Hold():
-                return self._legs.hold(command, now_ms)
-            case Unhold():
-                return self._legs.unhold(command)
-            case MuteLeg():
-                return self._legs.mute(command)
-            case WatchSilence():
-                return self._legs.watch_silence(command)
-            case _:
-                assert_never(command)
-
     def _obey_for_attached(self, command: Wish, now_ms: int) -> list[Output]:
         match command:
-            case OpenStream() if command.spec.two_way and self._legs.may_be_early(command.leg_sid):
+            case OpenStream() if command.spec.two_way and self._may_be_early(command.leg_sid):
                 return self._attached.open(command, now_ms, is_early=True)
             case Play() | OpenStream() | StartRecording():
                 self._legs.check_talking(command.leg_sid)
             case _:
                 pass
         return self._attached.order(command, now_ms)
+
+    def _may_be_early(self, leg_sid: LegSid) -> bool:
+        """Tell whether a bot is connected ahead of the answer (OP-6), or of the verdict on it."""
+        is_held = self._holds_answer and self._legs.found(leg_sid) is self._legs.first
+        return is_held or self._legs.may_be_early(leg_sid)
 
     def _start_over(self, party: Party, now_ms: int) -> list[Output]:
         if self.state is not CallState.TALKING:
@@ -275,8 +262,8 @@ class Call:
                 return [event, *(self._attached.hear(report, now_ms) or [])]
             case Fetched():
                 return self._requests.hear(report)
-            case WentSilent():
-                return self._legs.hear_silence(report)
+            case WentSilent() | AnswererKnown() | Beeped():
+                return self._legs.overhear(report)
             case BotWished():
                 return self._bot_wished(report, now_ms)
             case _:
@@ -305,16 +292,30 @@ class Call:
             return outputs
         match report:
             case LegAnswered():
-                self._deadline_ms = now_ms + self._limits.call_ms
-                outputs += self._move(CallAnswered(self.setup.call_sid, leg.leg_sid))
-                outputs += self._attached.leg_answered(leg.leg_sid)
-                if self._recording is not None:
-                    outputs += self._attached.order(self._recording, now_ms)
+                outputs += self._answered(leg.leg_sid, now_ms)
             case LegEnded(text=text) if not self._is_closing:
                 outputs += self._hang_up(leg.cause or report.cause, report.party, text, now_ms)
             case _:
                 pass
         return outputs
+
+    def _answered(self, leg_sid: LegSid, now_ms: int) -> list[Output]:
+        """Begin the talk, or (EV-6) first let it be known with whom."""
+        self._deadline_ms = now_ms + self._limits.call_ms
+        outputs: list[Output] = []
+        if self._asks_who is not None:
+            outputs += self._legs.order(WatchAnswer(leg_sid, self._asks_who.criteria), now_ms)
+            self._holds_answer = self._asks_who.mode == "sync"
+        if not self._holds_answer:
+            outputs += self._begin_talk(leg_sid)
+        if self._recording is not None:
+            outputs += self._attached.order(self._recording, now_ms)
+        return outputs
+
+    def _begin_talk(self, leg_sid: LegSid) -> list[Output]:
+        self._holds_answer = False
+        told = self._move(CallAnswered(self.setup.call_sid, leg_sid))
+        return told + self._attached.leg_answered(leg_sid)
 
     def _media_lost(self, report: MediaLost, now_ms: int) -> list[Output] | None:
         leg = self._legs.get(report.leg_sid)
@@ -358,15 +359,17 @@ class Call:
         text = text or explain(cause, party)
         self.ledger.note_hang_up(cause, party, text, now_ms)
         self._deadline_ms = now_ms + self._limits.closing_ms
-        outputs = self._move(CallHungUp(self.setup.call_sid, cause, party, text))
+        self._holds_answer = False
+        outputs = self._legs.stop_judging(now_ms)
+        outputs += self._move(CallHungUp(self.setup.call_sid, cause, party, text))
         outputs += self._legs.part_all() + self._attached.end_all(cause, party, now_ms)
         return outputs + self._legs.end_all(HangUp(cause, party, text), now_ms)
 
     def _expire(self, now_ms: int) -> list[Output]:
         match self.state:
-            case CallState.NEW | CallState.RINGING:
+            case CallState.NEW | CallState.RINGING if not self._holds_answer:
                 return self._hang_up(Cause.NO_ANSWER, Party.SYSTEM, "", now_ms)
-            case CallState.TALKING:
+            case CallState.NEW | CallState.RINGING | CallState.TALKING:
                 return self._hang_up(Cause.TIME_LIMIT, Party.SYSTEM, "", now_ms)
             case _:  # what has not ended by now never will; the call does not wait for it
                 return self._write_off(now_ms)
@@ -377,6 +380,9 @@ class Call:
 
     def _settle(self, now_ms: int) -> list[Output]:
         outputs = self._legs.settle()
+        if self._holds_answer and not self._legs.awaits_verdict:
+            assert self._legs.first is not None, "somebody answered"
+            outputs += self._begin_talk(self._legs.first.leg_sid)
         if self.state is not CallState.CLOSING or self._awaits_flow or not self._requests.is_idle:
             return outputs
         if self._legs.are_released and self._attached.is_empty:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from agentstream.base.ids import LegSid, PromptId, RecordingSid, RequestId, StreamSid
+from agentstream.calls.answering import AnswerCriteria
 from agentstream.calls.causes import Cause, Party
 
 
@@ -244,6 +245,17 @@ Channels = Literal["mono", "stereo", "mirrored", "heard", "said"]
 
 
 @dataclass(frozen=True, slots=True)
+class WatchAnswer:
+    """Find out who answered a leg; AnswerJudged follows, and perhaps BeepHeard.
+
+    For the moment of the answer: what was said before is not heard any more.
+    """
+
+    leg_sid: LegSid
+    criteria: AnswerCriteria = field(default_factory=AnswerCriteria)
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingSpec:
     """A recording to make.
 
@@ -361,6 +373,7 @@ Command = (
     | PauseRecording
     | ResumeRecording
     | WatchSilence
+    | WatchAnswer
     | Fetch
     | SendMail
     | SendDigits

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agentstream.base.ids import LegSid, PromptId, RecordingSid, RequestId, StreamSid
+from agentstream.calls.answering import AnswerCriteria
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import (
     DialSpec,
@@ -214,6 +215,14 @@ class NoticeSilence:
 
 
 @dataclass(frozen=True, slots=True)
+class ListenForAnswer:
+    """Report AnswererKnown once, and Beeped behind a machine's greeting; None ends it."""
+
+    leg_sid: LegSid
+    criteria: AnswerCriteria | None
+
+
+@dataclass(frozen=True, slots=True)
 class SendRequest:
     """Ask a server; report Fetched. In the background it must outlive the call."""
 
@@ -262,6 +271,7 @@ Effect = (
     | SuspendRecording
     | ContinueRecording
     | NoticeSilence
+    | ListenForAnswer
     | SendRequest
     | DeliverMail
     | PressDigits

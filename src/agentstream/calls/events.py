@@ -7,6 +7,7 @@ event is the `now_ms` that the switch gave when it came out.
 from dataclasses import dataclass
 
 from agentstream.base.ids import CallSid, LegSid, PromptId, RecordingSid, RequestId, StreamSid
+from agentstream.calls.answering import Answerer, AnswerReason
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.record import CallRecord, CallSetup
 from agentstream.calls.reports import BotAction, StreamOutcome
@@ -140,6 +141,26 @@ class SilenceHeard:
     call_sid: CallSid
     leg_sid: LegSid
     silent_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerJudged:
+    """Who answered a leg (WatchAnswer), told once; `unknown` also when it ended before."""
+
+    call_sid: CallSid
+    leg_sid: LegSid
+    result: Answerer
+    elapsed_ms: int  # from the answer
+    reason: AnswerReason
+
+
+@dataclass(frozen=True, slots=True)
+class BeepHeard:
+    """The beep of a machine that answered is over: it records what it is told now."""
+
+    call_sid: CallSid
+    leg_sid: LegSid
+    elapsed_ms: int  # from the answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +348,8 @@ Event = (
     | MediaStopped
     | DigitReceived
     | SilenceHeard
+    | AnswerJudged
+    | BeepHeard
     | RequestStarted
     | RequestFinished
     | BotAsked

@@ -14,6 +14,7 @@ from typing import Final, assert_never
 
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import LegSid
+from agentstream.calls.answering import Verdict
 from agentstream.calls.causes import Cause, Party, explain
 from agentstream.calls.commands import Answer, HangUp, Reject, Ring
 from agentstream.calls.effects import AnswerLeg, EndLeg, RejectLeg, RingLeg
@@ -87,6 +88,7 @@ class Leg:
         self.had_media = False
         self.has_early_media = False
         self.is_watched = False  # for silence
+        self.verdict: Verdict | None = None  # who answered
         self.answered_ms: int | None = None
         # A leg that is offered rings at once; one that we dial rings when it says so.
         self.rang_ms: int | None = now_ms if direction == "inbound" else None
@@ -190,6 +192,7 @@ class Leg:
             had_media=self.had_media,
             destination=self._destination,
             talk_ms=self.talk_ms,
+            verdict=self.verdict,
         )
 
     def _refuse(self, cause: Cause, party: Party, text: str, now_ms: int) -> LegEffect:

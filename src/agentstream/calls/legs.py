@@ -5,7 +5,7 @@ later ends alone: its bridge is parted, what runs on it is told to end, LegGone 
 its media is released once nothing of it runs any more. The first leg ends the call.
 """
 
-from typing import Final
+from typing import Final, assert_never
 
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import LegSid
@@ -25,6 +25,7 @@ from agentstream.calls.commands import (
     Play,
     Unbridge,
     Unhold,
+    WatchAnswer,
     WatchSilence,
 )
 from agentstream.calls.effects import DialLeg, NoticeSilence, ReleaseLeg, SilenceLeg
@@ -36,9 +37,12 @@ from agentstream.calls.events import (
     MediaBegan,
     SilenceHeard,
 )
+from agentstream.calls.judging import Judging
 from agentstream.calls.ledger import Ledger, masked
 from agentstream.calls.leg import Leg, LegState
 from agentstream.calls.reports import (
+    AnswererKnown,
+    Beeped,
     LegAnswered,
     LegEnded,
     LegOffered,
@@ -57,7 +61,9 @@ SILENCE_LIMIT_MS: Final = 3_600_000
 TEXT_LIMIT: Final = 512  # of a destination, and of each name and value of a header
 HEADERS_LIMIT: Final = 32
 
-LegWish = Dial | HangUpLeg | Bridge | Unbridge | Hold | Unhold | MuteLeg | WatchSilence
+LegWish = (
+    Dial | HangUpLeg | Bridge | Unbridge | Hold | Unhold | MuteLeg | WatchSilence | WatchAnswer
+)
 LegTold = LegRang | LegAnswered | LegEnded | MediaFlowing
 
 
@@ -70,6 +76,7 @@ class Legs:
         self._attached = attached
         self._leg_close_ms = leg_close_ms
         self._bridges = Bridges(ledger.setup.call_sid)
+        self._judging = Judging(ledger.setup.call_sid)
         self._all: dict[LegSid, Leg] = {}  # of the call's whole life
         self._held: dict[LegSid, Leg] = {}  # not yet released
         self._over: list[Leg] = []  # ended, not yet released
@@ -77,8 +84,10 @@ class Legs:
 
     @property
     def wake_at_ms(self) -> int | None:
-        """When the first dialled leg must have been answered, or be gone."""
-        return earliest(*self._deadlines.values()) if self._deadlines else None
+        """When the first dialled leg must have been answered, or be gone, or be judged."""
+        if not self._deadlines:
+            return self._judging.wake_at_ms
+        return earliest(*self._deadlines.values(), self._judging.wake_at_ms)
 
     @property
     def are_released(self) -> bool:
@@ -127,6 +136,30 @@ class Legs:
             self.first = Leg(first.leg_sid, "outbound", "", now_ms, masked(first.destination))
         self._keep(self.first)
 
+    def order(self, wish: LegWish, now_ms: int) -> list[Output]:
+        """Carry out a command; raises CommandError."""
+        match wish:
+            case Dial():
+                return self.dial(wish, now_ms)
+            case HangUpLeg():
+                return self.hang_up(wish, now_ms)
+            case Bridge():
+                return self.bridge(wish)
+            case Unbridge():
+                return self.unbridge(wish)
+            case Hold():
+                return self.hold(wish, now_ms)
+            case Unhold():
+                return self.unhold(wish)
+            case MuteLeg():
+                return self.mute(wish)
+            case WatchSilence():
+                return self.watch_silence(wish)
+            case WatchAnswer():
+                return self._judging.begin(self.check_talking(wish.leg_sid), wish, now_ms)
+            case _:
+                assert_never(wish)
+
     def dial(self, dial: Dial, now_ms: int) -> list[Output]:
         """Call one more party."""
         spec = dial.spec
@@ -152,7 +185,7 @@ class Legs:
             raise CommandError("the first leg ends with the call: hang up the call")
         text = wish.text or explain(wish.cause, wish.party)
         ends = leg.receive(HangUp(wish.cause, wish.party, text), now_ms)
-        outputs = self._part(leg.leg_sid)
+        outputs = [*self._judging.end(leg, now_ms), *self._part(leg.leg_sid)]
         outputs += self._attached.end_leg(leg.leg_sid, wish.cause, wish.party, now_ms)
         self._deadlines[leg.leg_sid] = now_ms + self._leg_close_ms
         return [*outputs, *ends]
@@ -248,16 +281,29 @@ class Legs:
             case _:
                 return []
 
-    def hear_silence(self, report: WentSilent) -> list[Output] | None:
-        """Take it that a party was quiet; None when nobody asked."""
+    def overhear(self, report: WentSilent | AnswererKnown | Beeped) -> list[Output] | None:
+        """Take what is to be told of how a party sounds; None when nobody asked."""
         leg = self._held.get(report.leg_sid)
-        if leg is None or not leg.is_talking or not leg.is_watched:
+        if leg is None or not leg.is_talking:
+            return None
+        if isinstance(report, AnswererKnown | Beeped):
+            return self._judging.hear(leg, report)
+        if not leg.is_watched:
             return None
         return [SilenceHeard(self._setup.call_sid, leg.leg_sid, report.silent_ms)]
 
+    @property
+    def awaits_verdict(self) -> bool:
+        """Whether it is not yet known who answered the first leg."""
+        return self.first is not None and self._judging.awaits(self.first)
+
+    def stop_judging(self, now_ms: int) -> list[Output]:
+        """Take it that nobody will know who answered: the call ends."""
+        return [*self._judging.end_all(now_ms)]
+
     def wake(self, now_ms: int) -> list[Output]:
         """Give up what has rung too long; write off what should be gone by now."""
-        outputs: list[Output] = []
+        outputs: list[Output] = [*self._judging.wake(now_ms)]
         for leg_sid, at_ms in list(self._deadlines.items()):
             if at_ms > now_ms:
                 continue
@@ -308,7 +354,7 @@ class Legs:
         assert leg.cause is not None, "a leg that has ended says why"
         assert leg.party is not None, "a leg that has ended says who"
         leg_sid, cause, party = leg.leg_sid, leg.cause, leg.party
-        outputs = self._part(leg_sid)
+        outputs = [*self._judging.end(leg, now_ms), *self._part(leg_sid)]
         outputs += self._attached.end_leg(leg_sid, cause, party, now_ms)
         outputs.append(LegGone(self._setup.call_sid, leg_sid, cause, party, leg.talk_ms, leg.text))
         self._deadlines[leg_sid] = now_ms + self._leg_close_ms

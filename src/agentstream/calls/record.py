@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from agentstream.base.ids import AccountSid, CallSid, FlowSid, LegSid, RecordingSid, StreamSid
+from agentstream.calls.answering import Verdict
 from agentstream.calls.causes import CallStatus, Cause, Party, status_word
 from agentstream.calls.reports import StreamOutcome
 
@@ -80,6 +81,7 @@ class LegRecord:
     had_media: bool
     destination: str = ""  # whom we dialled; empty for a leg that came in
     talk_ms: int = 0  # from this leg's answer to its hang-up
+    verdict: Verdict | None = None  # who answered; None: nobody asked
 
     @property
     def status(self) -> CallStatus:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agentstream.base.ids import LegSid, PromptId, RecordingSid, RequestId, StreamSid
+from agentstream.calls.answering import Answerer, AnswerReason
 from agentstream.calls.causes import Cause, Party
 
 
@@ -88,6 +89,24 @@ class WentSilent:
 
     leg_sid: LegSid
     silent_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnswererKnown:
+    """It is decided who answered the leg; `elapsed_ms` counts from the beginning of the watch."""
+
+    leg_sid: LegSid
+    answerer: Answerer
+    elapsed_ms: int
+    reason: AnswerReason
+
+
+@dataclass(frozen=True, slots=True)
+class Beeped:
+    """The leg's answering machine has beeped; what is said now is recorded by it."""
+
+    leg_sid: LegSid
+    elapsed_ms: int  # as in AnswererKnown; the end of the beep
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +212,8 @@ Report = (
     | MediaLost
     | DigitPressed
     | WentSilent
+    | AnswererKnown
+    | Beeped
     | Fetched
     | BotWished
     | PromptEnded

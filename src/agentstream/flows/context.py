@@ -8,8 +8,10 @@ from typing import Final, Literal
 
 from agentstream.base.ids import LegSid, PromptId, RecordingSid, RequestId, StreamSid, Tokens
 from agentstream.base.phone import AS_THEY_ARE, NumberStyle
+from agentstream.calls.answering import Answerer, answered_by
 from agentstream.calls.causes import CallStatus, Cause, Party, q850
 from agentstream.calls.events import (
+    AnswerJudged,
     CallAnswered,
     CallHungUp,
     Event,
@@ -96,6 +98,7 @@ class Context:
         self.call_type: CallType = "call-attempt"  # Connect and Voicemail say otherwise
         self.transfer_to = ""  # whom or where a bot asked to be transferred to (OP-1)
         self.answer: Answer | None = None  # the last synchronous Passthru's, for SwitchCase (AP-33)
+        self.answerer: Answerer | None = None  # of the flow's leg; None: nobody asked, or not yet
         self.is_answered = False
         self.is_gone = False  # somebody has hung up
         # Why the flow left the last applet, and who made it; a call that ends next ends for that.
@@ -141,6 +144,8 @@ class Context:
         match event:
             case CallAnswered():
                 self.is_answered = True
+            case AnswerJudged(leg_sid=self.leg_sid, result=result):
+                self.answerer = result
             case StreamRequested():
                 self._running.add(event.stream_sid)
                 if event.two_way:
@@ -214,6 +219,7 @@ class Context:
             ("tenant_id", setup.account_sid),
             ("digits", f"{quote}{self.digits}{quote}"),
             ("CustomField", setup.custom_field),
+            ("AnsweredBy", answered_by(self.answerer) if self.answerer else ""),
             ("RecordingUrl", self.recording_url),
             ("ForwardedFrom", shown(setup.forwarded_from)),
             ("DialCallStatus", dial.status if dial else ""),
@@ -260,6 +266,7 @@ class Context:
             **{key(name): value for name, value in self.setup.variables},
             **dict(self.parameters(now_ms)),
             "digits": self.digits,
+            "AnsweredBy": answered_by(self.answerer),
             "AccountSid": self.setup.account_sid,
             "StreamSid": self.stream_sid,
             "DateTime": self._current(now_ms),

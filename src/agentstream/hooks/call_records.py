@@ -135,6 +135,7 @@ def _call_row(record: calls.CallRecord, leg: feed.LegCounted | None) -> CallReco
 
 
 def _leg_row(leg: calls.LegRecord, place: int) -> LegRecord:
+    verdict = leg.verdict
     is_later = leg.direction == "outbound" and place > 0
     return LegRecord(
         sid=leg.leg_sid,
@@ -147,6 +148,9 @@ def _leg_row(leg: calls.LegRecord, place: int) -> LegRecord:
         rang_ms=leg.rang_ms,
         answered_ms=leg.answered_ms,
         talk_ms=leg.talk_ms,
+        answered_by=verdict.answerer if verdict else "",
+        judged_ms=verdict.elapsed_ms if verdict else None,
+        beep_ms=verdict.beep_ms if verdict else None,
     )
 
 

@@ -12,7 +12,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from agentstream.calls.events import CallEnded, DigitReceived, StreamFinished
+from agentstream.calls.events import AnswerJudged, CallEnded, DigitReceived, StreamFinished
 from agentstream.switch import feed
 
 # A time of birth beside every counter would double their number.
@@ -69,6 +69,7 @@ class Metrics:
         feed.StreamCounted,
         feed.LegCounted,
         DigitReceived,
+        AnswerJudged,
     )
 
     def __init__(self, read: Callable[[], Facts]) -> None:
@@ -96,6 +97,8 @@ class Metrics:
                 measures.leg_counted(fact.event)
             case DigitReceived():
                 measures.digits.inc()
+            case AnswerJudged(result=result, reason=reason):
+                measures.counted(measures.answers, result, reason)
             case _:
                 pass
 
@@ -116,6 +119,7 @@ class _Measures:
 
         self.calls = counter("calls", "Calls that have ended", ("direction", "status", "cause"))
         self.digits = counter("digits", "Keys that callers pressed")
+        self.answers = counter("answers_judged", "Who answered calls", ("result", "reason"))
         self.streams = counter("streams", "Streams that ended", ("status", "disconnected_by"))
         self.failed_attempts = counter(
             "stream_failed_attempts", "Attempts to reach a bot that failed", ("phase",)

@@ -4,6 +4,7 @@ from typing import Protocol, Self
 
 from agentstream._media import Event
 from agentstream.media.plan import (
+    AnswerPlan,
     FileLegPlan,
     PromptPlan,
     RecordPlan,
@@ -65,6 +66,9 @@ class MediaLeg(Protocol):
 
     def watch_silence(self, timeout_ms: int) -> None:
         """Report Silence once per silence of this length; 0 switches it off."""
+
+    def watch_answer(self, plan: AnswerPlan | None) -> None:
+        """Report AnswerJudged once, and BeepHeard behind a machine's greeting; None: no more."""
 
     def press_stream(self, stream_sid: str, digit: str, tone_ms: int) -> None:
         """Let a bot hear a key as a tone."""

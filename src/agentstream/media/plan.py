@@ -138,6 +138,21 @@ class PromptPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerPlan:
+    """How it is told who answered; each field is that of `calls.answering.AnswerCriteria`."""
+
+    initial_silence_ms: int
+    greeting_ms: int
+    after_greeting_silence_ms: int
+    total_analysis_ms: int
+    min_word_ms: int
+    between_words_silence_ms: int
+    maximum_words: int
+    silence_threshold_dbov: int
+    beep_wait_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class RecordPlan:
     """A recording of one leg: WAV, 16-bit.
 

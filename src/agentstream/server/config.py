@@ -26,6 +26,7 @@ from agentstream.base.phone import NumberStyle
 from agentstream.media.plan import Encoding, EnginePlan
 from agentstream.net.admission import AdmissionLimits
 from agentstream.net.egress import EgressPolicy, check_entry, mask_url
+from agentstream.server.config_answering import MachineDetectionConfig
 from agentstream.server.config_api import ApiConfig
 from agentstream.server.config_callbacks import CallbacksConfig
 from agentstream.server.config_legs import LegsConfig
@@ -269,6 +270,7 @@ class Config(Section):
     audit: AuditConfig = AuditConfig()
     trunks: Trunks = Field(default_factory=dict)
     dial: DialConfig = DialConfig()
+    machine_detection: MachineDetectionConfig = MachineDetectionConfig()
     mail: MailConfig = MailConfig()
     log: LogConfig = LogConfig()
 

@@ -342,4 +342,5 @@ def _switch_limits(config: Config) -> SwitchLimits:
         packet_timeout_ms=config.rtp.packet_timeout_ms,
         jitter_max_ms=config.rtp.jitter_max_ms,
         inband_dtmf=config.rtp.inband_dtmf,
+        answering=config.machine_detection.criteria(),
     )

@@ -76,6 +76,17 @@ def _describe_others(event: events.Event) -> tuple[str, str] | None:
         case events.SilenceHeard(silent_ms=silent_ms):
             return "line", f"silence for {silent_ms / 1000:.1f} s"
         case _:
+            return _describe_answer(event)
+
+
+def _describe_answer(event: events.Event) -> tuple[str, str] | None:
+    """Say who answered."""
+    match event:
+        case events.AnswerJudged(result=result, elapsed_ms=elapsed_ms):
+            return "line", f"answered by: {result}, known after {elapsed_ms / 1000:.1f} s"
+        case events.BeepHeard(elapsed_ms=elapsed_ms):
+            return "line", f"the machine's beep, {elapsed_ms / 1000:.1f} s after the answer"
+        case _:
             return None
 
 

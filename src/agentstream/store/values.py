@@ -117,6 +117,9 @@ class LegRecord:
     rang_ms: int | None = None
     answered_ms: int | None = None
     talk_ms: int = 0  # from its answer to its hang-up
+    answered_by: str = ""  # "human", "machine", "unknown"; "": nobody asked
+    judged_ms: int | None = None  # from its answer until that was known
+    beep_ms: int | None = None  # the same, until a machine's beep was over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

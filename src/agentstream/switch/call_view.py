@@ -2,14 +2,17 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from agentstream.base.clock import Clock
 from agentstream.base.ids import AccountSid, CallSid, LegSid
+from agentstream.calls.answering import Answerer, Verdict
 from agentstream.calls.causes import Cause, status_word
 from agentstream.calls.events import (
+    AnswerJudged,
+    BeepHeard,
     CallAnswered,
     CallEnded,
     CallStarted,
@@ -34,6 +37,12 @@ class LegView:
     status: str  # "queued", "ringing", "in-progress", and at the end those of CallStatus
     talk_ms: int = 0  # so far
     cause: Cause | None = None  # once it has ended
+    verdict: Verdict | None = None  # who answered, once that is known
+
+    @property
+    def answered_by(self) -> Answerer | None:
+        """Who answered; None: nobody asked, or it is not known yet."""
+        return None if self.verdict is None else self.verdict.answerer
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,10 @@ def view_of(record: CallRecord) -> CallView:
         updated_at=record.ended_at,
         answered_at=record.answered_at,
         ended_at=record.ended_at,
-        legs=tuple(LegView(leg.leg_sid, leg.status, leg.talk_ms, leg.cause) for leg in record.legs),
+        legs=tuple(
+            LegView(leg.leg_sid, leg.status, leg.talk_ms, leg.cause, leg.verdict)
+            for leg in record.legs
+        ),
         talk_ms=record.conversation_ms,
         cause=record.cause,
         text=record.text,
@@ -76,11 +88,12 @@ class _Party:
     answered_ms: int | None = None
     talk_ms: int = 0  # once it has ended
     cause: Cause | None = None
+    verdict: Verdict | None = None
 
     def view(self, now_ms: int) -> LegView:
         is_up = self.status == "in-progress" and self.answered_ms is not None
         talk_ms = now_ms - (self.answered_ms or 0) if is_up else self.talk_ms
-        return LegView(self.leg_sid, self.status, talk_ms, self.cause)
+        return LegView(self.leg_sid, self.status, talk_ms, self.cause, self.verdict)
 
 
 @dataclass(slots=True)
@@ -121,6 +134,8 @@ class CallViews:
         LegRinging,
         LegUp,
         LegGone,
+        AnswerJudged,
+        BeepHeard,
         RecordingFinished,
         CallEnded,
     )
@@ -195,6 +210,11 @@ def _take(call: _Live, fact: Fact) -> None:
             party = call.parties[leg_sid]
             party.status = status_word(cause, party.answered_ms is not None)
             party.cause, party.talk_ms = cause, talk_ms
+        case AnswerJudged(leg_sid=leg_sid, result=result, elapsed_ms=ms, reason=reason):
+            call.parties[leg_sid].verdict = Verdict(result, ms, reason)
+        case BeepHeard(leg_sid=leg_sid, elapsed_ms=beep_ms):
+            party = call.parties[leg_sid]
+            party.verdict = party.verdict and replace(party.verdict, beep_ms=beep_ms)
         case RecordingFinished(url=url, error=""):
             call.recording_url = url
         case _:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from agentstream.base.ids import LegSid, RecordingSid
 from agentstream.calls import commands, events
+from agentstream.calls.answering import AskWho
 from agentstream.calls.call import Call
 from agentstream.calls.record import CallLimits, CallSetup
 from agentstream.flows.document import FlowDocument
@@ -20,7 +21,8 @@ from agentstream.switch.call_lines import CallLines, Exchange
 from agentstream.switch.call_task import CallTask
 from agentstream.switch.lines import Line
 from agentstream.switch.perform import Performer, Tenant
-from agentstream.switch.wiring import Wiring
+from agentstream.switch.placing import CallOrder, limits_of, question_of
+from agentstream.switch.wiring import SwitchLimits, Wiring
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Course:
     limits: CallLimits
     recording: commands.RecordingSpec | None = None  # of the whole call
     answers: Literal["auto", "manual"] = "auto"  # of a leg that rings here and is steered (LG-112)
+    asks_who: AskWho | None = None  # who answers it
 
 
 def course_of(way: Way, limits: CallLimits) -> Course:
@@ -39,6 +42,17 @@ def course_of(way: Way, limits: CallLimits) -> Course:
     if isinstance(way, LegRoute):
         return Course(way.account, None, limits, answers=way.answers)
     return Course(way.account, way.flow, limits, way.flow.recording)
+
+
+def course_of_order(order: CallOrder, limits: SwitchLimits) -> Course:
+    """Return what a call that is placed follows."""
+    return Course(
+        order.account,
+        order.follow,
+        limits_of(order, limits.call),
+        order.recording or (order.follow.recording if order.follow else None),
+        asks_who=question_of(order, limits.answering),
+    )
 
 
 class Signs:
@@ -98,6 +112,7 @@ class CallMaker:
             self._wiring.clock.now_ms(),
             awaits_flow=course.flow is not None,
             recording=recording,
+            asks_who=course.asks_who,
         )
 
     def _flow(self, setup: CallSetup, course: Course) -> Flow | LegControl:

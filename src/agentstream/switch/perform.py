@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from agentstream.base.machine import earliest
 from agentstream.calls import commands, effects, reports
 from agentstream.calls.record import CallSetup
 from agentstream.media.engine import MediaLeg
-from agentstream.media.plan import PromptPlan
+from agentstream.media.plan import AnswerPlan, PromptPlan
 from agentstream.store.tones import PREFIX as BUILTIN
 from agentstream.store.tones import builtin_sound
 from agentstream.stream import happenings as wire
@@ -221,7 +221,8 @@ class Performer:
         | effects.BridgeLegs
         | effects.UnbridgeLegs
         | effects.NoticeSilence
-        | effects.SilenceLeg,
+        | effects.SilenceLeg
+        | effects.ListenForAnswer,
         media: MediaLeg,
     ) -> list[reports.Report]:
         match effect:
@@ -244,11 +245,20 @@ class Performer:
                     media.bridge(other, relays_digits=relays_digits)
             case effects.UnbridgeLegs():
                 media.unbridge()
-            case effects.NoticeSilence(timeout_ms=timeout_ms):
-                media.watch_silence(timeout_ms)
+            case effects.NoticeSilence() | effects.ListenForAnswer():
+                self._listen(effect, media)
             case effects.SilenceLeg(heard=heard, said=said, prompts=prompts):
                 media.mute(heard=heard, said=said, prompts=prompts)
         return []
+
+    def _listen(
+        self, effect: effects.NoticeSilence | effects.ListenForAnswer, media: MediaLeg
+    ) -> None:
+        match effect:
+            case effects.NoticeSilence(timeout_ms=timeout_ms):
+                media.watch_silence(timeout_ms)
+            case effects.ListenForAnswer(criteria=criteria):
+                media.watch_answer(None if criteria is None else AnswerPlan(**asdict(criteria)))
 
     def _recording_effect(
         self,

@@ -6,6 +6,7 @@ from typing import Final
 from agentstream.base.clock import Clock
 from agentstream.base.errors import BusyError, CommandError
 from agentstream.base.ids import CallSid, FlowSid, LegSid, Tokens
+from agentstream.calls.answering import AnswerCriteria, AnswerMode, AskWho
 from agentstream.calls.causes import Cause
 from agentstream.calls.checks import check_range
 from agentstream.calls.commands import DialSpec, RecordingSpec
@@ -39,6 +40,7 @@ class CallOrder:
     variables: tuple[tuple[str, str], ...] = ()
     callback: StatusCallback | None = None
     leg_sid: LegSid | None = None  # of the first leg, where whoever orders must know it before
+    amd: AnswerMode = "off"  # answering-machine detection (LG-32, LG-33)
 
     @property
     def slots(self) -> int:
@@ -85,6 +87,11 @@ def limits_of(order: CallOrder, house: CallLimits) -> CallLimits:
     # Signalling ends the ringing; the call's own limit is the net below it.
     setup_ms = order.ring_ms + RING_GRACE_MS
     return replace(house, setup_ms=setup_ms, call_ms=min(order.call_ms, house.call_ms))
+
+
+def question_of(order: CallOrder, criteria: AnswerCriteria) -> AskWho | None:
+    """Return how it is found out who answers; None: not at all."""
+    return None if order.amd == "off" else AskWho(order.amd, criteria.in_time_for(order.amd))
 
 
 def refusal(error: NoRoadError) -> CommandError | BusyError:

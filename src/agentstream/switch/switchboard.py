@@ -39,9 +39,9 @@ from agentstream.switch.call_lines import Exchange
 from agentstream.switch.call_task import CallerLeaves, CallTask
 from agentstream.switch.dialling import Dialler
 from agentstream.switch.lines import DialledLine, FileLine, Line, OurSide, SipLine
-from agentstream.switch.making import CallMaker, Course, course_of
+from agentstream.switch.making import CallMaker, Course, course_of, course_of_order
 from agentstream.switch.media_pump import MediaPump
-from agentstream.switch.placing import CallOrder, limits_of, refusal, setup_of, spec_of
+from agentstream.switch.placing import CallOrder, refusal, setup_of, spec_of
 from agentstream.switch.routing import NoRoadError
 from agentstream.switch.wiring import SwitchCounts, SwitchLimits, Wiring
 
@@ -288,12 +288,7 @@ class Switchboard:
     def _placed_task(self, order: CallOrder, setup: CallSetup, spec: commands.DialSpec) -> CallTask:
         leg_sid = order.leg_sid or LegSid(self._tokens.hex())
         line, untold = self._dial(leg_sid, spec, setup)
-        course = Course(
-            order.account,
-            order.follow,
-            limits_of(order, self._limits.call),
-            order.recording or (order.follow.recording if order.follow else None),
-        )
+        course = course_of_order(order, self._limits)
         try:
             placed = reports.LegPlaced(leg_sid, order.destination)
             task, _ = self._begin(setup, course, line, placed)

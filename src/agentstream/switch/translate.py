@@ -55,6 +55,10 @@ def leg_report(event: _media.Event) -> reports.Report | None:
         case _media.Digit():
             in_audio = event.source == "inband"
             return reports.DigitPressed(leg_sid, event.digit, event.duration_ms, in_audio)
+        case _media.AnswerJudged():
+            return reports.AnswererKnown(leg_sid, event.result, event.elapsed_ms, event.reason)
+        case _media.BeepHeard():
+            return reports.Beeped(leg_sid, event.elapsed_ms)
         case _media.PlayFinished():
             return reports.PromptEnded(PromptId(event.prompt_id), event.completed, event.error)
         case _:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from agentstream.base.clock import Clock
 from agentstream.base.ids import CallSid, LegSid, Tokens
 from agentstream.base.phone import AS_THEY_ARE, NumberStyle
+from agentstream.calls.answering import AnswerCriteria
 from agentstream.calls.record import CallLimits, WhichLeg
 from agentstream.flows.document import FlowDocument
 from agentstream.flows.legs.settings import USUAL, LegSettings
@@ -33,6 +34,7 @@ class SwitchLimits:
     packet_timeout_ms: int = 60_000
     jitter_max_ms: int = 200
     inband_dtmf: bool = False
+    answering: AnswerCriteria = field(default_factory=AnswerCriteria)
 
     def room(self) -> Room:
         """Return the places for calls."""

@@ -2,7 +2,8 @@
 
 Exactly one CallStarted at most, exactly one CallEnded, nothing after it. Whatever was begun was
 told to end or reported its end before. Every leg is told to end once at most, released once, and
-nothing is ordered for it later; of every leg that was dialled one LegGone is told. A leg is in one
+nothing is ordered for it later; of every leg that was dialled one LegGone is told, of every leg
+that is listened to one AnswerJudged. A leg is in one
 bridge at most, and every bridge is parted. Whoever waits for an answer is told one.
 """
 
@@ -10,6 +11,7 @@ from agentstream.base.ids import LegSid, RequestId
 from agentstream.calls import effects
 from agentstream.calls.attached import Output
 from agentstream.calls.events import (
+    AnswerJudged,
     CallEnded,
     CallHungUp,
     CallStarted,
@@ -52,6 +54,8 @@ class CallWatch:
         self._told_legs: set[str] = set()
         self._released: set[str] = set()
         self._gone: set[str] = set()
+        self._listened: set[str] = set()  # and no verdict yet
+        self._judged: set[str] = set()
         self._announced: set[str] = set()
         self._waited_for: set[RequestId] = set()
         self._joined: set[frozenset[LegSid]] = set()  # by effects; `bridged` is by events
@@ -60,7 +64,10 @@ class CallWatch:
         """Check what a call answered."""
         for output in outputs:
             assert self.ended is None, f"{output} after CallEnded"
-            if isinstance(output, Event):
+            if isinstance(output, AnswerJudged):
+                self._listened.remove(output.leg_sid)
+                self._judged.add(output.leg_sid)
+            elif isinstance(output, Event):
                 self._see_event(output)
             else:
                 self._see_effect(output)
@@ -121,6 +128,7 @@ class CallWatch:
         assert self.legs <= self._told_legs, "a leg was left up"
         assert self._known_legs <= self._released
         assert self.dialled == self._gone == self._announced
+        assert not self._listened, "a verdict is missing"
         assert not self._waited_for, "somebody waits for an answer"
         assert not self.bridged
         assert not self._joined
@@ -155,6 +163,9 @@ class CallWatch:
             case effects.BridgeLegs(leg_sid=one, other_sid=other):
                 assert other not in self._released
                 self._joined.add(frozenset((one, other)))
+            case effects.ListenForAnswer(leg_sid=leg_sid, criteria=criteria) if criteria:
+                assert leg_sid not in self._listened | self._judged, "listened to twice"
+                self._listened.add(leg_sid)
             case effects.UnbridgeLegs(leg_sid=one, other_sid=other):
                 self._joined.remove(frozenset((one, other)))
             case effects.SendRequest(request_id=request_id):

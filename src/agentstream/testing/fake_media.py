@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from agentstream import _media
 from agentstream.media.plan import (
+    AnswerPlan,
     FileLegPlan,
     PromptPlan,
     RecordPlan,
@@ -51,6 +52,7 @@ class FakeLeg:
     relays_digits: bool = False
     silence_ms: int = 0
     muted: tuple[bool, bool, bool] = (False, False, False)  # heard, said, prompts
+    answer_plan: AnswerPlan | None = None
     is_started: bool = False
     is_closed: bool = False
     _playing: PromptPlan | None = None
@@ -138,6 +140,10 @@ class FakeLeg:
         """Let the far end be silent for as long as was asked."""
         if self.silence_ms > 0:
             self.engine.feed(_media.Silence(self.leg_sid, self.engine.now_ms, self.silence_ms))
+
+    def watch_answer(self, plan: AnswerPlan | None) -> None:
+        """Note what is listened for; the test feeds AnswerJudged and BeepHeard."""
+        self.answer_plan = plan
 
     def press_stream(self, stream_sid: str, digit: str, tone_ms: int) -> None:
         """Note the key."""

@@ -144,6 +144,7 @@ def _simulation(wanted: ConnectRequest, order: CallOrder, settings: ApiSettings)
         "TimeLimit": wanted.limit_s,
         "Record": wanted.records,
         "CustomField": order.custom_field or None,
+        "MachineDetection": order.amd,
         "StatusCallback": mask_secrets(callback.url) if callback else None,
         "StatusCallbackEvents": sorted(callback.events) if callback else [],
         "Warnings": list(wanted.warnings),

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from agentstream.api.errors import ApiError
 from agentstream.api.forms import Form, refuse
 from agentstream.api.settings import WebStream
+from agentstream.calls.answering import AnswerMode
 from agentstream.calls.record import CallbackEvent, StatusCallback
 from agentstream.flows.dial_plan import RING_LIMIT_S, caller_id_of, is_dialable
 
@@ -29,6 +30,7 @@ EVENTS: Final[dict[str, tuple[CallbackEvent, ...]]] = {
     "ringing": ("ringing",),  # CB-9
     "both": ("terminal", "answered"),  # CC-11
 }
+AMD: Final[dict[str, AnswerMode]] = {"off": "off", "sync": "sync", "async": "async"}  # OC-5
 _CHANNELS: Final = {"single": "mono", "mono": "mono", "dual": "stereo"}  # KX-10
 _BEGIN: Final = {"at leg1connect": "first", "at leg2connect": "second"}
 _BIDIRECTIONAL: Final = "bidirectional"
@@ -62,6 +64,7 @@ class ConnectRequest:
     channels: Literal["mono", "stereo"] = "mono"
     custom_field: str = ""
     callback: StatusCallback | None = None
+    amd: AnswerMode = "off"
     warnings: tuple[str, ...] = ()
 
 
@@ -94,6 +97,7 @@ def read_connect(
         channels="stereo" if form.word("RecordingChannels", _CHANNELS, "") == "stereo" else "mono",
         custom_field=_custom_field(form, warnings, is_strict=is_strict),
         callback=_callback(form, warnings),
+        amd=_amd(form),
         warnings=tuple(warnings),
     )
 
@@ -161,6 +165,10 @@ def _stream(form: Form, web_stream: WebStream) -> BotStream | None:
         name=form.text("StreamName", STREAM_NAME_CHARS),
         begin="second" if begin == "second" else "first",
     )
+
+
+def _amd(form: Form) -> AnswerMode:
+    return AMD[form.word("MachineDetection", {mode: mode for mode in AMD}, "off")]
 
 
 def _plays_to_both(form: Form) -> bool:

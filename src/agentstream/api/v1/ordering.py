@@ -78,6 +78,7 @@ class Ordering:
             recording=None if second else _recording(request),
             custom_field=request.custom_field,
             callback=request.callback,
+            amd=request.amd,
         )
 
 

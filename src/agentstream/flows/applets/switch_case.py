@@ -1,11 +1,12 @@
-"""SwitchCase: the way that the Passthru before it was told (AP-33)."""
+"""SwitchCase: the way that the Passthru before it was told (AP-33), or that who answered takes."""
 
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
 from agentstream.base.errors import PeerError
+from agentstream.calls.answering import answered_by
 from agentstream.flows.applet import Applet, AppletInput, Leave, Settings, Step, wired
 from agentstream.flows.asking import failure
 from agentstream.flows.context import Context
@@ -16,15 +17,22 @@ WANTED: Final = '{"select": "a case"}'
 
 
 class SwitchCaseSettings(Settings):
-    """Choose the way by the answer to the synchronous Passthru before."""
+    """Choose the way by the answer to the synchronous Passthru before, or by who answered."""
 
     kind: ClassVar[str] = "switch_case"
     takes_time: ClassVar[bool] = False
 
+    by: Literal["answer", "answered_by"] = Field(
+        default="answer",
+        description=(
+            "`answer`: the Passthru's; `answered_by`: `Human`, `Machine`, `NotSure`, or `NA` while"
+            " that is not known."
+        ),
+    )
     cases: dict[str, str] = Field(
         min_length=1,
         max_length=CASES_LIMIT,
-        description="The applet behind each value of `select` in the answer; compared exactly.",
+        description="The applet behind each value, as `select` in the answer; compared exactly.",
     )
     default: str = Field(description="The applet that follows any other value.")
     on_failure: str | None = Field(
@@ -79,6 +87,8 @@ class SwitchCase:
         return []
 
     def _selected(self) -> str:
+        if self._settings.by == "answered_by":
+            return answered_by(self._context.answerer)
         answer = self._context.answer
         if answer is None:
             raise PeerError("no Passthru before was answered")
