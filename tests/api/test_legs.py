@@ -28,6 +28,24 @@ LEG: dict[str, Any] = {
 HALF = json.dumps({**LEG, "custom_param": "half \ud800"}).encode()  # of a character
 
 
+@pytest.mark.parametrize(
+    ("flags", "amd"),
+    [
+        ({}, "off"),
+        ({"amd_enable": True}, "sync"),
+        ({"amd_enable": True, "async_amd": True}, "async"),
+        ({"amd_enable": False, "async_amd": True}, "off"),
+    ],
+)
+async def test_it_is_found_out_who_answers_when_that_is_wanted_lg_32_lg_33(
+    site: Any, flags: dict[str, bool], amd: str
+) -> None:
+    plain = {name: value for name, value in LEG.items() if name != "amd_enable"}
+    answer = await site.ask("POST", LEGS, json={**plain, **flags})
+    assert answer.status_code == 202
+    assert site.exchange.orders[0].amd == amd
+
+
 async def test_a_leg_is_dialled_and_answered_with_all_that_any_page_prints_lg_20_lg_35(
     site: Any,
 ) -> None:
@@ -85,7 +103,7 @@ async def test_the_copies_beside_the_envelope_can_be_left_out_lg_10(site: Any) -
         ({"ring_timeout": "soon"}, 1002, "ring_timeout"),
         ({"custom_param": "ä" * 513}, 1002, "custom_param has 1026 bytes"),
         ({"priority": "urgent"}, 1002, "priority"),
-        ({"amd_enable": True}, 1002, "amd_enable"),
+        ({"amd_enable": "perhaps"}, 1002, "amd_enable"),
         ({"contact_uri": "sip:a@b.test", "network_type": "pstn"}, 1002, "network_type"),
     ],
 )

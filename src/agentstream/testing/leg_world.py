@@ -11,6 +11,7 @@ from typing import Final
 
 from agentstream.base.ids import CountedTokens, LegSid
 from agentstream.calls import effects
+from agentstream.calls.answering import AskWho
 from agentstream.calls.call import Call
 from agentstream.calls.commands import AudioFile, Speech
 from agentstream.calls.events import LegTold
@@ -41,10 +42,16 @@ def facts_of(tale: LegTold) -> dict[str, str | int | None]:
 class LegWorld(JourneyWorld):
     """A call that was placed, or (`inbound`) came in, and is steered."""
 
-    def __init__(self, settings: LegSettings = USUAL, *, inbound: bool = False) -> None:
+    def __init__(
+        self,
+        settings: LegSettings = USUAL,
+        *,
+        inbound: bool = False,
+        asks_who: AskWho | None = None,
+    ) -> None:
         setup = make_setup("inbound" if inbound else "outbound")
         self.control = LegControl(setup, CountedTokens(), settings)
-        call = Call(setup, CallLimits(), 0, awaits_flow=False)
+        call = Call(setup, CallLimits(), 0, awaits_flow=False, asks_who=asks_who)
         super().__init__(setup, Journey(call, self.control))
         self._acts = 0
         self._seen = 0

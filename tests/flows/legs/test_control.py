@@ -1,14 +1,14 @@
 """Legs that are steered: their lives, from the first ring to the last word."""
 
+from typing import Literal
+
 import pytest
 
 from agentstream.base.errors import CommandError
 from agentstream.calls import commands, effects
+from agentstream.calls.answering import AskWho
 from agentstream.calls.causes import Cause
-from agentstream.calls.reports import (
-    LegPlaced,
-    LegRang,
-)
+from agentstream.calls.reports import AnswererKnown, Beeped, LegPlaced, LegRang
 from agentstream.flows.legs.settings import LegSettings
 from agentstream.flows.legs.verbs import (
     Acknowledged,
@@ -71,6 +71,42 @@ def test_a_leg_that_is_not_answered_ends_by_one_of_two_events_ev_4_ev_8(
         code,
     )
     assert (tale.error is not None) == (name == "leg_failed_to_create")
+
+
+@pytest.mark.parametrize(
+    ("mode", "wanted"),
+    [
+        ("sync", ["amd_result_success", "leg_answered"]),
+        ("async", ["leg_answered", "amd_result_success"]),
+    ],
+)
+def test_who_answers_is_told_before_or_after_the_answer_ev_6_lg_32_lg_33(
+    mode: Literal["sync", "async"], wanted: list[str]
+) -> None:
+    world = LegWorld(asks_who=AskWho(mode))
+    world.ring()
+    world.tales()
+    world.answer()
+    world.happens(AnswererKnown(LEG, "machine", 1_700, "greeting"))
+    tales = world.tales()
+    assert [tale.name for tale in tales] == wanted
+    (judged,) = [tale for tale in tales if tale.name == "amd_result_success"]
+    assert facts_of(judged) == {"result": "machine", "elapsed_ms": 1_700}
+    world.happens(Beeped(LEG, 9_100))
+    (beep,) = world.tales()
+    assert (beep.name, facts_of(beep)) == ("amd_beep_detected", {"elapsed_ms": 9_100})
+
+
+def test_a_leg_that_ends_before_it_is_known_who_answered_says_so_ev_6() -> None:
+    world = LegWorld(asks_who=AskWho("async"))
+    world.ring()
+    world.answer()
+    world.tales()
+    world.end_leg()
+    failed, ended = world.tales()
+    assert (failed.name, ended.name) == ("amd_result_failed", "leg_terminated")
+    assert failed.error is not None
+    assert failed.error.description == "the leg ended before it was known"
 
 
 def test_a_leg_that_comes_in_is_answered_after_a_while_lg_112_lg_113_lc_14() -> None:

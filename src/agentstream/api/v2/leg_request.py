@@ -7,6 +7,7 @@ from agentstream.api.errors import ApiError
 from agentstream.api.forms import Form, form_of_json, refuse
 from agentstream.api.v1.connect_request import NUMBER_CHARS, party
 from agentstream.base.errors import CommandError
+from agentstream.calls.answering import AnswerMode
 from agentstream.switch.leg_style import (
     CUSTOM_BYTES,
     ENDPOINT_CHARS,
@@ -38,6 +39,7 @@ class LegRequest:
     requested_dc_code: str
     requested_nso_code: str
     reference_leg_sid: str
+    amd: AnswerMode  # LG-32, LG-33
 
     @property
     def is_sip(self) -> bool:
@@ -59,8 +61,6 @@ def read_leg(body: dict[str, Any], style: LegStyle) -> LegRequest:
     """Return the leg; ApiError 400 naming the field, 1001 when it is missing, else 1002."""
     form = form_of_json(body)
     contact = party(_required(form, "contact_uri", NUMBER_CHARS), "contact_uri", takes_sip=True)
-    if form.flag("amd_enable") or form.flag("async_amd"):
-        refuse("amd_enable", "cannot be true: answering machines are not recognised here yet")
     form.word("priority", {"normal": "normal", "high": "high"}, "normal")  # LG-34: one queue
     return LegRequest(
         contact_uri=contact,
@@ -75,7 +75,16 @@ def read_leg(body: dict[str, Any], style: LegStyle) -> LegRequest:
         requested_dc_code=form.text("requested_dc_code", CODE_CHARS),
         requested_nso_code=form.text("requested_nso_code", CODE_CHARS),
         reference_leg_sid=form.text("reference_leg_sid", SID_CHARS),
+        amd=_amd(form),
     )
+
+
+def _amd(form: Form) -> AnswerMode:
+    """Return whether it is found out who answers; `async_amd` alone means nothing (LG-33)."""
+    is_wanted, is_async = form.flag("amd_enable"), form.flag("async_amd")
+    if not is_wanted:
+        return "off"
+    return "async" if is_async else "sync"
 
 
 def read_change(body: dict[str, Any], style: LegStyle) -> LegChange:

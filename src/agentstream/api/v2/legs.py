@@ -158,6 +158,7 @@ async def _order(
         call_ms=door.settings.time_limit_s * 1_000,
         custom_field=wanted.custom_param,
         leg_sid=LegSid(_TOKENS.hex()),
+        amd=wanted.amd,
     )
 
 

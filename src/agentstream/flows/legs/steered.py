@@ -14,7 +14,15 @@ from agentstream.base.ids import CallSid, LegSid, PromptId, RecordingSid, Stream
 from agentstream.base.machine import earliest
 from agentstream.calls import commands
 from agentstream.calls.causes import Cause, Party, sip_status, status_word
-from agentstream.calls.events import DigitReceived, LegsBridged, LegsUnbridged, LegUp, Mishap
+from agentstream.calls.events import (
+    AnswerJudged,
+    BeepHeard,
+    DigitReceived,
+    LegsBridged,
+    LegsUnbridged,
+    LegUp,
+    Mishap,
+)
 from agentstream.flows.applet import CommandRefused
 from agentstream.flows.legs.acting import failure_name, never
 from agentstream.flows.legs.gathering import Gathering
@@ -29,6 +37,8 @@ from agentstream.flows.legs.taping import Taping
 from agentstream.flows.legs.told import (
     IMPOSSIBLE,
     NOBODY,
+    UNJUDGED,
+    WORDS,
     BotSpeaks,
     LegInput,
     LegOutput,
@@ -318,6 +328,8 @@ class SteeredLeg:
             case BotSpeaks() if self._streaming.is_first_word(happening):
                 yields = self._settings.greeting_overlap == "yield"  # LG-123
                 return self._playback.interrupt() if yields else []
+            case AnswerJudged(leg_sid=self.leg_sid) | BeepHeard(leg_sid=self.leg_sid):
+                return self._answerer(happening)
             case LegUp() if self.pairing.pair and happening.leg_sid == self.pairing.pair.second_sid:
                 return [*self._streaming.part_from_speaker(), *self._playback.interrupt()]
             case LegsBridged() if self.leg_sid in (happening.leg_sid, happening.other_sid):
@@ -331,6 +343,18 @@ class SteeredLeg:
                 return self._answer_failed(text)
             case _:
                 return []
+
+    def _answerer(self, told: AnswerJudged | BeepHeard) -> list[Step]:
+        """EV-6: who answered; what nobody could find out any more is a failure."""
+        ms = told.elapsed_ms
+        match told:
+            case BeepHeard():
+                return [self._teller.tell("amd_beep_detected", elapsed_ms=ms)]
+            case AnswerJudged(reason="gone"):
+                error = Mishap(UNJUDGED, WORDS[UNJUDGED], "the leg ended before it was known")
+                return [self._teller.tell("amd_result_failed", NOBODY, error, elapsed_ms=ms)]
+            case AnswerJudged(result=result):
+                return [self._teller.tell("amd_result_success", result=result, elapsed_ms=ms)]
 
     def _answer_failed(self, why: str) -> list[Step]:
         answerers, self._answerers = self._answerers, []

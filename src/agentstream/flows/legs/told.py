@@ -13,6 +13,7 @@ IMPOSSIBLE: Final = 1020  # LG-11: valid, but it cannot be done now
 UNPLAYABLE: Final = 1040  # ours: a sound could not be fetched, spoken or decoded
 UNREACHED: Final = 3009  # AS-166: the bot was not reached
 UNWRITTEN: Final = 1041  # ours: a recording broke off
+UNJUDGED: Final = 1042  # ours: nobody knows who answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +106,5 @@ WORDS: Final = {
     UNPLAYABLE: "the sound could not be played",
     UNREACHED: "the bot was not reached",
     UNWRITTEN: "the recording broke off",
+    UNJUDGED: "it is not known who answered",
 }
