@@ -19,6 +19,11 @@ async def test_the_document_is_valid_openapi_3_1(site: Any) -> None:
     content = connect["requestBody"]["content"]["application/x-www-form-urlencoded"]
     assert content["schema"]["properties"]["TimeLimit"]["maximum"] == 14_400
     assert "422" not in connect["responses"]
+    assert connect["summary"] == "Place a call: two numbers, a flow, or a bot"
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert len(operation["tags"]) == 1, path
+            assert len(operation["summary"]) > 5, path
 
 
 async def test_answers_are_what_the_document_says(site: Any) -> None:

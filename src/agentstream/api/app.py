@@ -30,22 +30,22 @@ from agentstream.api.v2.leg_shown import LegFacts
 from agentstream.api.v3 import calls as v3_calls
 from agentstream.base.ids import RandomTokens
 
-# In this order: `calls/connect` is no call's sid.
+# With their headings in the document. In this order: `calls/connect` is no call's sid.
 _MODULES = (
-    health,
-    active_streams,
-    connect,
-    calls,
-    call_orders,
-    callbacks,
-    accounts,
-    exophones,
-    live,
-    recordings,
-    v3_calls,
-    legs,
-    leg_actions,
-    leg_socket,
+    (connect, "Calls"),
+    (calls, "Calls"),
+    (call_orders, "Calls"),
+    (active_streams, "Calls"),
+    (live, "Calls"),
+    (callbacks, "Status callbacks"),
+    (recordings, "Recordings"),
+    (legs, "Legs"),
+    (leg_actions, "Legs"),
+    (leg_socket, "Legs"),
+    (accounts, "Account and numbers"),
+    (exophones, "Account and numbers"),
+    (v3_calls, "Calls, version 3"),
+    (health, "The server"),
 )
 
 
@@ -67,8 +67,8 @@ def create_app(doors: Doors) -> FastAPI:
     app.add_middleware(RateHeaders)
     if doors.audit is not None:
         app.add_middleware(Audited, write=doors.audit, clock=doors.clock, tokens=RandomTokens())
-    for module in _MODULES:
-        app.include_router(module.router)
+    for module, heading in _MODULES:
+        app.include_router(module.router, tags=[heading])
     add_docs(app)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # as FastAPI documents it
     return app

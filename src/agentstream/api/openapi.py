@@ -3,6 +3,7 @@
 Forms are read in every spelling (CC-9 to CC-12); told is the one of the reference pages.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from agentstream.api.v1.connect_request import (
 from agentstream.flows.dial_plan import RING_LIMIT_S
 
 Schema = dict[str, Any]
+_ID: Final = re.compile(r" \([^()]*\d\)(?=\.?$)")  # of the dossier, behind a sentence
 _FORMS: Final = (
     "application/x-www-form-urlencoded",
     "multipart/form-data",
@@ -346,6 +348,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
         )
         for path, operations in document["paths"].items():
             for operation in operations.values():
+                about, _, more = operation.get("description", "").partition("\n")
+                operation["summary"] = _ID.sub("", about).removesuffix(".")
+                operation["description"] = more.strip() or about
                 operation["responses"].pop("422", None)  # it is 400, in the form of the others
                 operation["responses"]["default"] = _failure(path)
         document["components"] = {
