@@ -13,6 +13,7 @@ from agentstream.api.settings import ApiSettings
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import AccountSid, CallSid, LegSid
 from agentstream.base.phone import NumberStyle
+from agentstream.calls.answering import Answerer, Verdict
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import HangUp
 from agentstream.calls.record import CallSetup
@@ -121,6 +122,31 @@ async def test_details_tell_each_leg_and_why_it_ended_cd_3_up_3(house: Any) -> N
     xml = (await house.ask("GET", "Calls/c1.xml?Details=1")).text
     legs = ET.fromstring(xml).findall("Call/Details/Legs/Leg")  # noqa: S314  (our own answer)
     assert [one.findtext("OnCallDuration") for one in legs] == ["21", "8"]
+
+
+async def test_it_is_told_who_answered_where_somebody_asked_oc_5_kx_12(house: Any) -> None:
+    leg = LegRecord(
+        sid=LegSid("l1"),
+        direction="outbound-api",
+        status="completed",
+        talk_ms=20_001,
+        answered_by="machine",
+        judged_ms=2_100,
+        beep_ms=9_120,
+    )
+    await house.store.calls.write([replace(ENDED, sid=CallSid("c2"), legs=(leg,))])
+    ended = (await house.ask("GET", "Calls/c2?details=true")).json()["Call"]
+    assert ended["AnsweredBy"] == "Machine"
+    shown = {"Id": 1, "OnCallDuration": 21, "AnsweredBy": "Machine"}
+    [told] = ended["Details"]["Legs"]
+    assert told == {"Leg": shown | {"JudgedAfterMs": 2_100, "BeepAfterMs": 9_120}}
+    words: dict[Answerer, str] = {"human": "Human", "unknown": "NotSure"}
+    for answerer, word in words.items():
+        view = LegView(LegSid("l1"), "in-progress", 5_000, None, Verdict(answerer, 900, "pause"))
+        house.exchange.views[LIVE] = a_view(legs=(view,))
+        live = (await house.ask("GET", f"Calls/{LIVE}?details=true")).json()["Call"]
+        assert live["AnsweredBy"] == word
+        assert live["Details"]["Legs"][0]["Leg"]["BeepAfterMs"] is None
 
 
 async def test_a_live_call_is_told_as_it_stands(house: Any) -> None:

@@ -337,6 +337,23 @@ async def test_a_dry_run_places_nothing_and_says_what_it_would_oc_9(site: Any) -
     assert xml.text.count("<Warning>") == 3
 
 
+@pytest.mark.parametrize(
+    ("written", "amd"), [("sync", "sync"), ("Async", "async"), ("off", "off"), ("", "off")]
+)
+async def test_it_may_be_asked_who_answers_oc_5(site: Any, written: str, amd: str) -> None:
+    form = {**FLOW, "MachineDetection": written}
+    dry = await site.ask("POST", "Calls/connect?simulate=true", data=form)
+    assert dry.json()["Simulation"]["MachineDetection"] == amd
+    await connect(site, form)
+    assert ordered(site).amd == amd
+
+
+async def test_another_way_of_asking_who_answers_is_refused_by_name(site: Any) -> None:
+    answer = await connect(site, {**FLOW, "MachineDetection": "Enable"})
+    said = answer.json()["RestException"]["Message"]
+    assert (answer.status_code, said) == (400, "MachineDetection is one of off, sync, async")
+
+
 async def test_a_warning_is_logged_with_its_call(site: Any) -> None:
     with capture_logs() as logs:
         await connect(site, {**FLOW, "To": "09876500002"})

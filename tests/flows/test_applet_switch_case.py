@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from agentstream.calls.answering import Answerer
 from agentstream.calls.causes import Cause, Party
 from agentstream.flows.answer import Answer
 from agentstream.flows.applet import Leave
@@ -73,3 +74,15 @@ def test_a_default_is_needed_ap_33() -> None:
     with pytest.raises(ValidationError, match="at least 1"):
         SwitchCaseSettings.model_validate({"cases": {}, "default": "a"})
     assert SETTINGS.leaves_at_once()
+
+
+@pytest.mark.parametrize(
+    ("answerer", "word"),
+    [("human", "Human"), ("machine", "Machine"), ("unknown", "NotSure"), (None, "NA")],
+)
+def test_who_answered_may_choose_the_way_oc_5(answerer: Answerer | None, word: str) -> None:
+    settings = SwitchCaseSettings(by="answered_by", cases={word: "a", "Robot": "b"}, default="c")
+    context = new_context()
+    context.answerer = answerer
+    script, _ = visit(settings, context)
+    script.expect(Leave(f"case:{word}"))

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from agentstream.base.ids import CountedTokens, RecordingSid, StreamSid
+from agentstream.base.ids import CountedTokens, LegSid, RecordingSid, StreamSid
 from agentstream.base.phone import NumberStyle
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.events import (
+    AnswerJudged,
     CallHungUp,
     RecordingFinished,
     StreamFinished,
@@ -225,3 +226,14 @@ def test_ids_have_32_hex_characters_as_69_and_are_all_different() -> None:
     ids |= {context.new_leg_sid(), context.new_request_id()}
     assert len(ids) == 5
     assert {len(one) for one in ids} == {32}
+
+
+def test_who_answered_is_told_once_it_is_known_oc_5() -> None:
+    context = make_context()
+    context.leg_sid = LEG
+    assert "AnsweredBy" not in dict(context.parameters(0))
+    assert context.text("{AnsweredBy}", 0) == "NA"
+    context.note(AnswerJudged(CALL, LegSid("another"), "human", 900, "pause"))
+    context.note(AnswerJudged(CALL, LEG, "machine", 2_100, "greeting"))
+    assert dict(context.parameters(0))["AnsweredBy"] == "Machine"
+    assert context.text("{AnsweredBy}", 0) == "Machine"

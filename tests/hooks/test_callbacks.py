@@ -14,17 +14,18 @@ import pytest
 
 from agentstream.base.ids import CallSid
 from agentstream.base.phone import NumberStyle
+from agentstream.calls.answering import Verdict
 from agentstream.calls.causes import Cause
 from agentstream.calls.record import CallbackEvent, CallSetup, StatusCallback
 from agentstream.hooks.call_records import CallRecords
 from agentstream.hooks.callbacks import Callbacks, CallbackStyle
 from agentstream.store.values import CallRecord, Webhook, Written
-from agentstream.switch.call_terms import Terms
-from agentstream.switch.call_view import CallViews
+from agentstream.switch.call_terms import Terms, callback
+from agentstream.switch.call_view import CallView, CallViews, LegView
 from agentstream.switch.feed import Fact, Feed
 from agentstream.testing.calls import CALL, STARTED_AT
 from agentstream.testing.manual_clock import ManualClock
-from agentstream.testing.placed import RECORDING_URL, placed_call, placed_setup
+from agentstream.testing.placed import FIRST, RECORDING_URL, placed_call, placed_setup
 
 URL = "https://me:secret@shop.example:8443/status?key=7"
 INDIA = ZoneInfo("Asia/Kolkata")
@@ -69,6 +70,22 @@ def two_numbers(*events: CallbackEvent, is_json: bool = True) -> CallSetup:
 
 def one_number(*events: CallbackEvent) -> CallSetup:
     return placed_setup(wanting(*events), two_numbers=False)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "word"),
+    [
+        (None, "NA"),
+        (Verdict("human", 1_100, "pause"), "Human"),
+        (Verdict("machine", 1_700, "greeting"), "Machine"),
+        (Verdict("unknown", 3_800, "time"), "NotSure"),
+    ],
+)
+def test_who_answered_is_told_where_it_was_asked_cb_5(verdict: Verdict | None, word: str) -> None:
+    leg = LegView(FIRST, "in-progress", verdict=verdict)
+    view = CallView(one_number(), "in-progress", STARTED_AT, legs=(leg,))
+    legs = callback(view, "answered", STYLE.terms)["Legs"]
+    assert legs == [{"OnCallDuration": 0, "Status": "in-progress", "AnsweredBy": word}]
 
 
 def test_without_events_there_is_one_short_one_at_the_end_cb_2() -> None:

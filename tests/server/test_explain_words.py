@@ -46,6 +46,21 @@ def test_every_kind_of_fact_has_its_sentence_or_is_left_out_on_purpose() -> None
             "",
         ),
         (
+            "answer_judged",
+            {"leg_sid": "b", "result": "machine", "elapsed_ms": 2_100, "reason": "greeting"},
+            *("line", "who answered at +913: a machine, after 2.1 s", ""),
+        ),
+        (
+            "answer_judged",
+            {"leg_sid": "b", "result": "unknown", "elapsed_ms": 600, "reason": "gone"},
+            *("line", "who answered at +913: not known, after 600 ms", ""),
+        ),
+        (
+            "beep_heard",
+            {"leg_sid": "b", "elapsed_ms": 9_100},
+            *("line", "the machine at +913 has beeped", ""),
+        ),
+        (
             "leg_ringing",
             {"leg_sid": "b", "has_early_media": True},
             "leg",

@@ -16,6 +16,9 @@ use super::silence::power;
 use crate::plan::AnswerPlan;
 
 const FRAME_MS: u64 = 20;
+/// The shortest syllable; a click of the line is shorter.
+const SHORTEST_MS: u64 = 60;
+
 /// Who answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answerer {
@@ -182,7 +185,7 @@ impl Words {
             }
         }
         // What is too short to count as a word goes on with the greeting all the same, unless it is a click.
-        if self.count > 0 && self.voiced_ms > FRAME_MS {
+        if self.count > 0 && self.voiced_ms >= SHORTEST_MS {
             self.ended_ms = at_ms;
         }
     }

@@ -28,13 +28,23 @@ const LONGEST: u32 = 150;
 const QUIET: u32 = 5;
 /// The tone may fade for so long before it is quiet.
 const FADE: u32 = 3;
+/// Whoever is heard behind the tone, 12 dB below it, does not speak into it.
+const BEHIND: f32 = 0.06;
 
 /// Listens for one beep after the other.
 #[derive(Clone, Debug, Default)]
 pub struct BeepWatch {
     tone: Option<Tone>,
-    /// A tone of the right length has ended; frames of quiet, and of anything else, since.
-    ended: Option<(f32, u32, u32)>,
+    ended: Option<Ended>,
+}
+
+/// A tone of the right length has ended; frames of quiet, and of anything else, since.
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    hz: f32,
+    energy: f32,
+    quiet: u32,
+    other: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -68,18 +78,21 @@ impl BeepWatch {
         if self.tone.is_some_and(|tone| tone.frames > FADE) {
             self.ended = None; // another tone follows: music
         }
-        let (hz, quiet, other) = self.ended.take()?;
-        let (quiet, other) = if is_silent {
-            (quiet + 1, other)
+        let mut ended = self.ended.take()?;
+        if is_silent || energy < BEHIND * ended.energy {
+            ended.quiet += 1;
         } else {
-            (quiet, other + 1)
-        };
-        if quiet == QUIET {
-            let ago_ms = u64::from(quiet + other) * 20;
-            return Some(Beep { hz, ago_ms });
+            ended.other += 1;
         }
-        if other <= FADE {
-            self.ended = Some((hz, quiet, other));
+        if ended.quiet == QUIET {
+            let ago_ms = u64::from(ended.quiet + ended.other) * 20;
+            return Some(Beep {
+                hz: ended.hz,
+                ago_ms,
+            });
+        }
+        if ended.other <= FADE {
+            self.ended = Some(ended);
         }
         None
     }
@@ -94,7 +107,12 @@ impl BeepWatch {
         if let Some(tone) = std::mem::replace(&mut self.tone, begun) {
             let hz = tone.mean_hz();
             if (SHORTEST..=LONGEST).contains(&tone.frames) && !is_network_hz(hz) {
-                self.ended = Some((hz, 0, 0));
+                self.ended = Some(Ended {
+                    hz,
+                    energy: tone.energy,
+                    quiet: 0,
+                    other: 0,
+                });
             }
         }
     }

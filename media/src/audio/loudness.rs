@@ -2,14 +2,14 @@
 //!
 //! ```text
 //!   dBov  ── loudest voice so far ──────────────┐
-//!                                               │ 18 dB: softer ones are others in the room
+//!                                               │ 17 dB: softer ones are others in the room
 //!         ══ the highest of these three ════════╧══ above it is voice
 //!         ── 6 dB above the line's noise, the quietest frame of the last seconds
 //!         ── the threshold that was asked for
 //! ```
 //! Levels are relative to a full-scale square wave; powers are mean squares of samples.
 
-const RANGE: f32 = 0.016;
+const RANGE: f32 = 0.02;
 const ABOVE_NOISE: f32 = 4.0;
 /// The noise rises by 1 dB in a second, so that one long word is none, and falls at once.
 const RISE: f32 = 1.004_62;

@@ -45,7 +45,7 @@ class AnswerCriteria:
     """
 
     initial_silence_ms: int = 3_000  # without a word for so long: unknown
-    greeting_ms: int = 1_800  # a greeting that lasts so long: machine
+    greeting_ms: int = 2_000  # a greeting that lasts so long: machine
     after_greeting_silence_ms: int = 800  # so long nothing behind a greeting: human
     total_analysis_ms: int = SYNC_LIMIT_MS - GRACE_MS  # undecided for so long: unknown
     min_word_ms: int = 100  # of sound in a row

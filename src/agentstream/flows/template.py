@@ -31,6 +31,7 @@ VARIABLES: Final = (
     "DialCallDuration",
     "DialWhomNumber",
     "OutgoingPhoneNumber",
+    "AnsweredBy",
     "TransferTo",
 )
 HEADER_PREFIX: Final = "x-"  # {X-Customer}: the header of the INVITE; empty when it had none

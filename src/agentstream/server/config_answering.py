@@ -1,7 +1,7 @@
 """What tells a person from a machine where a call asks who answered.
 
 [machine_detection]
-greeting_ms = 1800
+greeting_ms = 2000
 after_greeting_silence_ms = 800
 """
 

@@ -9,6 +9,7 @@ from datetime import datetime, tzinfo
 from typing import Final
 
 from agentstream.base.phone import AS_THEY_ARE, NumberStyle
+from agentstream.calls.answering import answered_by
 from agentstream.calls.causes import CallStatus
 from agentstream.calls.record import CallSetup, Direction
 from agentstream.switch.call_view import CallView, LegView
@@ -95,10 +96,11 @@ def _legs(view: CallView) -> list[Item]:
 
 def _leg(number: int, leg: LegView) -> Item:
     is_told = leg.status in FINAL_STATUSES or leg.status == "in-progress"
-    # Nobody looks whether a machine answered, and of the first leg nobody asks (CB-5).
-    is_unsure = number > 0 and leg.status in {"in-progress", "completed"}
+    answerer = leg.answered_by
+    if number > 0 and leg.status in {"in-progress", "completed"}:
+        answerer = answerer or "unknown"  # CB-5: NA is of the first leg
     return {
         "OnCallDuration": seconds(leg.talk_ms),
         "Status": leg.status if is_told else None,
-        "AnsweredBy": "NotSure" if is_unsure else "NA",
+        "AnsweredBy": answered_by(answerer),
     }

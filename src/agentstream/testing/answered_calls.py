@@ -76,13 +76,21 @@ class AnsweredCall:
 
     name: str
     who: Who
+    noise: str  # of the line: "none", "white", "brown", "babble"
     sound: NDArray[np.int16]
     beep_ms: int | None = None  # when a machine's beep ends
 
 
-def humans(count: int) -> Iterator[AnsweredCall]:
+@dataclass(frozen=True, slots=True)
+class _Line:
+    name: str
+    noise: str
+    sound: NDArray[np.int16]
+
+
+def humans(count: int, first: int = 0) -> Iterator[AnsweredCall]:
     """Yield people: they say a few words after a while, wait, and perhaps say them again."""
-    for number in range(count):
+    for number in range(first, first + count):
         chance = np.random.default_rng([1, number])
         text = HUMANS[number % len(HUMANS)]
         delay_ms = int(chance.integers(150, 2_000))
@@ -90,13 +98,14 @@ def humans(count: int) -> Iterator[AnsweredCall]:
         if chance.random() < 0.3:
             parts += [_quiet(int(chance.integers(1_200, 2_000))), spoken("Hello?", chance)]
         parts.append(_quiet(4_500))
-        name, sound = _line(np.concatenate(parts), chance)
-        yield AnsweredCall(f"{text} [{delay_ms} ms, {name}]", "human", sound)
+        line = _line(np.concatenate(parts), chance)
+        name = f"{text} [{delay_ms} ms, {line.name}]"
+        yield AnsweredCall(name, "human", line.noise, line.sound)
 
 
-def machines(count: int) -> Iterator[AnsweredCall]:
+def machines(count: int, first: int = 0) -> Iterator[AnsweredCall]:
     """Yield machines: they speak long, some after music, and most of them beep."""
-    for number in range(count):
+    for number in range(first, first + count):
         chance = np.random.default_rng([2, number])
         text = MACHINES[number % len(MACHINES)]
         delay_ms = int(chance.integers(100, 1_500))
@@ -110,20 +119,22 @@ def machines(count: int) -> Iterator[AnsweredCall]:
             parts += [_quiet(int(chance.integers(200, 1_200))), _beep(hz, chance)]
             beep_ms = sum(map(len, parts)) * 1_000 // RATE_HZ
         parts.append(_quiet(2_000))
-        name, sound = _line(np.concatenate(parts), chance)
-        yield AnsweredCall(f"{text[:40]} [{delay_ms} ms, {name}]", "machine", sound, beep_ms)
+        line = _line(np.concatenate(parts), chance)
+        name = f"{text[:40]} [{delay_ms} ms, {line.name}]"
+        yield AnsweredCall(name, "machine", line.noise, line.sound, beep_ms)
 
 
-def nobody(count: int) -> Iterator[AnsweredCall]:
+def nobody(count: int, first: int = 0) -> Iterator[AnsweredCall]:
     """Yield lines on which nobody speaks: ringing, busy tones, silence, hiss."""
-    for number in range(count):
+    for number in range(first, first + count):
         chance = np.random.default_rng([3, number])
         tones_hz = (*NOBODY_HZ, ())[number % (len(NOBODY_HZ) + 1)]
         on_ms, off_ms = ((400, 200), (750, 750), (1_000, 3_000))[number % 3]
         burst = np.concatenate([_tone(tones_hz, on_ms), _quiet(off_ms)])
         sound = np.tile(burst, 6_000 // (on_ms + off_ms) + 1)
-        name, line = _line(sound, chance, NOISES_DB[:4])  # tones of exchanges are clean
-        yield AnsweredCall(f"{tones_hz} Hz, {on_ms}/{off_ms} ms [{name}]", "nobody", line)
+        line = _line(sound, chance, NOISES_DB[:4])  # tones of exchanges are clean
+        name = f"{tones_hz} Hz, {on_ms}/{off_ms} ms [{line.name}]"
+        yield AnsweredCall(name, "nobody", line.noise, line.sound)
 
 
 def spoken(text: str, chance: np.random.Generator) -> Samples:
@@ -164,8 +175,8 @@ def _made_by(command: list[str], text: str) -> Samples:
 
 def _line(
     sound: Samples, chance: np.random.Generator, noises_db: tuple[int | None, ...] = NOISES_DB
-) -> tuple[str, NDArray[np.int16]]:
-    """Return the name of a line of chance, and the sound that comes out of it."""
+) -> _Line:
+    """Return a line of chance, and the sound that comes out of it."""
     loud = np.abs(sound) > 0.05
     level = float(np.sqrt(np.mean(sound[loud] ** 2))) if loud.any() else 1.0
     speech_dbov = int(chance.integers(-30, -17))
@@ -176,7 +187,8 @@ def _line(
     noise_dbov = speech_dbov - (60 if snr_db is None else snr_db)
     heard = sound * gain + noise * FULL_SCALE * 10 ** (noise_dbov / 20)
     name = f"{speech_dbov} dBov" + (f", {kind} noise {snr_db} dB below" if snr_db else "")
-    return name, _from_ulaw(as_ulaw(np.clip(heard, -32_000, 32_000)))
+    sound_out = _from_ulaw(as_ulaw(np.clip(heard, -32_000, 32_000)))
+    return _Line(name, kind if snr_db else "none", sound_out)
 
 
 def _noise(kind: str, length: int, chance: np.random.Generator) -> Samples:

@@ -237,6 +237,12 @@ def _unknown(each: Happening) -> str:
     return " ".join((each.kind.replace("_", " "), *pairs))
 
 
+def _answer_judged(each: Happening, cast: Cast) -> Said:
+    who = {"human": "a person", "machine": "a machine"}.get(text(each.body, "result"), "not known")
+    after = seconds(number(each.body, "elapsed_ms"))
+    return "line", f"who answered at {cast.leg(each.body)}: {who}, after {after}"
+
+
 _SENTENCES: Final[Mapping[str, Callable[[Happening, Cast], Said]]] = {
     "call_started": _call_started,
     "call_answered": lambda each, cast: ("call", "answered", "good"),
@@ -245,6 +251,11 @@ _SENTENCES: Final[Mapping[str, Callable[[Happening, Cast], Said]]] = {
     "silence_heard": lambda each, cast: (
         "line",
         f"{cast.leg(each.body)} is silent for {seconds(number(each.body, 'silent_ms'))}",
+    ),
+    "answer_judged": _answer_judged,
+    "beep_heard": lambda each, cast: (
+        "line",
+        f"the machine at {cast.leg(each.body)} has beeped",
     ),
     "leg_dialled": _leg_dialled,
     "leg_ringing": _leg_ringing,
