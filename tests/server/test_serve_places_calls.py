@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from agentstream.client import (
@@ -23,9 +24,11 @@ from agentstream.client import (
 )
 from agentstream.server.callee import Manners, ScriptedPhone
 from agentstream.store.values import NewKey
+from agentstream.testing.answered_calls import spoken
 from agentstream.testing.calls_api import calls_api
 from agentstream.testing.node import scripted_phone
 from agentstream.testing.scripted_bot import scripted_bot
+from agentstream.testing.sound import with_silence, write_wav
 from agentstream.testing.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -165,3 +168,28 @@ async def test_the_projects_own_client_places_reads_steers_and_ends_a_call(tmp_p
     assert (live.status, live.first_leg, live.custom_field) == ("in-progress", "in-progress", "7")
     assert [call.sid for call in page.calls] == [placed.sid]
     assert (caught.value.status, str(caught.value)) == (404, "There is no call nobody")
+
+
+async def test_a_bot_is_reached_once_it_is_known_that_a_person_answered_oc_5(
+    tmp_path: Path,
+) -> None:
+    said = spoken("Hello?", np.random.default_rng(7)) * 8_000
+    hello = write_wav(tmp_path / "hello.wav", with_silence(said, 8_000, 1_500), 8_000)
+    async with opened(tmp_path / "data") as scene:
+        form = {"From": "09876500001", "CallerId": "08040000002", "MachineDetection": "sync"}
+        sid = await scene.connect(
+            {**form, "StreamUrl": scene.bot.url, "StreamType": "bidirectional"}
+        )
+        person = await scene.phone.called()
+        assert (await scene.call(sid))["AnsweredBy"] is None
+        assert not scene.bot.calls
+        await person.say(hello)
+        await until(lambda: scene.bot.calls and scene.bot.call.said("start"))
+        live = await scene.call(sid)
+        assert live["AnsweredBy"] == "Human"
+        await person.hang_up()
+        ended = await scene.ended(sid)
+    assert ended["AnsweredBy"] == "Human"
+    leg = ended["Details"]["Legs"][0]["Leg"]
+    assert (leg["AnsweredBy"], leg["BeepAfterMs"]) == ("Human", None)
+    assert 1_000 <= leg["JudgedAfterMs"] <= 3_800

@@ -114,7 +114,11 @@ impl AnswerWatch {
             }
         }
         self.is_over |= self.verdict.is_some_and(|one| one != Answerer::Machine);
-        self.is_over |= self.elapsed_ms >= self.plan.total_analysis_ms + self.plan.beep_wait_ms;
+        let until_ms = self
+            .plan
+            .total_analysis_ms
+            .saturating_add(self.plan.beep_wait_ms);
+        self.is_over |= self.elapsed_ms >= until_ms;
         if let (Some(Answerer::Machine), Some(beep)) = (self.verdict, beep) {
             self.is_over = true;
             told.push(Heard::Beep {
@@ -158,7 +162,8 @@ impl AnswerWatch {
         if words.count > 0 && spoken_ms - words.ended_ms >= plan.after_greeting_silence_ms {
             return Some((Answerer::Human, "pause"));
         }
-        if words.count == 0 && spoken_ms >= plan.initial_silence_ms {
+        let is_mute = words.count == 0 && words.voiced_ms == 0; // whoever begins just now may go on
+        if is_mute && spoken_ms >= plan.initial_silence_ms {
             return Some((Answerer::Unknown, "silence"));
         }
         (self.elapsed_ms >= plan.total_analysis_ms).then_some((Answerer::Unknown, "time"))
@@ -181,7 +186,7 @@ impl Words {
             self.is_in_word = true;
             self.count += 1;
             if self.count == 1 {
-                self.began_ms = at_ms - self.voiced_ms;
+                (self.began_ms, self.ended_ms) = (at_ms - self.voiced_ms, at_ms);
             }
         }
         // What is too short to count as a word goes on with the greeting all the same, unless it is a click.

@@ -200,6 +200,31 @@ fn the_beep_of_a_long_greeting_is_told_later() {
 }
 
 #[test]
+fn words_may_be_as_short_as_a_frame() {
+    let mut watch = AnswerWatch::new(AnswerPlan {
+        min_word_ms: 20,
+        ..plan()
+    });
+    let mut told = Vec::new();
+    for frame in [quiet(400), vowel(40), quiet(1_000)].concat().chunks(160) {
+        watch.hear(frame, &mut told);
+    }
+    assert!(matches!(
+        told[..],
+        [Heard::Judged {
+            answerer: Answerer::Human,
+            ..
+        }]
+    ));
+}
+
+#[test]
+fn whoever_begins_at_the_last_moment_may_go_on() {
+    let late = [quiet(2_960), vowel(300), quiet(1_000)];
+    assert_eq!(verdict(&late), (Answerer::Unknown, "time", 3_800));
+}
+
+#[test]
 fn it_is_over_when_nothing_more_can_be_told() {
     let mut watch = AnswerWatch::new(plan());
     let mut told = Vec::new();
