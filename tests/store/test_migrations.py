@@ -1,9 +1,12 @@
 """The tables are made by migrations, on both databases."""
 
 import asyncio
+import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, inspect, text
@@ -11,7 +14,7 @@ from sqlalchemy import Connection, inspect, text
 from agentstream.base.errors import ConfigError
 from agentstream.base.ids import CallSid
 from agentstream.store import tables
-from agentstream.store.database import Database, open_database
+from agentstream.store.database import Database, _enter_wal, open_database
 from agentstream.store.protocols import StoreError
 from agentstream.store.sql_store import open_store
 from agentstream.testing.ports import free_port
@@ -165,3 +168,26 @@ async def test_a_server_that_does_not_let_us_in_is_a_store_error(
 def test_a_database_that_cannot_be_opened_is_the_operators_to_mend(url: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         open_database(url)
+
+
+def test_those_who_open_a_new_database_at_once_all_choose_its_log(tmp_path: Path) -> None:
+    """For that statement SQLite does not wait: one of a hundred is refused."""
+    refused: list[Exception] = []
+    for number in range(30):
+        together = threading.Barrier(6)
+
+        def begin(path: Path = tmp_path / f"{number}.db", gate: Any = together) -> None:
+            connection = sqlite3.connect(path, isolation_level=None)
+            gate.wait(10)
+            try:
+                _enter_wal(connection.cursor())
+            except sqlite3.OperationalError as error:
+                refused.append(error)
+            connection.close()
+
+        threads = [threading.Thread(target=begin) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert refused == []

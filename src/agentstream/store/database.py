@@ -1,8 +1,10 @@
 """One database: its engine, its transactions, its migrations. SQLite's own needs live only here."""
 
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from sqlite3 import OperationalError
 from typing import Any
 
 from sqlalchemy import Connection, event
@@ -24,6 +26,8 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _WRITES = "agentstream_writes"
 _EDITING = 7_264_001  # any number that is ours alone
 BUSY_TIMEOUT_MS = 5_000
+_WAL_ATTEMPTS = 100
+_WAL_PAUSE_S = 0.01
 
 
 class Database:
@@ -91,7 +95,7 @@ def _teach_sqlite(engine: AsyncEngine, busy_timeout_ms: int) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
-        cursor.execute("PRAGMA journal_mode = WAL")
+        _enter_wal(cursor)
         cursor.execute("PRAGMA synchronous = NORMAL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
@@ -102,6 +106,24 @@ def _teach_sqlite(engine: AsyncEngine, busy_timeout_ms: int) -> None:
         # another wrote in between; one that says so at its begin waits for its turn.
         writes = connection.get_execution_options().get(_WRITES)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _enter_wal(cursor: Any) -> None:  # noqa: ANN401  (a DB-API cursor)
+    """Choose the write-ahead log, which stays chosen; two who do it at once do not wait.
+
+    For this one statement SQLite has no busy timeout.
+    """
+    for attempt in range(_WAL_ATTEMPTS):
+        try:
+            cursor.execute("PRAGMA journal_mode")
+            if cursor.fetchone()[0] != "wal":
+                cursor.execute("PRAGMA journal_mode = WAL")
+        except OperationalError:
+            if attempt + 1 == _WAL_ATTEMPTS:
+                raise
+            time.sleep(_WAL_PAUSE_S)
+        else:
+            return
 
 
 @contextmanager
