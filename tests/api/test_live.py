@@ -13,6 +13,7 @@ from agentstream.store.call_events import CallEvent, Story
 from agentstream.switch.feed import Feed
 from agentstream.testing.calls import CALL, LEG
 from agentstream.testing.facts import fact, whole_call
+from agentstream.testing.records import a_story
 
 
 async def read(watcher: Any) -> dict[str, Any]:
@@ -129,7 +130,7 @@ def test_every_fact_is_one_line() -> None:
 
 def story(sid: str) -> Story:
     event = CallEvent(CallSid(sid), 0, 0, datetime.now(UTC), "call_started", '{"leg_sid": "a"}')
-    return Story.of([event])
+    return a_story([event])
 
 
 async def test_a_live_call_is_told_so_far(site: Any) -> None:

@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from agentstream.base.ids import LegSid, PromptId, RecordingSid, StreamSid
-from agentstream.calls.attached import Output
 from agentstream.calls.call import Call, CallState
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import (
@@ -39,7 +38,6 @@ from agentstream.calls.effects import (
 )
 from agentstream.calls.events import (
     CallAnswered,
-    CallEnded,
     CallHungUp,
     CallStarted,
     DigitReceived,
@@ -49,7 +47,7 @@ from agentstream.calls.events import (
     RecordingFinished,
     StreamFinished,
 )
-from agentstream.calls.record import CallLimits, CallRecord
+from agentstream.calls.record import CallLimits
 from agentstream.calls.reports import (
     DigitPressed,
     LegAnswered,
@@ -65,10 +63,9 @@ from agentstream.calls.reports import (
     StreamOutcome,
     StreamStarted,
 )
-from agentstream.testing.calls import CALL, LEG, STARTED_AT, make_setup
+from agentstream.testing.calls import CALL, LEG, STARTED_AT, CallScript, make_setup, the_record
 from agentstream.testing.script import Script
 
-CallScript = Script[Report | Command, Output]
 PROMPT, STREAM, RECORDING = PromptId("p1"), StreamSid("s1"), RecordingSid("r1")
 BOT = StreamSpec("wss://bot.example/ws")
 GONE = LegEnded(LEG, Cause.NORMAL, Party.CALLER)
@@ -107,12 +104,6 @@ def busy_call(limits: CallLimits | None = None) -> CallScript:
     )
     script.take_all()
     return script
-
-
-def the_record(script: CallScript) -> CallRecord:
-    record = script.skip_to(CallEnded).record
-    script.expect_nothing()
-    return record
 
 
 def test_a_caller_who_hangs_up_ends_the_call_with_a_complete_record() -> None:

@@ -14,11 +14,9 @@ from agentstream.calls.answering import (
     Verdict,
     answered_by,
 )
-from agentstream.calls.attached import Output
 from agentstream.calls.call import Call
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import (
-    Command,
     Dial,
     DialSpec,
     HangUp,
@@ -54,13 +52,11 @@ from agentstream.calls.reports import (
     LegEnded,
     LegPlaced,
     LegRang,
-    Report,
     StreamHeld,
 )
-from agentstream.testing.calls import CALL, LEG, make_setup
+from agentstream.testing.calls import CALL, LEG, CallScript, make_setup
 from agentstream.testing.script import Script
 
-CallScript = Script[Report | Command, Output]
 CRITERIA = AnswerCriteria()
 AGENT, STREAM, RECORDING = LegSid("agent"), StreamSid("s1"), RecordingSid("r1")
 BOT = StreamSpec("wss://bot.example/ws")

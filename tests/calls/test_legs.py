@@ -5,7 +5,6 @@ from collections.abc import Callable
 import pytest
 
 from agentstream.base.ids import LegSid, PromptId, RecordingSid, StreamSid
-from agentstream.calls.attached import Output
 from agentstream.calls.call import Call
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import (
@@ -68,7 +67,7 @@ from agentstream.calls.legs import (
     SILENCE_LIMIT_MS,
     TEXT_LIMIT,
 )
-from agentstream.calls.record import CallLimits, CallRecord
+from agentstream.calls.record import CallLimits
 from agentstream.calls.reports import (
     DigitPressed,
     LegAnswered,
@@ -79,16 +78,14 @@ from agentstream.calls.reports import (
     MediaLost,
     PromptEnded,
     RecordingReady,
-    Report,
     StreamEnded,
     StreamOutcome,
     StreamStarted,
     WentSilent,
 )
-from agentstream.testing.calls import CALL, LEG, make_setup
+from agentstream.testing.calls import CALL, LEG, CallScript, make_setup, the_record
 from agentstream.testing.script import Script
 
-CallScript = Script[Report | Command, Output]
 AGENT, SECOND = LegSid("agent"), LegSid("second")
 NUMBER = "+918040000009"
 SPEC = DialSpec(NUMBER, caller_id="+918040000002", ring_ms=20_000)
@@ -119,12 +116,6 @@ def joined_call(limits: CallLimits | None = None) -> CallScript:
     script.feed(LegAnswered(AGENT), Bridge(LEG, AGENT))
     script.take_all()
     return script
-
-
-def the_record(script: CallScript) -> CallRecord:
-    record = script.skip_to(CallEnded).record
-    script.expect_nothing()
-    return record
 
 
 # Dialling

@@ -6,7 +6,6 @@ import pytest
 
 from agentstream.base.ids import LegSid, PromptId, RecordingSid, StreamSid
 from agentstream.calls import reports
-from agentstream.calls.attached import Output
 from agentstream.calls.call import Call, CallState
 from agentstream.calls.causes import CallStatus, Cause, Party
 from agentstream.calls.commands import (
@@ -41,7 +40,6 @@ from agentstream.calls.effects import (
 )
 from agentstream.calls.events import (
     CallAnswered,
-    CallEnded,
     CallHungUp,
     CallStarted,
     LegDialled,
@@ -50,7 +48,7 @@ from agentstream.calls.events import (
     MediaBegan,
     StreamHeld,
 )
-from agentstream.calls.record import CallLimits, CallRecord, CallSetup, WhichLeg
+from agentstream.calls.record import CallLimits, CallSetup, WhichLeg
 from agentstream.calls.reports import (
     LegAnswered,
     LegEnded,
@@ -58,15 +56,13 @@ from agentstream.calls.reports import (
     LegRang,
     MediaFlowing,
     MediaLost,
-    Report,
     StreamEnded,
     StreamOutcome,
     StreamStarted,
 )
-from agentstream.testing.calls import CALL, LEG, make_setup
+from agentstream.testing.calls import CALL, LEG, CallScript, make_setup, the_record
 from agentstream.testing.script import Script
 
-CallScript = Script[Report | Command, Output]
 SECOND = LegSid("second")
 STREAM, FORK, PROMPT = StreamSid("s1"), StreamSid("f1"), PromptId("p1")
 WHOLE, PART = RecordingSid("r-whole"), RecordingSid("r-part")
@@ -102,12 +98,6 @@ def two_numbers(status_leg: WhichLeg = "second") -> CallScript:
     script.feed(LegAnswered(LEG))
     script.take_all()
     return script
-
-
-def the_record(script: CallScript) -> CallRecord:
-    record = script.skip_to(CallEnded).record
-    script.expect_nothing()
-    return record
 
 
 def test_a_party_that_is_called_rings_answers_talks_and_hangs_up() -> None:

@@ -4,12 +4,10 @@ import pytest
 
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import RequestId, StreamSid
-from agentstream.calls.attached import Output
 from agentstream.calls.call import Call
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import (
     Answer,
-    Command,
     Fetch,
     HangUp,
     HttpRequest,
@@ -35,7 +33,6 @@ from agentstream.calls.reports import (
     LegAnswered,
     LegEnded,
     LegOffered,
-    Report,
     StreamStarted,
 )
 from agentstream.calls.requests import (
@@ -49,10 +46,9 @@ from agentstream.calls.requests import (
     WAITED_FOR_AT_ONCE,
     Requests,
 )
-from agentstream.testing.calls import CALL, LEG, make_setup
+from agentstream.testing.calls import CALL, LEG, CallScript, make_setup
 from agentstream.testing.script import Script
 
-CallScript = Script[Report | Command, Output]
 ASK = RequestId("ask")
 GET = HttpRequest("https://key:secret@hooks.example/after?own=1")
 PASSTHRU = Fetch(ASK, GET, "passthru")

@@ -21,7 +21,7 @@ from agentstream.store.call_events import CallEvent, Story
 from agentstream.store.sql_store import open_store
 from agentstream.testing.node import running_node, scripted_caller
 from agentstream.testing.ports import free_port
-from agentstream.testing.records import a_call, a_stream
+from agentstream.testing.records import a_call, a_story, a_stream
 from agentstream.testing.scripted_bot import BotCall, scripted_bot
 from agentstream.testing.waiting import until
 
@@ -105,7 +105,7 @@ def story_of(*happened: tuple[int, str, dict[str, Any]], sid: str = "c1") -> Sto
         CallEvent(CallSid(sid), seq, at_ms, start, kind, json.dumps(body))
         for seq, (at_ms, kind, body) in enumerate(happened)
     ]
-    return Story.of(rows)
+    return a_story(rows)
 
 
 def fill(data_dir: Path, *rows: Any) -> None:

@@ -22,14 +22,14 @@ from agentstream.store.sql_store import SqlStore, open_store
 from agentstream.testing.manual_clock import ManualClock
 from agentstream.testing.memory_events import MemoryCallEvents
 from agentstream.testing.memory_store import MemoryStore
-from agentstream.testing.records import a_call
+from agentstream.testing.records import a_call, a_story
 from agentstream.testing.waiting import until
 
 START = datetime(2027, 1, 12, 10, 4, 5, 250_000, tzinfo=UTC)
 
 
 def story(sid: str, count: int = 3, start: datetime = START) -> Story:
-    return Story.of(
+    return a_story(
         [
             CallEvent(
                 CallSid(sid),

@@ -31,6 +31,16 @@ class Caller:
         """Whose calls it may see; None: everybody's."""
         return None if self.account is None else self.account.sid
 
+    @property
+    def who(self) -> str:
+        """Who that is, in the audit log."""
+        return OPERATOR if self.key is None else f"key {self.key.key}"
+
+    def check_may_change(self) -> None:
+        """Refuse what a key that may only read cannot do: ApiError 403."""
+        if self.key is not None and self.key.role == "read-only":
+            raise ApiError(403, "This key may only read; changes need a key with the role admin")
+
 
 def doors(request: HTTPConnection) -> Doors:
     """Return what the application was made with."""
@@ -54,16 +64,18 @@ async def authenticated(request: HTTPConnection) -> Caller:
     user, token = _credentials(request.headers.get("authorization", ""))
     house = doors(request)
     if user == OPERATOR and hmac.compare_digest(token.encode(), house.operator_token.encode()):
-        note_who(request, OPERATOR, "")
-        return Caller(None)
+        caller = Caller(None)
+        note_who(request, caller.who, "")
+        return caller
     holder = await _known_keys(request).verify(user, token)
     if holder is None:
         raise ApiError(401, "Wrong API key or token")
-    note_who(request, f"key {holder.key.key}", holder.account.sid)
-    if holder.key.role == "read-only" and _method(request) not in READING:
-        raise ApiError(403, "This key may only read; changes need a key with the role admin")
+    caller = Caller(holder.account, holder.key)
+    note_who(request, caller.who, holder.account.sid)
+    if _method(request) not in READING:
+        caller.check_may_change()
     _count_key(request, holder.key)
-    return Caller(holder.account, holder.key)
+    return caller
 
 
 async def account_of(
@@ -74,7 +86,13 @@ async def account_of(
     An unknown sid is 404, another account's 401 (CC-4), too many requests of a kind 429 (ER-7);
     without a kind the method decides. The operator may ask as often as they like.
     """
-    caller = await authenticated(request)
+    return await account_for(request, await authenticated(request), account_sid, kind)
+
+
+async def account_for(
+    request: HTTPConnection, caller: Caller, account_sid: str, kind: Kind | None = None
+) -> Account:
+    """Return the same, for a caller who is known already."""
     if caller.account is not None and caller.account.sid.lower() == account_sid.lower():
         _count(request, caller.account.sid, kind)
         return caller.account

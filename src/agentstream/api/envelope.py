@@ -30,8 +30,7 @@ def enveloped(
 
     `flat` stands beside the envelope's own names (LG-10).
     """
-    success = {"code": status, "status": "success", "error_data": None}
-    whole = around(request, status, {**success, **response})
+    whole = around(request, status, success(status, response))
     return JSONResponse({**flat, **whole}, status)
 
 
@@ -45,6 +44,11 @@ def enveloped_error(
     """Return an error; `code` 0 is the one that goes with the status."""
     whole = around(request, status, failure(request, status, message, code))
     return JSONResponse(whole, status, dict(headers))
+
+
+def success(status: int, response: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a success says under the name `response`."""
+    return {"code": status, "status": "success", "error_data": None, **response}
 
 
 def failure(request: HTTPConnection, status: int, message: str, code: int = 0) -> dict[str, Any]:

@@ -114,8 +114,7 @@ def query_of(request: Request) -> Form:
 
 async def body_of(request: Request) -> Form:
     """Return what the body says: a form in either encoding, or a JSON object (CC-9)."""
-    body = await _read(request)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body, kind = await bytes_of(request, BODY_LIMIT), content_type_of(request)
     if kind == "multipart/form-data":
         return form_of(await _parts(request, body))
     if kind == "application/json":
@@ -129,16 +128,22 @@ async def body_of(request: Request) -> Form:
     return form_of(pairs)
 
 
-async def _read(request: Request) -> bytes:
+async def bytes_of(request: Request, limit: int) -> bytes:
+    """Return the body; ApiError 413 when it is larger than so many bytes."""
     body = bytearray()
     try:
         async for part in request.stream():
             body += part
-            if len(body) > BODY_LIMIT:
-                raise ApiError(413, f"The body is larger than {BODY_LIMIT} bytes")
+            if len(body) > limit:
+                raise ApiError(413, f"The body is larger than {limit} bytes")
     except ClientDisconnect:  # nobody reads this answer, but it is no fault of ours
         raise ApiError(400, "The connection closed before the body was whole") from None
     return bytes(body)
+
+
+def content_type_of(request: Request) -> str:
+    """Return what the body is, in small letters and without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 async def _parts(request: Request, body: bytes) -> Pairs:

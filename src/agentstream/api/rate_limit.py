@@ -1,6 +1,6 @@
 """How many requests accounts and keys may make in a minute, and what answers say of it (ER-7).
 
-allowance()  ─▶ Allowance, or 429 with Retry-After ─▶ X-RateLimit-* headers of the answer
+count() ─▶ Allowance, or 429 with Retry-After ─▶ X-RateLimit-* headers of the answer
 """
 
 from collections import Counter, OrderedDict

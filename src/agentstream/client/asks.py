@@ -47,8 +47,18 @@ class Terms:
     idempotency_key: str = ""  # sent again with the same key, the call is placed once
 
 
+class _AboutCall:
+    """What is answered with one call as it stands; one that was placed is on its way."""
+
+    __slots__ = ()
+
+    def read(self, answer: Mapping[str, Any]) -> Call:
+        """Return the call."""
+        return read_call(answer["Call"])
+
+
 @dataclass(frozen=True, slots=True)
-class CallToBot:
+class CallToBot(_AboutCall):
     """Dial somebody, who then talks with a bot (CC-22)."""
 
     number: str  # or a SIP address
@@ -63,13 +73,9 @@ class CallToBot:
         bot |= {"StreamName": self.bot_name} if self.bot_name else {}
         return _place(account_sid, self.number, self.caller_id, bot, self.terms)
 
-    def read(self, answer: Mapping[str, Any]) -> Call:
-        """Return the call, which is on its way."""
-        return read_call(answer["Call"])
-
 
 @dataclass(frozen=True, slots=True)
-class CallToFlow:
+class CallToFlow(_AboutCall):
     """Dial somebody, who then enters a published flow (CC-21)."""
 
     number: str
@@ -82,13 +88,9 @@ class CallToFlow:
         flow = {"Url": _flow_url(account_sid, self.flow)}
         return _place(account_sid, self.number, self.caller_id, flow, self.terms)
 
-    def read(self, answer: Mapping[str, Any]) -> Call:
-        """Return the call, which is on its way."""
-        return read_call(answer["Call"])
-
 
 @dataclass(frozen=True, slots=True)
-class CallTwo:
+class CallTwo(_AboutCall):
     """Dial somebody, and then a second one; the two are connected (CC-20)."""
 
     number: str
@@ -102,13 +104,9 @@ class CallTwo:
         more = {"To": self.second} | ({"WaitUrl": self.wait_url} if self.wait_url else {})
         return _place(account_sid, self.number, self.caller_id, more, self.terms)
 
-    def read(self, answer: Mapping[str, Any]) -> Call:
-        """Return the call, which is on its way."""
-        return read_call(answer["Call"])
-
 
 @dataclass(frozen=True, slots=True)
-class ReadCall:
+class ReadCall(_AboutCall):
     """Ask how a call stands, or what became of it, in detail (CD-1)."""
 
     sid: str
@@ -116,10 +114,6 @@ class ReadCall:
     def request(self, account_sid: str) -> Sent:
         """Return what is sent."""
         return Sent("GET", _one(account_sid, self.sid), {"details": "true"})
-
-    def read(self, answer: Mapping[str, Any]) -> Call:
-        """Return the call."""
-        return read_call(answer["Call"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +149,7 @@ class ListCalls:
 
 
 @dataclass(frozen=True, slots=True)
-class HangUp:
+class HangUp(_AboutCall):
     """End a live call; one that has ended is told as it is (OC-1)."""
 
     sid: str
@@ -164,13 +158,9 @@ class HangUp:
         """Return what is sent."""
         return Sent("DELETE", _one(account_sid, self.sid), {})
 
-    def read(self, answer: Mapping[str, Any]) -> Call:
-        """Return the call."""
-        return read_call(answer["Call"])
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Redirect:
+class Redirect(_AboutCall):
     """Let an answered call go on with one of: a flow, a bot, somebody else (OC-1)."""
 
     sid: str
@@ -187,10 +177,6 @@ class Redirect:
         }
         body = {name: text for name, text in wanted.items() if text}
         return Sent("POST", _one(account_sid, self.sid), {}, body)
-
-    def read(self, answer: Mapping[str, Any]) -> Call:
-        """Return the call."""
-        return read_call(answer["Call"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

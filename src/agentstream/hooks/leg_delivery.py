@@ -15,13 +15,11 @@ from urllib.parse import urlsplit
 import structlog
 
 from agentstream.base.clock import Clock
-from agentstream.base.errors import AgentStreamError
 from agentstream.base.ids import AccountSid
 from agentstream.calls.commands import HttpRequest
 from agentstream.hooks.leg_queue import Answered, Attempt, LegQueue, Output, Patience, Settled, Told
-from agentstream.net.egress import mask_secrets
+from agentstream.hooks.posting import Sender, post
 from agentstream.store.legs import LegEventRow
-from agentstream.switch.ports import Web
 
 WAITING_LIMIT: Final = 20_000  # events of all legs; full: the newest is dropped, and says so
 ANSWER_LIMIT: Final = 65_536  # bytes; nobody reads them (EV-31)
@@ -57,7 +55,7 @@ class LegDelivery:
 
     def __init__(
         self,
-        web: Web,
+        web: Sender,
         allow_of: Callable[[AccountSid], tuple[str, ...]],
         settled: Callable[[LegEventRow], None],
         clock: Clock,
@@ -189,15 +187,13 @@ class LegDelivery:
             timeout_ms=rules.timeout_ms,
             max_bytes=ANSWER_LIMIT,
         )
-        try:
-            answer = await self._web.send(
-                request, allow=self._allow_of(row.account_sid), message_id=row.sid
-            )
-        except AgentStreamError as error:
-            # What a receiver's garbage put there, PostgreSQL would not keep.
-            return 0, mask_secrets(str(error)).replace("\0", "")[:ERROR_LIMIT]
-        is_taken = 200 <= answer.status < 300
-        return answer.status, "" if is_taken else f"it answered {answer.status}"
+        return await post(
+            self._web,
+            request,
+            allow=self._allow_of(row.account_sid),
+            message_id=row.sid,
+            error_chars=ERROR_LIMIT,
+        )
 
     def _note(self, attempt: Attempt, status: int, error: str, elapsed_ms: int) -> None:
         row = attempt.row

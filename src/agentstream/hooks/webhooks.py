@@ -13,19 +13,17 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
 from agentstream.base.clock import Clock
-from agentstream.base.errors import AgentStreamError
 from agentstream.base.ids import AccountSid
 from agentstream.calls.commands import HttpRequest
-from agentstream.net.egress import mask_secrets
+from agentstream.hooks.posting import Sender, post
 from agentstream.store.outbox import Census, Claim, Outbox, Outcome
 from agentstream.store.protocols import StoreError
 from agentstream.store.values import Webhook
-from agentstream.switch.ports import WebAnswer
 
 POLL_MS = 2_000
 CENSUS_MS = 5_000
@@ -34,15 +32,6 @@ DATABASE_REST_MS = 1_000  # before a database that did not answer is asked again
 ANSWER_LIMIT: Final = 1_048_576  # bytes; nobody reads them, but some servers send a page
 ERROR_LIMIT: Final = 500  # characters of what is kept of a failure
 _log = structlog.get_logger("webhooks")
-
-
-class Web(Protocol):
-    """The way out; `net.http_client` is one."""
-
-    async def send(
-        self, question: HttpRequest, *, allow: tuple[str, ...], message_id: str
-    ) -> WebAnswer:
-        """Ask once; raises an AgentStreamError when no answer came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +60,7 @@ class Deliverer:
     def __init__(
         self,
         outbox: Outbox,
-        web: Web,
+        web: Sender,
         allow_of: Callable[[AccountSid], tuple[str, ...]],
         clock: Clock,
         rules: DeliveryRules | None = None,
@@ -237,15 +226,13 @@ class Deliverer:
             timeout_ms=self._rules.timeout_ms,
             max_bytes=ANSWER_LIMIT,
         )
-        try:
-            answer = await self._web.send(
-                request, allow=self._allow_of(webhook.account_sid), message_id=webhook.sid
-            )
-        except AgentStreamError as error:
-            # What a receiver's garbage put there, PostgreSQL would not keep.
-            return 0, mask_secrets(str(error)).replace("\0", "")[:ERROR_LIMIT]
-        is_taken = 200 <= answer.status < 300
-        return answer.status, "" if is_taken else f"it answered {answer.status}"
+        return await post(
+            self._web,
+            request,
+            allow=self._allow_of(webhook.account_sid),
+            message_id=webhook.sid,
+            error_chars=ERROR_LIMIT,
+        )
 
     def _tell(self, outcome: Outcome) -> None:
         if not outcome.error:

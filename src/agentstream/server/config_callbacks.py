@@ -9,15 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from agentstream.server.config_section import Section, number, split
+from agentstream.server.config_section import Section, numbers, split
 
 ExtraEvent = Literal["initiated", "recording-available"]
 _WEEK_S = 604_800
-
-
-def _numbers(value: object) -> object:
-    parts = split(value)
-    return [number(part) for part in parts] if isinstance(parts, list) else parts
 
 
 class CallbacksConfig(Section):
@@ -26,7 +21,7 @@ class CallbacksConfig(Section):
     form_type: Literal["multipart", "urlencoded"] = "multipart"  # KX-11; JSON is the call's wish
     extra_events: Annotated[tuple[ExtraEvent, ...], BeforeValidator(split)] = ()  # OC-4
     retry_seconds: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=_WEEK_S)], ...], BeforeValidator(_numbers)
+        tuple[Annotated[int, Field(ge=1, le=_WEEK_S)], ...], BeforeValidator(numbers)
     ] = Field(default=(300, 900), max_length=50)  # CB-11: after the first failure, the second ...
     timeout_ms: int = Field(default=15_000, ge=100, le=120_000)  # of one attempt
     concurrency: int = Field(default=32, ge=1, le=500)  # attempts at once

@@ -12,13 +12,8 @@ from pydantic import BeforeValidator, Field
 from agentstream.flows.legs.settings import LegSettings as ControlSettings
 from agentstream.hooks.leg_delivery import DeliveryRules
 from agentstream.hooks.leg_queue import Patience
-from agentstream.server.config_section import Section, number, split
+from agentstream.server.config_section import Section, numbers
 from agentstream.switch.leg_style import LegStyle, StateWords
-
-
-def _numbers(value: object) -> object:
-    parts = split(value)
-    return [number(part) for part in parts] if isinstance(parts, list) else parts
 
 
 class LegsConfig(Section):
@@ -36,7 +31,7 @@ class LegsConfig(Section):
     timeout_ms: int = Field(default=1_000, ge=50, le=30_000)  # EV-32, of one attempt
     attempts: int = Field(default=3, ge=1, le=10)  # EV-33
     retry_ms: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=60_000)], ...], BeforeValidator(_numbers)
+        tuple[Annotated[int, Field(ge=1, le=60_000)], ...], BeforeValidator(numbers)
     ] = Field(default=(200, 500), min_length=1, max_length=10)  # EV-36
     ordering: Literal["per_leg", "none"] = "per_leg"  # EV-39
     user_agent: str = Field(default="AgentStream", pattern=r"^[!-~][ -~]{0,199}$")  # EV-35

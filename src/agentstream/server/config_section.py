@@ -23,5 +23,11 @@ def number(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
+def numbers(value: object) -> object:
+    """Let a list of numbers be written with commas."""
+    parts = split(value)
+    return [number(part) for part in parts] if isinstance(parts, list) else parts
+
+
 Texts = Annotated[tuple[str, ...], BeforeValidator(split)]
 Port = Annotated[int, Field(ge=1, le=65_535)]

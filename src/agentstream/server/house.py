@@ -17,7 +17,7 @@ import structlog
 from agentstream import _media
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.errors import ConfigError
-from agentstream.base.ids import AccountSid, RandomTokens
+from agentstream.base.ids import RandomTokens
 from agentstream.calls.record import CallLimits
 from agentstream.flows.document import FlowDocument, parse
 from agentstream.hooks.recording_facts import RecordingFacts
@@ -207,11 +207,7 @@ class House:
     def _open_webhooks(
         self, store: SqlStore, web: HttpClient, directory: Directory[FlowDocument]
     ) -> Webhooks:
-        def allow_of(sid: AccountSid) -> tuple[str, ...]:
-            account = directory.account(sid)
-            return () if account is None else account.egress_allow
-
-        webhooks = Webhooks(self.config, store, web, allow_of, self._clock)
+        webhooks = Webhooks(self.config, store, web, directory.egress_allow, self._clock)
         self._run(webhooks.deliverer.run(), "webhooks")
         self._run(webhooks.writer.run(), "call writer")
         self._run(webhooks.lost_calls.run(), "lost calls")

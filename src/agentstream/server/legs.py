@@ -14,7 +14,7 @@ import structlog
 
 from agentstream.base.clock import Clock
 from agentstream.base.errors import CommandError
-from agentstream.base.ids import AccountSid, CallSid, LegSid, RandomTokens
+from agentstream.base.ids import CallSid, LegSid, RandomTokens
 from agentstream.calls.commands import HangUp
 from agentstream.calls.record import CallSetup
 from agentstream.flows.document import FlowDocument
@@ -60,7 +60,7 @@ class SteeredLegs:
         self._asking: set[asyncio.Task[None]] = set()
         self.views = LegViews(self._inbound)
         self.writer = LegWriter(rows, wanted.unwritten)
-        self.delivery = LegDelivery(web, self._allow_of, self._keep, clock, wanted.rules())
+        self.delivery = LegDelivery(web, directory.egress_allow, self._keep, clock, wanted.rules())
         self.source = LegEvents(
             self.views.find, self._keep, self.delivery.tell, RandomTokens(), self.settings
         )
@@ -144,10 +144,6 @@ class SteeredLegs:
             event_endpoint=attached.event_endpoint,
             time_limit_s=self.settings.time_limit_s,
         )
-
-    def _allow_of(self, account_sid: AccountSid) -> tuple[str, ...]:
-        account = self._directory.account(account_sid)
-        return () if account is None else account.egress_allow
 
     def _keep(self, row: LegWritten) -> None:
         self.writer.write(row)

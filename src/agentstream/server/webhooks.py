@@ -7,7 +7,8 @@ from agentstream.base.ids import AccountSid
 from agentstream.flows.hours import read_zone
 from agentstream.hooks.callbacks import Callbacks, CallbackStyle
 from agentstream.hooks.lost_calls import LostCalls
-from agentstream.hooks.webhooks import Deliverer, DeliveryRules, Web
+from agentstream.hooks.posting import Sender
+from agentstream.hooks.webhooks import Deliverer, DeliveryRules
 from agentstream.server.config import Config
 from agentstream.store.call_writer import CallWriter
 from agentstream.store.sql_store import SqlStore
@@ -24,7 +25,7 @@ class Webhooks:
         self,
         config: Config,
         store: SqlStore,
-        web: Web,
+        web: Sender,
         allow_of: Callable[[AccountSid], tuple[str, ...]],
         clock: Clock,
     ) -> None:

@@ -41,12 +41,6 @@ class Story:
     count: int
     text: str  # a JSON list of [milliseconds since `at`, kind, body]
 
-    @classmethod
-    def of(cls, events: Sequence[CallEvent]) -> "Story":
-        """Return the story of some events of one call, at least one."""
-        told = ",".join(f'[{event.at_ms},"{event.kind}",{event.body}]' for event in events)
-        return cls(events[0].call_sid, events[0].at, len(events), f"[{told}]")
-
     @property
     def events(self) -> tuple[CallEvent, ...]:
         """Its events, read from the text."""

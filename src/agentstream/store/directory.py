@@ -93,6 +93,11 @@ class Directory(Generic[FlowT]):
         """Return an account, its sid compared without regard to case."""
         return self._now.accounts.get(sid.lower())
 
+    def egress_allow(self, account_sid: AccountSid) -> tuple[str, ...]:
+        """Return the hosts that an account's URLs may reach in any case."""
+        account = self.account(account_sid)
+        return () if account is None else account.egress_allow
+
     @property
     def numbers(self) -> Mapping[str, Route[FlowT]]:
         """Every number that rings a published flow."""

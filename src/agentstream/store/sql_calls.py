@@ -1,11 +1,9 @@
 """Call, stream, recording and webhook rows in SQL."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
-from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Insert, Table, bindparam, delete, func, insert, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,29 +11,15 @@ from agentstream.base.ids import CallSid
 from agentstream.store import tables
 from agentstream.store.call_query import CallQuery
 from agentstream.store.database import Database
+from agentstream.store.shelf import Shelf
 from agentstream.store.sql_call_query import conditions, order_of
 from agentstream.store.values import CallRecord, Recording, StreamRecord, Webhook, Written
 
-
-class _Shelf:
-    """One table and the value that a row of it becomes."""
-
-    def __init__(self, table: Table, value: type[Written]) -> None:
-        self.names = tuple(field.name for field in fields(value))
-        self.value = value
-        self.columns = [table.c[name] for name in self.names]
-        self.insert: Insert = insert(table).values({n: bindparam(n) for n in self.names})
-        self._read = attrgetter(*self.names)
-
-    def row(self, value: Written) -> dict[str, Any]:
-        return dict(zip(self.names, self._read(value), strict=True))
-
-
 UNFINISHED = ("recording", "failed")  # the states of a recording that another row may replace
-_CALLS = _Shelf(tables.calls, CallRecord)
-_STREAMS = _Shelf(tables.streams, StreamRecord)
-RECORDINGS = _Shelf(tables.recordings, Recording)
-WEBHOOKS = _Shelf(tables.outbox, Webhook)
+_CALLS = Shelf(tables.calls, CallRecord)
+_STREAMS = Shelf(tables.streams, StreamRecord)
+RECORDINGS = Shelf(tables.recordings, Recording)
+WEBHOOKS = Shelf(tables.outbox, Webhook)
 _SHELVES = (_CALLS, _STREAMS, RECORDINGS, WEBHOOKS)
 
 
@@ -111,7 +95,7 @@ class SqlCalls:
             return [Recording(**row._mapping) for row in await connection.execute(query)]
 
     async def _write_singly(
-        self, batches: Iterable[tuple[_Shelf, Sequence[dict[str, Any]]]], placed: Sequence[CallSid]
+        self, batches: Iterable[tuple[Shelf, Sequence[dict[str, Any]]]], placed: Sequence[CallSid]
     ) -> int:
         written = 0
         async with self._database.write() as connection:
@@ -150,7 +134,7 @@ async def _write_recordings(connection: AsyncConnection, batch: Sequence[dict[st
     return len(fresh)
 
 
-async def _insert_one(connection: AsyncConnection, shelf: _Shelf, row: dict[str, Any]) -> int:
+async def _insert_one(connection: AsyncConnection, shelf: Shelf, row: dict[str, Any]) -> int:
     try:
         async with connection.begin_nested():
             await connection.execute(shelf.insert, row)

@@ -1,37 +1,20 @@
 """Legs and their events in SQL."""
 
 from collections.abc import Sequence
-from dataclasses import fields
 from datetime import datetime
-from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Table, delete, insert, select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agentstream.base.ids import LegSid
 from agentstream.store import tables
 from agentstream.store.database import Database
 from agentstream.store.legs import FORGET_ROWS, HISTORY_LIMIT, LegEventRow, LegRow, LegWritten
+from agentstream.store.shelf import Shelf
 
-
-class _Shelf:
-    """One table and the value that a row of it becomes."""
-
-    def __init__(self, table: Table, value: type[LegWritten]) -> None:
-        names = tuple(field.name for field in fields(value))
-        self.value = value
-        self.table = table
-        self.columns = [table.c[name] for name in names]
-        self._names = names
-        self._read = attrgetter(*names)
-
-    def row(self, value: LegWritten) -> dict[str, Any]:
-        return dict(zip(self._names, self._read(value), strict=True))
-
-
-_LEGS = _Shelf(tables.legs, LegRow)
-_EVENTS = _Shelf(tables.leg_events, LegEventRow)
+_LEGS = Shelf(tables.legs, LegRow)
+_EVENTS = Shelf(tables.leg_events, LegEventRow)
 _EVENT = tables.leg_events.c
 _LEG = tables.legs.c
 
@@ -97,6 +80,6 @@ class SqlLegs:
         return first.rowcount + second.rowcount
 
 
-async def _write(connection: AsyncConnection, shelf: _Shelf, latest: dict[Any, LegWritten]) -> None:
+async def _write(connection: AsyncConnection, shelf: Shelf, latest: dict[Any, LegWritten]) -> None:
     await connection.execute(delete(shelf.table).where(shelf.table.c.sid.in_(latest)))
-    await connection.execute(insert(shelf.table), [shelf.row(row) for row in latest.values()])
+    await connection.execute(shelf.insert, [shelf.row(row) for row in latest.values()])

@@ -3,21 +3,17 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Protocol
 
 import structlog
 
 from agentstream import _media
-from agentstream.base.errors import AgentStreamError, ConfigError
-from agentstream.base.ids import AccountSid, LegSid, PromptId, StreamSid
+from agentstream.base.errors import ConfigError
+from agentstream.base.ids import AccountSid, LegSid, StreamSid
 from agentstream.base.machine import earliest
-from agentstream.calls import commands, effects, reports
+from agentstream.calls import effects, reports
 from agentstream.calls.record import CallSetup
 from agentstream.media.engine import MediaLeg
-from agentstream.media.plan import AnswerPlan, PromptPlan
-from agentstream.store.tones import PREFIX as BUILTIN
-from agentstream.store.tones import builtin_sound
+from agentstream.media.plan import AnswerPlan
 from agentstream.stream import happenings as wire
 from agentstream.stream.bot_stream import BotStream
 from agentstream.stream.profile import WireProfile
@@ -26,20 +22,11 @@ from agentstream.switch.call_lines import CallLines
 from agentstream.switch.courier import Courier, Errand
 from agentstream.switch.limits import StreamLimits
 from agentstream.switch.ports import Shelf, Speech, Web
+from agentstream.switch.prompts import CallPrompts, PromptDoors, Sounds
 from agentstream.switch.recordings import CallRecordings
 from agentstream.switch.streams import ForStream, Job, StreamDoors, StreamRun, order_of
 
 log = structlog.get_logger()
-
-AUDIO_LIMIT = 5_242_880  # AP-11: bytes of a prompt fetched by URL
-AUDIO_TIMEOUT_MS = 10_000
-
-
-class Sounds(Protocol):
-    """Where fetched prompts are kept."""
-
-    async def keep(self, url: str, content_type: str, body: bytes) -> Path:
-        """Store a fetched sound and return its file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +81,21 @@ class Performer:
         self._means = means
         self._note = note
         self._streams: dict[StreamSid, StreamRun] = {}
-        self._prompt_jobs: dict[PromptId, asyncio.Task[None]] = {}
         self._jobs: asyncio.TaskGroup | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._post: Callable[[Posted], None] = lambda _: None
+        self._prompts = CallPrompts(
+            PromptDoors(
+                media=lines.media,
+                spawn=self._spawn,
+                post=lambda report: self._post(report),
+                note=note,
+                web=means.web,
+                speech=means.speech,
+                sounds=means.sounds,
+                egress_allow=tenant.egress_allow,
+            )
+        )
 
     @property
     def wake_at_ms(self) -> int | None:
@@ -227,9 +225,9 @@ class Performer:
     ) -> list[reports.Report]:
         match effect:
             case effects.PlayPrompt():
-                self._play(effect)
+                self._prompts.play(effect)
             case effects.StopPrompt(prompt_id=prompt_id):
-                return self._stop_prompt(prompt_id, media)
+                return self._prompts.stop(prompt_id, media)
             case (
                 effects.RecordLeg()
                 | effects.EndRecording()
@@ -338,68 +336,9 @@ class Performer:
         self._streams.pop(sid, None)
         self._means.stream_limits.release(self._tenant.sid, sid)
 
-    # Prompts
-
-    def _play(self, effect: effects.PlayPrompt) -> None:
-        prompt = effect.prompt
-        if isinstance(prompt, commands.AudioFile) and is_path(prompt.source):
-            self._play_file(effect, Path(prompt.source))
-            return
-        job = self._spawn(self._fetch_and_play(effect))
-        self._prompt_jobs[effect.prompt_id] = job
-
-    def _play_file(self, effect: effects.PlayPrompt, path: Path) -> None:
-        plan = PromptPlan(effect.prompt_id, str(path), loops=effect.loops, max_ms=effect.max_ms)
-        media = self.lines.media(effect.leg_sid)
-        assert media is not None, "a leg on which a prompt runs is not released"
-        media.play(plan)
-        self._note(feed.PromptBegan(effect.leg_sid, effect.prompt_id))
-
-    async def _fetch_and_play(self, effect: effects.PlayPrompt) -> None:
-        try:
-            path = await self._sound_of(effect.prompt)
-        except AgentStreamError as error:
-            self._post(reports.PromptEnded(effect.prompt_id, completed=False, error=str(error)))
-        else:
-            self._play_file(effect, path)
-        finally:
-            self._prompt_jobs.pop(effect.prompt_id, None)
-
-    async def _sound_of(self, prompt: commands.Prompt) -> Path:
-        means = self._means
-        if isinstance(prompt, commands.Speech):
-            return await means.speech.render(prompt.text, prompt.language, prompt.voice)
-        if prompt.source.startswith(BUILTIN):
-            sound = await asyncio.to_thread(builtin_sound, prompt.source)
-            return await means.sounds.keep(prompt.source, "audio/wav", sound)
-        answer = await means.web.get(
-            prompt.source,
-            query=(),
-            timeout_ms=AUDIO_TIMEOUT_MS,
-            max_bytes=AUDIO_LIMIT,
-            allow=self._tenant.egress_allow,
-        )
-        if answer.status != 200:
-            raise AgentStreamError(f"the sound's server answered {answer.status}")
-        content_type = answer.headers.get("content-type", "")
-        return await means.sounds.keep(prompt.source, content_type, answer.body)
-
-    def _stop_prompt(self, prompt_id: PromptId, media: MediaLeg) -> list[reports.Report]:
-        job = self._prompt_jobs.pop(prompt_id, None)
-        if job is None:
-            media.stop_play()
-            return []
-        job.cancel()
-        return [reports.PromptEnded(prompt_id, completed=False)]
-
     def _spawn(self, job: Job) -> asyncio.Task[None]:
         assert self._jobs is not None, "a call works only while it runs"
         task = self._jobs.create_task(job)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
-
-
-def is_path(source: str) -> bool:
-    """Tell whether a sound is a file of this server, neither fetched nor built in."""
-    return "://" not in source and not source.startswith(BUILTIN)

@@ -3,10 +3,16 @@
 from datetime import UTC, datetime
 
 from agentstream.base.ids import AccountSid, CallSid, LegSid
-from agentstream.calls.record import CallSetup, Direction
+from agentstream.calls.commands import Command
+from agentstream.calls.effects import Effect
+from agentstream.calls.events import CallEnded, Event
+from agentstream.calls.record import CallRecord, CallSetup, Direction
+from agentstream.calls.reports import Report
+from agentstream.testing.script import Script
 
 CALL = CallSid("51e0c0ffee0000000000000000000001")
 LEG = LegSid("1e600000000000000000000000000001")
+CallScript = Script[Report | Command, Event | Effect]
 STARTED_AT = datetime(2027, 2, 16, 10, 26, 26, tzinfo=UTC)
 
 
@@ -26,3 +32,10 @@ def make_setup(
         custom_field=custom_field,
         variables=variables,
     )
+
+
+def the_record(script: CallScript) -> CallRecord:
+    """Return the record of a call that has ended; nothing may come behind it."""
+    record = script.skip_to(CallEnded).record
+    script.expect_nothing()
+    return record

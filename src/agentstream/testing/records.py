@@ -1,9 +1,11 @@
 """Made-up records, for tests that need some and do not care which."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from agentstream.base.ids import AccountSid, CallSid, LegSid, RecordingSid, StreamSid
+from agentstream.store.call_events import CallEvent, Story
 from agentstream.store.legs import LegEventRow, LegRow
 from agentstream.store.values import CallRecord, Recording, StreamRecord, Webhook
 
@@ -100,3 +102,9 @@ def a_webhook(sid: str, subject: str = "c1", **changes: Any) -> Webhook:  # noqa
         "next_at": _START,
     }
     return Webhook(sid=sid, subject=subject, **(fields | changes))
+
+
+def a_story(events: Sequence[CallEvent]) -> Story:
+    """Return the story of some events of one call, at least one."""
+    told = ",".join(f'[{event.at_ms},"{event.kind}",{event.body}]' for event in events)
+    return Story(events[0].call_sid, events[0].at, len(events), f"[{told}]")

@@ -57,12 +57,12 @@ class CallHistory:
             return Listed((), 0, has_previous=False, has_next=False)
         reading, views = page.reading(), self._views()
         rows = [facts_of_record(row) for row in await self.telephony.history.list(reading)]
-        found = chosen([*rows, *await self._unwritten(chosen(views, reading))], reading)
+        everything = replace(page.calls, limit=len(views))
+        unwritten = await self._unwritten(chosen(views, everything))
+        found = chosen([*rows, *unwritten], reading)
         shown, has_more = found[: page.size], len(found) > page.size
         if page.before:
             shown.reverse()
-        everything = replace(page.calls, limit=len(views))
-        unwritten = await self._unwritten(chosen(views, everything))
         return Listed(
             await self._with_links(shown),
             await self.telephony.history.count(page.calls) + len(unwritten),

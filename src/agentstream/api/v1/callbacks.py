@@ -24,7 +24,6 @@ PageSize = Annotated[int, Query(alias="PageSize", ge=1, le=100)]
 
 
 @router.get("/v1/accounts/{account_sid}/callbacks")
-@router.get("/v1/accounts/{account_sid}/callbacks.json")
 async def listed(
     request: Request,
     account_sid: str,
@@ -63,7 +62,7 @@ def _outbox(request: Request) -> Outbox:
 
 async def _own(request: Request, account_sid: str, sid: str) -> Webhook:
     account = await account_of(request, account_sid)
-    webhook = await _outbox(request).find(sid.removesuffix(".json"))
+    webhook = await _outbox(request).find(sid)
     if webhook is None or webhook.account_sid != account.sid:
         raise ApiError(404, "There is no such callback: it was delivered, or never was")
     return webhook

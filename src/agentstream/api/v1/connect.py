@@ -72,17 +72,22 @@ async def connect(request: Request, account_sid: str) -> Response:
 
 async def place(telephony: Telephony, order: CallOrder, now: datetime) -> CallFacts:
     """Place a call and return it as it stands; ApiError 503 and 504 when that cannot be."""
-    if telephony.dialling is None:
-        raise ApiError(503, "This server places no calls")
-    try:
-        async with asyncio.timeout(PLACE_MS / 1000):
-            call_sid = await telephony.dialling.place(order)
-    except TimeoutError:
-        raise ApiError(504, f"The call was not on its way within {PLACE_MS // 1000} s") from None
+    call_sid = await send_out(telephony, order, "call")
     view = telephony.views.find(call_sid) if telephony.views else None
     facts = facts_of_view(view) if view else _facts_of(order, call_sid, now)
     log.info("call_ordered", call_sid=call_sid, to=order.destination)
     return replace(facts, status="in-progress")  # CC-50: accepted, not answered (CC-37)
+
+
+async def send_out(telephony: Telephony, order: CallOrder, what: str) -> CallSid:
+    """Let a call be dialled, in time (CC-38); ApiError 503 and 504 when that cannot be."""
+    if telephony.dialling is None:
+        raise ApiError(503, "This server places no calls")
+    try:
+        async with asyncio.timeout(PLACE_MS / 1000):
+            return await telephony.dialling.place(order)
+    except TimeoutError:
+        raise ApiError(504, f"The {what} was not on its way within {PLACE_MS // 1000} s") from None
 
 
 def telephony_of(request: Request) -> Telephony:

@@ -74,9 +74,7 @@ def read_connect(
     """Return what a form asks for; ApiError 400 naming the parameter that is wrong (CC-30)."""
     warnings: list[str] = []
     from_number = _party(form, "From", takes_sip=True)
-    caller_id = form.required("CallerId", NUMBER_CHARS)
-    if not caller_id_of(caller_id):
-        refuse("CallerId", f"is no number: {caller_id[:40]!r}")
+    caller_id = own_number_of(form, "CallerId")
     mode = _mode(form, warnings, is_strict=is_strict)
     to_number = _party(form, "To", takes_sip=False) if mode == "numbers" else ""
     form.word("CallType", {"trans": "", "promo": ""}, "")
@@ -127,6 +125,14 @@ def party(text: str, name: str, *, takes_sip: bool) -> str:
         refuse(name, "is a phone number; SIP addresses are taken in From only")
     if not is_dialable(text) or (is_sip and "@" not in text):
         refuse(name, f"is neither a phone number nor a SIP address: {text[:40]!r}")
+    return text
+
+
+def own_number_of(form: Form, name: str) -> str:
+    """Return the number to be shown as it was written; whose it is, is another question."""
+    text = form.required(name, NUMBER_CHARS)
+    if not caller_id_of(text):
+        refuse(name, f"is no number: {text[:40]!r}")
     return text
 
 

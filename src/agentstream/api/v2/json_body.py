@@ -6,6 +6,7 @@ from typing import Any, Final
 from fastapi import Request
 
 from agentstream.api.errors import ApiError
+from agentstream.api.forms import bytes_of, content_type_of
 
 BODY_LIMIT: Final = 131_072  # bytes: an ExoML document of 64 KiB, written in JSON
 UNREADABLE: Final = 1007  # LG-11
@@ -17,17 +18,12 @@ async def json_of(request: Request, *, may_be_empty: bool = False) -> dict[str, 
 
     An action without parameters needs neither a body nor a type (LG-86).
     """
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > BODY_LIMIT:
-            raise ApiError(413, f"The body is larger than {BODY_LIMIT} bytes")
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body, kind = await bytes_of(request, BODY_LIMIT), content_type_of(request)
     if may_be_empty and not body.strip():
         return {}
     if kind not in _JSON and (kind or not may_be_empty):
         raise ApiError(415, "The Content-Type of the body is application/json", number=1011)
-    return json_object(bytes(body))
+    return json_object(body)
 
 
 def json_object(text: str | bytes) -> dict[str, Any]:

@@ -18,11 +18,15 @@ from agentstream.store.values import Account
 
 async def caller(request: HTTPConnection, account_sid: str) -> tuple[Account, LegDoor]:
     """Return who asks, and where; ApiError 401, 404 or 429."""
-    account = await account_of(request, account_sid, "legs")
+    return await account_of(request, account_sid, "legs"), leg_door(request)
+
+
+def leg_door(request: HTTPConnection) -> LegDoor:
+    """Return what the Legs API needs; ApiError 404 when there is none."""
     door = doors(request).legs
     if door is None:
         raise ApiError(404, "Not found")
-    return account, door
+    return door
 
 
 async def leg_of(account: Account, door: LegDoor, leg_sid: str) -> LegFacts:

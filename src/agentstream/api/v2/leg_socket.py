@@ -17,14 +17,15 @@ from urllib.parse import quote
 import structlog
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from agentstream.api.auth import OPERATOR, Caller, authenticated, doors
-from agentstream.api.envelope import around, enveloped_error, failure
+from agentstream.api.auth import Caller, account_for, authenticated, doors
+from agentstream.api.envelope import around, enveloped_error, failure, success
 from agentstream.api.errors import ApiError
 from agentstream.api.forms import Form, form_of
 from agentstream.api.v2.json_body import BODY_LIMIT, json_object
 from agentstream.api.v2.leg_actions import acted, action_of, exoml_of
 from agentstream.api.v2.leg_doors import LegDoor
-from agentstream.api.v2.leg_found import caller, leg_of
+from agentstream.api.v2.leg_found import leg_door, leg_of
+from agentstream.api.v2.leg_request import MISSING
 from agentstream.base.clock import utc_ms
 from agentstream.base.errors import BusyError, CommandError
 from agentstream.base.ids import LegSid, RandomTokens
@@ -71,7 +72,8 @@ async def events(socket: WebSocket, account_sid: str) -> None:
     """Tell the events of an account's legs, and let legs be steered."""
     try:
         asker = await authenticated(socket)
-        account, door = await caller(socket, account_sid)
+        account = await account_for(socket, asker, account_sid, "legs")
+        door = leg_door(socket)
         wish = read_wish(form_of(socket.query_params.multi_items()))
         if wish.since is not None:
             await leg_of(account, door, wish.leg_sid)
@@ -206,11 +208,9 @@ class _Session:
         if said.get("type") != "action":
             raise ApiError(400, "type is action or ack")
         leg_sid, action, body = said.get("leg_sid"), said.get("action"), said.get("body", {})
-        key = self._asker.key
-        if key is not None and key.role == "read-only":
-            raise ApiError(403, "This key may only read; changes need a key with the role admin")
+        self._asker.check_may_change()
         if not isinstance(leg_sid, str):
-            raise ApiError(400, "leg_sid is missing", number=1001)
+            raise ApiError(400, "leg_sid is missing", number=MISSING)
         if not isinstance(body, dict):
             raise ApiError(400, "body is the JSON object of the action")
         if isinstance(action, str):
@@ -219,11 +219,11 @@ class _Session:
             act = await exoml_of(self._account, self._door, leg_sid, said)
         await self._door.steering.act(act)
         data = acted(self._account, act, utc_ms(doors(self._socket).clock.wall()))
-        return {"code": 202, "status": "success", "error_data": None, "data": data}
+        return success(202, {"data": data})
 
     def _write_down(self, said: dict[str, Any], status: int) -> None:
         """Let the audit log know who steered which leg, as it does of requests."""
-        house, key = doors(self._socket), self._asker.key
+        house = doors(self._socket)
         if house.audit is None or said.get("type") != "action":
             return
         house.audit(
@@ -231,7 +231,7 @@ class _Session:
                 sid=_TOKENS.hex(16),
                 at=house.clock.wall(),
                 account_sid=self._account.sid,
-                who=OPERATOR if key is None else f"key {key.key}",
+                who=self._asker.who,
                 what=f"SOCKET {quote(self._socket.scope['path'])}",
                 outcome=str(status),
                 about=f"leg {quote(str(said.get('leg_sid'))[:64])}",

@@ -5,7 +5,6 @@ GET PUT DELETE   /v2/accounts/{sid}/legs/{leg_sid}
 GET              /v2/accounts/{sid}/legs/{leg_sid}/external-events    ?event_name=
 """
 
-import asyncio
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -21,7 +20,7 @@ from agentstream.api.errors import ApiError
 from agentstream.api.forms import form_of_json, query_of
 from agentstream.api.idempotency import HEADER, FirstResults
 from agentstream.api.settings import ApiSettings
-from agentstream.api.v1.connect import telephony_of
+from agentstream.api.v1.connect import send_out, telephony_of
 from agentstream.api.v1.ordering import Ordering
 from agentstream.api.v2 import leg_schemas
 from agentstream.api.v2.json_body import json_of
@@ -44,7 +43,6 @@ from agentstream.switch.placing import CallOrder
 
 router = APIRouter()
 log = structlog.get_logger("api")
-PLACE_MS: Final = 10_000
 NAME_CHARS: Final = 64
 _LEGS: Final = "/v2/accounts/{account_sid}/legs"
 _LEG: Final = _LEGS + "/{leg_sid}"
@@ -165,17 +163,12 @@ async def _order(
 async def _place(
     telephony: Telephony, door: LegDoor, order: CallOrder, wanted: LegRequest, now: datetime
 ) -> LegFacts:
-    if telephony.dialling is None:
-        raise ApiError(503, "This server places no calls")
     leg_sid = order.leg_sid
     assert leg_sid is not None
     terms = _terms(wanted, order)
     door.views.expect(leg_sid, terms)
     try:
-        async with asyncio.timeout(PLACE_MS / 1000):
-            call_sid = await telephony.dialling.place(order)
-    except TimeoutError:
-        raise ApiError(504, f"The leg was not on its way within {PLACE_MS // 1000} s") from None
+        call_sid = await send_out(telephony, order, "leg")
     finally:
         door.views.forget(leg_sid)
     if wanted.requested_dc_code or wanted.requested_nso_code:  # LG-40

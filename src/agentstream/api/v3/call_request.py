@@ -10,11 +10,12 @@ from agentstream.api.v1.connect_request import (
     NUMBER_CHARS,
     TIME_LIMIT_S,
     ConnectRequest,
+    own_number_of,
     party,
     web_url,
 )
 from agentstream.calls.record import CallbackEvent, StatusCallback
-from agentstream.flows.dial_plan import RING_LIMIT_S, caller_id_of
+from agentstream.flows.dial_plan import RING_LIMIT_S
 
 NO_USER: Final = 10731  # V3-8
 _FROM: Final = ("from.user_contact_uri", "from.contact_uri")  # the newer page's and the older's
@@ -26,9 +27,7 @@ def read_call(form: Form) -> ConnectRequest:
     if name not in form and "from.user_id" in form:
         raise ApiError(404, "There are no users here: give from.contact_uri", number=NO_USER)
     channels = form.word("recording_channels", {"single": "mono", "dual": "stereo"}, "mono")
-    caller_id = form.required("virtual_number", NUMBER_CHARS)
-    if not caller_id_of(caller_id):
-        refuse("virtual_number", f"is no number: {caller_id[:40]!r}")
+    caller_id = own_number_of(form, "virtual_number")
     return ConnectRequest(
         mode="numbers",
         from_number=party(form.required(name, NUMBER_CHARS), name, takes_sip=True),
