@@ -217,3 +217,22 @@ async def test_a_reader_that_is_too_slow_is_let_go_and_costs_no_memory(
         await until(lambda: socket.closed is not None)
     assert socket.closed == 1013
     assert len(socket.told) <= 4
+
+
+async def test_to_open_one_costs_a_key_one_of_its_requests_er_7(site: Any) -> None:
+    account = AccountSid("GreenLeaf1")
+    key = await site.store.accounts.create_key(account, "wall", requests_per_minute=2)
+    auth = (key.key, key.token)
+    for left in (b"1", b"0"):
+        async with opened(site, auth) as socket:
+            await until(lambda: site.events.listeners == 1)
+        accepted = socket.heard[0]
+        assert accepted["type"] == "websocket.accept"
+        assert dict(accepted["headers"])[b"x-ratelimit-remaining"] == left
+    async with opened(site, auth) as socket:
+        await until(lambda: len(socket.heard) >= 2)
+    refusal = socket.heard[0]
+    headers = dict(refusal["headers"])
+    assert (refusal["type"], refusal["status"]) == ("websocket.http.response.start", 429)
+    assert (headers[b"x-ratelimit-limit"], headers[b"x-ratelimit-remaining"]) == (b"2", b"0")
+    assert 1 <= int(headers[b"retry-after"]) <= 60

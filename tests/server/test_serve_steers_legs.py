@@ -75,7 +75,7 @@ async def prepare(folder: Path, shop: Customer) -> NewKey:
     store = await open_store(folder, country_code="91")
     account = await store.accounts.create("Green Leaf", "GreenLeaf1")
     await store.numbers.attach("08040000002", account.sid, shop.url("/legs"))
-    key = await store.accounts.create_key(account.sid)
+    key = await store.accounts.create_key(account.sid, requests_per_minute=1_000)
     await store.close()
     return key
 

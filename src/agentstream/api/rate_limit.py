@@ -17,6 +17,10 @@ Kind = Literal["orders", "reads", "numbers", "legs"]
 WINDOW_MS: Final = 60_000
 WINDOWS_LIMIT: Final = 10_000  # of accounts and kinds; the one that began first is forgotten
 _SCOPE: Final = "agentstream.allowance"
+# Of a WebSocket: its 101, or the refusal of it.
+_ANSWERS: Final = frozenset(
+    {"http.response.start", "websocket.accept", "websocket.http.response.start"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +97,13 @@ class RateHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with a place for its allowance."""
-        if scope["type"] != "http":
+        if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
         noted: list[tuple[Allowance, int]] = []
 
         async def told(message: Message) -> None:
-            if message["type"] == "http.response.start" and noted:
+            if message["type"] in _ANSWERS and noted:
                 allowance, now_s = min(noted, key=lambda one: one[0].remaining)
                 headers = MutableHeaders(scope=message)
                 headers["X-RateLimit-Limit"] = str(allowance.limit)
