@@ -37,6 +37,9 @@ _SECRET_PARAMETER = re.compile(
 )
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.(?!-)[a-z0-9_-]{1,63})*\.?")
 
+# RFC 3986, section 3.2.2: nothing but a port stands beside the brackets.
+_IP_LITERAL = re.compile(r"\[[^\[\]]+\](:\d*)?")
+
 # WHATWG URL, section 3.5: a host whose last part is a number is an IPv4 address, or nothing.
 _ENDS_IN_NUMBER = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)\.?")
 
@@ -268,6 +271,9 @@ class _Rules:
 
 
 def _host(parts: SplitResult) -> str:
+    authority = parts.netloc.rpartition("@")[2]
+    if ("[" in authority or "]" in authority) and not _IP_LITERAL.fullmatch(authority):
+        raise ValueError(authority)  # an older Python's urlsplit drops what stands beside them
     host = (parts.hostname or "").rstrip(".")
     if not host or ":" in host:
         if "%" in host:  # RFC 6874: a zone means something on one machine only
