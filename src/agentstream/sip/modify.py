@@ -6,6 +6,7 @@ Retry-After. Ours while anything is out: kept until it is done; after 491, tried
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import proxy
 
 from agentstream.base.errors import PeerError
 from agentstream.sip.bodies import put_sdp, sdp_of
@@ -54,7 +55,8 @@ class Modify:
     """The one change that may be under way, and the one that waits behind it."""
 
     def __init__(self, usage: "InviteUsage") -> None:
-        self._usage = usage
+        # Weak, as it is our owner: a ring would keep both until the collector looks.
+        self._usage: InviteUsage = proxy(usage)
         self._ours: Exchange | None = None
         self._is_refresh = False
         self._offer = ""

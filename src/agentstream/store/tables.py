@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -63,7 +63,7 @@ class Parties(TypeDecorator[tuple[LegRecord, ...]]):
         self, value: tuple[LegRecord, ...] | None, dialect: Dialect
     ) -> str | None:
         """From values to the text."""
-        return None if value is None else json.dumps([asdict(leg) for leg in value])
+        return None if value is None else to_json(value).decode()
 
     def process_result_value(
         self, value: str | None, dialect: Dialect

@@ -123,12 +123,12 @@ class CallTask:
     async def run(self) -> None:
         """Live until nothing of the call is left; its end is told whatever happens."""
         try:
-            async with asyncio.TaskGroup() as jobs:
-                self._performer.begin(jobs, self.post)
+            async with asyncio.TaskGroup() as group:
+                self._performer.jobs.begin(group, self.post)
                 self._is_running = True
                 self._call()
                 await self._over
-                self._performer.cancel_jobs()
+                self._performer.jobs.cancel()
         except BaseException as error:
             # The top of a task: a bug of ours, or being cancelled, ends its own call only.
             if self._is_told:
@@ -140,7 +140,9 @@ class CallTask:
             self._refuse_askers()
             if self._timer is not None:
                 self._timer.cancel()
+                self._timer = None
             self._performer.free()
+            self._performer.jobs.end()
 
     def _call(self) -> None:
         if self._is_running and not self._is_called:

@@ -98,7 +98,7 @@ class CallMaker:
         performer = Performer(setup, tenant, CallLines(line, exchange), wiring.means, note)
         call, flow = self._call(setup, course, line.leg_sid), self._flow(setup, course)
         task = CallTask(call, flow, performer, tell, wiring.clock.now_ms)
-        signs.post = task.post
+        signs.post = performer.jobs.post
         return task
 
     def _call(self, setup: CallSetup, course: Course, leg_sid: LegSid) -> Call:

@@ -1,6 +1,5 @@
 """Carries out what a call orders: on its line, its audio, its streams and its prompts."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
@@ -12,6 +11,7 @@ from agentstream.base.ids import AccountSid, LegSid, StreamSid
 from agentstream.base.machine import earliest
 from agentstream.calls import effects, reports
 from agentstream.calls.record import CallSetup
+from agentstream.flows.legs.told import Sign
 from agentstream.media.engine import MediaLeg
 from agentstream.media.plan import AnswerPlan
 from agentstream.stream import happenings as wire
@@ -20,11 +20,12 @@ from agentstream.stream.profile import WireProfile
 from agentstream.switch import feed
 from agentstream.switch.call_lines import CallLines
 from agentstream.switch.courier import Courier, Errand
+from agentstream.switch.jobs import Jobs
 from agentstream.switch.limits import StreamLimits
 from agentstream.switch.ports import Shelf, Speech, Web
 from agentstream.switch.prompts import CallPrompts, PromptDoors, Sounds
 from agentstream.switch.recordings import CallRecordings
-from agentstream.switch.streams import ForStream, Job, StreamDoors, StreamRun, order_of
+from agentstream.switch.streams import ForStream, StreamDoors, StreamRun, order_of
 
 log = structlog.get_logger()
 
@@ -51,7 +52,7 @@ class Tenant:
     egress_allow: tuple[str, ...]
 
 
-Posted = ForStream | reports.Report
+Posted = ForStream | reports.Report | Sign
 StreamEffect = effects.StartStream | effects.ActivateStream | effects.TellStream | effects.EndStream
 LineEffect = (
     effects.RingLeg
@@ -81,14 +82,12 @@ class Performer:
         self._means = means
         self._note = note
         self._streams: dict[StreamSid, StreamRun] = {}
-        self._jobs: asyncio.TaskGroup | None = None
-        self._running: set[asyncio.Task[None]] = set()
-        self._post: Callable[[Posted], None] = lambda _: None
+        self.jobs: Jobs[Posted] = Jobs()
         self._prompts = CallPrompts(
             PromptDoors(
                 media=lines.media,
-                spawn=self._spawn,
-                post=lambda report: self._post(report),
+                spawn=self.jobs.spawn,
+                post=self.jobs.post,
                 note=note,
                 web=means.web,
                 speech=means.speech,
@@ -101,16 +100,6 @@ class Performer:
     def wake_at_ms(self) -> int | None:
         """The earliest timer of the streams."""
         return earliest(*[run.wake_at_ms for run in self._streams.values()])
-
-    def begin(self, jobs: asyncio.TaskGroup, post: Callable[[Posted], None]) -> None:
-        """Take the owner of background jobs, and where their results go."""
-        self._jobs = jobs
-        self._post = post
-
-    def cancel_jobs(self) -> None:
-        """End every background job."""
-        for job in self._running:
-            job.cancel()
 
     def free(self) -> None:
         """Free whatever a call that broke off would leave behind."""
@@ -279,14 +268,16 @@ class Performer:
     def _errand(self, effect: effects.SendRequest | effects.DeliverMail) -> None:
         """Ask a server: somebody waits for the answer, or it goes out behind the call's back."""
         if isinstance(effect, effects.SendRequest) and not effect.in_background:
-            self._spawn(self._ask(effect))
+            self.jobs.spawn(self._ask(effect))
             return
-        errand = Errand(self._tenant.sid, effect, self._tenant.egress_allow, self._post, self._note)
+        errand = Errand(
+            self._tenant.sid, effect, self._tenant.egress_allow, self.jobs.post, self._note
+        )
         self._means.courier.take(errand)
 
     async def _ask(self, effect: effects.SendRequest) -> None:
         courier, allow = self._means.courier, self._tenant.egress_allow
-        self._post(await courier.fetch(effect.request_id, effect.request, allow))
+        self.jobs.post(await courier.fetch(effect.request_id, effect.request, allow))
 
     def _stream_effect(self, effect: StreamEffect, now_ms: int) -> list[reports.Report]:
         match effect:
@@ -316,8 +307,8 @@ class Performer:
             return [reports.StreamEnded(sid, failed)]
         machine = BotStream(order_of(effect, self._setup, self._tenant.sid, profile), profile)
         doors = StreamDoors(
-            spawn=self._spawn,
-            post=self._post,
+            spawn=self.jobs.spawn,
+            post=self.jobs.post,
             note=self._note,
             web=self._means.web,
             egress_allow=self._tenant.egress_allow,
@@ -335,10 +326,3 @@ class Performer:
     def _forget_stream(self, sid: StreamSid) -> None:
         self._streams.pop(sid, None)
         self._means.stream_limits.release(self._tenant.sid, sid)
-
-    def _spawn(self, job: Job) -> asyncio.Task[None]:
-        assert self._jobs is not None, "a call works only while it runs"
-        task = self._jobs.create_task(job)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return task

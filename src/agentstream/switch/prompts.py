@@ -14,8 +14,8 @@ from agentstream.media.plan import PromptPlan
 from agentstream.store.tones import PREFIX as BUILTIN
 from agentstream.store.tones import builtin_sound
 from agentstream.switch import feed
+from agentstream.switch.jobs import Job
 from agentstream.switch.ports import Speech, Web
-from agentstream.switch.streams import Job
 
 AUDIO_LIMIT: Final = 5_242_880  # AP-11: bytes of a prompt fetched by URL
 AUDIO_TIMEOUT_MS: Final = 10_000

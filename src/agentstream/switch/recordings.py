@@ -48,6 +48,8 @@ class CallRecordings:
 
     def named(self, told: list[reports.Report]) -> list[reports.Report]:
         """Return reports with the recording's address in a stream's outcome (PT-20)."""
+        if not self._promised:
+            return told
         return [
             self._named(report) if isinstance(report, reports.StreamEnded) else report
             for report in told

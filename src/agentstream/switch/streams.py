@@ -1,8 +1,9 @@
 """Runs one stream: its machine on one side, the resolver, DNS and the socket on the other."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from operator import attrgetter
+from typing import Literal
 
 from agentstream import _media
 from agentstream.base.errors import AgentStreamError
@@ -15,15 +16,17 @@ from agentstream.media.plan import PromptPlan, StreamPlan
 from agentstream.net.egress import EgressError
 from agentstream.stream import happenings as wire
 from agentstream.stream.bot_stream import BotStream
-from agentstream.stream.messages import StreamOrder
+from agentstream.stream.messages import SocketPlan, StreamOrder
 from agentstream.stream.profile import WireProfile
 from agentstream.switch import feed
+from agentstream.switch.jobs import Job
 from agentstream.switch.ports import Web
 
 RESOLVER_BODY_LIMIT = 65_536  # AS-17
 RESOLVER_REDIRECTS = 3
-
-Job = Coroutine[Any, Any, None]
+# Not asdict, which copies every value in depth: all of them are frozen.
+_SOCKET_NAMES = tuple(field.name for field in fields(SocketPlan))
+_socket_values = attrgetter(*_SOCKET_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,8 +254,7 @@ class StreamRun:
             return
         self._dns_ms = pinned.elapsed_ms
         self._dialled += 1
-        # Not asdict: it copies every value in depth, and all of them are frozen.
-        settings = {field.name: getattr(order.plan, field.name) for field in fields(order.plan)}
+        settings = dict(zip(_SOCKET_NAMES, _socket_values(order.plan), strict=True))
         plan = StreamPlan(
             addresses=pinned.addresses, local_address=pinned.local_address, **settings
         )
