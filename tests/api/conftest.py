@@ -25,6 +25,7 @@ from agentstream.flows.legs.verbs import Act
 from agentstream.hooks.leg_events import LegEvents
 from agentstream.store.audit import Change
 from agentstream.store.call_events import Story
+from agentstream.store.call_query import CallQuery, chosen
 from agentstream.store.directory import Directory, Route
 from agentstream.store.legs import LegEventRow, LegWritten
 from agentstream.store.values import NewKey
@@ -86,13 +87,12 @@ class Exchange:
         return self.views.get(call_sid)
 
     def live(self, account_sid: AccountSid) -> list[CallView]:
-        return [view for view in self._of(account_sid) if view.ended_at is None]
+        of_account = [v for v in self.views.values() if v.setup.account_sid == account_sid]
+        return [view for view in of_account if view.ended_at is None]
 
-    def ended(self, account_sid: AccountSid) -> list[CallView]:
-        return [view for view in self._of(account_sid) if view.ended_at is not None]
-
-    def _of(self, account_sid: AccountSid) -> list[CallView]:
-        return [view for view in self.views.values() if view.setup.account_sid == account_sid]
+    def without_row(self, query: CallQuery) -> tuple[list[CallView], int]:
+        found = chosen(self.views.values(), query)
+        return found[: query.limit], len(found)
 
 
 @dataclass

@@ -1,6 +1,8 @@
 """Views of live calls: bounded, and kept until the rows of an ended call can be there."""
 
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 from agentstream.base.ids import AccountSid, CallSid, LegSid, RecordingSid
 from agentstream.calls.causes import Cause
@@ -12,6 +14,7 @@ from agentstream.calls.events import (
     RecordingFinished,
 )
 from agentstream.calls.record import RecordingRecord
+from agentstream.store.call_query import CallQuery, Place
 from agentstream.switch.call_view import ENDED_LIMIT, LIVE_LIMIT, CallViews
 from agentstream.testing.calls import CALL, LEG, STARTED_AT, make_setup
 from agentstream.testing.facts import ended_record, fact
@@ -79,10 +82,39 @@ def test_a_call_whose_row_is_written_is_found_and_no_longer_among_those_that_hav
     for number in range(3):
         views.hear(fact(started(number)))
         views.hear(fact(CallEnded(CallSid(str(number)), ended_record())))
-    assert len(views.ended(mine)) == 3
+    assert views.without_row(CallQuery(mine))[1] == 3
     views.written([CallSid("0"), CallSid("2"), CallSid("nobody")])
-    assert views.ended(mine) == [views.find(CallSid("1"))]
+    assert views.without_row(CallQuery(mine)) == ([views.find(CallSid("1"))], 1)
     assert views.find(CallSid("0")) is not None
+
+
+def test_calls_without_a_row_are_chosen_as_rows_are_up_6() -> None:
+    views, mine = CallViews(ManualClock()), make_setup().account_sid
+    begun = [STARTED_AT + timedelta(seconds=number) for number in range(3)]
+    setups = [
+        replace(
+            make_setup(), call_sid=CallSid(str(number)), started_at=at, from_number=f"+9{number}"
+        )
+        for number, at in enumerate(begun)
+    ]
+    for setup in setups:
+        views.hear(fact(CallStarted(setup.call_sid, LEG, setup)))
+    ended = CallEnded(CallSid("1"), replace(ended_record(), setup=setups[1]))
+    views.hear(fact(ended))
+
+    def sids(**asked: Any) -> list[str]:
+        found, _ = views.without_row(CallQuery(mine, **asked))
+        return [view.sid for view in found]
+
+    assert sids() == ["2", "1", "0"]
+    assert sids(order="oldest", limit=2) == ["0", "1"]
+    assert views.without_row(CallQuery(mine, limit=1))[1] == 3
+    assert sids(statuses=("completed",)) == ["1"]
+    assert sids(from_numbers=("+92",)) == ["2"]
+    assert sids(older_than=Place(begun[1], "1")) == ["0"]
+    assert sids(newer_than=Place(begun[1], "1")) == ["2"]
+    assert sids(created_from=begun[2]) == ["2"]
+    assert views.without_row(CallQuery(AccountSid("other1"))) == ([], 0)
 
 
 def test_what_is_told_of_an_unknown_call_is_ignored() -> None:

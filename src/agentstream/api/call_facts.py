@@ -6,7 +6,6 @@ from datetime import datetime
 from agentstream.base.ids import AccountSid, CallSid
 from agentstream.calls.answering import ANSWERERS, Answerer
 from agentstream.store.values import CallRecord, LegRecord
-from agentstream.switch.call_terms import DIRECTIONS
 from agentstream.switch.call_view import CallView, LegView
 
 
@@ -60,7 +59,7 @@ def facts_of_view(view: CallView) -> CallFacts:
     return CallFacts(
         sid=setup.call_sid,
         account_sid=setup.account_sid,
-        direction=DIRECTIONS[setup.direction],
+        direction=view.direction,
         from_number=setup.from_number,
         to_number=setup.to_number,
         account_number=setup.account_number,
@@ -69,7 +68,7 @@ def facts_of_view(view: CallView) -> CallFacts:
         updated_at=view.updated_at,
         answered_at=view.answered_at,
         ended_at=view.ended_at,
-        duration_ms=_since(view.answered_at, view.ended_at or view.updated_at),
+        duration_ms=view.duration_ms,
         talk_ms=view.talk_ms,
         legs=tuple(_leg_of_view(leg) for leg in view.legs),
         forwarded_from=setup.forwarded_from,
@@ -120,7 +119,3 @@ def _leg_of_view(leg: LegView) -> LegFacts:
 def _leg_of_record(leg: LegRecord) -> LegFacts:
     answerer = next((one for one in ANSWERERS if one == leg.answered_by), None)
     return LegFacts(leg.status, leg.talk_ms, answerer, leg.judged_ms, leg.beep_ms)
-
-
-def _since(start: datetime | None, end: datetime) -> int:
-    return 0 if start is None else max(0, round((end - start).total_seconds() * 1000))

@@ -14,6 +14,7 @@ from agentstream.calls.commands import Command
 from agentstream.flows.document import FlowDocument
 from agentstream.store.audit import Change
 from agentstream.store.call_events import Story
+from agentstream.store.call_query import CallQuery
 from agentstream.store.directory import Route
 from agentstream.store.outbox import Outbox
 from agentstream.store.protocols import Accounts, Calls, Numbers, Recordings
@@ -64,8 +65,8 @@ class Views(Protocol):
     def live(self, account_sid: AccountSid) -> Sequence[CallView]:
         """Return the live calls of an account."""
 
-    def ended(self, account_sid: AccountSid) -> Sequence[CallView]:
-        """Return those that have ended a moment ago."""
+    def without_row(self, query: CallQuery) -> tuple[Sequence[CallView], int]:
+        """Return those that are meant and whose rows may be missing, and how many there are."""
 
 
 class PublishedFlows(Protocol):

@@ -15,7 +15,7 @@ from agentstream.calls import record as calls
 from agentstream.calls.events import CallEnded, CallStarted
 from agentstream.store.values import CallRecord, LegRecord, StreamRecord, Webhook, Written
 from agentstream.switch import feed
-from agentstream.switch.call_terms import DIRECTIONS
+from agentstream.switch.call_view import DIRECTIONS
 
 _CALLS_LIMIT = 10_000  # calls that broke off without their last event; the oldest goes
 

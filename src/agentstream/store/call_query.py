@@ -4,9 +4,10 @@ oldest ─────────────── created_at, then sid ──
          after a place ──▶                ◀── before a place
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Literal, Protocol, TypeVar
 
 from agentstream.base.ids import AccountSid, CallSid
@@ -92,45 +93,57 @@ def place_of(call: Queried) -> Place:
 
 
 def chosen(calls: Iterable[AnyCall], query: CallQuery) -> list[AnyCall]:
-    """Return those of these calls that are meant, in the wanted order, at most `limit`."""
-    found = sorted(
-        (call for call in calls if is_meant(call, query)),
-        key=place_of,
-        reverse=query.order == "newest",
-    )
-    return found[: query.limit]
+    """Return those of these calls that are meant, in the wanted order; `limit` does not matter."""
+    tests = _tests(query)
+    found = [call for call in calls if all(test(call) for test in tests)]
+    found.sort(key=_in_order, reverse=query.order == "newest")
+    return found
 
 
-def is_meant(call: Queried, query: CallQuery) -> bool:
-    """Whether this is one of the calls; the limit and the order do not matter."""
-    return (
-        _is_among(call, query)
-        and _is_in_time(call, query)
-        and call.sid.startswith(query.sid_prefix)
-    )
+_Test = Callable[[Queried], bool]
+_in_order = attrgetter("created_at", "sid")
 
 
-def _is_among(call: Queried, query: CallQuery) -> bool:
-    asked = (
-        (query.sids, call.sid),
-        (query.from_numbers, call.from_number),
-        (query.to_numbers, call.to_number),
-        (query.account_numbers, call.account_number),
-        (query.statuses, call.status),
-        (query.directions, call.direction),
-    )
-    is_theirs = query.account_sid in (None, call.account_sid)
-    return is_theirs and all(not wanted or value in wanted for wanted, value in asked)
+def _tests(query: CallQuery) -> list[_Test]:
+    """Return what a call must pass: little for a query that asks for little."""
+    return [*_among(query), *_in_time(query)]
 
 
-def _is_in_time(call: Queried, query: CallQuery) -> bool:
-    at, place, talk_ms = call.created_at, place_of(call), call.duration_ms
-    return (
-        (query.before is None or at < query.before)
-        and (query.created_from is None or at >= query.created_from)
-        and (query.created_until is None or at < query.created_until)
-        and (query.talk_from_ms is None or talk_ms >= query.talk_from_ms)
-        and (query.talk_until_ms is None or talk_ms < query.talk_until_ms)
-        and (query.older_than is None or place < query.older_than)
-        and (query.newer_than is None or place > query.newer_than)
-    )
+def _among(query: CallQuery) -> Iterator[_Test]:
+    sids, prefix = query.sids, query.sid_prefix
+    if query.account_sid is not None:
+        yield lambda call: call.account_sid == query.account_sid
+    if sids:
+        yield lambda call: call.sid in sids
+    if prefix:
+        yield lambda call: call.sid.startswith(prefix)
+    if query.from_numbers:
+        yield lambda call: call.from_number in query.from_numbers
+    if query.to_numbers:
+        yield lambda call: call.to_number in query.to_numbers
+    if query.account_numbers:
+        yield lambda call: call.account_number in query.account_numbers
+    if query.statuses:
+        yield lambda call: call.status in query.statuses
+    if query.directions:
+        yield lambda call: call.direction in query.directions
+
+
+def _in_time(query: CallQuery) -> Iterator[_Test]:
+    older, newer = query.older_than, query.newer_than
+    before, start, end = query.before, query.created_from, query.created_until
+    least_ms, most_ms = query.talk_from_ms, query.talk_until_ms
+    if before is not None:
+        yield lambda call: call.created_at < before
+    if start is not None:
+        yield lambda call: call.created_at >= start
+    if end is not None:
+        yield lambda call: call.created_at < end
+    if least_ms is not None:
+        yield lambda call: call.duration_ms >= least_ms
+    if most_ms is not None:
+        yield lambda call: call.duration_ms < most_ms
+    if older is not None:
+        yield lambda call: place_of(call) < older
+    if newer is not None:
+        yield lambda call: place_of(call) > newer

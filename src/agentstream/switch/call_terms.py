@@ -11,11 +11,9 @@ from typing import Final
 from agentstream.base.phone import AS_THEY_ARE, NumberStyle
 from agentstream.calls.answering import answered_by
 from agentstream.calls.causes import CallStatus
-from agentstream.calls.record import CallSetup, Direction
-from agentstream.switch.call_view import CallView, LegView
+from agentstream.calls.record import CallSetup
+from agentstream.switch.call_view import DIRECTIONS, CallView, LegView
 
-# The words of CC-56.
-DIRECTIONS: Final[Mapping[Direction, str]] = {"inbound": "inbound", "outbound": "outbound-api"}
 FINAL_STATUSES: Final[frozenset[CallStatus]] = frozenset(
     {"completed", "busy", "failed", "no-answer", "canceled"}
 )

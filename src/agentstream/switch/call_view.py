@@ -1,7 +1,7 @@
 """What a live call looks like to those who ask for it, or are called back about it."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -22,9 +22,12 @@ from agentstream.calls.events import (
     LegUp,
     RecordingFinished,
 )
-from agentstream.calls.record import CallRecord, CallSetup
+from agentstream.calls.record import CallRecord, CallSetup, Direction
+from agentstream.store.call_query import CallQuery, chosen
 from agentstream.switch.feed import Fact
 
+# The words of CC-56.
+DIRECTIONS: Final[Mapping[Direction, str]] = {"inbound": "inbound", "outbound": "outbound-api"}
 LIVE_LIMIT: Final = 10_000  # calls that broke off without their last event; the oldest goes
 ENDED_LIMIT: Final = 2_000  # of calls whose rows may not be written yet
 
@@ -45,8 +48,50 @@ class LegView:
         return None if self.verdict is None else self.verdict.answerer
 
 
+class _OfSetup:
+    """What may be asked of any call, and does not change (`store.call_query.Queried`)."""
+
+    __slots__ = ()
+    setup: CallSetup
+
+    @property
+    def sid(self) -> CallSid:
+        """Its sid."""
+        return self.setup.call_sid
+
+    @property
+    def account_sid(self) -> AccountSid:
+        """Whose it is."""
+        return self.setup.account_sid
+
+    @property
+    def created_at(self) -> datetime:
+        """When it began."""
+        return self.setup.started_at
+
+    @property
+    def from_number(self) -> str:
+        """Who calls, or is dialled first."""
+        return self.setup.from_number
+
+    @property
+    def to_number(self) -> str:
+        """Who is called."""
+        return self.setup.to_number
+
+    @property
+    def account_number(self) -> str:
+        """Return the account's own number in the call."""
+        return self.setup.account_number
+
+    @property
+    def direction(self) -> str:
+        """Which way it goes, in the words of CC-56."""
+        return DIRECTIONS[self.setup.direction]
+
+
 @dataclass(frozen=True, slots=True)
-class CallView:
+class CallView(_OfSetup):
     """A call as it stands."""
 
     setup: CallSetup
@@ -59,6 +104,11 @@ class CallView:
     cause: Cause | None = None
     text: str = ""  # one sentence for a person: why it ended
     recording_url: str = ""
+
+    @property
+    def duration_ms(self) -> int:
+        """From the answer; of a live call, until it was heard of last."""
+        return _since(self.answered_at, self.ended_at or self.updated_at)
 
 
 def view_of(record: CallRecord) -> CallView:
@@ -97,7 +147,7 @@ class _Party:
 
 
 @dataclass(slots=True)
-class _Live:
+class _Live(_OfSetup):
     """What is known of a call that has not ended."""
 
     setup: CallSetup
@@ -106,12 +156,22 @@ class _Live:
     answered_at: datetime | None = None
     recording_url: str = ""
 
+    @property
+    def status(self) -> str:
+        """That of its first leg, until it has ended."""
+        return next(iter(self.parties.values())).status
+
+    @property
+    def duration_ms(self) -> int:
+        """From the answer, until it was heard of last."""
+        return _since(self.answered_at, self.updated_at)
+
     def view(self, now_ms: int) -> CallView:
         legs = tuple(party.view(now_ms) for party in self.parties.values())
         others = legs[1:]
         return CallView(
             setup=self.setup,
-            status=legs[0].status,  # until it has ended
+            status=self.status,
             updated_at=self.updated_at,
             answered_at=self.answered_at,
             legs=legs,
@@ -155,10 +215,18 @@ class CallViews:
         """Return an account's calls that have not ended, in the order in which they began."""
         return list(self._of(account_sid))
 
-    def ended(self, account_sid: AccountSid) -> list[CallView]:
-        """Return an account's calls that have ended and whose rows may be missing."""
-        kept = self._unwritten.values()
-        return [view for view in kept if view.setup.account_sid == account_sid]
+    def without_row(self, query: CallQuery) -> tuple[list[CallView], int]:
+        """Return the calls that are meant and whose rows may be missing, and how many there are.
+
+        At most `limit` of them, in the wanted order: the live ones, and some that have ended.
+        """
+        kept: list[_Live | CallView] = [*self._live.values(), *self._unwritten.values()]
+        found, now_ms = chosen(kept, query), self._clock.now_ms()
+        shown = [
+            call if isinstance(call, CallView) else call.view(now_ms)
+            for call in found[: query.limit]
+        ]
+        return shown, len(found)
 
     def written(self, call_sids: Iterable[CallSid]) -> None:
         """Take note of calls whose rows can be read now."""
@@ -193,6 +261,10 @@ class CallViews:
         for call in self._live.values():
             if call.setup.account_sid == account_sid:
                 yield call.view(now_ms)
+
+
+def _since(start: datetime | None, end: datetime) -> int:
+    return 0 if start is None else max(0, round((end - start).total_seconds() * 1000))
 
 
 def _take(call: _Live, fact: Fact) -> None:

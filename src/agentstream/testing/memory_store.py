@@ -14,7 +14,7 @@ from agentstream.base.ids import (
     RecordingSid,
     Tokens,
 )
-from agentstream.store.call_query import CallQuery, chosen, is_meant
+from agentstream.store.call_query import CallQuery, chosen
 from agentstream.store.protocols import RecordingQuery
 from agentstream.store.sql_accounts import check_account_sid, no_account
 from agentstream.store.sql_calls import UNFINISHED
@@ -306,11 +306,11 @@ class MemoryCalls:
 
     async def list(self, query: CallQuery) -> Sequence[CallRecord]:
         """Return calls, newest first, unless the query wants the oldest first."""
-        return chosen(self._calls(), query)
+        return chosen(self._calls(), query)[: query.limit]
 
     async def count(self, query: CallQuery) -> int:
         """Return how many calls there are; the query's limit does not matter."""
-        return sum(is_meant(call, query) for call in self._calls())
+        return len(chosen(self._calls(), query))
 
     async def streams(self, call_sid: CallSid) -> Sequence[StreamRecord]:
         """Return the streams of a call, oldest first."""

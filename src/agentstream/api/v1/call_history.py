@@ -10,6 +10,7 @@ from agentstream.base.ids import AccountSid, CallSid
 from agentstream.store.call_query import CallQuery, chosen
 from agentstream.store.protocols import RecordingQuery
 from agentstream.store.values import Recording
+from agentstream.switch.call_view import CallView
 
 RECORDINGS_LIMIT = 1_000  # looked at for one page
 
@@ -55,35 +56,32 @@ class CallHistory:
         """Return a page of the calls that are meant."""
         if page.is_empty:
             return Listed((), 0, has_previous=False, has_next=False)
-        reading, views = page.reading(), self._views()
-        rows = [facts_of_record(row) for row in await self.telephony.history.list(reading)]
-        everything = replace(page.calls, limit=len(views))
-        unwritten = await self._unwritten(chosen(views, everything))
+        reading, history = page.reading(), self.telephony.history
+        # Before the rows: what is written meanwhile is known twice, and never missing.
+        views, waiting = self._without_row(reading, page.calls)
+        rows = [facts_of_record(row) for row in await history.list(reading)]
+        written = {row.sid for row in rows}
+        unwritten = [facts_of_view(view) for view in views if view.sid not in written]
         found = chosen([*rows, *unwritten], reading)
         shown, has_more = found[: page.size], len(found) > page.size
         if page.before:
             shown.reverse()
         return Listed(
             await self._with_links(shown),
-            await self.telephony.history.count(page.calls) + len(unwritten),
+            await history.count(page.calls) + waiting - (len(views) - len(unwritten)),
             has_previous=has_more if page.before else page.after is not None,
             has_next=page.before is not None or has_more,
         )
 
-    def _views(self) -> Sequence[CallFacts]:
-        """Return the live calls, and those that ended so late that their rows may be missing."""
+    def _without_row(self, reading: CallQuery, calls: CallQuery) -> tuple[Sequence[CallView], int]:
+        """Return the calls of a page that may have no row, and how many of all have none."""
         views = self.telephony.views
-        ended = views.ended(self.account_sid) if views else ()
-        return [*self.live(), *(facts_of_view(view) for view in ended)]
-
-    async def _unwritten(self, views: Sequence[CallFacts]) -> Sequence[CallFacts]:
-        """Return those of these calls that have no row; while they live they have none."""
-        ended = tuple(facts.sid for facts in views if facts.ended_at is not None)
-        if not ended:
-            return views
-        query = CallQuery(self.account_sid, limit=len(ended), sids=ended)
-        written = {row.sid for row in await self.telephony.history.list(query)}
-        return [facts for facts in views if facts.sid not in written]
+        if views is None:
+            return (), 0
+        shown, waiting = views.without_row(reading)
+        if (reading.older_than, reading.newer_than) == (None, None):
+            return shown, waiting
+        return shown, views.without_row(replace(calls, limit=0))[1]
 
     async def _with_links(self, calls: Sequence[CallFacts]) -> list[CallFacts]:
         wanted = tuple(facts.sid for facts in calls if facts.ended_at and not facts.recording_url)

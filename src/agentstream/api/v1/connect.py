@@ -27,7 +27,7 @@ from agentstream.api.v1.connect_request import ConnectRequest, read_connect
 from agentstream.api.v1.ordering import Ordering
 from agentstream.base.ids import CallSid
 from agentstream.net.egress import mask_secrets
-from agentstream.switch.call_terms import DIRECTIONS
+from agentstream.switch.call_view import DIRECTIONS
 from agentstream.switch.placing import CallOrder
 
 router = APIRouter()
