@@ -104,3 +104,26 @@ fn a_whisper_is_added_for_one_and_the_other_hears_what_was_said() {
     let heard = three.pair.heard(A);
     assert!(said(&heard).ends_with(&latest(&three.pair, B, 20)));
 }
+
+#[test]
+fn a_leg_that_panics_is_missing_for_those_who_heard_it_and_they_talk_on() {
+    let mut three = Three::new(1_000);
+    three.hear(A, C);
+    three.hear(C, B);
+    three.talk(23);
+    let now_us = three.pair.now_us();
+    let worker = &mut three.pair.worker;
+    worker.with_leg(C, now_us, |_, _, _| panic!("a bug"));
+    worker.desk.events.take(100);
+    three.talk(30);
+    for (index, other) in [(A, B), (B, A)] {
+        let heard = three.pair.heard(index);
+        assert_whole(&heard);
+        assert!(said(&heard).ends_with(&latest(&three.pair, other, 20)));
+    }
+    let stats = three.pair.end(A);
+    assert!(
+        stats.bridge_frames > 60,
+        "those of the bridge, and 22 or so of the link"
+    );
+}
