@@ -94,7 +94,7 @@ class Leg:
     def unbridge(self) -> None:
         """Leave the bridge; the other leg leaves it too. Without a bridge nothing happens."""
     def hear(self, other: Leg, *, relays_digits: bool = False) -> None:
-        """Let this leg's far end hear what the other's says, beside what it hears otherwise; one way.
+        """Let this far end hear what the other's says, beside what it hears otherwise; one way.
 
         Bridges of three and more legs, and those who listen or whisper, are made of these. Voices
         are brought to this leg's rate, added, and clipped once; each is up to a frame of 20 ms
