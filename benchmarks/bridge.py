@@ -1,4 +1,4 @@
-"""Two bridged legs per call, in the media engine alone: SIP and flows cost extra."""
+"""Legs that hear each other, two or many, in the media engine alone: SIP and flows cost extra."""
 
 import json
 import os
@@ -11,14 +11,16 @@ from benchmarks.measures import GRACE_S, Outcome, Scale, floor_cpu_ms
 from benchmarks.server import Usage, dropped_datagrams, free_ports, usage_of
 from benchmarks.tools import ROOT, Report, ToolError, call
 
+MANY = 8
+
 
 class Host:
     """The process that holds the bridged legs."""
 
-    def __init__(self, calls: int, port: int) -> None:
-        words = ["-m", "benchmarks.bridge_host", "--calls", str(calls), "--port", str(port)]
+    def __init__(self, bridges: int, parties: int, port: int) -> None:
+        size = ["--bridges", str(bridges), "--parties", str(parties)]
         self.process = subprocess.Popen(
-            [sys.executable, *words],
+            [sys.executable, "-m", "benchmarks.bridge_host", *size, "--port", str(port)],
             cwd=ROOT,
             env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
             stdin=subprocess.PIPE,
@@ -51,9 +53,9 @@ class Host:
 
 
 @contextmanager
-def hosted(calls: int, port: int) -> Iterator[Host]:
-    """Run a host whose legs are bridged."""
-    host = Host(calls, port)
+def hosted(bridges: int, parties: int, port: int) -> Iterator[Host]:
+    """Run a host of so many bridges."""
+    host = Host(bridges, parties, port)
     try:
         host.expect("ready")
         yield host
@@ -62,41 +64,50 @@ def hosted(calls: int, port: int) -> Iterator[Host]:
 
 
 def measure(scale: Scale) -> Outcome:
-    """CPU per call-second over the floor of two legs, measured before and after; mouth to ear."""
-    calls, seconds = scale.cpu_calls, scale.cpu_s
-    before = 2 * floor_cpu_ms(2 * calls, seconds // 2)
-    ports = free_ports(4 * calls)
+    """Two legs each: CPU over the floor of two legs, measured before and after; mouth to ear."""
+    ratio, details = _cpu_ratio(scale, parties=2)
+    caller: Report = details["caller"]
+    latency = caller["rtp"]["mouth_to_ear"]["p99_ms"]
+    figures = {"bridge_cpu_ratio": ratio, "bridge_latency_p99_ms": latency}
+    return Outcome(figures, {"bridge": details})
+
+
+def measure_many(scale: Scale) -> Outcome:
+    """Eight legs each, all of whom speak: CPU over the floor of as many legs."""
+    ratio, details = _cpu_ratio(scale, parties=MANY)
+    return Outcome({"bridge_of_8_cpu_ratio": ratio}, {"bridge_of_8": details})
+
+
+def _cpu_ratio(scale: Scale, parties: int) -> tuple[float, Report]:
+    bridges, seconds = 2 * scale.cpu_calls // parties, scale.cpu_s
+    legs = bridges * parties
+    before = floor_cpu_ms(legs, seconds // 2)
+    ports = free_ports(2 * legs)
     usage: list[Usage] = []
     dropped_before = dropped_datagrams(ports)
-    with hosted(calls, ports[0]) as host:
+    with hosted(bridges, parties, ports[0]) as host:
         caller = call(
             seconds + GRACE_S,
             lambda: usage.append(host.usage()),
             lambda: usage.append(host.usage()),
             mode="raw",
-            calls=2 * calls,
+            calls=legs,
             port=ports[0],
             seconds=seconds,
         )
         engine = host.report()
         dropped = dropped_datagrams(ports) - dropped_before
-    after = 2 * floor_cpu_ms(2 * calls, seconds // 2)
+    after = floor_cpu_ms(legs, seconds // 2)
     window_s = usage[1].at_s - usage[0].at_s
-    per_call = (usage[1].cpu_s - usage[0].cpu_s) * 1000 / calls / window_s
-    rtp = caller["rtp"]
-    details: dict[str, object] = {
-        "calls": calls,
-        "cpu_ms_per_call_s": per_call,
+    per_leg = (usage[1].cpu_s - usage[0].cpu_s) * 1000 / legs / window_s
+    details: Report = {
+        "bridges": bridges,
+        "parties": parties,
+        "cpu_ms_per_leg_s": per_leg,
         "floor_before_ms": before,
         "floor_after_ms": after,
         "socket_drops": dropped,
         "caller": caller,
         "engine": engine,
     }
-    return Outcome(
-        {
-            "bridge_cpu_ratio": per_call / ((before + after) / 2),
-            "bridge_latency_p99_ms": rtp["mouth_to_ear"]["p99_ms"],
-        },
-        {"bridge": details},
-    )
+    return per_leg / ((before + after) / 2), details

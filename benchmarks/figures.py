@@ -46,6 +46,7 @@ FIGURES = (
     Figure("clear_to_silence_p99_ms", "clear → end of the last old sample, p99", 40, 21, "ms"),
     Figure("bridge_cpu_ratio", "two bridged G.711 legs: CPU ÷ kernel floor of two legs", 1.2, 1.0),
     Figure("bridge_latency_p99_ms", "… mouth to ear through the bridge, p99", 20, 10, "ms"),
+    Figure("bridge_of_8_cpu_ratio", "bridges of eight: CPU ÷ kernel floor of the legs", 4.0, 3.0),
     Figure("rss_mb_per_call", "memory per call, 100 → 1,000 calls", 0.3, 0.15, "MB"),
     Figure("journeys_failed", "500 calls through five applets, 2 min: failed", 0, 0),
     Figure("passthru_p99_ms", "… a Passthru beyond its server's own time, p99", 20, 10, "ms"),

@@ -62,6 +62,11 @@ STEPS = (
         frozenset({"bridge_cpu_ratio", "bridge_latency_p99_ms"}),
         lambda _, scale: bridge.measure(scale),
     ),
+    Step(
+        "bridges of eight legs",
+        frozenset({"bridge_of_8_cpu_ratio"}),
+        lambda _, scale: bridge.measure_many(scale),
+    ),
     Step("journeys", frozenset({"journeys_failed", "passthru_p99_ms"}), measures.journeys),
     Step(
         "the calls API",

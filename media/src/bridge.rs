@@ -1,4 +1,4 @@
-//! Two legs that hear each other: each holds one end, gives what its far end says, takes what the other's says.
+//! Legs that hear each other. Two of them: each holds one end, gives what its far end says, takes what the other's says.
 //!
 //! ```text
 //!   leg A ── give ─▶ lane ─▶ take ── leg B        each leg on its own beat, perhaps on its own thread;
@@ -9,19 +9,21 @@
 //!
 //! A frame that is exactly one received packet travels as that packet's bytes, so that the other leg can send it
 //! as it came. Keys travel with the frames.
+//!
+//! More than two: each hears each other one through a link of one way (`link`), which is half of the above.
 
 pub mod ear;
+pub mod hearing;
 pub mod lane;
+pub mod link;
+pub mod mouth;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ear::Ear;
 use lane::Lane;
 pub use lane::{Frame, Key};
-
-/// Keys that may wait for a frame to travel with.
-const KEYS: usize = 16;
+use mouth::Mouth;
 
 /// What a leg counts of its bridges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,12 +52,10 @@ impl BridgeFigures {
 #[derive(Debug)]
 #[repr(C, align(64))] // what a frame that passes through needs lies together, in front
 pub struct Bridge {
-    mouth: Arc<Lane>,
+    mouth: Mouth,
     frames: u64,
     passed: u64,
-    keys: VecDeque<Key>,
     ear: Ear,
-    relays_keys: bool,
     /// The other leg's thread, once it sits.
     giver_at: Option<usize>,
 }
@@ -64,11 +64,11 @@ impl Bridge {
     /// The two ends. With `relays_keys` a key that is pressed at one end is to be sent at the other.
     pub fn pair(relays_keys: bool) -> (Bridge, Bridge) {
         let (there, back) = (Arc::new(Lane::new()), Arc::new(Lane::new()));
+        there.relay_keys(relays_keys);
+        back.relay_keys(relays_keys);
         let end = |mouth: &Arc<Lane>, ear: &Arc<Lane>| Bridge {
-            mouth: Arc::clone(mouth),
+            mouth: Mouth::new(Arc::clone(mouth)),
             ear: Ear::new(Arc::clone(ear)),
-            keys: VecDeque::new(),
-            relays_keys,
             giver_at: None,
             frames: 0,
             passed: 0,
@@ -78,22 +78,14 @@ impl Bridge {
 
     /// Gives 20 ms to the other end.
     pub fn give(&mut self, now_us: u64, heard: &Frame) {
-        let key = self.keys.front().copied();
-        let is_given = self.mouth.give(|frame| {
-            frame.copy_from(heard);
-            frame.given_us = now_us;
-            frame.key = key;
-        });
-        if is_given {
-            self.keys.pop_front();
-        } else {
+        if !self.mouth.give(now_us, heard) {
             self.ear.dropped += 1;
         }
     }
 
     /// Gets a frame ready to be handed over to the leg that follows, past the lane: nothing waits there.
     pub fn hand(&mut self, heard: &mut Frame) {
-        heard.key = self.keys.pop_front();
+        heard.key = self.mouth.hand_key();
     }
 
     /// Whether a frame that was handed over has no key to go with, and none waits for the leg to send it.
@@ -110,7 +102,7 @@ impl Bridge {
 
     /// This end's leg sits on `thread`.
     pub fn sit(&self, thread: usize) {
-        self.mouth.seat_giver(thread);
+        self.mouth.lane.seat_giver(thread);
     }
 
     /// The leg that takes here, on `thread`, wants to be called right after each frame, or no more; true when it will
@@ -133,7 +125,7 @@ impl Bridge {
 
     /// The other leg, if it is to be called now that a frame was given.
     pub fn follower(&self) -> Option<u64> {
-        self.mouth.follower()
+        self.mouth.lane.follower()
     }
 
     /// The same, while the bridge stands and no frame waits for that leg: it can be handed the next one.
@@ -144,14 +136,12 @@ impl Bridge {
 
     /// Whether frames wait for the other end.
     pub fn is_clear(&self) -> bool {
-        self.mouth.is_clear()
+        self.mouth.lane.is_clear()
     }
 
     /// A key was pressed at this end.
     pub fn press(&mut self, key: Key) {
-        if self.relays_keys && self.keys.len() < KEYS {
-            self.keys.push_back(key);
-        }
+        self.mouth.press(key);
     }
 
     /// What the other end gave for this beat; `None` before it has begun.
@@ -173,7 +163,7 @@ impl Bridge {
 
     /// The other end has gone.
     pub fn is_over(&self) -> bool {
-        self.mouth.is_cut() // both are
+        self.mouth.is_over() // both lanes are
     }
 
     /// The figures so far. A frame that had no room counts at the end that gave it.
@@ -184,13 +174,6 @@ impl Bridge {
             inserted: self.ear.inserted,
             dropped: self.ear.dropped,
         }
-    }
-}
-
-impl Drop for Bridge {
-    fn drop(&mut self) {
-        self.mouth.cut();
-        self.ear.lane.cut();
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::bridge::link::Link;
+use crate::bridge::mouth::Mouth;
 use crate::bridge::Bridge;
 use crate::leg::Quiet;
 use crate::plan::{AnswerPlan, PromptPlan, RecordPlan, RemotePlan, StreamPlan};
@@ -39,6 +41,8 @@ pub enum Command {
     },
     Bridge(Box<Bridge>),
     Unbridge,
+    Hear(Box<Link>),
+    BeHeard(Mouth),
     Mute(Quiet),
     WatchSilence {
         timeout_ms: u64,

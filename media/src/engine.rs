@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 
 use mio::{Poll, Waker};
 
+use crate::bridge::hearing::{Full, Hearing, LINK_LIMIT};
 use crate::bridge::Bridge;
 use crate::command::Command;
 use crate::desk::{Counters, Desk};
@@ -52,9 +53,13 @@ struct Thread {
 pub struct LegHandle {
     id: LegId,
     orders: Arc<Mailbox<Order>>,
+    hearing: Arc<Hearing<Place>>,
     pub leg_sid: String,
     pub rtp_port: u16,
 }
+
+/// A leg among all of the process: its thread's orders, and its number in their engine.
+type Place = (usize, LegId);
 
 impl LegHandle {
     /// Posts a command; never waits.
@@ -71,7 +76,7 @@ impl LegHandle {
 
     /// Lets two legs hear each other; each leaves the bridge that it was in.
     pub fn bridge(&self, other: &LegHandle, relays_digits: bool) -> Result<(), Refused> {
-        if self.id == other.id && Arc::ptr_eq(&self.orders, &other.orders) {
+        if self.place() == other.place() {
             let text = format!("other: {} cannot be bridged with itself", self.leg_sid);
             return Err(Refused::Plan(text));
         }
@@ -80,6 +85,37 @@ impl LegHandle {
         self.post(Command::Bridge(Box::new(here)));
         other.post(Command::Bridge(Box::new(there)));
         Ok(())
+    }
+
+    /// Lets this leg's far end hear what the other's says. A link that stands goes on, relaying keys or not.
+    pub fn hear(&self, other: &LegHandle, relays_digits: bool) -> Result<(), Refused> {
+        if self.place() == other.place() {
+            let text = format!("other: {} cannot hear itself", self.leg_sid);
+            return Err(Refused::Plan(text));
+        }
+        let opened = self.hearing.open(other.place(), relays_digits);
+        let ends = opened.map_err(|Full| {
+            let text = format!(
+                "other: {} hears {LINK_LIMIT} legs already, the most",
+                self.leg_sid
+            );
+            Refused::Plan(text)
+        })?;
+        // As for a bridge, an end that finds no leg takes the link with it.
+        if let Some((mouth, link)) = ends {
+            self.post(Command::Hear(Box::new(link)));
+            other.post(Command::BeHeard(mouth));
+        }
+        Ok(())
+    }
+
+    /// Ends that. It needs no order: both ends see it at their next beat.
+    pub fn unhear(&self, other: &LegHandle) {
+        self.hearing.close(&other.place());
+    }
+
+    fn place(&self) -> Place {
+        (Arc::as_ptr(&self.orders) as usize, self.id)
     }
 }
 
@@ -296,6 +332,7 @@ impl Engine {
         let handle = LegHandle {
             id: leg.id,
             orders: Arc::clone(&thread.orders),
+            hearing: Arc::default(),
             leg_sid: leg.sid().to_owned(),
             rtp_port: port,
         };

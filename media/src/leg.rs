@@ -1,11 +1,12 @@
 //! One leg's beat: hear 20 ms, hand them to streams, recordings and the bridged leg, say 20 ms.
 //!
 //! ```text
-//!  line ─hear─▶ heard ─▶ streams ─▶ bots · bridge ─▶ other leg      recordings ◀─ heard, said
-//!  line ◀─say── said ◀─ mix ◀─ streams' playouts, prompt, bridge ◀─ other leg
+//!  line ─hear─▶ heard ─▶ streams ─▶ bots · bridge, links ─▶ other legs      recordings ◀─ heard, said
+//!  line ◀─say── said ◀─ mix ◀─ streams' playouts, prompt, bridge, links ◀─ other legs
 //! ```
 
 mod bridged;
+mod links;
 mod orders;
 mod prompt;
 mod quiet;
@@ -31,6 +32,7 @@ use crate::stream::link::{Here, Link};
 use crate::sys;
 use crate::worker::LegId;
 
+use links::Links;
 use prompt::Prompt;
 pub use quiet::Quiet;
 use tapes::Recording;
@@ -77,6 +79,7 @@ pub struct Leg {
     said_before: Option<Vec<i16>>,
     from_bridge: Converter,
     bridge_figures: BridgeFigures,
+    links: Links,
     silence: Option<SilenceWatch>,
     quiet: Quiet,
     answer: Option<Box<AnswerWatch>>,
@@ -105,6 +108,7 @@ impl Leg {
             has_followed: false,
             from_bridge: Converter::new(),
             bridge_figures: BridgeFigures::default(),
+            links: Links::default(),
             silence: None,
             quiet: Quiet::default(),
             answer: None,
@@ -287,13 +291,15 @@ impl Leg {
         may_wait: bool,
     ) -> bool {
         let form = self.wanted_form();
-        // The other leg of a bridge has a beat of its own, which would find nothing to say.
-        let may_wait = may_wait && self.bridge.is_none();
+        // Whoever hears this leg has a beat of its own, which would find nothing to say.
+        let may_wait = may_wait && self.bridge.is_none() && !self.links.has_listeners();
         if !self.line.hear(desk, due_us, here, form, may_wait, sound) {
             return false;
         }
         self.watch(&sound.heard.pcm, here);
         self.hush_heard(sound);
+        self.press_keys();
+        self.give_linked(sound, here);
         self.give_bridged(sound, here);
         for stream in &mut self.streams {
             stream.link.hear(sound, here);
@@ -362,6 +368,7 @@ impl Leg {
         desk.connector.look_around();
         self.recordings.clear();
         self.part();
+        self.unlink();
         self.line.farewell(desk);
     }
 }

@@ -165,6 +165,16 @@ impl PyLeg {
         self.0.post(Command::Unbridge);
     }
 
+    /// Let this leg's far end hear what the other's says, one way. Raises MediaError.
+    #[pyo3(signature = (other, *, relays_digits = false))]
+    fn hear(&self, other: PyRef<'_, PyLeg>, relays_digits: bool) -> PyResult<()> {
+        Ok(self.0.hear(&other.0, relays_digits)?)
+    }
+
+    fn unhear(&self, other: PyRef<'_, PyLeg>) {
+        self.0.unhear(&other.0);
+    }
+
     #[pyo3(signature = (*, heard, said, prompts))]
     fn mute(&self, heard: bool, said: bool, prompts: bool) {
         self.0.post(Command::Mute(Quiet {

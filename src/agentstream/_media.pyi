@@ -93,11 +93,27 @@ class Leg:
         """
     def unbridge(self) -> None:
         """Leave the bridge; the other leg leaves it too. Without a bridge nothing happens."""
+    def hear(self, other: Leg, *, relays_digits: bool = False) -> None:
+        """Let this far end hear what the other's says, beside what it hears otherwise; one way.
+
+        Bridges of three and more legs, and those who listen or whisper, are made of these. Voices
+        are brought to this leg's rate, added, and clipped once; each is up to a frame of 20 ms
+        older than through a bridge (22 while the beats of the two coincide), and comes and goes
+        within 5 ms. A link may stand beside a bridge, whose packets pass as before; where this
+        leg is in one, what it hears through that is mixed, and up to a frame older. It counts as
+        what is said to this leg for recordings, streams and `mute`. The end of either leg ends
+        the link. With `relays_digits`, keys of the other leg are pressed towards this far end, as
+        for a bridge. Hearing the same leg again changes that alone. Raises MediaError when `other`
+        is this leg, or would be the 17th that it hears.
+        """
+    def unhear(self, other: Leg) -> None:
+        """End that, at once; nothing when this leg does not hear the other."""
     def mute(self, *, heard: bool, said: bool, prompts: bool) -> None:
         """Let what the far end says, what is said to it, and what plays to it be silence.
 
-        `heard` counts for streams, recordings and the bridged leg; `said` is what streams and the
-        bridged leg say. What is muted goes by unheard; keys pass.
+        `heard` counts for streams, recordings, the bridged leg and those who hear this one; `said`
+        is what streams, the bridged leg and those who are heard here say. What is muted goes by
+        unheard; keys pass.
         """
 
     def watch_silence(self, timeout_ms: int) -> None:
@@ -479,13 +495,13 @@ class LegStats:
     """Frames that we sent more than 5 ms after their time."""
     send_errors: int
     bridge_frames: int
-    """Frames (20 ms) that bridged legs gave to this one."""
+    """Frames (20 ms) that bridged legs, and those that it hears, gave to this one."""
     bridge_passed: int
     """Of these, the packets that were sent on byte by byte, without decoding and encoding."""
     bridge_inserted: int
-    """Frames made up because the two legs' beats drifted apart or the other leg stalled."""
+    """Frames made up because two legs' beats drifted apart or the other leg stalled."""
     bridge_dropped: int
-    """Frames left out for the same reasons."""
+    """Frames left out for the same reasons, or because a leg that hears this one stalled."""
     codec: str
     def as_dict(self) -> dict[str, int | float | str]: ...
 

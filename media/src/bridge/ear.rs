@@ -32,7 +32,7 @@ const RECENT: usize = 3;
 /// Keys that may wait for the leg to send them.
 const KEYS: usize = 64;
 
-/// Takes frames from a lane.
+/// Takes frames from a lane; dropping it cuts the lane.
 #[derive(Debug)]
 #[repr(C)] // what a frame that passes through needs lies in front
 pub struct Ear {
@@ -114,6 +114,11 @@ impl Ear {
             self.keys.truncate(KEYS);
         }
         true
+    }
+
+    /// Something was heard.
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun
     }
 
     /// What was heard is long ago: the next frame begins anew.
@@ -204,5 +209,11 @@ impl Ear {
             }
         }
         &mut self.made
+    }
+}
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        self.lane.cut();
     }
 }

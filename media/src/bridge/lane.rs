@@ -1,4 +1,4 @@
-//! One direction of a bridge: four frames that one thread fills and another empties, neither waiting for the other.
+//! One direction of a bridge, or a link: four frames that one thread fills and another empties, neither waiting for the other.
 //!
 //! ```text
 //!   give ─▶ [ 5 ][ 6 ][   ][ 4 ] ─▶ take        given = 6, taken = 3: the giver owns the empty slots,
@@ -89,6 +89,8 @@ pub struct Lane {
     /// The giver's thread; 0 before it has one.
     giver_at: AtomicUsize,
     is_cut: AtomicBool,
+    /// Whether keys travel with the frames.
+    relays_keys: AtomicBool,
     slots: [Mutex<Box<Frame>>; ROOM],
 }
 
@@ -100,6 +102,7 @@ impl Lane {
             given: AtomicUsize::new(0),
             taken: AtomicUsize::new(0),
             is_cut: AtomicBool::new(false),
+            relays_keys: AtomicBool::new(false),
             giver_at: AtomicUsize::new(0),
             follower: AtomicU64::new(0),
         }
@@ -165,6 +168,16 @@ impl Lane {
     pub fn follower(&self) -> Option<u64> {
         let follower = self.follower.load(Ordering::Relaxed);
         (follower != 0).then_some(follower)
+    }
+
+    /// Lets keys travel with the frames from now on, or no more.
+    pub fn relay_keys(&self, relays: bool) {
+        self.relays_keys.store(relays, Ordering::Relaxed);
+    }
+
+    /// Whether keys travel with the frames.
+    pub fn relays_keys(&self) -> bool {
+        self.relays_keys.load(Ordering::Relaxed)
     }
 
     /// One end has gone.

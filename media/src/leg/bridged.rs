@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::links::GAP_MS;
 use super::{Beaten, Leg};
 use crate::audio::mixer;
 use crate::bridge::Bridge;
@@ -11,9 +12,6 @@ use crate::rtp::receiver::Form;
 use crate::sound::Sound;
 use crate::stream::link::Here;
 use crate::worker::LegId;
-
-/// The pause after a key that is sent on: as short as it may be, so that fast fingers build up no queue.
-const GAP_MS: u32 = 40;
 
 impl Leg {
     /// Joins another leg, and parts from the one before.
@@ -112,15 +110,12 @@ impl Leg {
         true
     }
 
-    /// Gives what was heard to the other leg, and the keys that were pressed.
+    /// Gives what was heard to the other leg.
     pub(super) fn give_bridged(&mut self, sound: &mut Sound, here: Here<'_>) {
         sound.handed_to = None;
         let Some(bridge) = &mut self.bridge else {
             return;
         };
-        for key in self.line.keys() {
-            bridge.press(key);
-        }
         match bridge.follower() {
             Some(follower) if bridge.is_clear() => {
                 bridge.hand(&mut sound.heard);
@@ -177,12 +172,14 @@ impl Leg {
 
     /// Somebody here wants what is heard as sound.
     fn has_listeners(&self) -> bool {
-        !self.is_private() || self.silence.is_some() || self.answer.is_some()
+        let is_watched = self.silence.is_some() || self.answer.is_some();
+        is_watched || !self.is_private() || self.links.has_listeners()
     }
 
-    /// Nobody looks at what is said, or changes it: no recording, no stream, nothing muted.
+    /// Nobody looks at what is said, or changes it: no recording, no stream, nobody heard through a link, nothing muted.
     fn is_private(&self) -> bool {
-        self.recordings.is_empty() && self.streams.is_empty() && self.quiet.is_off()
+        let is_alone = self.recordings.is_empty() && self.streams.is_empty();
+        is_alone && !self.links.has_voices() && self.quiet.is_off()
     }
 }
 

@@ -81,6 +81,8 @@ impl Leg {
             } => self.line.send_digits(&digits, tone_ms, gap_ms),
             Command::Bridge(bridge) => self.join(bridge, desk),
             Command::Unbridge => self.part(),
+            Command::Hear(link) => self.hear_link(link),
+            Command::BeHeard(mouth) => self.be_heard(mouth),
             Command::Mute(quiet) => self.quiet = quiet,
             Command::WatchSilence { timeout_ms } => {
                 self.silence = (timeout_ms > 0).then(|| SilenceWatch::new(timeout_ms));

@@ -7,9 +7,9 @@ use crate::stream::link::Here;
 /// What is not heard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quiet {
-    /// What the far end says: streams, recordings and the bridged leg have silence instead.
+    /// What the far end says: streams, recordings, the bridged leg and those who hear this one have silence instead.
     pub heard: bool,
-    /// What streams and the bridged leg say to the far end.
+    /// What streams, the bridged leg and those who are heard here say to the far end.
     pub said: bool,
     /// What plays to the far end.
     pub prompts: bool,
@@ -31,7 +31,7 @@ impl Leg {
         }
     }
 
-    /// What the streams and the prompt say in this frame; true if there was any. What is muted goes by unheard.
+    /// What the streams, the legs that are heard here and the prompt say in this frame; true if there was any. What is muted goes by unheard.
     pub(super) fn mix(&mut self, said: &mut Vec<i16>, here: Here<'_>) -> bool {
         let rate_hz = self.line.said_hz();
         said.resize(rate_hz as usize / 50, 0);
@@ -39,6 +39,7 @@ impl Leg {
         for stream in &mut self.streams {
             is_sound |= stream.link.say(rate_hz, said);
         }
+        is_sound |= self.say_linked(rate_hz, said, here);
         if self.quiet.said {
             said.fill(0);
             is_sound = false;

@@ -6,6 +6,8 @@ use crate::event::LegStats;
 use crate::plan::RecordPlan;
 use std::time::Duration;
 
+mod listening;
+
 const A: usize = 0;
 const B: usize = 1;
 const KEY: u8 = 101;
