@@ -16,6 +16,7 @@ _DIGITS = re.compile(r"\d+", re.ASCII)
 _E164_MIN, _E164_MAX = 8, 15  # digits; E.164 §6 allows 15
 
 
+@lru_cache(maxsize=4_096)  # a call asks several times for the same
 def normalise(text: str, country_code: str = "") -> str:
     """Return "+" and digits where the text is a public number, else the text in lower case.
 
@@ -61,7 +62,6 @@ class NumberStyle:
 AS_THEY_ARE: Final = NumberStyle()
 
 
-@lru_cache(maxsize=4_096)  # a call asks several times for the same
 def _national(digits: str, country_code: str) -> str:
     """Return E.164 of a whole number of a country, written without any prefix; "" for others."""
     if not country_code:

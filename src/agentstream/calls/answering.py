@@ -1,10 +1,11 @@
 """Who answered a call that we placed: the words for it, and what tells a person from a machine."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from types import MappingProxyType
 from typing import Final, Literal
 
+from agentstream.base.values import dataclass, replace
 from agentstream.calls.checks import check_range
 
 Answerer = Literal["human", "machine", "unknown"]

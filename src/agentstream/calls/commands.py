@@ -4,10 +4,11 @@ Whoever asks makes the ids of what the command begins, so that later facts can b
 impossible command raises CommandError and changes nothing.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal
 
 from agentstream.base.ids import LegSid, PromptId, RecordingSid, RequestId, StreamSid
+from agentstream.base.values import dataclass
 from agentstream.calls.answering import AnswerCriteria
 from agentstream.calls.causes import Cause, Party
 

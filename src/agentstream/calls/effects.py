@@ -4,10 +4,10 @@ Every effect is safe to perform when its leg, prompt, stream or recording has en
 there is nothing to do, and the report of that end is on its way or was already given.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 from agentstream.base.ids import LegSid, PromptId, RecordingSid, RequestId, StreamSid
+from agentstream.base.values import dataclass
 from agentstream.calls.answering import AnswerCriteria
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import (

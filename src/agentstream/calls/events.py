@@ -4,9 +4,8 @@ A call's first event is CallStarted, its last CallEnded; both are told exactly o
 event is the `now_ms` that the switch gave when it came out.
 """
 
-from dataclasses import dataclass
-
 from agentstream.base.ids import CallSid, LegSid, PromptId, RecordingSid, RequestId, StreamSid
+from agentstream.base.values import dataclass
 from agentstream.calls.answering import Answerer, AnswerReason
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.record import CallRecord, CallSetup

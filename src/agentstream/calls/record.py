@@ -1,10 +1,11 @@
 """What a call is born with, and what is written down when it has ended."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Literal
 
 from agentstream.base.ids import AccountSid, CallSid, FlowSid, LegSid, RecordingSid, StreamSid
+from agentstream.base.values import dataclass
 from agentstream.calls.answering import Verdict
 from agentstream.calls.causes import CallStatus, Cause, Party, status_word
 from agentstream.calls.reports import StreamOutcome

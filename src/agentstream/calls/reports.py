@@ -4,10 +4,10 @@ The switch translates what its engines tell into these and posts them to the cal
 something that the call does not know (any more) is ignored and counted.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 from agentstream.base.ids import LegSid, PromptId, RecordingSid, RequestId, StreamSid
+from agentstream.base.values import dataclass
 from agentstream.calls.answering import Answerer, AnswerReason
 from agentstream.calls.causes import Cause, Party
 

@@ -5,9 +5,9 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from agentstream.base.values import dataclass
 from agentstream.flows.applet import NEXT, Settings
 from agentstream.flows.document import FlowDocument
 from agentstream.flows.graph import (

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from agentstream.base.errors import PeerError
+from agentstream.base.values import dataclass
 from agentstream.calls.events import RequestFinished
 from agentstream.flows.mistakes import sentence
 

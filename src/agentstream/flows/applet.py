@@ -1,11 +1,11 @@
 """What every applet is: settings out of a document, and a machine that lives through one visit."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agentstream.base.values import dataclass
 from agentstream.calls.causes import Cause, Party, explain
 from agentstream.calls.commands import Command, Fetch, HangUp
 from agentstream.calls.events import Event

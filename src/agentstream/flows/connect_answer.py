@@ -5,13 +5,13 @@ programmable   {"destination": {"numbers": ["+919000000001"]}, "record": true, .
 """
 
 import re
-from dataclasses import replace
 from typing import Annotated, Final, Literal
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from agentstream.base.errors import PeerError
+from agentstream.base.values import replace
 from agentstream.calls.commands import DEFAULT_TONE, AudioFile, RecordingSpec, Speech
 from agentstream.flows.dial_plan import (
     OPERATOR_TONE,

@@ -1,13 +1,13 @@
 """What a flow remembers: for templates, for later applets, for the customer's server."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Final, Literal
 
 from agentstream.base.ids import LegSid, PromptId, RecordingSid, RequestId, StreamSid, Tokens
 from agentstream.base.phone import AS_THEY_ARE, NumberStyle
+from agentstream.base.values import dataclass
 from agentstream.calls.answering import Answerer, answered_by
 from agentstream.calls.causes import CallStatus, Cause, Party, q850
 from agentstream.calls.events import (
@@ -49,6 +49,9 @@ class Wording:
 
     directions: DirectionWords = "outbound-dial"
     quotes_digits: bool = True  # AP-29, US-12
+
+
+USUAL: Final = Wording()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +194,7 @@ class Context:
         """Return a file's path with its variables filled in, harmless."""
         return render_path(template, self._variables(now_ms))
 
-    def parameters(self, now_ms: int, wording: Wording = Wording()) -> Parameters:
+    def parameters(self, now_ms: int, wording: Wording = USUAL) -> Parameters:
         """Return what the customer's server is told of the call (PT-10, by the rules of PT-11)."""
         setup, shown = self.setup, self.numbers.show
         started = self._indian(self._zero_ms)

@@ -5,11 +5,11 @@ LegUp ──▶ WHISPERING ──▶ JOINING ──LegsBridged──▶ TALKING 
                                └── refused: over     └────────────────────────┘
 """
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from agentstream.base.ids import LegSid, PromptId, RecordingSid
+from agentstream.base.values import dataclass
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import (
     AudioFile,

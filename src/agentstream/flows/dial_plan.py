@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
+from agentstream.base.values import dataclass
 from agentstream.calls.commands import Prompt, RecordingSpec, StreamSpec
 
 OPERATOR_TONE: Final = "builtin:operator_tone"  # what a telephone network plays while it rings

@@ -7,10 +7,10 @@ Target ─┤ Dial ──▶ LegRinging ──▶ LegUp ────────
 """
 
 from collections import deque
-from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from agentstream.base.ids import LegSid
+from agentstream.base.values import dataclass, replace
 from agentstream.calls.causes import CallStatus, Cause, Party, status_word
 from agentstream.calls.commands import (
     Bridge,

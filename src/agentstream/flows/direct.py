@@ -4,12 +4,12 @@ two numbers    (fork) ──▶ connect ──▶ hang up     the first party is
 a bot          bot ──▶ hang up                    the end of its socket ends the call (CC-63)
 """
 
-from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
 
 from pydantic import ValidationError
 
 from agentstream.base.errors import CommandError
+from agentstream.base.values import dataclass
 from agentstream.calls.record import WhichLeg
 from agentstream.flows.applet import Settings
 from agentstream.flows.applets.connect import ConnectSettings

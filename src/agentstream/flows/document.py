@@ -11,12 +11,13 @@ applets:
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agentstream.base.errors import CommandError
+from agentstream.base.values import dataclass
 from agentstream.calls.commands import RecordingSpec
 from agentstream.flows.applet import Settings
 from agentstream.flows.applets import KINDS

@@ -7,11 +7,11 @@ comes to is grey. Colours follow the viewer's light or dark mode; texts are esca
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 from xml.sax.saxutils import escape, quoteattr
 
+from agentstream.base.values import dataclass
 from agentstream.flows.applet import NEXT, Settings
 from agentstream.flows.document import FlowDocument
 from agentstream.flows.graph import exits_of, unreached

@@ -8,11 +8,11 @@ report, command ──▶ Call ──event──▶ Flow or LegControl ◀──
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import cast, get_args
 
 from agentstream.base.errors import CommandError
 from agentstream.base.machine import earliest
+from agentstream.base.values import dataclass
 from agentstream.calls.call import Call
 from agentstream.calls.commands import Command
 from agentstream.calls.effects import Effect

@@ -6,10 +6,10 @@ ask ──Play──▶ PROMPT ──it ends──▶ KEYS ──enough, the fin
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from agentstream.base.ids import PromptId
+from agentstream.base.values import dataclass
 from agentstream.calls.commands import Play, Prompt, StopPlaying
 from agentstream.calls.events import DigitReceived, PromptFinished
 from agentstream.flows.applet import AppletInput, CommandRefused, Step

@@ -8,9 +8,11 @@ wire that leads back leaves its box to the right like all others, turns, and run
 
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 from typing import Final
+
+from agentstream.base.values import dataclass
 
 LANE_HEIGHT: Final = 10.0
 ROW_GAP: Final = 26.0  # between two boxes of a column

@@ -5,12 +5,13 @@ document, no anchors, aliases or tags; `yes`, `on` and dates stay the text that 
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 import yaml
 
 from agentstream.base.errors import CommandError
+from agentstream.base.values import dataclass
 
 SOURCE_LIMIT_CHARS: Final = 262_144
 DEPTH_LIMIT: Final = 16

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Final, Literal, assert_never
 from urllib.parse import urlencode
 
+from agentstream.base.values import dataclass
 from agentstream.calls.commands import HttpRequest
 from agentstream.flows.context import DIRECTIONS, Context, Parameters, Wording
 

@@ -6,10 +6,10 @@ clock of 8000 although it samples at 16000 (RFC 3551 section 4.5.2).
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
+from agentstream.base.values import dataclass, replace
 from agentstream.media.plan import CodecPlan, Encoding
 from agentstream.media.sdp import Attribute, Media
 

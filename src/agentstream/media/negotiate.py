@@ -9,12 +9,12 @@ and payload types.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, Literal
 
 from agentstream.base.errors import CommandError, PeerError
+from agentstream.base.values import dataclass, replace
 from agentstream.media import sdp
 from agentstream.media.formats import (
     CN_PAYLOAD_TYPE,

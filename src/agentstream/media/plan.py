@@ -5,8 +5,10 @@ socket are templates: a control character that can never stand inside valid JSON
 place that only the audio path can fill in, at the moment of sending.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from agentstream.base.values import dataclass
 
 # Placeholders in `StreamPlan` templates and in texts given to `Leg.send_text`.
 SEQ = "\x01"  # the message's sequence number, decimal; counted over all messages that carry it

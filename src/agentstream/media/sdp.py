@@ -5,10 +5,10 @@ either a `Session` or a PeerError, never anything else.
 """
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
 from agentstream.base.errors import PeerError
+from agentstream.base.values import dataclass
 
 SIZE_LIMIT = 16_384  # characters of a whole description
 MEDIA_LIMIT = 16  # m= lines

@@ -10,9 +10,9 @@ A request is repeated from its bytes. The ACK to a refusal is made here (§17.1.
 2xx belongs to the user.
 """
 
-from dataclasses import dataclass
 from enum import Enum
 
+from agentstream.base.values import dataclass
 from agentstream.sip.flow import Flow, Hop
 from agentstream.sip.message import Headers, Request, Response
 from agentstream.sip.timers import Alarm, Timers

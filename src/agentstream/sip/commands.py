@@ -1,7 +1,6 @@
 """The commands of a SignalingEngine as values, for the endpoint and for the fake engine."""
 
-from dataclasses import dataclass
-
+from agentstream.base.values import dataclass
 from agentstream.sip.reports import Header, SipCallRef
 from agentstream.sip.signaling import Dial
 

@@ -9,9 +9,9 @@ import hmac
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from agentstream.base.errors import PeerError
+from agentstream.base.values import dataclass
 from agentstream.sip.headers import quote, unquote
 from agentstream.sip.message import Request, Response
 from agentstream.sip.signaling import Credentials

@@ -5,10 +5,10 @@ commands --> call --> exchange --> transaction --> Send
 """
 
 from collections import Counter
-from dataclasses import dataclass
 
 from agentstream.base.errors import AgentStreamError, PeerError
 from agentstream.base.ids import Tokens
+from agentstream.base.values import dataclass
 from agentstream.sip.call_table import CallTable
 from agentstream.sip.client_side import ClientSide, contact
 from agentstream.sip.client_transaction import ClientTransaction

@@ -1,9 +1,9 @@
 """Where a message came from and where one goes to, without sockets."""
 
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Literal
 
+from agentstream.base.values import dataclass
 from agentstream.sip.uri import SipUri
 
 TransportName = Literal["udp", "tcp", "tls"]

@@ -5,10 +5,11 @@ Each parser takes the text of a header field (unfolded) and returns a value or r
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 
 from agentstream.base.errors import PeerError
+from agentstream.base.values import dataclass
 from agentstream.sip.uri import Params, SipUri, parse_uri
 
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.\-]*"

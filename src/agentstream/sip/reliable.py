@@ -1,8 +1,8 @@
 """Reliable provisional responses (RFC 3262) of a call that came in: one at a time, until PRACK."""
 
 from collections import deque
-from dataclasses import dataclass
 
+from agentstream.base.values import dataclass
 from agentstream.sip.headers import RAck
 from agentstream.sip.timers import Timers
 

@@ -1,7 +1,8 @@
 """What signalling reports, in words that name no message: ids are opaque, bodies are SDP text."""
 
-from dataclasses import dataclass
 from typing import Literal, NewType
+
+from agentstream.base.values import dataclass
 
 SipCallRef = NewType("SipCallRef", str)  # one SIP call (INVITE dialog) of a SignalingEngine
 

@@ -9,9 +9,9 @@
 An answer is repeated from its bytes; a machine of this kind never changes a message.
 """
 
-from dataclasses import dataclass
 from enum import Enum
 
+from agentstream.base.values import dataclass
 from agentstream.sip.flow import Flow, Hop
 from agentstream.sip.message import Request
 from agentstream.sip.timers import Alarm, Timers

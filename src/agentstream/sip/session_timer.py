@@ -5,10 +5,10 @@ agreed ---interval/2---> the refresher refreshes ---+
    '---interval - min(32 s, interval/3)---> nobody did: BYE
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 from agentstream.base.errors import PeerError
+from agentstream.base.values import dataclass
 from agentstream.sip.headers import SessionExpires, parse_options, parse_session_expires
 from agentstream.sip.message import Request, Response
 from agentstream.sip.settings import SipSettings

@@ -1,9 +1,10 @@
 """What an operator can set about signalling: names, limits, timers, who must log in."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
+from agentstream.base.values import dataclass
 from agentstream.sip.timers import Timers
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "PRACK", "UPDATE")

@@ -5,9 +5,9 @@ over is ignored: the report `Ended` is on its way or was already given.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
+from agentstream.base.values import dataclass
 from agentstream.sip.reports import Header, Report, SipCallRef
 
 

@@ -2,9 +2,10 @@
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
+
+from agentstream.base.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

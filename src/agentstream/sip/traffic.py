@@ -1,8 +1,8 @@
 """What passes between the endpoint and the transports: the endpoint's inputs and outputs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from agentstream.base.values import dataclass
 from agentstream.sip.commands import CallCommand
 from agentstream.sip.flow import Flow, Hop
 from agentstream.sip.reports import Report

@@ -4,12 +4,13 @@ sip:user:password@host:port;name=value?header=value
 """
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Self
 
 from agentstream.base.errors import PeerError
+from agentstream.base.values import dataclass, replace
 
 Params = dict[str, str | None]  # names in lower case; None is a parameter without "="
 

@@ -5,9 +5,9 @@ start line CRLF  *(name ":" value CRLF)  CRLF  body
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from agentstream.base.errors import CommandError, PeerError
+from agentstream.base.values import dataclass
 from agentstream.sip.headers import (
     check_address,
     check_addresses,

@@ -3,12 +3,12 @@
 import json
 import re
 from base64 import b64encode
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 from urllib.parse import SplitResult, quote, unquote, unquote_to_bytes, urlsplit
 
 from agentstream.base.errors import PeerError
+from agentstream.base.values import dataclass
 from agentstream.stream.profile import FRAMES_MS, WireProfile, comma_pairs
 
 URL_LIMIT: Final = 600  # characters, the query included (AS-11)

@@ -1,8 +1,8 @@
 """What a `BotStream` receives and gives back, as frozen values."""
 
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from agentstream.base.values import dataclass
 from agentstream.stream.messages import SocketPlan
 
 

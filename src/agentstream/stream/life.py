@@ -1,11 +1,11 @@
 """What a stream remembers all its life, and the steps that every state may take."""
 
 from collections import deque
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, Literal
 
 from agentstream.base.machine import earliest
+from agentstream.base.values import dataclass, replace
 from agentstream.stream.address import BotAddress
 from agentstream.stream.happenings import (
     CloseSocket,

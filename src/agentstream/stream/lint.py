@@ -3,9 +3,9 @@
 import json
 from base64 import b64decode
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from agentstream.base.values import dataclass
 from agentstream.stream.dialects.exotel import CONTROLS
 from agentstream.stream.messages import Audio
 from agentstream.stream.pace import LIVE_STRETCH_MS, Pace

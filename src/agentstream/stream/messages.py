@@ -5,8 +5,9 @@ JSON, marks each place that only the audio path can fill in at the moment of sen
 contract knows the same characters.
 """
 
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from agentstream.base.values import dataclass
 
 SEQ: Final = "\x01"  # the message's sequence number
 CHUNK: Final = "\x02"  # the index of the media message, from 1

@@ -4,12 +4,12 @@ Defaults follow the newest documents, but `media_format` looks as it was capture
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any, Final, Literal, get_args, get_type_hints
 
 from agentstream.base.errors import ConfigError
 from agentstream.base.phone import NumberForm
+from agentstream.base.values import dataclass, replace
 
 FRAMES_MS: Final = (20, 40, 60, 100)  # AS-80
 FrameMs = Literal[20, 40, 60, 100]

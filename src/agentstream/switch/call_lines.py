@@ -1,12 +1,12 @@
 """The lines of one call: the one that it began with, and one for each leg that it dials."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import structlog
 
 from agentstream import _media
 from agentstream.base.ids import LegSid
+from agentstream.base.values import dataclass
 from agentstream.calls import reports
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import DialSpec

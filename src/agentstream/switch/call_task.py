@@ -12,7 +12,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import cast, get_args
 
 import structlog
@@ -21,6 +20,7 @@ from agentstream import _media
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import LegSid, StreamSid
 from agentstream.base.machine import earliest
+from agentstream.base.values import dataclass
 from agentstream.calls import commands, effects, events, reports
 from agentstream.calls.call import Call
 from agentstream.calls.causes import Cause, Party

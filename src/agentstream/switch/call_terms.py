@@ -4,11 +4,11 @@ Pure, and of a CallView alone, so that whoever tells of a call tells the same.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Final
 
 from agentstream.base.phone import AS_THEY_ARE, NumberStyle
+from agentstream.base.values import dataclass
 from agentstream.calls.answering import answered_by
 from agentstream.calls.causes import CallStatus
 from agentstream.calls.record import CallSetup

@@ -2,12 +2,12 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from agentstream.base.clock import Clock
 from agentstream.base.ids import AccountSid, CallSid, LegSid
+from agentstream.base.values import dataclass, replace
 from agentstream.calls.answering import Answerer, Verdict
 from agentstream.calls.causes import Cause, status_word
 from agentstream.calls.events import (

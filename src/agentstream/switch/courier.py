@@ -12,13 +12,13 @@ what runs at once, and their turns go round.
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 import structlog
 
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.errors import AgentStreamError
 from agentstream.base.ids import AccountSid, RequestId
+from agentstream.base.values import dataclass, replace
 from agentstream.calls import effects, reports
 from agentstream.calls.commands import HttpRequest, Mail
 from agentstream.net.egress import EgressError

@@ -4,9 +4,10 @@ Whoever steals a key dials premium numbers abroad. So numbers of other countries
 refused until the operator names those countries, and premium ones until he wants them.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+from agentstream.base.values import dataclass
 
 _KEPT: Final = 4_096
 

@@ -1,7 +1,6 @@
 """The feed: every fact of every call, told to whoever subscribed, in order."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -16,6 +15,7 @@ from agentstream.base.ids import (
     RequestId,
     StreamSid,
 )
+from agentstream.base.values import dataclass
 from agentstream.calls.events import Event
 
 log = structlog.get_logger()

@@ -1,9 +1,9 @@
 """How legs are steered from outside: what the published documents leave open, by setting."""
 
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from agentstream.base.errors import CommandError, PeerError
+from agentstream.base.values import dataclass
 from agentstream.net.egress import HTTP_SCHEMES, parse_url
 
 SOCKET: Final = "stream:"  # LD-1: an endpoint that is no address, but whoever listens

@@ -5,11 +5,12 @@ created ─▶ ringing ─▶ connected ─▶ terminal          as its own even
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from datetime import datetime
 from typing import Final, Literal
 
 from agentstream.base.ids import AccountSid, CallSid, LegSid
+from agentstream.base.values import dataclass, replace
 from agentstream.calls.events import CallEnded, CallStarted, LegDialled, LegTold
 from agentstream.calls.record import CallSetup, Direction
 from agentstream.store.legs import LegRow

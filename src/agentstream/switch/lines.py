@@ -4,11 +4,10 @@ A `SipLine` is a SIP call that came in, a `DialledLine` one that we placed, both
 `FileLine` is a WAV file in and a WAV file out. The call task does not know which it has.
 """
 
-from dataclasses import dataclass, replace
-
 from agentstream._media import LegStats
 from agentstream.base.errors import PeerError
 from agentstream.base.ids import LegSid
+from agentstream.base.values import dataclass, replace
 from agentstream.calls import reports
 from agentstream.calls.causes import Cause, Party, q850, sip_status
 from agentstream.media.engine import MediaLeg

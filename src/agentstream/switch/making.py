@@ -1,10 +1,10 @@
 """Makes the task of one call: its machines, its flow, its hands."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Literal
 
 from agentstream.base.ids import LegSid, RecordingSid
+from agentstream.base.values import dataclass, replace
 from agentstream.calls import commands, events
 from agentstream.calls.answering import AskWho
 from agentstream.calls.call import Call

@@ -1,7 +1,7 @@
 """Carries out what a call orders: on its line, its audio, its streams and its prompts."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import structlog
 
@@ -9,6 +9,7 @@ from agentstream import _media
 from agentstream.base.errors import ConfigError
 from agentstream.base.ids import AccountSid, LegSid, StreamSid
 from agentstream.base.machine import earliest
+from agentstream.base.values import dataclass
 from agentstream.calls import effects, reports
 from agentstream.calls.record import CallSetup
 from agentstream.flows.legs.told import Sign

@@ -1,11 +1,11 @@
 """A call that is to be placed: whom to dial, and what happens once they have answered."""
 
-from dataclasses import dataclass, replace
 from typing import Final
 
 from agentstream.base.clock import Clock
 from agentstream.base.errors import BusyError, CommandError
 from agentstream.base.ids import CallSid, FlowSid, LegSid, Tokens
+from agentstream.base.values import dataclass, replace
 from agentstream.calls.answering import AnswerCriteria, AnswerMode, AskWho
 from agentstream.calls.causes import Cause
 from agentstream.calls.checks import check_range

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
 from agentstream.base.errors import AgentStreamError
 from agentstream.base.ids import LegSid, PromptId
+from agentstream.base.values import dataclass
 from agentstream.calls import commands, effects, reports
 from agentstream.media.engine import MediaLeg
 from agentstream.media.plan import PromptPlan

@@ -7,13 +7,14 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from ipaddress import ip_address, ip_network
 from types import MappingProxyType
 from typing import Final
 
 from agentstream.base.errors import AgentStreamError, PeerError
 from agentstream.base.phone import normalise
+from agentstream.base.values import dataclass, replace
 from agentstream.calls.causes import Cause
 from agentstream.calls.commands import DialSpec
 from agentstream.net.egress import AddressClass, classify

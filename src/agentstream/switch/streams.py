@@ -1,13 +1,14 @@
 """Runs one stream: its machine on one side, the resolver, DNS and the socket on the other."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields
 from operator import attrgetter
 from typing import Literal
 
 from agentstream import _media
 from agentstream.base.errors import AgentStreamError
 from agentstream.base.ids import AccountSid, StreamSid
+from agentstream.base.values import dataclass, replace
 from agentstream.calls import effects, reports
 from agentstream.calls.commands import HttpRequest
 from agentstream.calls.record import CallSetup

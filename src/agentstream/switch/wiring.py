@@ -1,11 +1,12 @@
 """What a switchboard is made of: its parts, its bounds, its counters."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from agentstream.base.clock import Clock
 from agentstream.base.ids import CallSid, LegSid, Tokens
 from agentstream.base.phone import AS_THEY_ARE, NumberStyle
+from agentstream.base.values import dataclass
 from agentstream.calls.answering import AnswerCriteria
 from agentstream.calls.record import CallLimits, WhichLeg
 from agentstream.flows.document import FlowDocument

@@ -7,12 +7,12 @@ dynamic  enter ──▶ asking ──JSON──▶    │ ▲ └────no
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Final, Self
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from agentstream.base.values import dataclass
 from agentstream.calls.commands import AudioFile, Prompt, Speech
 from agentstream.calls.events import DigitReceived
 from agentstream.flows.answer import Answer, fitted

@@ -1,10 +1,10 @@
 """The fields of one verb as they were given, in JSON or as attributes, under any of their names."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from agentstream.base.errors import AgentStreamError
+from agentstream.base.values import dataclass
 
 MISSING: Final = 1001  # LG-11
 INVALID: Final = 1002

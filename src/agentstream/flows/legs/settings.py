@@ -1,7 +1,8 @@
 """How legs that are steered behave where the documents leave a choice."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from agentstream.base.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """What the parts of a steered leg say: commands to its call, events for the customer, ends."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from agentstream.base.ids import CallSid, LegSid, PromptId, RecordingSid, StreamSid
+from agentstream.base.values import dataclass
 from agentstream.calls.commands import Command
 from agentstream.calls.events import Event, LegTold, Mishap
 from agentstream.flows.applet import CommandRefused

@@ -1,9 +1,9 @@
 """What a leg can be told to do: one frozen value for each verb, whatever shape it came in."""
 
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 from agentstream.base.ids import LegSid, StreamSid
+from agentstream.base.values import dataclass
 from agentstream.calls.commands import DEFAULT_TONE, AudioFile, Speech
 
 Direction = Literal["in", "out", "both"]  # of the leg: spoken by its party, played to it (EX-44)
