@@ -2,10 +2,10 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from agentstream.base.errors import ConfigError
+from agentstream.base.values import dataclass
 
 Network = IPv4Network | IPv6Network
 

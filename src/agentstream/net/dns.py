@@ -9,10 +9,10 @@ import socket
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.errors import BusyError, PeerError
+from agentstream.base.values import dataclass
 
 Ask = Callable[[str], tuple[str, ...]]
 _HOST_LIMIT = 253  # RFC 1035 §2.3.4

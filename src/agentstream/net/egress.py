@@ -9,7 +9,6 @@ name that answers differently the second time gains nothing.
 import base64
 import ipaddress
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address
 from typing import Literal, Protocol
@@ -17,6 +16,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.errors import ConfigError, PeerError
+from agentstream.base.values import dataclass
 from agentstream.net.addresses import Address, Network, is_in, parse_address, unwrapped
 from agentstream.net.addresses import AddressClass as AddressClass
 from agentstream.net.addresses import classify as classify

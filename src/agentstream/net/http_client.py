@@ -8,7 +8,6 @@ import asyncio
 import ssl
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlencode, urljoin
 
@@ -17,6 +16,7 @@ import httpx
 
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.errors import BusyError, ConfigError, PeerError
+from agentstream.base.values import dataclass, replace
 from agentstream.net.egress import HTTP_SCHEMES, Egress, Pinned, Target, mask_url, parse_url
 from agentstream.net.http_question import Question
 from agentstream.net.signature import signature_headers

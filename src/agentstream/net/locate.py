@@ -7,9 +7,9 @@ only a name                      NAPTR, else SRV of each transport, else address
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from agentstream.base.values import dataclass
 from agentstream.net.dns import DnsError
 from agentstream.net.egress import EgressError
 from agentstream.sip.flow import DEFAULT_PORTS, Hop, TransportName

@@ -5,13 +5,13 @@ Whether a server that said no may be asked again is in the error: a MailRefusedE
 
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
 import aiosmtplib
 
 from agentstream.base.errors import ConfigError, PeerError
+from agentstream.base.values import dataclass
 
 TIMEOUT_S = 20.0
 _SHOWN = 200  # characters of what the server says

@@ -1,11 +1,11 @@
 """One TCP or TLS connection that carries SIP: framing, keep-alive, and the limits that end it."""
 
 import asyncio
-from dataclasses import dataclass
 from typing import Protocol, cast
 
 from agentstream.base.clock import Clock
 from agentstream.base.errors import PeerError
+from agentstream.base.values import dataclass
 from agentstream.sip.flow import Flow, TransportName
 from agentstream.sip.wire import LIMITS, Limits, Ping, StreamParser
 

@@ -4,13 +4,14 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
 from typing import Literal
 
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.errors import AgentStreamError
 from agentstream.base.ids import RandomTokens, Tokens
+from agentstream.base.values import dataclass
 from agentstream.net.admission import AdmissionLimits
 from agentstream.net.dns import Resolver
 from agentstream.net.driver import Driver

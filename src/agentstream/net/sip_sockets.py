@@ -1,11 +1,12 @@
 """All SIP listeners of one node: which one a message goes out by, and how peers see us."""
 
 import socket
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
 
 from agentstream.base.clock import Clock
 from agentstream.base.errors import ConfigError
+from agentstream.base.values import dataclass
 from agentstream.net.admission import Admission, AdmissionLimits
 from agentstream.net.sip_connection import StreamLimits
 from agentstream.net.sip_tcp import StreamOptions, StreamTransport, open_tcp

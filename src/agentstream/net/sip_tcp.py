@@ -3,11 +3,12 @@
 import asyncio
 import socket
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
 from itertools import count
 
 from agentstream.base.clock import Clock, SystemClock
+from agentstream.base.values import dataclass
 from agentstream.net.admission import Admission
 from agentstream.net.sip_connection import Connection, StreamCounters, StreamLimits
 from agentstream.net.sip_udp import bind

@@ -2,10 +2,10 @@
 
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from agentstream.base.errors import ConfigError
+from agentstream.base.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
@@ -10,6 +9,7 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from agentstream.base.ids import CallSid
+from agentstream.base.values import dataclass
 from agentstream.store.call_writer import BatchWriter
 from agentstream.store.database import Database
 from agentstream.store.tables import call_stories

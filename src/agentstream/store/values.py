@@ -1,10 +1,11 @@
 """What the store gives and takes: frozen values, never rows or sessions. Wall times are UTC."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Literal
 
 from agentstream.base.ids import AccountSid, CallSid, FlowSid, LegSid, RecordingSid, StreamSid
+from agentstream.base.values import dataclass
 
 AnswerMode = Literal["auto", "manual"]
 KeyRole = Literal["admin", "read-only"]
