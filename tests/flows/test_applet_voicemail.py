@@ -21,13 +21,9 @@ from agentstream.calls.commands import (
 )
 from agentstream.calls.events import DigitReceived, SilenceHeard
 from agentstream.flows.applet import Leave
-from agentstream.flows.applets.voicemail import (
-    INVITATION,
-    PREPARE_MS,
-    PROMPT_MS,
-    WRITING_MS,
-    VoicemailSettings,
-)
+from agentstream.flows.applets.voicemail import INVITATION, PROMPT_MS, VoicemailSettings
+from agentstream.flows.message import BEEP_MS, WRITING_MS
+from agentstream.flows.prompt import PREPARE_MS
 from agentstream.testing.calls import CALL, LEG
 from agentstream.testing.visits import Visit
 
@@ -201,7 +197,7 @@ def test_prompts_that_never_end_are_given_up() -> None:
     visit.wait(PREPARE_MS + PROMPT_MS)
     visit.expect(StopPlaying(prompt.prompt_id))
     beep = visit.take(Play)
-    visit.wait(PREPARE_MS + PROMPT_MS)
+    visit.wait(PREPARE_MS + BEEP_MS)
     visit.expect(StopPlaying(beep.prompt_id))
     visit.take(StartRecording)
 
