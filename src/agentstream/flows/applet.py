@@ -39,6 +39,14 @@ class GoOver:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """What a person who looks at the call should know; without credentials or pressed keys."""
+
+    text: str
+    is_trouble: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CommandRefused:
     """The call could not do what this visit wanted."""
 
@@ -46,7 +54,7 @@ class CommandRefused:
     text: str
 
 
-Step = Command | Leave | GoOver
+Step = Command | Leave | GoOver | Noted
 AppletInput = Event | CommandRefused
 
 
