@@ -25,7 +25,7 @@ def test_a_key_ends_the_prompts_xr_12() -> None:
     ivr.press("1")
     ivr.expect(StopPlaying(play.prompt_id))
     ivr.take(Fetch)
-    assert ivr.notes[-1] == "line 1: <Gather>: the caller pressed one key"
+    assert ivr.notes[-1] == "line 1: <Gather>: one key came"
 
 
 def test_a_key_ends_the_silence_between_the_prompts_too() -> None:

@@ -15,12 +15,14 @@ from agentstream.calls.commands import (
     StartRecording,
     WatchSilence,
 )
-from agentstream.calls.events import DigitReceived
+from agentstream.calls.events import AppletNoted, DigitReceived
 from agentstream.flows.applet import Abandoned, Leave
 from agentstream.flows.applets.exoml import ExomlSettings
+from agentstream.flows.document import parse
 from agentstream.flows.exoml.run import DOCUMENTS_LIMIT, HASTY_LIMIT
 from agentstream.testing.calls import CALL, LEG, make_setup
 from agentstream.testing.documents import START, Ivr
+from agentstream.testing.journeys import World
 
 FIELDS = {
     "CallSid": CALL,
@@ -102,7 +104,7 @@ def test_keys_go_to_the_action_and_the_call_goes_on_with_its_reply_xr_1_xr_12() 
     assert ivr.told(fetch) == FIELDS | {"DigitsPressed": "42"}
     assert heard(ivr) == "two"
     ivr.left("next")
-    assert "line 1: <Gather>: the caller pressed 2 keys" in ivr.notes
+    assert "line 1: <Gather>: 2 keys came" in ivr.notes
     assert ivr.trouble == []
 
 
@@ -293,6 +295,20 @@ def test_the_settings_say_what_the_flow_must_know() -> None:
     assert ExomlSettings.finishes_after_call
     assert ExomlSettings.is_reported
     assert settings.takes_time
+
+
+def test_what_is_noted_is_told_as_facts_of_the_call() -> None:
+    flow = "name: a\nstart: ivr\napplets:\n  ivr: {type: exoml, url: 'https://crm.example/'}"
+    world = World(parse(flow))
+    world.ring()
+    world.answer()
+    world.answer_requests(body="<Response><Hangup later='x'/></Response>")
+    noted = [fact for fact in world.story if isinstance(fact, AppletNoted)]
+    trouble = "the document: line 1: <Hangup>: attribute 'later' means nothing here"
+    assert noted == [
+        AppletNoted(CALL, "ivr", trouble, is_trouble=True),
+        AppletNoted(CALL, "ivr", "line 1: <Hangup>"),
+    ]
 
 
 def test_the_verb_of_another_leg_is_not_ours() -> None:

@@ -44,11 +44,11 @@ class Gathering:
 
     def _then(self, digits: str, now_ms: int) -> list[Step]:
         if not digits:  # XR-17
-            self._over = Over(reason="the caller pressed no key")
+            self._over = Over(reason="no key came")
             return []
         fields = [("DigitsPressed", digits), *([("digits", digits)] if self._says_digits else [])]
         count = f"{len(digits)} keys" if len(digits) > 1 else "one key"
-        self._over = Over(self._verb.action, tuple(fields), f"the caller pressed {count}")
+        self._over = Over(self._verb.action, tuple(fields), f"{count} came")
         return []
 
     def _failed(self, why: str, now_ms: int) -> list[Step]:
