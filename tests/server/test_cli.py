@@ -248,6 +248,19 @@ def test_every_command_has_help_with_examples(ask: Ask, command: tuple[str, ...]
     assert f"agentstream {' '.join(command)}" in text
 
 
+def test_a_number_is_attached_to_a_server_of_documents_xr_1(house: Ask) -> None:
+    url = "https://crm.example.test/ivr?to={CallTo}"
+    told = house("numbers", "assign", "1000", url).stdout
+    assert told == "1000 rings flow documents 1000\n"
+    again = house("numbers", "assign", "1000", "https://b.test/").stdout
+    assert again == told  # a new version of the same flow
+    document = json.loads(house("flows", "show", "documents 1000").stdout)
+    assert document["applets"] == {"ivr": {"type": "exoml", "url": "https://b.test/"}}
+    house("numbers", "assign", "1000", url, "--events", url, code=1)
+    refused = house("numbers", "assign", "1000", "https://b.test/{Who}", code=1)
+    assert "applet 'ivr' (exoml): field 'url': '{Who}' is no variable" in refused.output
+
+
 def test_a_number_is_attached_to_an_endpoint_lg_114(house: Ask) -> None:
     url = "https://u:pw@hooks.example.test/legs"
     told = house("numbers", "assign", "1000", "--events", url, "--manual").stdout
