@@ -169,7 +169,7 @@ def test_an_empty_recording_is_no_message() -> None:
 def test_the_end_key_skips_the_prompt_but_not_the_beep() -> None:
     visit = Visit(VoicemailSettings())
     prompt = visit.take(Play)
-    visit.feed(key("1"))
+    visit.feed(key("1"), SilenceHeard(CALL, LEG, 5000))
     visit.expect_nothing()
     visit.feed(key("#"))
     visit.expect(StopPlaying(prompt.prompt_id))

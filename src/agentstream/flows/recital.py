@@ -1,4 +1,4 @@
-"""Several prompts and silences on the flow's leg, one after the other; each part may be repeated.
+"""Several prompts and silences on one leg, one after the other; each part may be repeated.
 
 begin ──Play──▶ heard ──its end──▶ the next piece ... ──▶ is_over
                   └── cannot be played, does not end in time ──▶ is_over, with an `error`
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from agentstream.base.ids import PromptId
+from agentstream.base.ids import LegSid, PromptId
 from agentstream.calls.commands import Play, Prompt, StopPlaying
 from agentstream.calls.events import PromptFinished
 from agentstream.flows.applet import AppletInput, CommandRefused, Step
@@ -41,14 +41,24 @@ class Verse:
 class Recital:
     """One recital; `is_over` once nothing of it is heard any more."""
 
-    def __init__(self, context: Context, verses: Sequence[Verse], max_ms: int = LONGEST_MS) -> None:
-        """Take what is to be heard; `max_ms` is for each prompt, 0 is no limit."""
+    def __init__(
+        self,
+        context: Context,
+        verses: Sequence[Verse],
+        max_ms: int = LONGEST_MS,
+        leg_sid: LegSid | None = None,
+    ) -> None:
+        """Take what is to be heard; `max_ms` is for each prompt, 0 is no limit.
+
+        `leg_sid` is who hears it; None: whom the flow speaks to.
+        """
         self.is_over = False
         self.error = ""  # why it broke off
         self.wake_at_ms: int | None = None
         self._context = context
         self._verses = [verse for verse in verses if verse.pieces]
         self._max_ms = max_ms
+        self._leg_sid = leg_sid or context.leg_sid
         self._prompt_id: PromptId | None = None  # while one plays
         self._verse = self._round = self._piece = 0
 
@@ -66,8 +76,7 @@ class Recital:
         # The player keeps to max_ms itself; this is for a prompt that never even begins.
         self.wake_at_ms = now_ms + self._max_ms + PREPARE_MS if self._max_ms else None
         loops = verse.loops if verse.is_one_prompt else 1
-        leg_sid = self._context.leg_sid
-        return [Play(leg_sid, self._prompt_id, piece, loops, self._max_ms)]
+        return [Play(self._leg_sid, self._prompt_id, piece, loops, self._max_ms)]
 
     def receive(self, happening: AppletInput, now_ms: int) -> list[Step]:
         """Take the end of a prompt; everything else is ignored."""

@@ -14,11 +14,12 @@ from agentstream.calls.commands import (
     Play,
     RecordingSpec,
     SendDigits,
+    Speech,
     StartRecording,
     StopRecording,
 )
-from agentstream.calls.events import DigitReceived, LegGone
-from agentstream.flows.applet import Leave
+from agentstream.calls.events import DigitReceived, LegDialled, LegGone
+from agentstream.flows.applet import Abandoned, Leave
 from agentstream.testing.calls import CALL, LEG
 from agentstream.testing.documents import Ivr
 
@@ -160,6 +161,7 @@ def test_keys_are_pressed_for_the_callee_who_has_them_xr_14() -> None:
     ivr.up(second.leg_sid)
     assert ivr.skip_to(HangUpLeg).leg_sid == first  # the others ring no more
     ivr.take_all()
+    ivr.up(first)  # too late
     ivr.bridged(second.leg_sid)
     ivr.wait(500)
     ivr.expect(SendDigits(second.leg_sid, "12", 100, 70))
@@ -194,3 +196,154 @@ def test_who_is_called_rings_for_the_caller_meanwhile() -> None:
     ivr.take(Dial)
     play = ivr.take(Play)
     assert (play.leg_sid, play.loops) == (LEG, 0)
+
+
+ANNOUNCED = f'<Dial action="after"><Number URL="whisper" method="GET">{ONE}</Number></Dial>'
+
+
+def announced(verb: str = ANNOUNCED) -> tuple[Ivr, LegSid, Fetch]:
+    """Let a callee answer that is to hear something first; return who is asked what."""
+    ivr, leg_sid = dialled(verb)
+    ivr.take_all()
+    ivr.up(leg_sid)
+    return ivr, leg_sid, ivr.take(Fetch)
+
+
+def test_a_callee_hears_a_document_of_its_own_before_the_talk_xr_14() -> None:
+    ivr, leg_sid, fetch = announced()
+    assert (fetch.request.method, fetch.request.url) == ("GET", "https://crm.example/ivr/whisper")
+    told = ivr.told(fetch)
+    assert (told["DialCallSid"], told["CallFrom"]) == (leg_sid, "+919876500001")
+    ivr.expect_nothing()  # the caller goes on hearing it ring
+    ivr.answers(fetch, b"<Response><Say>A caller</Say><Play>b.wav</Play></Response>")
+    say = ivr.take(Play)
+    assert (say.leg_sid, say.prompt) == (leg_sid, Speech("A caller", "en", "female"))
+    ivr.played(say.prompt_id, leg_sid=leg_sid)
+    sound = ivr.take(Play)
+    assert sound.leg_sid == leg_sid
+    ivr.expect_nothing()
+    ivr.played(sound.prompt_id, leg_sid=leg_sid)
+    assert ivr.skip_to(Bridge).other_sid == leg_sid
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "it was answered with status 500, not 200"),
+        (b"<Response>\n<Hangup/></Response>", "line 2: <Hangup> is not for a callee"),
+    ],
+)
+def test_a_callee_without_its_document_talks_at_once_and_that_is_noted_xr_14(
+    body: bytes, why: str
+) -> None:
+    ivr, leg_sid, fetch = announced()
+    ivr.answers(fetch, body, 200 if body else 500)
+    assert ivr.skip_to(Bridge).other_sid == leg_sid
+    (noted,) = ivr.trouble
+    assert why in noted
+
+
+def test_a_document_that_does_not_come_or_end_is_not_waited_for_longer() -> None:
+    ivr, leg_sid, _ = announced()
+    ivr.wait(6_000)
+    assert ivr.skip_to(Bridge).other_sid == leg_sid
+    ivr, leg_sid, fetch = announced()
+    ivr.answers(fetch, b"<Response><Say>a<break time='2s'/></Say></Response>")
+    ivr.played(ivr.take(Play).prompt_id, leg_sid=leg_sid)
+    ivr.wait(1_999)
+    ivr.expect_nothing()
+    ivr.wait(1)
+    assert ivr.skip_to(Bridge).other_sid == leg_sid
+
+
+def test_a_callee_who_goes_while_it_listens_was_not_reached_xr_14() -> None:
+    ivr, leg_sid, fetch = announced()
+    ivr.feed(LegGone(CALL, leg_sid, Cause.NORMAL, Party.CALLEE, 0, ""))
+    assert result(ivr)["DialCallStatus"] == "failed"
+    ivr.answers(fetch, b"<Response><Say>never</Say></Response>")
+    ivr.expect_nothing()
+
+
+def test_a_caller_who_goes_while_the_callee_listens_ends_it() -> None:
+    ivr, _, fetch = announced()
+    ivr.hangs_up()
+    assert ivr.told(ivr.take(Fetch))["DialCallStatus"] == "no-answer"
+    ivr.left("next")
+    assert fetch.request.query
+
+
+def test_of_several_who_listen_the_first_to_have_heard_it_talks() -> None:
+    verb = f'<Dial><Number URL="a">100</Number><Number URL="b">{ONE}</Number></Dial>'
+    ivr, first = dialled(verb)
+    second = ivr.take(Dial).leg_sid
+    ivr.take_all()
+    ivr.up(first)
+    ivr.up(second)
+    asked_a, asked_b = ivr.take(Fetch), ivr.take(Fetch)
+    ivr.answers(asked_b, b"<Response/>")
+    assert ivr.take(HangUpLeg).leg_sid == first
+    assert ivr.skip_to(Bridge).other_sid == second
+    ivr.answers(asked_a, b"<Response><Say>never</Say></Response>")
+    ivr.expect_nothing()
+
+
+MOMENTS = "initiated ringing, answered completed"
+CALLED_BACK = (
+    f'<Dial><Number StatusCallback="/cb" statusCallbackEvent="{MOMENTS}">{ONE}</Number></Dial>'
+)
+
+
+def news(ivr: Ivr) -> list[tuple[str, str, str]]:
+    """Return what was told of the callee: moment, status, seconds of talk."""
+    told = [ivr.told(step) for step in ivr.take_all() if isinstance(step, Fetch)]
+    assert all(each["DialWhomNumber"] == ONE for each in told)
+    return [(e["EventType"], e["DialCallStatus"], e["DialCallDuration"]) for e in told]
+
+
+def test_a_server_is_told_of_each_moment_of_a_callee_xr_14() -> None:
+    ivr, leg_sid = dialled(CALLED_BACK)
+    ivr.feed(LegDialled(CALL, leg_sid, ONE, ""))
+    fetch = ivr.skip_to(Fetch)
+    assert (fetch.in_background, fetch.request.url) == (True, "https://crm.example/cb")
+    assert ivr.told(fetch)["DialCallSid"] == leg_sid
+    ivr.rings(leg_sid)
+    ivr.rings(leg_sid, early=True)
+    ivr.up(leg_sid)
+    ivr.bridged(leg_sid)
+    ivr.feed(LegGone(CALL, leg_sid, Cause.NORMAL, Party.CALLEE, 7_900, ""))
+    assert news(ivr) == [
+        ("ringing", "ringing", "0"),
+        ("answered", "in-progress", "0"),
+        ("completed", "completed", "7"),
+    ]
+
+
+def test_without_named_events_only_the_end_is_told_xr_14() -> None:
+    ivr, leg_sid = dialled(f'<Dial><Number StatusCallback="/cb">{ONE}</Number></Dial>')
+    ivr.rings(leg_sid)
+    ivr.gone(leg_sid, Cause.BUSY)
+    assert news(ivr) == [("completed", "busy", "0")]
+
+
+@pytest.mark.parametrize("is_up", [True, False])
+def test_the_end_of_a_callee_is_told_when_the_call_is_over_or_elsewhere_xr_14(is_up: bool) -> None:
+    for ends in ("hang-up", "redirect"):
+        ivr, leg_sid = dialled(CALLED_BACK)
+        ivr.feed(LegDialled(CALL, leg_sid, ONE, ""))
+        if is_up:
+            ivr.up(leg_sid)
+            ivr.bridged(leg_sid)
+        ivr.take_all()
+        if ends == "hang-up":
+            ivr.hangs_up()
+        else:
+            assert isinstance(ivr.machine, Abandoned)
+            ivr.keep(ivr.machine.abandon(0))
+        assert news(ivr) == [("completed", "completed" if is_up else "canceled", "0")]
+
+
+def test_of_a_callee_whom_the_call_refuses_nothing_is_told() -> None:
+    ivr = Ivr()
+    ivr.document(CALLED_BACK)
+    ivr.refused(ivr.take(Dial), "too many legs")
+    assert news(ivr) == []

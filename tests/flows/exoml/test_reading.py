@@ -14,6 +14,7 @@ from agentstream.flows.context import DIGITS_LIMIT
 from agentstream.flows.exoml.reading import KEYS, BadResponseError, read_response
 from agentstream.flows.exoml.verbs import (
     Ask,
+    Callback,
     Callee,
     Dial,
     Gather,
@@ -33,6 +34,7 @@ from agentstream.flows.recital import Verse
 HERE = "https://crm.example/ivr/start?shop=7"
 NEXT = Ask("https://crm.example/ivr/next")
 AGAIN = Ask("https://crm.example/ivr/start?again=1", "GET")
+RINGS = Callback(Ask(NEXT.url, "GET"), frozenset({"ringing", "answered"}))
 ANY_KEYS = Keys()
 
 
@@ -106,6 +108,11 @@ def sound(url: str, loops: int = 1) -> Verse:
                 action=NEXT,
             ),
         ),
+        (
+            '<Dial><Number URL="next" StatusCallback="next" StatusCallbackMethod="get"'
+            ' statusCallbackEvent="ringing answered">100</Number></Dial>',
+            Dial((Callee("100", "", NEXT, RINGS),)),
+        ),
         ("<Redirect>next</Redirect>", Redirect(NEXT)),
         (
             '<Redirect method="GET">?again=1</Redirect>',
@@ -164,7 +171,7 @@ def test_a_document_may_be_empty() -> None:
 
 def test_what_is_not_known_is_left_out_and_remarked_on_ex_3_xr_10_xr_13() -> None:
     text = (
-        '<Response xmlns:x="urn:x">\n<Say voice="alice">a</Say>\n<Record trim="x"'
+        '<Response>\n<Say xmlns="urn:x" voice="alice">a</Say>\n<Record trim="x"'
         ' transcribe="true"/>\n<Gather><Say later="1"> </Say></Gather></Response>'
     )
     document = read_response(text, HERE)
@@ -234,6 +241,10 @@ def test_a_document_that_is_wrong_is_refused_with_line_and_element_ex_3(
         ('<Dial callerId="a b;c">100</Dial>', "callerId is no number"),
         ('<Dial timeout="301">100</Dial>', "timeout must be a whole number from 1 to 300"),
         ('<Dial><Number sendDigits="p">100</Number></Dial>', "sendDigits are 1 to 64"),
+        (
+            '<Dial><Number statusCallbackEvent="ringing, ended">100</Number></Dial>',
+            "statusCallbackEvent is some of initiated ringing answered completed, not 'ended'",
+        ),
         ("<Redirect/>", "URL is missing"),
         ("<Redirect>mailto:a@b.example</Redirect>", "URL must be an http(s) address"),
         ('<Stream url="bot.example"/>', "url must begin with wss://, ws://"),

@@ -24,6 +24,7 @@ def test_a_bot_talks_with_the_caller_and_then_the_next_verb_follows_xr_19() -> N
     assert (opened.leg_sid, opened.spec.two_way, opened.spec.name) == (LEG, True, "desk")
     assert opened.spec.url == f"{BOT}?a=%7Bb%7D"  # no variable of ours
     ivr.feed(StreamOpened(CALL, LEG, opened.stream_sid))
+    ivr.wait(600_000)
     ivr.expect_nothing()
     ended(ivr, opened, StreamOutcome("completed", "bot"))
     ivr.take(Play)

@@ -1,7 +1,10 @@
 """Dial: a Connect by the words of a document (XR-14).
 
 begin ──▶ Connect ──Leave──▶ Over, with what became of it
-             └── the callee is up: sendDigits; the caller's * with hangupOnStar ends its leg
+             ▲
+             └── LegUp, held back while the callee hears what is announced to it alone
+
+When it is up its keys are pressed (sendDigits); the caller's * with hangupOnStar ends its leg.
 """
 
 from collections.abc import Mapping
@@ -12,13 +15,15 @@ from agentstream.base.ids import LegSid
 from agentstream.base.machine import earliest
 from agentstream.calls.commands import Dial as DialLeg
 from agentstream.calls.commands import Fetch, HangUpLeg
-from agentstream.calls.events import DigitReceived, LegGone, LegUp, RecordingFinished
-from agentstream.flows.applet import AppletInput, Leave, Step
+from agentstream.calls.events import CallHungUp, DigitReceived, LegGone, LegUp, RecordingFinished
+from agentstream.flows.applet import AppletInput, Leave, Noted, Step
 from agentstream.flows.applets.connect import Connect, ConnectSettings
 from agentstream.flows.context import Context, Parameters
+from agentstream.flows.exoml.announcing import Announcing
+from agentstream.flows.exoml.news import CalleeNews
 from agentstream.flows.exoml.pressing import Pressing
 from agentstream.flows.exoml.turn import Over, TurnStep
-from agentstream.flows.exoml.verbs import Dial
+from agentstream.flows.exoml.verbs import Callee, Dial
 
 STAR: Final = "*"
 # XR-14 has four words; a caller who gave up was not waited for.
@@ -32,17 +37,22 @@ class Dialling:
         self._verb = verb
         self._context = context
         self._connect = Connect(_settings(verb), context)
-        self._whom: dict[LegSid, str] = {}  # the legs that were dialled
-        self._answered: LegSid | None = None  # the latest who did
-        self._is_up = False  # and has not gone
+        self._callees: dict[LegSid, Callee] = {}  # the legs that were dialled
+        self._news: list[CalleeNews] = []
+        self._announcing: dict[LegSid, tuple[Announcing, LegUp]] = {}
         self._pressing: Pressing | None = None
+        self._answered: LegSid | None = None  # the latest whom the caller could talk with
+        self._is_up = False  # and has not gone
         self._recording_url = ""
 
     @property
     def wake_at_ms(self) -> int | None:
         """When to call `wake`, if nothing comes first."""
-        pressing = self._pressing
-        return earliest(self._connect.wake_at_ms, pressing.wake_at_ms if pressing else None)
+        return earliest(
+            self._connect.wake_at_ms,
+            self._pressing.wake_at_ms if self._pressing else None,
+            *(each.wake_at_ms for each, _ in self._announcing.values()),
+        )
 
     def begin(self, now_ms: int) -> list[TurnStep]:
         """Dial."""
@@ -50,50 +60,92 @@ class Dialling:
 
     def receive(self, happening: AppletInput, now_ms: int) -> list[TurnStep]:
         """Take a fact of the call; one that is over is told of all the same."""
-        steps: list[Step] = []
+        steps: list[Step] = [step for each in self._news for step in each.receive(happening)]
         match happening:
-            case LegUp(leg_sid=leg_sid) if leg_sid in self._whom and not self._is_up:
-                self._answered, self._is_up = leg_sid, True
-                steps = self._press(leg_sid, now_ms)
-            case LegGone(leg_sid=self._answered):
-                self._is_up = False
+            case LegUp(leg_sid=leg_sid) if leg_sid in self._callees:
+                return self._after(steps + self._up(happening, now_ms))
+            case LegGone(leg_sid=leg_sid):
+                self._announcing.pop(leg_sid, None)
+                self._is_up &= leg_sid != self._answered
+            case CallHungUp():
+                self._announcing.clear()
             case RecordingFinished(error="", url=url):
                 self._recording_url = url
             case DigitReceived(leg_sid=self._context.leg_sid, digit=digit) if digit == STAR:
-                steps = self._star()
-            case _ if self._pressing is not None:
-                steps = self._pressing.receive(happening, now_ms)
+                steps += self._star()
             case _:
-                pass
-        return self._after(steps + self._connect.receive(happening, now_ms))
+                steps += self._pressing.receive(happening, now_ms) if self._pressing else []
+        for announcing, _ in list(self._announcing.values()):
+            steps += announcing.receive(happening, now_ms)
+        steps += self._connect.receive(happening, now_ms)
+        return self._after(steps + self._announced(now_ms))
 
     def wake(self, now_ms: int) -> list[TurnStep]:
         """Let the timers that are due fire."""
         steps = self._pressing.wake(now_ms) if self._pressing else []
+        for announcing, _ in list(self._announcing.values()):
+            steps += announcing.wake(now_ms)
         wake_at_ms = self._connect.wake_at_ms
         if wake_at_ms is not None and wake_at_ms <= now_ms:
             steps += self._connect.wake(now_ms)
-        return self._after(steps)
+        return self._after(steps + self._announced(now_ms))
 
     def abandon(self, now_ms: int) -> list[Fetch]:
-        """Tell what a Connect tells."""
-        return self._connect.abandon(now_ms)
+        """Tell what a Connect tells, and that the callees' legs end."""
+        return self._connect.abandon(now_ms) + self._ends()
 
-    def _press(self, leg_sid: LegSid, now_ms: int) -> list[Step]:
-        digits = {one.destination: one.digits for one in self._verb.callees}
-        self._pressing = Pressing(leg_sid, digits.get(self._whom[leg_sid], ""))
-        return self._pressing.begin(now_ms)
+    # The callee
+
+    def _up(self, up: LegUp, now_ms: int) -> list[Step]:
+        """Let a callee hear what is for it alone, or talk at once."""
+        ask = self._callees[up.leg_sid].announces
+        if ask is None:
+            return self._connected(up, now_ms)
+        announcing = Announcing(self._context, ask, up.leg_sid)
+        self._announcing[up.leg_sid] = (announcing, up)
+        return announcing.begin(now_ms)
+
+    def _announced(self, now_ms: int) -> list[Step]:
+        """Let those talk who have heard it, or could not; the first of them does."""
+        for announcing, up in self._announcing.values():
+            if announcing.is_over:
+                why = f"<Number>: not announced: {announcing.error}"
+                noted = [Noted(why, is_trouble=True)] if announcing.error else []
+                return [*noted, *self._connected(up, now_ms)]
+        return []
+
+    def _connected(self, up: LegUp, now_ms: int) -> list[Step]:
+        steps: list[Step] = []
+        self._announcing.clear()  # the others are hung up
+        if not self._is_up:
+            self._answered, self._is_up = up.leg_sid, True
+            self._pressing = Pressing(up.leg_sid, self._callees[up.leg_sid].digits)
+            steps = self._pressing.begin(now_ms)
+        return steps + self._connect.receive(up, now_ms)
 
     def _star(self) -> list[Step]:
         if not self._verb.ends_on_star or not self._is_up or self._answered is None:
             return []
         return [HangUpLeg(self._answered, text="the caller pressed the star key")]
 
+    # How it ends
+
     def _after(self, steps: list[Step]) -> list[TurnStep]:
+        done: list[TurnStep] = []
         for step in steps:
             if isinstance(step, DialLeg):
-                self._whom[step.leg_sid] = step.spec.destination
-        return [self._over(step) if isinstance(step, Leave) else step for step in steps]
+                self._dialled(step)
+            done += [*self._ends(), self._over(step)] if isinstance(step, Leave) else [step]
+        return done
+
+    def _dialled(self, dial: DialLeg) -> None:
+        callee = self._verb.callees[len(self._callees)]  # each is dialled once, in their order
+        self._callees[dial.leg_sid] = callee
+        if callee.callback is not None:
+            self._news.append(CalleeNews(self._context, callee, dial.leg_sid))
+
+    def _ends(self) -> list[Fetch]:
+        return [fetch for each in self._news for fetch in each.end()]
 
     def _over(self, leave: Leave) -> Over:
         return Over(self._verb.action, self._fields(), leave.reason)
@@ -101,7 +153,7 @@ class Dialling:
     def _fields(self) -> Parameters:
         dial = self._context.dial
         assert dial is not None, "a Connect that leaves has said what became of it"
-        leg_sid = self._answered or next(reversed(self._whom), "")
+        leg_sid = self._answered or next(reversed(self._callees), "")
         told = (
             ("DialCallStatus", WORDS.get(dial.status, dial.status)),
             ("DialCallSid", str(leg_sid)),

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, cast
+from typing import Final, cast, get_args
 from urllib.parse import urljoin, urlsplit
 
 from agentstream.base.errors import PeerError
@@ -31,11 +31,13 @@ from agentstream.flows.dial_plan import (
 from agentstream.flows.exoml.speech import VOICES, pieces_of
 from agentstream.flows.exoml.verbs import (
     Ask,
+    Callback,
     Callee,
     Dial,
     Gather,
     Hangup,
     Method,
+    Moment,
     Placed,
     Play,
     Record,
@@ -91,7 +93,12 @@ _KNOWN: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "Dial": frozenset(
             {"action", "method", "callerid", "timeout", "timelimit", "record", "hanguponstar"}
         ),
-        "Number": frozenset({"senddigits"}),
+        "Number": frozenset(
+            {
+                *("senddigits", "url", "method"),
+                *("statuscallback", "statuscallbackevent", "statuscallbackmethod"),
+            }
+        ),
         "Redirect": frozenset({"method"}),
         "Stream": frozenset(
             {"url", "streamurl", "type", "streamtype", "name", "track", "action", "method"}
@@ -156,8 +163,8 @@ class _Reading:
         return Ask(self.address(given, "action", written), method) if written else None
 
 
-def _method(given: Given) -> Method:
-    return "GET" if given.choice("method", of=("get", "post"), default="post") == "get" else "POST"
+def _method(given: Given, name: str = "method") -> Method:
+    return "GET" if given.choice(name, of=("get", "post"), default="post") == "get" else "POST"
 
 
 def _loops(given: Given) -> int:
@@ -227,7 +234,7 @@ def _record(reading: _Reading, element: Element, given: Given) -> Record:
 
 
 def _dial(reading: _Reading, element: Element, given: Given) -> Dial:
-    callees = [_callee(one.given()) for one in element.inside]
+    callees = [_callee(reading, one.given()) for one in element.inside]
     if given.text:
         callees.insert(0, Callee(_destination(given)))
     if not 1 <= len(callees) <= PARALLEL_LIMIT:
@@ -246,8 +253,28 @@ def _dial(reading: _Reading, element: Element, given: Given) -> Dial:
     )
 
 
-def _callee(given: Given) -> Callee:
-    return Callee(_destination(given), _digits(given, "sendDigits"))
+def _callee(reading: _Reading, given: Given) -> Callee:
+    url = given.text_of("URL", limit=URL_CHARS)
+    return Callee(
+        _destination(given),
+        _digits(given, "sendDigits"),
+        Ask(reading.address(given, "URL", url), _method(given)) if url else None,
+        _callback(reading, given),
+    )
+
+
+def _callback(reading: _Reading, given: Given) -> Callback | None:
+    url = given.text_of("StatusCallback", limit=URL_CHARS)
+    named = given.text_of("statusCallbackEvent", limit=256).replace(",", " ").lower().split()
+    unknown = [name for name in named if name not in get_args(Moment)]
+    if unknown:
+        words = " ".join(get_args(Moment))
+        raise given.wrong("statusCallbackEvent", f"is some of {words}, not {unknown[0][:40]!r}")
+    if not url:
+        return None
+    ask = Ask(reading.address(given, "StatusCallback", url), _method(given, "StatusCallbackMethod"))
+    moments = frozenset(cast("list[Moment]", named))
+    return Callback(ask, moments) if moments else Callback(ask)
 
 
 def _destination(given: Given) -> str:

@@ -12,21 +12,21 @@ is run any more.
 from collections import deque
 from dataclasses import replace
 from typing import Final, assert_never
-from urllib.parse import urlencode
 
 from agentstream.base.errors import PeerError
 from agentstream.calls.causes import Cause, Party
-from agentstream.calls.commands import Fetch, HttpRequest
+from agentstream.calls.commands import Fetch
 from agentstream.calls.events import CallHungUp, DigitReceived
 from agentstream.flows.answer import Answer
 from agentstream.flows.applet import AppletInput, Leave, Noted, Step, hang_up
-from agentstream.flows.asking import REDIRECTS, Question, failure
-from agentstream.flows.context import DIRECTIONS, Context, Parameters
+from agentstream.flows.asking import Question, failure
+from agentstream.flows.context import Context, Parameters
 from agentstream.flows.exoml.dialling import Dialling
 from agentstream.flows.exoml.gathering import Gathering
 from agentstream.flows.exoml.hearing import Hearing
 from agentstream.flows.exoml.reading import read_response
 from agentstream.flows.exoml.recording import Recording
+from agentstream.flows.exoml.requests import PURPOSE, request_of, tell
 from agentstream.flows.exoml.streaming import Streaming
 from agentstream.flows.exoml.turn import Over, Turn, TurnStep
 from agentstream.flows.exoml.verbs import (
@@ -42,13 +42,9 @@ from agentstream.flows.exoml.verbs import (
     Say,
     Stream,
 )
-from agentstream.flows.telling import FORM
 
 DOCUMENTS_LIMIT: Final = 250  # of one visit: an hour of menus has some two hundred
 HASTY_LIMIT: Final = 10  # documents in a row of which the caller heard nothing
-LAST_TIMEOUT_MS: Final = 15_000  # PT-6: of what is told when nobody waits any more
-LAST_RETRIES: Final = 2
-PURPOSE: Final = "exoml"
 WANTED: Final = "XML with the root <Response>"
 
 
@@ -129,23 +125,9 @@ class Documents:
             return self._fail(why, now_ms)
         fallback_url = self._context.url(self._fallback_url, now_ms)
         asks = [ask, *([replace(ask, url=fallback_url)] if fallback_url else [])]
-        requests = [self._request(one, fields, now_ms) for one in asks]
+        requests = [request_of(self._context, one, fields, self._timeout_ms) for one in asks]
         self._question = Question(self._context, PURPOSE, requests, self._read)
         return self._question.ask(now_ms, self._run, self._fail)
-
-    def _request(self, ask: Ask, fields: Parameters, now_ms: int) -> HttpRequest:
-        told = common_fields(self._context) + fields
-        timeout_ms = self._timeout_ms
-        if ask.method == "GET":
-            return HttpRequest(ask.url, query=told, timeout_ms=timeout_ms, redirects=REDIRECTS)
-        return HttpRequest(
-            ask.url,
-            "POST",
-            body=urlencode(told),
-            content_type=FORM,
-            timeout_ms=timeout_ms,
-            redirects=REDIRECTS,
-        )
 
     def _read(self, answer: Answer) -> Response:
         text = answer.body().strip()
@@ -212,39 +194,11 @@ class Documents:
                 assert self._placed is not None
                 done.append(Noted(f"{self._placed.place}: {step.reason}", step.is_trouble))
             if self._gone is not None:
-                done += self._tell(step, now_ms)
+                if step.action is not None:
+                    done.append(tell(self._context, step.action, step.fields))
                 done.append(Leave(party=self._gone.party))
             elif step.action is not None:
                 done += self._ask(step.action, step.fields, now_ms)
             else:
                 todo.extend(self._next(now_ms))
         return done
-
-    def _tell(self, over: Over, now_ms: int) -> list[Step]:
-        """Tell what came of a verb that the end of the call ended; nobody waits for the answer."""
-        if over.action is None:
-            return []
-        request = self._request(over.action, over.fields, now_ms)
-        request = replace(request, timeout_ms=LAST_TIMEOUT_MS, retries=LAST_RETRIES)
-        return [Fetch(self._context.new_request_id(), request, PURPOSE, in_background=True)]
-
-
-def common_fields(context: Context) -> Parameters:
-    """Return what every document's server is told (XR-2), and what else it may want to know."""
-    setup, shown = context.setup, context.numbers.show
-    caller, called = shown(setup.from_number), shown(setup.to_number)
-    always = (
-        ("CallSid", str(setup.call_sid)),
-        ("CallFrom", caller),
-        ("CallTo", called),
-        ("CallStatus", "completed" if context.is_gone else "in-progress"),
-        ("AccountSid", str(setup.account_sid)),
-        ("From", caller),
-        ("To", called),
-        ("Direction", DIRECTIONS["outbound-dial"][setup.direction == "outbound"]),
-    )
-    sometimes = (
-        ("CustomField", setup.custom_field),
-        ("ForwardedFrom", shown(setup.forwarded_from)),
-    )
-    return always + tuple(pair for pair in sometimes if pair[1])

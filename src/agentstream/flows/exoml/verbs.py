@@ -8,6 +8,7 @@ from agentstream.flows.message import Wish
 from agentstream.flows.recital import Verse
 
 Method = Literal["GET", "POST"]
+Moment = Literal["initiated", "ringing", "answered", "completed"]  # of a callee
 Track = Literal["inbound", "outbound", "mixed", "both"]
 
 
@@ -52,11 +53,21 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Callback:
+    """Who is told of a callee, and of what."""
+
+    to: Ask
+    moments: frozenset[Moment] = frozenset({"completed"})
+
+
+@dataclass(frozen=True, slots=True)
 class Callee:
     """Whom a Dial calls: a number or a SIP address."""
 
     destination: str
     digits: str = ""  # pressed when it has answered, as those of Play
+    announces: Ask | None = None  # whose Say and Play it hears before it is connected
+    callback: Callback | None = None
 
 
 @dataclass(frozen=True, slots=True)
