@@ -234,6 +234,7 @@ def test_the_version_is_told(ask: Ask) -> None:
 COMMANDS = [
     *(("flows", name) for name in ("apply", "list", "publish", "show")),
     *(("numbers", name) for name in ("assign", "list", "release")),
+    ("exoml", "check"),
     *(("accounts", name) for name in ("create", "list", "change")),
     *(("keys", name) for name in ("create", "list", "revoke")),
     *(("calls", name) for name in ("list", "show", "tail")),
