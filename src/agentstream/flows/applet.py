@@ -99,6 +99,9 @@ class Settings(BaseModel):
     # entered, and goes on until it leaves by itself, when the call has gone (PT-22).
     starts_after_call: ClassVar[bool] = False
 
+    # It may end the call by itself, so that nothing need follow.
+    may_end_call: ClassVar[bool] = False
+
     def exits(self) -> Mapping[str, str]:
         """Return the exits that are wired: exit name to applet name."""
         return {}

@@ -21,6 +21,7 @@ class ExomlSettings(Onward):
     kind: ClassVar[str] = "exoml"
     finishes_after_call: ClassVar[bool] = True
     is_reported: ClassVar[bool] = True
+    may_end_call: ClassVar[bool] = True
 
     url: HttpUrl = Field(
         description="The server that answers with the first document; its own query is kept."
