@@ -210,18 +210,32 @@ def test_a_request_that_the_call_refuses_fails_the_visit() -> None:
     assert why(ivr) == "too many requests"
 
 
-def test_documents_that_only_lead_on_are_bounded() -> None:
+@pytest.mark.parametrize("verb", [LISTENER, say("unheard"), "<Say/>"])
+def test_documents_that_only_lead_on_are_bounded(verb: str) -> None:
     ivr = Ivr()
     for _ in range(HASTY_LIMIT):
-        ivr.document(f"{LISTENER}<Redirect>again</Redirect>")
-        ivr.refused(ivr.take(OpenStream))
+        ivr.document(f"{verb}<Redirect>again</Redirect>")
+        if verb != "<Say/>":
+            command = ivr.take(object)
+            assert isinstance(command, OpenStream | Play)
+            ivr.refused(command)
     assert why(ivr) == f"{HASTY_LIMIT} documents in a row only led to another one"
+
+
+def test_one_key_after_the_other_is_no_haste() -> None:
+    ivr = Ivr()
+    ivr.press("0123456789" * 2)
+    for _ in range(2 * HASTY_LIMIT):
+        ivr.document('<Gather numDigits="1"/>')
+    ivr.document("<Hangup/>")
+    ivr.take(HangUp)
 
 
 def test_documents_are_bounded_in_all() -> None:
     ivr = Ivr()
     for _ in range(DOCUMENTS_LIMIT):
         ivr.document(say("again") + "<Redirect>again</Redirect>")
+        ivr.wait(1)
         heard(ivr)
     assert why(ivr) == f"the call went through {DOCUMENTS_LIMIT} documents"
 

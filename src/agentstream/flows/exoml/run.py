@@ -74,7 +74,8 @@ class Documents:
         self._placed: Placed | None = None
         self._turn: Turn | None = None  # the verb that runs
         self._documents = 0
-        self._hasty = 0  # documents in a row without a verb that took its time
+        self._hasty = 0  # documents in a row without a verb that took time, or had keys
+        self._began_ms = 0  # the verb that runs
         self._gone: CallHungUp | None = None
 
     @property
@@ -160,12 +161,10 @@ class Documents:
             case Hangup():
                 return [noted, hang_up(Cause.NORMAL, Party.FLOW, "")]
             case verb:
-                self._turn = self._turn_of(verb)
+                self._turn, self._began_ms = self._turn_of(verb), now_ms
                 return [noted, *self._turn.begin(now_ms)]
 
     def _turn_of(self, verb: Say | Play | Gather | Record | Dial | Stream) -> Turn:
-        if not isinstance(verb, Stream) or verb.two_way:
-            self._hasty = 0
         match verb:
             case Say() | Play():
                 return Hearing(verb, self._context)
@@ -189,6 +188,8 @@ class Documents:
             if not isinstance(step, Over):
                 done.append(step)
                 continue
+            if self._turn is not None and (step.action or now_ms > self._began_ms):
+                self._hasty = 0
             self._turn = None
             if step.reason:
                 assert self._placed is not None
