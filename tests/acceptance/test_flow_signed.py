@@ -26,12 +26,13 @@ applets:
   whom: {type: connect, url: "%(shop)s/whom", next: tell, on_nobody_dialled: tell}
   tell: {type: passthru, url: "%(shop)s/async", mode: async, next: message}
   message: {type: voicemail, text: "Hi", webhook_url: "%(shop)s/voicemail", max_seconds: 1,
-            next: talk}
+            next: docs}
+  docs: {type: exoml, url: "%(shop)s/exoml", next: talk}
   talk: {type: voicebot, url: "%(shop)s/resolve", next: bye}
   bye: {type: hangup}
 """
 PATHS = {
-    *("/plan", "/greet", "/gather", "/form", "/whom", "/async", "/voicemail", "/resolve"),
+    *("/plan", "/greet", "/gather", "/form", "/whom", "/async", "/voicemail", "/resolve", "/exoml"),
 }
 Verify = Callable[[str, dict[str, str], bytes], bool]
 

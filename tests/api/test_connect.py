@@ -18,6 +18,7 @@ from agentstream.base.phone import NumberStyle
 from agentstream.calls.commands import RecordingSpec
 from agentstream.calls.record import StatusCallback
 from agentstream.flows.applets.connect import ConnectSettings
+from agentstream.flows.applets.exoml import ExomlSettings
 from agentstream.flows.applets.voicebot import VoicebotSettings
 from agentstream.switch.placing import CallOrder
 
@@ -223,6 +224,21 @@ async def test_a_flow_is_named_in_every_form_af_1_kx_19(site: Any, written: str)
     answer = await connect(site, {**FLOW, "Url": written})
     assert answer.status_code == 200, answer.text
     assert ordered(site).follow is not None
+
+
+@pytest.mark.parametrize("settings", [ApiSettings(takes_document_urls=True)])
+async def test_by_setting_an_address_that_names_no_flow_brings_documents_kx_9_xr_1(
+    site: Any,
+) -> None:
+    url = "https://crm.example/ivr?key=s3cret"
+    answer = await connect(site, {**FLOW, "Url": url, "From": "+919876500001"})
+    assert answer.status_code == 200, answer.text
+    order = ordered(site)
+    assert order.follow is not None
+    assert order.follow.applets == {"ivr": ExomlSettings(url=url)}
+    assert (order.flow_sid, order.flow_version) == (None, 0)
+    wrong = await connect(site, {**FLOW, "Url": "ftp://crm.example/ivr"})
+    assert "Url: field 'url': must begin with https://" in wrong.json()["RestException"]["Message"]
 
 
 @STRICT

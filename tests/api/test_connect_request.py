@@ -10,7 +10,7 @@ from agentstream.api.errors import ApiError
 from agentstream.api.forms import Form, form_of
 from agentstream.api.settings import WebStream
 from agentstream.api.v1.connect_request import BotStream, ConnectRequest, read_connect
-from agentstream.api.v1.flow_url import FlowUrl, read_flow_url
+from agentstream.api.v1.flow_url import FlowUrl, is_flow_url, read_flow_url
 from agentstream.calls.record import StatusCallback
 
 BASE = {"From": "+919876500001", "CallerId": "+918040000002"}
@@ -203,6 +203,12 @@ def test_a_flows_address_is_read_whatever_its_host_af_1(text: str, wanted: FlowU
 def test_any_other_address_is_no_flow_af_2(text: str) -> None:
     with pytest.raises(ApiError, match="VoiceUrl is the address of a flow"):
         read_flow_url(text, "VoiceUrl")
+
+
+def test_an_address_that_means_no_flow_may_be_a_servers_kx_9() -> None:
+    flows = ("support", "/a/exoml/start_voice/support", "https://my.example/exoml/start/7")
+    assert all(is_flow_url(text) for text in flows)
+    assert not any(is_flow_url(text) for text in ("https://crm.example/ivr", "http://[", "a/b"))
 
 
 def test_a_form_knows_lists_and_flags_in_every_style_cc_11_cc_12() -> None:

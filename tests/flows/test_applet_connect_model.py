@@ -38,7 +38,7 @@ from agentstream.calls.events import (
     RecordingFinished,
     RequestFinished,
 )
-from agentstream.flows.applet import CommandRefused, GoOver, Leave, Step
+from agentstream.flows.applet import CommandRefused, GoOver, Leave, Noted, Step
 from agentstream.flows.applets.connect import ConnectSettings
 from agentstream.flows.context import Context
 from agentstream.testing.calls import CALL, LEG, make_setup
@@ -99,7 +99,7 @@ class World:
                 self.leave = step
                 self._check_end()
             else:
-                assert not isinstance(step, GoOver), "that is a transfer's"
+                assert not isinstance(step, GoOver | Noted), "that is of others"
                 facts.extend(self._command(step))
         if waiting is None:
             self.tell(*facts)  # type: ignore[arg-type]

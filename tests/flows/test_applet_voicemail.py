@@ -21,13 +21,9 @@ from agentstream.calls.commands import (
 )
 from agentstream.calls.events import DigitReceived, SilenceHeard
 from agentstream.flows.applet import Leave
-from agentstream.flows.applets.voicemail import (
-    INVITATION,
-    PREPARE_MS,
-    PROMPT_MS,
-    WRITING_MS,
-    VoicemailSettings,
-)
+from agentstream.flows.applets.voicemail import INVITATION, PROMPT_MS, VoicemailSettings
+from agentstream.flows.message import BEEP_MS, WRITING_MS
+from agentstream.flows.prompt import PREPARE_MS
 from agentstream.testing.calls import CALL, LEG
 from agentstream.testing.visits import Visit
 
@@ -173,7 +169,7 @@ def test_an_empty_recording_is_no_message() -> None:
 def test_the_end_key_skips_the_prompt_but_not_the_beep() -> None:
     visit = Visit(VoicemailSettings())
     prompt = visit.take(Play)
-    visit.feed(key("1"))
+    visit.feed(key("1"), SilenceHeard(CALL, LEG, 5000))
     visit.expect_nothing()
     visit.feed(key("#"))
     visit.expect(StopPlaying(prompt.prompt_id))
@@ -201,7 +197,7 @@ def test_prompts_that_never_end_are_given_up() -> None:
     visit.wait(PREPARE_MS + PROMPT_MS)
     visit.expect(StopPlaying(prompt.prompt_id))
     beep = visit.take(Play)
-    visit.wait(PREPARE_MS + PROMPT_MS)
+    visit.wait(PREPARE_MS + BEEP_MS)
     visit.expect(StopPlaying(beep.prompt_id))
     visit.take(StartRecording)
 

@@ -6,6 +6,7 @@ import pytest
 
 from agentstream.flows.advice import advise
 from agentstream.flows.applet import Onward, Settings, wired
+from agentstream.flows.applets.exoml import ExomlSettings
 from agentstream.flows.applets.greeting import GreetingSettings
 from agentstream.flows.applets.hangup import HangupSettings
 from agentstream.flows.applets.voicebot import VoicebotSettings
@@ -102,3 +103,13 @@ def test_a_switch_needs_the_answer_of_a_passthru_that_waits_for_it() -> None:
     assert advice_on(ask=in_background, switch=switch, end=END) == [
         ("no-passthru-before", "switch", "")
     ]
+
+
+def test_documents_may_end_the_call_and_fill_any_name_xr_1() -> None:
+    ivr = ExomlSettings(url="https://crm.example/")
+    assert advice_on(ivr=ivr) == []
+    again = ExomlSettings(url="https://crm.example/", next="ivr", on_failure="ivr")
+    assert advice_on(ivr=again) == []  # no endless loop: a document says when it is over
+    told = Asker(url="https://a.example/?a={digits}&b={RecordingUrl}&c={StreamSid}", next="end")
+    told = told.model_copy(update={"on_302": "end"})
+    assert advice_on(ivr=ivr.model_copy(update={"next": "told"}), told=told, end=END) == []

@@ -167,6 +167,40 @@ SCENES: dict[str, tuple[str, list[Step]]] = {
         "it: {type: voicemail, text: Speak, webhook_url: 'https://crm.example/', next: last}",
         [World.end_prompt, World.end_prompt, press("#"), World.end_recording],
     ),
+    "exoml": (
+        "it: {type: exoml, url: 'https://crm.example/', fallback_url: 'https://b.example/',"
+        " next: last}",
+        [
+            reply("no", 500),
+            reply(
+                "<Response><Say>a</Say><Gather numDigits='2' action='x'><Say>b</Say></Gather>"
+                "</Response>"
+            ),
+            World.end_prompt,
+            press("1"),
+            press("2"),
+            reply("<Response><Record action='y'/></Response>"),
+            World.end_prompt,
+            press("#"),
+            World.end_recording,
+            reply(
+                "<Response><Dial record='true' action='z'><Number sendDigits='w1'>100</Number>"
+                "</Dial></Response>"
+            ),
+            World.answer_callee,
+            World.end_callee,
+            World.end_recording,
+            reply(
+                "<Response><Stream type='unidirectional' url='wss://a.example/'/>"
+                "<Stream url='wss://b.example/' action='w'/></Response>"
+            ),
+            World.open_stream,
+            bot_closes,
+            reply("<Response><Play digits='1'>a.wav</Play></Response>"),
+            time_passes,
+            World.end_prompt,
+        ],
+    ),
     "transfer": ("it: {type: transfer, flow: other, on_failure: last}", []),
     "hangup": ("it: {type: hangup}", []),
 }
@@ -286,7 +320,8 @@ applets:
   word: {type: sms, provider_url: "https://a.example/", text_url: "https://b.example/", next: note}
   note: {type: email, to: [a@b.example], subject: "{From}", text: "{DateTime}", next: quiet}
   quiet: {type: stream, action: stop, next: over}
-  over: {type: transfer, flow: everything, on_failure: bye}
+  over: {type: exoml, url: "https://docs.example/", next: again}
+  again: {type: transfer, flow: everything, on_failure: bye}
   bye: {type: hangup}
 """)
 COURSE = st.sampled_from(
@@ -306,6 +341,7 @@ COURSE = st.sampled_from(
         reply("Hello"),
         reply('{"select": "a"}'),
         reply('{"gather_prompt": {"text": "Code"}}'),
+        reply("<Response><Record action='x'/><Dial>100</Dial><Gather/></Response>"),
         lambda world: world.end_prompt(error="no such file"),
         lambda world: world.end_stream(StreamOutcome("failed", error="3009 refused")),
         time_passes,

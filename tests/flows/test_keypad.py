@@ -8,8 +8,9 @@ from agentstream.calls.commands import Play, Speech, StopPlaying
 from agentstream.calls.events import CallHungUp, DigitReceived, PromptFinished
 from agentstream.flows.applet import CommandRefused, Leave, Step
 from agentstream.flows.context import Context
-from agentstream.flows.keypad import PROMPT_MS, Keypad, Keys
+from agentstream.flows.keypad import Keypad, Keys
 from agentstream.flows.prompt import PREPARE_MS
+from agentstream.flows.recital import LONGEST_MS
 from agentstream.testing.applets import Visit, new_context, played, press
 from agentstream.testing.calls import CALL, LEG
 from agentstream.testing.script import Script
@@ -38,7 +39,7 @@ def ask(keys: Keys, ahead: str = "") -> tuple[Visit, Context]:
 def test_a_prompt_is_played_and_then_keys_are_waited_for() -> None:
     script, context = ask(Keys(timeout_ms=3_000))
     play = script.take(Play)
-    assert (play.leg_sid, play.prompt, play.max_ms) == (LEG, ASKED, PROMPT_MS)
+    assert (play.leg_sid, play.prompt, play.max_ms) == (LEG, ASKED, LONGEST_MS)
     script.wait(10_000)  # a long prompt
     script.feed(played(play))
     script.wait(2_999)
@@ -137,7 +138,7 @@ def test_a_prompt_that_cannot_be_played_is_a_failure(is_refused: bool) -> None:
 def test_a_prompt_that_never_ends_is_given_up() -> None:
     script, _ = ask(Keys())
     play = script.take(Play)
-    script.wait(PROMPT_MS + PREPARE_MS - 1)
+    script.wait(LONGEST_MS + PREPARE_MS - 1)
     script.expect_nothing()
     script.wait(1)
     why = "the prompt could not be played: it did not end in time"

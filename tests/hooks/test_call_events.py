@@ -144,11 +144,13 @@ def test_gathered_keys_are_masked_too_unless_they_are_wanted() -> None:
 def test_keys_are_masked_unless_they_are_wanted() -> None:
     pressed = events.DigitReceived(CALL, LEG, "7", 120)
     left = events.AppletLeft(CALL, "menu", "next", "bye", "skipped with key 7")
+    noted = events.AppletNoted(CALL, "ivr", "line 3: <Record>: ended with key 7")
     asked = events.BotAsked(CALL, LEG, STREAM, "send_dtmf", "1234#")
     url = "https://crm.example/?CallSid=1&digits=%221234%22&x=y"
     started = events.RequestStarted(CALL, RequestId("r1"), "passthru", "GET", url)
     assert body_of(pressed) == {"leg_sid": LEG, "digit": "", "duration_ms": 120}
     assert body_of(left)["reason"] == "skipped with key ·"
+    assert body_of(noted)["text"] == "line 3: <Record>: ended with key ·"
     assert body_of(asked)["value"] == ""
     assert body_of(started)["url"] == "https://crm.example/?CallSid=1&digits=·&x=y"
     assert body_of(pressed, mask_digits=False)["digit"] == "7"

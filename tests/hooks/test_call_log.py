@@ -1,6 +1,6 @@
 from structlog.testing import capture_logs
 
-from agentstream.calls.events import StreamFinished
+from agentstream.calls.events import AppletNoted, StreamFinished
 from agentstream.calls.reports import StreamOutcome
 from agentstream.hooks.call_log import CallLog
 from agentstream.switch.feed import StreamWarned
@@ -24,13 +24,17 @@ def test_an_ordinary_call_is_two_lines_and_its_trouble() -> None:
     )
 
 
-def test_a_stream_that_failed_or_worries_is_a_warning() -> None:
+def test_a_stream_that_failed_or_worries_and_trouble_of_an_applet_are_warnings() -> None:
     outcome = StreamOutcome("failed", error="3009 failed", url="wss://bot.example.net/ws")
     with capture_logs() as logs:
         log_fact = CallLog().hear
         log_fact(fact(StreamFinished(CALL, LEG, STREAM, outcome)))
+        log_fact(fact(AppletNoted(CALL, "ivr", "line 3: <Say>: no voice", is_trouble=True)))
+        log_fact(fact(AppletNoted(CALL, "ivr", "line 4: <Hangup>")))
         log_fact(fact(StreamWarned(STREAM, "400 payloads are below 3200 bytes")))
     assert [(log["event"], log["log_level"]) for log in logs] == [
         ("stream_failed", "warning"),
+        ("applet_trouble", "warning"),
+        ("call_fact", "debug"),
         ("stream_warning", "warning"),
     ]

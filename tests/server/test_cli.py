@@ -234,6 +234,7 @@ def test_the_version_is_told(ask: Ask) -> None:
 COMMANDS = [
     *(("flows", name) for name in ("apply", "list", "publish", "show")),
     *(("numbers", name) for name in ("assign", "list", "release")),
+    ("exoml", "check"),
     *(("accounts", name) for name in ("create", "list", "change")),
     *(("keys", name) for name in ("create", "list", "revoke")),
     *(("calls", name) for name in ("list", "show", "tail")),
@@ -246,6 +247,19 @@ def test_every_command_has_help_with_examples(ask: Ask, command: tuple[str, ...]
     text = ask(*command, "--help").stdout
     assert "Examples:\n" in text
     assert f"agentstream {' '.join(command)}" in text
+
+
+def test_a_number_is_attached_to_a_server_of_documents_xr_1(house: Ask) -> None:
+    url = "https://crm.example.test/ivr?to={CallTo}"
+    told = house("numbers", "assign", "1000", url).stdout
+    assert told == "1000 rings flow documents 1000\n"
+    again = house("numbers", "assign", "1000", "https://b.test/").stdout
+    assert again == told  # a new version of the same flow
+    document = json.loads(house("flows", "show", "documents 1000").stdout)
+    assert document["applets"] == {"ivr": {"type": "exoml", "url": "https://b.test/"}}
+    house("numbers", "assign", "1000", url, "--events", url, code=1)
+    refused = house("numbers", "assign", "1000", "https://b.test/{Who}", code=1)
+    assert "applet 'ivr' (exoml): field 'url': '{Who}' is no variable" in refused.output
 
 
 def test_a_number_is_attached_to_an_endpoint_lg_114(house: Ask) -> None:

@@ -183,6 +183,18 @@ def test_every_kind_of_fact_has_its_sentence_or_is_left_out_on_purpose() -> None
             "leaves x by b to y: why",
             "",
         ),
+        (
+            "applet_noted",
+            {"applet": "x", "text": "line 3: <Say>", "is_trouble": False},
+            "flow",
+            "line 3: <Say>",
+            "",
+        ),
+        (
+            "applet_noted",
+            {"applet": "x", "text": "line 3: <Say>: no voice", "is_trouble": True},
+            *("flow", "line 3: <Say>: no voice", "warning"),
+        ),
         ("events_dropped", {"count": 1_234}, "note", "1,234 more events were not kept", "warning"),
         (
             "recording_began",

@@ -22,6 +22,7 @@ class ApiSettings:
     zone: tzinfo = INDIAN_TIME  # CC-47: that of the hosted service
     flow_call_to: Literal["null", "exophone"] = "null"  # KX-3
     web_stream: WebStream = "reject"
+    takes_document_urls: bool = False  # AF-2, KX-9: a Url that names no flow is asked for documents
     is_strict: bool = False  # CC-7, CC-27, CC-31, AF-1
 
     @property

@@ -286,6 +286,16 @@ class AppletLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class AppletNoted:
+    """What a person should know of a visit to an applet; `is_trouble` goes to the log too."""
+
+    call_sid: CallSid
+    applet: str
+    text: str
+    is_trouble: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CallHungUp:
     """Somebody ended the call; what still runs is being ended. Nothing can be asked any more."""
 
@@ -360,6 +370,7 @@ Event = (
     | RecordingFinished
     | AppletEntered
     | AppletLeft
+    | AppletNoted
     | LegTold
     | CallHungUp
     | CallEnded

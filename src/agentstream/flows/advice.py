@@ -33,9 +33,9 @@ Code = Literal[
 _Applets = Mapping[str, Settings]
 
 # Kinds by what they leave behind for later applets; written as in `_is_one_of`.
-STREAMS: Final = ("voicebot", "stream")
+STREAMS: Final = ("voicebot", "stream", "exoml")
 ASKERS: Final = ("passthru",)
-KEY_TAKERS: Final = ("gather", "ivr", "menu", "ivrmenu")
+KEY_TAKERS: Final = ("exoml", "gather", "ivr", "menu", "ivrmenu")
 RECORDERS: Final = (*STREAMS, "connect", "voicemail")
 
 
@@ -67,6 +67,8 @@ def advise(document: FlowDocument) -> list[Advice]:
 
 def _dead_ends(applets: _Applets) -> Iterator[Advice]:
     for name, settings in applets.items():
+        if settings.may_end_call:
+            continue
         if not is_last(settings) and not any(exits_of(settings).values()):
             yield Advice("dead-end", name, "", f"nothing follows: {_without(settings, NEXT)}")
             continue

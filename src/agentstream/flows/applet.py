@@ -39,6 +39,14 @@ class GoOver:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """What a person who looks at the call should know; without credentials or pressed keys."""
+
+    text: str
+    is_trouble: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CommandRefused:
     """The call could not do what this visit wanted."""
 
@@ -46,7 +54,7 @@ class CommandRefused:
     text: str
 
 
-Step = Command | Leave | GoOver
+Step = Command | Leave | GoOver | Noted
 AppletInput = Event | CommandRefused
 
 
@@ -90,6 +98,9 @@ class Settings(BaseModel):
     # The applet tells a server how it went: directly behind one that `is_reported` it may be
     # entered, and goes on until it leaves by itself, when the call has gone (PT-22).
     starts_after_call: ClassVar[bool] = False
+
+    # It may end the call by itself, so that nothing need follow.
+    may_end_call: ClassVar[bool] = False
 
     def exits(self) -> Mapping[str, str]:
         """Return the exits that are wired: exit name to applet name."""

@@ -95,6 +95,7 @@ class Question(Generic[T]):
         self._is_ahead = False  # the request that is under way is a HEAD
         self._read = read
         self._request_id = RequestId("")
+        self.request: HttpRequest | None = None  # the latest: whose answer is read, or was
         self._failures: list[str] = []
         self._then: Callable[[T, int], list[Step]] = lambda value, now_ms: []
         self._otherwise: Callable[[str, int], list[Step]] = lambda why, now_ms: []
@@ -131,7 +132,7 @@ class Question(Generic[T]):
         return self._failed("there was no answer in time", now_ms)
 
     def _next(self, now_ms: int) -> list[Step]:
-        request = self._requests.popleft()
+        request = self.request = self._requests.popleft()
         self._request_id = self._context.new_request_id()
         self._is_ahead = request.method == "HEAD"
         longest_ms = request.timeout_ms * (request.retries + 1)

@@ -1,7 +1,8 @@
-"""Flows made on the fly, for calls that are placed without a published one (CC-20, CC-22).
+"""Flows made on the fly, for calls without a published one (CC-20, CC-22).
 
 two numbers    (fork) ──▶ connect ──▶ hang up     the first party is up; the second is dialled
 a bot          bot ──▶ hang up                    the end of its socket ends the call (CC-63)
+documents      exoml ──▶ hang up                  a server's documents say what the call does (XR-1)
 """
 
 from typing import Any, Final, Literal, TypeVar
@@ -13,6 +14,7 @@ from agentstream.base.values import dataclass
 from agentstream.calls.record import WhichLeg
 from agentstream.flows.applet import Settings
 from agentstream.flows.applets.connect import ConnectSettings
+from agentstream.flows.applets.exoml import ExomlSettings
 from agentstream.flows.applets.stream import StreamSettings
 from agentstream.flows.applets.voicebot import VoicebotSettings
 from agentstream.flows.dial_plan import TALK_LIMIT_S
@@ -76,6 +78,11 @@ def bot(wanted: DirectBot) -> FlowDocument:
         preconnect_ms=PRECONNECT_MS if wanted.preconnects else 0,
     )
     return FlowDocument("direct", "bot", LIMIT_MS, {"bot": talk})
+
+
+def documents(url: str) -> FlowDocument:
+    """Return the flow of a call that documents drive; raises CommandError for a wrong address."""
+    return FlowDocument("documents", "ivr", LIMIT_MS, {"ivr": _made(ExomlSettings, url=url)})
 
 
 def _connect(wanted: TwoNumbers) -> ConnectSettings:

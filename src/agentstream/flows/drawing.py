@@ -44,6 +44,7 @@ _COLOURS: Final[Mapping[str, str]] = {
     "menu": "#0f8a8a",
     "ivrmenu": "#0f8a8a",
     "passthru": "#b7791f",
+    "exoml": "#b7791f",
     "switchcase": "#b7791f",
     "condition": "#b7791f",
     "businesshours": "#b7791f",

@@ -37,6 +37,7 @@ from agentstream.calls.commands import Answer, Command, HangUp, ReleaseCall, Rin
 from agentstream.calls.events import (
     AppletEntered,
     AppletLeft,
+    AppletNoted,
     CallAnswered,
     CallEnded,
     CallHungUp,
@@ -54,6 +55,7 @@ from agentstream.flows.applet import (
     CommandRefused,
     GoOver,
     Leave,
+    Noted,
     Settings,
     Step,
     hang_up,
@@ -66,7 +68,7 @@ ASKED_LIMIT: Final = 64  # the latest commands of a visit, to know whose a refus
 TRANSFER: Final = "transfer"  # how an AppletLeft names the way into another flow
 REDIRECT: Final = "redirect"  # the same, when it was wanted from outside
 
-FlowOutput = Command | AppletEntered | AppletLeft
+FlowOutput = Command | AppletEntered | AppletLeft | AppletNoted
 
 
 class FlowState(Enum):
@@ -242,6 +244,9 @@ class Flow:
                     steps = self._leave(step, now_ms, outputs)
                 case GoOver(flow):
                     steps = self._go_over(flow, now_ms, outputs)
+                case Noted(text, is_trouble):
+                    sid = self.context.setup.call_sid
+                    outputs.append(AppletNoted(sid, self._name, text, is_trouble))
                 case _:
                     if isinstance(step, Answer):
                         self.state = FlowState.ANSWERING

@@ -88,7 +88,7 @@ def is_last(settings: Settings) -> bool:
 
 def ends_call(settings: Settings) -> bool:
     """Whether the flow may end here: by the applet's kind, or by an exit that leads nowhere."""
-    return is_last(settings) or bool(open_exits(settings))
+    return settings.may_end_call or is_last(settings) or bool(open_exits(settings))
 
 
 def endless(applets: Mapping[str, Settings], start: str) -> list[list[str]]:

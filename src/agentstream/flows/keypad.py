@@ -5,18 +5,17 @@ ask ──Play──▶ PROMPT ──it ends──▶ KEYS ──enough, the fin
 └──keys were typed ahead: no prompt───┘
 """
 
-from collections.abc import Callable
-from typing import Final, Literal
+from collections.abc import Callable, Sequence
+from typing import Literal
 
-from agentstream.base.ids import PromptId
+from agentstream.base.machine import earliest
 from agentstream.base.values import dataclass
-from agentstream.calls.commands import Play, Prompt, StopPlaying
-from agentstream.calls.events import DigitReceived, PromptFinished
-from agentstream.flows.applet import AppletInput, CommandRefused, Step
+from agentstream.calls.commands import Prompt
+from agentstream.calls.events import DigitReceived
+from agentstream.flows.applet import AppletInput, Step
 from agentstream.flows.context import DIGITS_LIMIT, Context
-from agentstream.flows.prompt import PREPARE_MS
+from agentstream.flows.recital import Recital, Verse
 
-PROMPT_MS: Final = 300_000  # the longest prompt
 Key = Literal["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "#"]
 FinishKey = Literal["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "#", ""]
 
@@ -35,17 +34,24 @@ class Keypad:
     """One caller's keys; `ask` may be used again and again."""
 
     def __init__(self, context: Context, keys: Keys) -> None:
-        self.wake_at_ms: int | None = None
         self._context = context
         self._keys = keys
         self._digits = ""
-        self._prompt_id: PromptId | None = None  # while the prompt plays
+        self._recital: Recital | None = None  # while a prompt is heard
+        self._late_ms: int | None = (
+            None  # when the silence is too long; None: nothing is waited for
+        )
         self._then: Callable[[str, int], list[Step]] = lambda digits, now_ms: []
         self._otherwise: Callable[[str, int], list[Step]] = lambda why, now_ms: []
 
+    @property
+    def wake_at_ms(self) -> int | None:
+        """When to call `wake`, if nothing comes first."""
+        return earliest(self._late_ms, self._recital.wake_at_ms if self._recital else None)
+
     def ask(
         self,
-        prompt: Prompt,
+        prompt: Prompt | Sequence[Verse],
         now_ms: int,
         then: Callable[[str, int], list[Step]],
         otherwise: Callable[[str, int], list[Step]],
@@ -55,41 +61,46 @@ class Keypad:
         ahead = self._context.take_ahead()
         if ahead:
             return self._use(ahead, now_ms)
-        self._prompt_id = self._context.new_prompt_id()
-        # The player keeps to max_ms itself; this is for a prompt that never even begins.
-        self.wake_at_ms = now_ms + PROMPT_MS + PREPARE_MS
-        return [Play(self._context.leg_sid, self._prompt_id, prompt, max_ms=PROMPT_MS)]
+        verses = prompt if isinstance(prompt, Sequence) else [Verse((prompt,))]
+        self._recital = recital = Recital(self._context, verses)
+        return recital.begin(now_ms) + self._look(recital, now_ms)
 
     def receive(self, happening: AppletInput, now_ms: int) -> list[Step]:
         """Take a key, or the end of the prompt; everything else is ignored."""
         match happening:
-            case PromptFinished(prompt_id=self._prompt_id, error=error):
-                self._prompt_id = None
-                if error:
-                    return self._fail(error, now_ms)
-                self.wake_at_ms = now_ms + self._keys.timeout_ms
-                return []
-            case CommandRefused(command=Play(), text=text):
-                self._prompt_id = None
-                return self._fail(text, now_ms)
-            case DigitReceived(leg_sid=leg_sid, digit=digit) if leg_sid == self._context.leg_sid:
-                return self._pressed(digit, now_ms)
+            case DigitReceived(leg_sid=leg_sid, digit=digit):
+                is_callers = leg_sid == self._context.leg_sid
+                return self._pressed(digit, now_ms) if is_callers else []
+            case _ if self._recital is not None:
+                recital = self._recital
+                return recital.receive(happening, now_ms) + self._look(recital, now_ms)
             case _:
                 return []
 
     def wake(self, now_ms: int) -> list[Step]:
         """Take what there is: the silence was too long."""
-        if self.wake_at_ms is None or now_ms < self.wake_at_ms:
+        if self._recital is not None:
+            recital = self._recital
+            return recital.wake(now_ms) + self._look(recital, now_ms)
+        if self._late_ms is None or now_ms < self._late_ms:
             return []
-        stop = self._stop_prompt()
-        if stop:
-            return stop + self._fail("it did not end in time", now_ms)
         return self._finish(now_ms)
 
-    def _pressed(self, digit: str, now_ms: int) -> list[Step]:
-        if self.wake_at_ms is None or (self._prompt_id and not self._keys.interruptible):
+    def _look(self, recital: Recital, now_ms: int) -> list[Step]:
+        """Wait for keys once the prompt is over."""
+        if not recital.is_over:
             return []
-        stop = self._stop_prompt()
+        self._recital = None
+        if recital.error:
+            return self._otherwise(f"the prompt could not be played: {recital.error}", now_ms)
+        self._late_ms = now_ms + self._keys.timeout_ms
+        return []
+
+    def _pressed(self, digit: str, now_ms: int) -> list[Step]:
+        if self.wake_at_ms is None or (self._recital and not self._keys.interruptible):
+            return []
+        recital, self._recital = self._recital, None
+        stop = recital.stop() if recital else []
         return stop + (self._finish(now_ms) if self._take(digit, now_ms) else [])
 
     def _use(self, ahead: str, now_ms: int) -> list[Step]:
@@ -101,21 +112,13 @@ class Keypad:
 
     def _take(self, digit: str, now_ms: int) -> bool:
         """Take one key; return whether it is enough."""
-        self.wake_at_ms = now_ms + self._keys.timeout_ms
+        self._late_ms = now_ms + self._keys.timeout_ms
         if digit == self._keys.finish:
             return True
         self._digits += digit
         return len(self._digits) >= self._keys.most
 
     def _finish(self, now_ms: int) -> list[Step]:
-        self.wake_at_ms = None
+        self._late_ms = None
         self._context.digits = self._digits
         return self._then(self._digits, now_ms)
-
-    def _fail(self, why: str, now_ms: int) -> list[Step]:
-        self.wake_at_ms = None
-        return self._otherwise(f"the prompt could not be played: {why}", now_ms)
-
-    def _stop_prompt(self) -> list[Step]:
-        prompt_id, self._prompt_id = self._prompt_id, None
-        return [StopPlaying(prompt_id)] if prompt_id else []

@@ -236,6 +236,10 @@ def _left(event: events.AppletLeft) -> dict[str, Any]:
     return {**_read_left(event), "reason": _KEYS_TYPED.sub(r"\1\2·", event.reason)}
 
 
+def _noted(event: events.AppletNoted) -> dict[str, Any]:
+    return {**_read_noted(event), "text": _KEYS_TYPED.sub(r"\1\2·", event.text)}
+
+
 def _request(event: events.RequestStarted) -> dict[str, Any]:
     return {**_read_request(event), "url": _DIGITS_OF_QUERY.sub(r"\1·", event.url)}
 
@@ -249,6 +253,7 @@ _read_key = _reader(events.DigitReceived)
 _read_told = _reader(events.LegTold)
 _read_asked = _reader(events.BotAsked)
 _read_left = _reader(events.AppletLeft)
+_read_noted = _reader(events.AppletNoted)
 _read_request = _reader(events.RequestStarted)
 _READERS: Final[dict[type, _Read]] = {
     events.CallStarted: _started,
@@ -258,6 +263,7 @@ _WITHOUT_DIGITS: Final[dict[type, _Read]] = {
     events.DigitReceived: _key,
     events.BotAsked: _asked,
     events.AppletLeft: _left,
+    events.AppletNoted: _noted,
     events.RequestStarted: _request,
     events.LegTold: _told,
 }

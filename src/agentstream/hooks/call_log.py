@@ -5,7 +5,7 @@ Everything else that happens in a call is told at the level debug.
 
 import structlog
 
-from agentstream.calls.events import CallEnded, CallStarted, StreamFinished
+from agentstream.calls.events import AppletNoted, CallEnded, CallStarted, StreamFinished
 from agentstream.switch import feed
 
 
@@ -17,6 +17,7 @@ class CallLog:
         CallStarted,
         CallEnded,
         StreamFinished,
+        AppletNoted,
         feed.StreamAttemptFailed,
         feed.StreamWarned,
     )
@@ -55,6 +56,10 @@ class CallLog:
                     error=outcome.error,
                     detail=outcome.detailed_status,
                     url=outcome.url,
+                )
+            case AppletNoted(applet=applet, text=text, is_trouble=True):
+                self._log.warning(
+                    "applet_trouble", call_sid=fact.call_sid, applet=applet, text=text
                 )
             case feed.StreamAttemptFailed(stream_sid=sid):
                 self._log.warning(

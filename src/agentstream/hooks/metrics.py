@@ -12,7 +12,14 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from agentstream.calls.events import AnswerJudged, CallEnded, DigitReceived, StreamFinished
+from agentstream.calls.events import (
+    AnswerJudged,
+    AppletNoted,
+    CallEnded,
+    DigitReceived,
+    Event,
+    StreamFinished,
+)
 from agentstream.switch import feed
 
 # A time of birth beside every counter would double their number.
@@ -70,6 +77,7 @@ class Metrics:
         feed.LegCounted,
         DigitReceived,
         AnswerJudged,
+        AppletNoted,
     )
 
     def __init__(self, read: Callable[[], Facts]) -> None:
@@ -95,12 +103,10 @@ class Metrics:
                 measures.stream_counted(fact.event)
             case feed.LegCounted():
                 measures.leg_counted(fact.event)
-            case DigitReceived():
-                measures.digits.inc()
             case AnswerJudged(result=result, reason=reason):
                 measures.counted(measures.answers, result, reason)
             case _:
-                pass
+                measures.happened(fact.event)
 
     def render(self) -> bytes:
         """Return everything in Prometheus' text form."""
@@ -119,6 +125,7 @@ class _Measures:
 
         self.calls = counter("calls", "Calls that have ended", ("direction", "status", "cause"))
         self.digits = counter("digits", "Keys that callers pressed")
+        self.troubles = counter("applet_troubles", "What applets could not do and passed by")
         self.answers = counter("answers_judged", "Who answered calls", ("result", "reason"))
         self.streams = counter("streams", "Streams that ended", ("status", "disconnected_by"))
         self.failed_attempts = counter(
@@ -156,6 +163,16 @@ class _Measures:
         if child is None:
             child = self._children[counter, labels] = counter.labels(*labels)
         child.inc()
+
+    def happened(self, event: Event | feed.Note) -> None:
+        """Count what has no more to tell than that it was."""
+        match event:
+            case DigitReceived():
+                self.digits.inc()
+            case AppletNoted(is_trouble=True):
+                self.troubles.inc()
+            case _:
+                pass
 
     def call_ended(self, ended: CallEnded) -> None:
         record = ended.record

@@ -21,6 +21,7 @@ from agentstream.server.cli_common import (
     print_json,
     run,
 )
+from agentstream.server.cli_exoml import exoml
 from agentstream.server.cli_flows import flows, numbers
 from agentstream.server.cli_recordings import recordings
 from agentstream.server.config import Config, as_toml
@@ -31,6 +32,7 @@ app = commands("A phone server for voicebots: SIP in, WebSocket out.")
 for _name, _group in (
     ("flows", flows),
     ("numbers", numbers),
+    ("exoml", exoml),
     ("calls", calls),
     ("recordings", recordings),
     ("callbacks", callbacks),

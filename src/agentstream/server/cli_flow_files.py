@@ -21,9 +21,7 @@ from agentstream.server.config import Config
 if TYPE_CHECKING:
     from agentstream.server.flow_targets import Surroundings
 
-FileArgument = Annotated[
-    str, typer.Argument(help="The document, YAML or JSON; - is standard input.")
-]
+FileArgument = Annotated[str, typer.Argument(help="The document; - is standard input.")]
 
 CHECK_EXAMPLES = examples(
     "agentstream flows check support.yaml",
@@ -51,7 +49,7 @@ def check(
     from agentstream.server.flow_check import check as look
     from agentstream.server.flow_check import show
 
-    text = _text_or_exit(file)
+    text = text_or_exit(file)
     report = look(text, _surroundings(configuration(context)))
     if as_json:
         print_json(report.as_json(file))
@@ -72,7 +70,7 @@ def graph(
     from agentstream.flows.drawing import draw
 
     try:
-        document = parse(_text_or_exit(file))
+        document = parse(text_or_exit(file))
     except DocumentError as error:
         lines = (f"{file}: {problem}" for problem in error.problems)
         raise CommandError("\n".join(lines)) from error
@@ -103,6 +101,15 @@ def read_text(file: str) -> str:
         raise CommandError(f"{file}: {why}") from error
 
 
+def text_or_exit(file: str) -> str:
+    """Return a file's text; without one the command ends with exit code 2."""
+    try:
+        return read_text(file)
+    except CommandError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
 def _surroundings(config: Config) -> "Surroundings":
     """Return what is known here; a look leaves nothing behind, so no database is made."""
     from agentstream.server.flow_targets import Surroundings
@@ -116,11 +123,3 @@ def _surroundings(config: Config) -> "Surroundings":
             return {each.flow.sid: each.flow.name for each in await store.flows.published()}
 
     return Surroundings(run(published()), config.roads())
-
-
-def _text_or_exit(file: str) -> str:
-    try:
-        return read_text(file)
-    except CommandError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from None

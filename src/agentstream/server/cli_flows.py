@@ -1,5 +1,6 @@
 """Commands on flows and numbers: what calls do, and which number rings which flow."""
 
+import json
 from dataclasses import asdict
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 
 from agentstream.base.errors import CommandError
 from agentstream.flows.document import DocumentError, FlowDocument, parse
+from agentstream.flows.prompt import WEB
 from agentstream.net.egress import mask_url
 from agentstream.server import cli_flow_files
 from agentstream.server.cli_audit import note
@@ -165,13 +167,19 @@ def show_flow(
     epilog=examples(
         "agentstream numbers assign +918040000002 support",
         "agentstream numbers assign '*' support",
+        "agentstream numbers assign +918040000002 https://crm.example.com/ivr",
         "agentstream numbers assign +918040000002 --events https://hooks.example.com/legs",
     ),
 )
 def assign_number(
     context: typer.Context,
     number: Annotated[str, typer.Argument(help=f"What is dialled: {_NO_PHONE}.")],
-    flow: Annotated[str, typer.Argument(help="The flow's name or sid.")] = "",
+    flow: Annotated[
+        str,
+        typer.Argument(
+            help="The flow's name or sid, or the address of a server of ExoML documents."
+        ),
+    ] = "",
     events: Annotated[
         str, typer.Option(help="Instead of a flow: where the events of its legs go.")
     ] = "",
@@ -180,7 +188,7 @@ def assign_number(
     ] = False,
     account: AccountOption = "",
 ) -> None:
-    """Let a number ring a flow, or legs that are steered from outside, from the next call on."""
+    """Let a number ring a flow, documents, or legs steered from outside, from the next call on."""
     if bool(flow) == bool(events):
         raise CommandError("give the flow, or --events and an address")
     if manual and not events:
@@ -196,7 +204,10 @@ def assign_number(
                 kept = await store.numbers.attach(number, owner.sid, endpoint, mode)
                 await note(store, f"numbers assign {kept.number}", owner.sid, "events of legs")
                 return f"{kept.number} rings legs whose events go to {mask_url(endpoint)}"
-            found = await _flow(store, owner, flow)
+            if flow.startswith(WEB):
+                found = await _documents(store, owner, number, flow)
+            else:
+                found = await _flow(store, owner, flow)
             kept = await store.numbers.assign(number, owner.sid, found.sid)
             await note(store, f"numbers assign {kept.number}", owner.sid, f"flow {found.sid}")
             is_draft = not found.published_version
@@ -256,6 +267,15 @@ async def _flow(store: Store, owner: Account, name: str) -> Flow:
     if flow is None:
         raise CommandError(f"account {owner.sid} has no flow {name}")
     return flow
+
+
+async def _documents(store: Store, owner: Account, number: str, url: str) -> Flow:
+    """Publish the flow of one applet that lets documents drive the calls of a number (XR-1)."""
+    name = f"documents {number}"[:64]
+    applets = {"ivr": {"type": "exoml", "url": url}}
+    text = json.dumps({"version": 1, "name": name, "start": "ivr", "applets": applets}, indent=2)
+    _checked("the address", text)
+    return await store.flows.apply(owner.sid, name, text, publish=True)
 
 
 def _checked(file: str, text: str) -> FlowDocument:

@@ -24,6 +24,7 @@ class ApiConfig(Section):
     timezone: str = "Asia/Kolkata"  # CC-47: of times in answers and callbacks, which name none
     flow_call_to: Literal["null", "exophone"] = "null"  # KX-3: `To` of a call without a second one
     stream_url_https: WebStream = "reject"  # AS-19: http(s) as a StreamUrl
+    document_urls: bool = False  # AF-2, KX-9: a Url that is no flow's is a server of documents
     strict: bool = False  # CC-7, CC-27, CC-31, AF-1: refuse what hosted servers refuse
     calls_per_minute: int = Field(default=200, ge=0)  # ER-7, of each account; 0: no limit
     reads_per_minute: int = Field(default=300, ge=0)
@@ -44,6 +45,7 @@ class ApiConfig(Section):
             zone=read_zone(self.timezone),
             flow_call_to=self.flow_call_to,
             web_stream=self.stream_url_https,
+            takes_document_urls=self.document_urls,
             is_strict=self.strict,
         )
 

@@ -80,8 +80,10 @@ def _describe_others(event: events.Event) -> tuple[str, str] | None:
 
 
 def _describe_answer(event: events.Event) -> tuple[str, str] | None:
-    """Say who answered."""
+    """Say who answered, and what an applet wants to be known."""
     match event:
+        case events.AppletNoted(text=text, is_trouble=is_trouble):
+            return "warn" if is_trouble else "flow", text
         case events.AnswerJudged(result=result, elapsed_ms=elapsed_ms):
             return "line", f"answered by: {result}, known after {elapsed_ms / 1000:.1f} s"
         case events.BeepHeard(elapsed_ms=elapsed_ms):

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentstream.calls.commands import AudioFile, Speech
+from agentstream.flows.given import BadActionError
 from agentstream.flows.legs.exoml import read_exoml
-from agentstream.flows.legs.fields import BadActionError
 from agentstream.flows.legs.json_actions import read_action
 from agentstream.flows.legs.verbs import (
     Answer,

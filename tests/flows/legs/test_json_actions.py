@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agentstream.calls.commands import AudioFile, Speech
-from agentstream.flows.legs.fields import INVALID, MISSING, BadActionError
+from agentstream.flows.given import INVALID, MISSING, BadActionError
 from agentstream.flows.legs.json_actions import ACTIONS, read_action, read_custom
 from agentstream.flows.legs.verbs import (
     MUSIC,

@@ -128,7 +128,8 @@ async def _document(
     settings, own = doors(request).settings, facts.account_number
     if "Url" in form:
         ordering = Ordering(account, telephony_of(request), settings)
-        return (await ordering.flow(form.text("Url", URL_CHARS))).flow
+        document, _ = await ordering.course(form.text("Url", URL_CHARS))
+        return document
     ring_s = form.whole("TimeOut", 1, RING_LIMIT_S) or 30
     if "To" in form:
         to = party(form.text("To", NUMBER_CHARS), "To", takes_sip=True)

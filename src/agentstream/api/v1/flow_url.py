@@ -21,15 +21,25 @@ class FlowUrl(NamedTuple):
     account: str = ""  # "": the address names none
 
 
+def is_flow_url(text: str) -> bool:
+    """Tell whether an address can mean a flow; another one may be a server's."""
+    return "/" not in text or _found(text) is not None
+
+
 def read_flow_url(text: str, name: str = "Url") -> FlowUrl:
     """Return which flow an address means, whatever its host; ApiError when it means none."""
     if "/" not in text:
         return FlowUrl(unquote(text))
+    found = _found(text)
+    if found is None:
+        refuse(name, "is the address of a flow, such as .../exoml/start_voice/APP_ID")
+    return FlowUrl(unquote(found[2]), unquote(found[1] or ""))
+
+
+def _found(text: str) -> re.Match[str] | None:
     try:
         path = urlsplit(text).path
     except ValueError:
-        path = ""
+        return None
     found = _PATH.search(path)
-    if found is None or found.end() != len(path):
-        refuse(name, "is the address of a flow, such as .../exoml/start_voice/APP_ID")
-    return FlowUrl(unquote(found[2]), unquote(found[1] or ""))
+    return found if found is not None and found.end() == len(path) else None

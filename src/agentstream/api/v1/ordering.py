@@ -8,8 +8,10 @@ from agentstream.api.own_numbers import own_number
 from agentstream.api.settings import ApiSettings
 from agentstream.api.v1.connect_request import ConnectRequest
 from agentstream.api.v1.documents import document_of
-from agentstream.api.v1.flow_url import read_flow_url
+from agentstream.api.v1.flow_url import is_flow_url, read_flow_url
+from agentstream.base.errors import CommandError
 from agentstream.calls.commands import RecordingSpec
+from agentstream.flows.direct import documents
 from agentstream.flows.document import FlowDocument
 from agentstream.store.directory import Route
 from agentstream.store.values import Account
@@ -28,8 +30,8 @@ class Ordering:
         """Return the call to place; ApiError 400 for a number or flow that is not theirs."""
         caller_id = await self.caller_id(request.caller_id)
         if request.mode == "flow":
-            route = await self.flow(request.flow_url)
-            return self._order(request, caller_id, route=route, document=route.flow)
+            document, route = await self.course(request.flow_url)
+            return self._order(request, caller_id, route=route, document=document)
         second = self.settings.normalised(request.to_number) if request.to_number else ""
         document = document_of(request, second, caller_id)
         return self._order(request, caller_id, document=document, second=second)
@@ -45,6 +47,16 @@ class Ordering:
         if not found:
             raise ApiError(400, f"{name} is not a number of this account: {written[:40]!r}")
         return found
+
+    async def course(self, url: str) -> tuple[FlowDocument, Route[FlowDocument] | None]:
+        """Return what a Url means: a published flow, or by setting a server's documents (KX-9)."""
+        if self.settings.takes_document_urls and not is_flow_url(url):
+            try:
+                return documents(url), None
+            except CommandError as error:
+                raise ApiError(400, f"Url: {error}") from error
+        route = await self.flow(url)
+        return route.flow, route
 
     async def flow(self, url: str, name: str = "Url") -> Route[FlowDocument]:
         """Return the published flow that an address means (AF-1); `name` is the parameter's."""

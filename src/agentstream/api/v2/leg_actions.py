@@ -21,8 +21,8 @@ from agentstream.api.v2.leg_request import MISSING
 from agentstream.api.v2.leg_shown import LegFacts
 from agentstream.base.clock import utc_ms
 from agentstream.base.ids import RandomTokens
+from agentstream.flows.given import BadActionError
 from agentstream.flows.legs.exoml import read_exoml
-from agentstream.flows.legs.fields import BadActionError
 from agentstream.flows.legs.json_actions import ACTIONS, read_action, read_custom
 from agentstream.flows.legs.verbs import Act, Verb
 from agentstream.store.values import Account

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from agentstream.api.v1.connect_request import NUMBER_CHARS, URL_CHARS
 from agentstream.api.v2.leg_shown import SECTIONS
-from agentstream.flows.legs.exoml import BYTES_LIMIT
+from agentstream.flows.markup import BYTES_LIMIT
 from agentstream.switch.leg_style import CUSTOM_BYTES, TIMER_LIMIT_S
 
 Schema = dict[str, Any]

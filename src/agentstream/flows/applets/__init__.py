@@ -5,6 +5,7 @@ from agentstream.flows.applets.business_hours import BusinessHoursSettings
 from agentstream.flows.applets.condition import ConditionSettings
 from agentstream.flows.applets.connect import ConnectSettings
 from agentstream.flows.applets.email import EmailSettings
+from agentstream.flows.applets.exoml import ExomlSettings
 from agentstream.flows.applets.gather import GatherSettings
 from agentstream.flows.applets.greeting import GreetingSettings
 from agentstream.flows.applets.hangup import HangupSettings
@@ -22,6 +23,7 @@ KINDS: tuple[type[Settings], ...] = (
     ConditionSettings,
     ConnectSettings,
     EmailSettings,
+    ExomlSettings,
     GatherSettings,
     GreetingSettings,
     HangupSettings,

@@ -1,13 +1,11 @@
 """Voicemail: a prompt, a beep, and what the caller leaves (AP-56).
 
-enter ──▶ PROMPT ──▶ BEEP ──▶ RECORDING ──silence, key, time──▶ WRITING ──▶ next, on_failure
-             └─────────┴── caller gone: nothing was left ──▶ next     ▲
-                                 └───── caller gone ──────────────────┘
+enter ──▶ prompt ──its end, the key──▶ message ──kept, or nothing was said──▶ next
+             └── caller gone ──▶ next      └── it cannot be recorded ──▶ on_failure
 """
 
 import re
 from collections.abc import Mapping
-from enum import Enum
 from typing import Annotated, ClassVar, Final, Literal, Self
 from urllib.parse import urlencode
 
@@ -16,27 +14,16 @@ from pydantic import Field, model_validator
 from agentstream.base.ids import PromptId
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import (
-    AudioFile,
     Fetch,
     HttpRequest,
     Mail,
     Play,
     Prompt,
-    RecordingSpec,
     SendMail,
     Speech,
-    StartRecording,
     StopPlaying,
-    StopRecording,
-    WatchSilence,
 )
-from agentstream.calls.events import (
-    CallHungUp,
-    DigitReceived,
-    PromptFinished,
-    RecordingFinished,
-    SilenceHeard,
-)
+from agentstream.calls.events import CallHungUp, DigitReceived, PromptFinished, RecordingFinished
 from agentstream.flows.applet import (
     ON_FAILURE,
     Applet,
@@ -49,13 +36,12 @@ from agentstream.flows.applet import (
 )
 from agentstream.flows.connect_fields import sound_of
 from agentstream.flows.context import Context
-from agentstream.flows.dial_plan import BEEP
+from agentstream.flows.message import NOTHING, Kept, Message, Wish
+from agentstream.flows.prompt import PREPARE_MS
 from agentstream.flows.template import Template
 
 INVITATION: Final = "Please leave a message after the beep."
-PROMPT_MS: Final = 120_000  # what is said before the beep, and the beep
-PREPARE_MS: Final = 15_000  # to fetch or speak it
-WRITING_MS: Final = 10_000
+PROMPT_MS: Final = 120_000  # what is said before the beep
 WEBHOOK_TIMEOUT_MS: Final = 15_000
 WEBHOOK_RETRIES: Final = 2
 CALL_TYPE: Final = "voicemail"  # PT-10
@@ -126,119 +112,69 @@ class VoicemailSettings(Onward):
         return Voicemail(self, context)
 
 
-class Phase(Enum):
-    """Where a voicemail is in its life."""
-
-    PROMPT = "prompt"
-    BEEP = "beep"
-    RECORDING = "recording"
-    WRITING = "writing"
-
-
 class Voicemail:
-    """One message, from the invitation until its recording is written."""
+    """One message, from the invitation until it is told of."""
 
     def __init__(self, settings: VoicemailSettings, context: Context) -> None:
-        self.phase = Phase.PROMPT
-        self.wake_at_ms: int | None = None
+        wish = Wish(
+            settings.max_seconds * 1000,
+            settings.silence_seconds * 1000,
+            frozenset(settings.end_key),  # one or none
+        )
         self._settings = settings
         self._context = context
-        self._prompt_id = PromptId("")
-        self._recording_sid = context.new_recording_sid()
-        self._why = ""
+        self._message = Message(context, wish, self._left)
+        self._prompt_id: PromptId | None = None  # while the caller is invited
+        self._give_up_ms = 0
+
+    @property
+    def wake_at_ms(self) -> int | None:
+        """When to call `wake`, if nothing comes first."""
+        return self._give_up_ms if self._prompt_id else self._message.wake_at_ms
 
     def enter(self, now_ms: int) -> list[Step]:
         """Invite the caller to speak."""
-        return self._play(self._invitation(now_ms), now_ms)
+        self._prompt_id = self._context.new_prompt_id()
+        self._give_up_ms = now_ms + PREPARE_MS + PROMPT_MS
+        invitation = self._invitation(now_ms)
+        return [Play(self._context.leg_sid, self._prompt_id, invitation, max_ms=PROMPT_MS)]
 
     def receive(self, happening: AppletInput, now_ms: int) -> list[Step]:
         """Take a fact of the call."""
-        match self.phase:
-            case Phase.PROMPT | Phase.BEEP:
-                return self._before(happening, now_ms)
-            case Phase.RECORDING:
-                return self._recording(happening, now_ms)
-            case _:
-                return self._writing(happening, now_ms)
-
-    def wake(self, now_ms: int) -> list[Step]:
-        """Wait no longer for a prompt, for the caller's last word, or for the file."""
-        match self.phase:
-            case Phase.PROMPT | Phase.BEEP:
-                return [StopPlaying(self._prompt_id), *self._go_on(now_ms)]
-            case Phase.RECORDING:
-                return self._stop("it was as long as it may be", now_ms)
-            case _:
-                self.wake_at_ms = None
-                return [failed("it was not written in time")]
-
-    def _before(self, happening: AppletInput, now_ms: int) -> list[Step]:
+        if self._prompt_id is None:
+            return self._message.receive(happening, now_ms)
         match happening:
             case PromptFinished(prompt_id=self._prompt_id):
                 return self._go_on(now_ms)  # a message without an invitation is better than none
             case CommandRefused(command=Play(prompt_id=self._prompt_id)):
                 return self._go_on(now_ms)
-            case DigitReceived() if self._is_end_key(happening) and self.phase is Phase.PROMPT:
-                return [StopPlaying(self._prompt_id), *self._go_on(now_ms)]
+            case DigitReceived() if self._is_end_key(happening):
+                return self._skip(now_ms)
             case CallHungUp(party=party):
-                return [Leave(party=party, reason="nothing was said")]
+                return [Leave(party=party, reason=NOTHING)]
             case _:
                 return []
+
+    def wake(self, now_ms: int) -> list[Step]:
+        """Wait no longer: for the prompt, or for what the message waits for."""
+        return self._skip(now_ms) if self._prompt_id else self._message.wake(now_ms)
+
+    def _skip(self, now_ms: int) -> list[Step]:
+        assert self._prompt_id is not None
+        return [StopPlaying(self._prompt_id), *self._go_on(now_ms)]
 
     def _go_on(self, now_ms: int) -> list[Step]:
-        if self.phase is Phase.PROMPT:
-            self.phase = Phase.BEEP
-            return self._play(AudioFile(BEEP), now_ms)
-        settings, leg_sid = self._settings, self._context.leg_sid
-        max_ms = settings.max_seconds * 1000
-        self.phase, self.wake_at_ms = Phase.RECORDING, now_ms + max_ms
-        spec = RecordingSpec(max_ms=max_ms)
-        steps: list[Step] = [StartRecording(leg_sid, self._recording_sid, spec)]
-        if settings.silence_seconds:
-            steps.append(WatchSilence(leg_sid, settings.silence_seconds * 1000))
-        return steps
+        self._prompt_id = None
+        return self._message.begin(now_ms)
 
-    def _recording(self, happening: AppletInput, now_ms: int) -> list[Step]:
-        leg_sid = self._context.leg_sid
-        match happening:
-            case DigitReceived() if self._is_end_key(happening):
-                return self._stop(f"ended with key {happening.digit}", now_ms)
-            case SilenceHeard(leg_sid=heard_sid) if heard_sid == leg_sid:
-                return self._stop("the caller was silent", now_ms)
-            case CallHungUp():
-                self._stop("the caller hung up", now_ms)  # the call has ended the recording
-                return []
-            case RecordingFinished(recording_sid=self._recording_sid):
-                return [*self._unwatch(), *self._written(happening, now_ms)]
-            case CommandRefused(command=StartRecording(), text=text):
-                return [*self._unwatch(), failed(text)]
-            case _:
-                return []
-
-    def _stop(self, why: str, now_ms: int) -> list[Step]:
-        self.phase, self.wake_at_ms, self._why = Phase.WRITING, now_ms + WRITING_MS, why
-        return [*self._unwatch(), StopRecording(self._recording_sid)]
-
-    def _unwatch(self) -> list[Step]:
-        watched = self._settings.silence_seconds
-        return [WatchSilence(self._context.leg_sid, 0)] if watched else []
-
-    def _writing(self, happening: AppletInput, now_ms: int) -> list[Step]:
-        match happening:
-            case RecordingFinished(recording_sid=self._recording_sid):
-                return self._written(happening, now_ms)
-            case _:  # also a StopRecording that is refused: then the end is on its way
-                return []
-
-    def _written(self, event: RecordingFinished, now_ms: int) -> list[Step]:
-        if event.error:
-            return [failed(event.error)]
-        if not event.duration_ms:
-            return [Leave(reason="nothing was said")]
+    def _left(self, kept: Kept, now_ms: int) -> list[Step]:
+        if kept.error:
+            return [failed(kept.error)]
+        if kept.recording is None:
+            return [Leave(party=kept.party, reason=kept.why)]
         self._context.call_type = CALL_TYPE
-        # The engine has noted it too; a letter must not depend on who is told first.
-        self._context.recording_url = event.url
-        return [*self._webhook(event, now_ms), *self._letter(event), Leave(reason=self._why)]
+        told = [*self._webhook(kept.recording, now_ms), *self._letter(kept.recording)]
+        return [*told, Leave(reason=kept.why)]
 
     def _webhook(self, event: RecordingFinished, now_ms: int) -> list[Step]:
         settings, context = self._settings, self._context
@@ -275,11 +211,6 @@ class Voicemail:
     def _is_end_key(self, event: DigitReceived) -> bool:
         is_callers = event.leg_sid == self._context.leg_sid
         return is_callers and event.digit == self._settings.end_key
-
-    def _play(self, prompt: Prompt, now_ms: int) -> list[Step]:
-        self._prompt_id = self._context.new_prompt_id()
-        self.wake_at_ms = now_ms + PREPARE_MS + PROMPT_MS
-        return [Play(self._context.leg_sid, self._prompt_id, prompt, max_ms=PROMPT_MS)]
 
     def _invitation(self, now_ms: int) -> Prompt:
         settings, context = self._settings, self._context

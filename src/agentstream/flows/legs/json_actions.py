@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from agentstream.flows.legs.fields import TORN, BadActionError, Given, Scalar, is_torn, plain
+from agentstream.flows.given import TORN, BadActionError, Given, Scalar, is_torn, plain
 from agentstream.flows.legs.reading import CUSTOM_CHARS, read_verb
 from agentstream.flows.legs.verbs import Verb
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from agentstream.base.ids import StreamSid
 from agentstream.calls.commands import DEFAULT_TONE, AudioFile, Speech
 from agentstream.flows.context import DIGITS_LIMIT
-from agentstream.flows.legs.fields import Given
+from agentstream.flows.given import Given
 from agentstream.flows.legs.formats import stream_format
 from agentstream.flows.legs.verbs import (
     Answer,

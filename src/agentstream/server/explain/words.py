@@ -219,6 +219,11 @@ def _applet_left(each: Happening, cast: Cast) -> Said:
     )
 
 
+def _applet_noted(each: Happening, cast: Cast) -> Said:
+    tone: Tone = "warning" if each.body.get("is_trouble") else ""
+    return "flow", text(each.body, "text"), tone
+
+
 def _call_ended(each: Happening, cast: Cast) -> Said:
     after_ms = number(each.body, "ended_ms") - number(each.body, "hung_up_ms")
     return "call", f"over, {after_ms:,} ms after the hang-up: {text(each.body, 'status')}"
@@ -303,6 +308,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Happening, Cast], Said]]] = {
         f"enters {text(each.body, 'applet')} ({text(each.body, 'type')})",
     ),
     "applet_left": _applet_left,
+    "applet_noted": _applet_noted,
     "call_hung_up": lambda each, cast: ("call", text(each.body, "text")),
     "call_ended": _call_ended,
     "events_dropped": _events_dropped,

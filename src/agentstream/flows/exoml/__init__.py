@@ -1,0 +1,1 @@
+"""Classic ExoML: documents with the root `<Response>` from a customer's server drive a call."""
