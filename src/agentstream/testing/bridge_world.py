@@ -94,8 +94,9 @@ class BridgeWorld:
             case Act(verbs=(Hangup(),), leg_sid=leg_sid):
                 self.dead.add(leg_sid)
                 self.script.feed(Left(leg_sid, has_ended=True))
-            case _ if output.leg_sid not in self.deaf:
-                self._answer(output)
+            case _:
+                if output.leg_sid not in self.deaf:
+                    self._answer(output)
 
     def _answer(self, sign: signs.BridgeSign | Act) -> None:
         leg_sid = sign.leg_sid

@@ -22,12 +22,16 @@ ATTRIBUTES_LIMIT: Final = 32
 
 def read_exoml(document: str, absent_loop: Literal["once", "endless"] = "once") -> tuple[Verb, ...]:
     """Return the verbs of a document; raises BadActionError that names line and element."""
+    return tuple(read_verb(given, absent_loop) for given in read_document(document))
+
+
+def read_document(document: str) -> list[Given]:
+    """Return the elements of a document, not yet understood; raises BadActionError."""
     if is_torn(document):
         raise BadActionError(f"exoml {TORN}")
     if len(document.encode()) > BYTES_LIMIT:
         raise BadActionError(f"exoml is longer than {BYTES_LIMIT} bytes")
-    verbs = _Reader().read(document)
-    return tuple(read_verb(verb.given(), absent_loop) for verb in verbs)
+    return [verb.given() for verb in _Reader().read(document)]
 
 
 @dataclass
