@@ -272,7 +272,7 @@ async def site(
     feed.subscribe(legs.views.hear, LegViews.KINDS)
     feed.subscribe(events.hear, LegEvents.KINDS)
     bridges = Bridges(legs.views.find, lambda fact: tells.hear(fact), clock, tokens)
-    tells = BridgeEvents(legs.views.find, bridges, keep, events.publish, tokens, leg_style)
+    tells = BridgeEvents(legs.views.find, bridges, keep, events, tokens, leg_style)
     feed.subscribe(tells.copy, BridgeEvents.KINDS)
     feed.subscribe(bridges.hear, Bridges.KINDS)
     flow = await store.flows.apply(account.sid, "support", FLOW, publish=True)

@@ -26,6 +26,16 @@ BRIDGE_EVENT: Final = "bridge_lifecycle_event"  # EV-2
 _COPIED: Final = frozenset({"leg_joined_bridge", "leg_left_bridge"})
 
 
+class Publisher(Protocol):
+    """Where events go; both return at once."""
+
+    def publish(self, row: LegEventRow) -> None:
+        """Write an event down, and tell its endpoint and whoever listens."""
+
+    def send(self, row: LegEventRow) -> None:
+        """Write an event down, and tell its endpoint."""
+
+
 class BridgeFinder(Protocol):
     """Where bridges are found."""
 
@@ -48,7 +58,7 @@ class _Event:
 
 
 class BridgeEvents:
-    """Subscribe `copy` to the feed behind the events of legs; `write`, `publish` return at once."""
+    """Subscribe `copy` to the feed behind the events of legs; `write` must return at once."""
 
     KINDS = (LegTold,)
 
@@ -57,14 +67,14 @@ class BridgeEvents:
         find_leg: Callable[[LegSid], LegView | None],
         bridges: BridgeFinder,
         write: Callable[[LegWritten], None],
-        publish: Callable[[LegEventRow], None],
+        publisher: Publisher,
         tokens: Tokens,
         style: LegStyle,
     ) -> None:
         self._find_leg = find_leg
         self._bridges = bridges
         self._write = write
-        self._publish = publish
+        self._publisher = publisher
         self._tokens = tokens
         self._style = style
         self._sequences = Sequences()
@@ -76,9 +86,14 @@ class BridgeEvents:
             self._write(row_of(view))
             return
         sequence = self._sequences.next(view.bridge_sid)
-        for endpoint in view.endpoints or ("",):
+        for place, endpoint in enumerate(view.endpoints or (SOCKET,)):
             event = _Event(self._tokens.hex(), BRIDGE_EVENT, told.name, fact.at, sequence)
-            self._publish(_row(view, event, _body(view, event, told), endpoint))
+            row = _row(view, event, _body(view, event, told), endpoint)
+            # Whoever listens hears one event once, however many addresses it goes to.
+            if not place:
+                self._publisher.publish(row)
+            elif row.endpoint:
+                self._publisher.send(row)
 
     def copy(self, fact: Fact) -> None:
         """Take what a leg tells; its own endpoint is told it already."""
@@ -94,7 +109,7 @@ class BridgeEvents:
         sid, sequence = self._tokens.hex(), self._sequences.next(bridge.bridge_sid)
         event = _Event(sid, event_type(told.name), told.name, fact.at, sequence)
         body = event_body(sid, told, leg, fact.at, sequence, self._style)
-        self._publish(_row(bridge, event, body, endpoint))
+        self._publisher.publish(_row(bridge, event, body, endpoint))
 
     def _bridge_of(self, told: LegTold) -> BridgeView | None:
         if told.name in _COPIED:

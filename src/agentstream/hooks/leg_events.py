@@ -89,11 +89,15 @@ class LegEvents:
         listeners = [hear for sid, hear in self._listeners if sid == row.account_sid]
         if not row.endpoint:
             row = _told_to_sockets(row, len(listeners))
+        self.send(row)
+        for hear in listeners:
+            hear(row)
+
+    def send(self, row: LegEventRow) -> None:
+        """Write an event down, and tell its endpoint."""
         self._write(row)
         if row.endpoint:
             self._tell(row)
-        for hear in listeners:
-            hear(row)
 
     def _row(self, fact: Fact, event: LegTold, view: LegView) -> LegEventRow:
         sid, sequence = self._tokens.hex(), self._sequences.next(event.leg_sid)

@@ -7,6 +7,7 @@ feed ─▶ LegViews ─▶ LegTimers ─▶ LegEvents ─▶ LegWriter ─▶ r
 import asyncio
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -79,7 +80,7 @@ class SteeredLegs:
             self.views.find,
             self.bridges,
             self._keep,
-            self.source.publish,
+            self.source,
             RandomTokens(),
             self.settings,
         )
@@ -136,6 +137,10 @@ class SteeredLegs:
             "dropped": counts.dropped,
             "slow": counts.slow,
         }
+
+    def bridge_counts(self) -> dict[str, int]:
+        """Return the figures of bridges for metrics."""
+        return {"live": self.bridges.live, **asdict(self.bridges.counts)}
 
     async def find(self, sid: LegSid) -> LegRow | None:
         """Return one leg, as it was written."""

@@ -180,6 +180,7 @@ def _facts(house: House, hub: LiveHub, limiter: RateLimiter) -> Facts:
         legs_dialled=board.counts.dialled,
         requests_refused=dict(limiter.refused),
         leg_events=parts.legs.counts(),
+        bridges=parts.legs.bridge_counts(),
         errands_waiting=parts.courier.waiting,
         errands=asdict(parts.courier.counts),
         webhooks=parts.webhooks.counts(),

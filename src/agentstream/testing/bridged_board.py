@@ -126,7 +126,7 @@ async def open_bridged(
                 world.kept[row.sid] = row
 
         legs = LegEvents(views.find, keep, lambda _: None, tokens, style)
-        told = BridgeEvents(views.find, bridges, keep, legs.publish, tokens, style)
+        told = BridgeEvents(views.find, bridges, keep, legs, tokens, style)
         board.feed.subscribe(views.hear, LegViews.KINDS)
         board.feed.subscribe(legs.hear, LegEvents.KINDS)
         board.feed.subscribe(told.copy, BridgeEvents.KINDS)
