@@ -213,7 +213,7 @@ class Lines:
     def media(self, leg_sid: LegSid) -> None:
         """Return nothing: there is no audio."""
 
-    def post(self, sign: BridgeSign) -> None:
+    def post(self, sign: BridgeSign | Act) -> None:
         about = (("bridge_sid", getattr(sign, "bridge_sid", "")),)
         call_sid = CallSid(f"call-{sign.leg_sid}")
         match sign:
@@ -223,14 +223,15 @@ class Lines:
                 self.site.tells(leg_sid, "leg_joined_bridge", data=about)
             case Dismissed(leg_sid):
                 self.site.tells(leg_sid, "leg_left_bridge", data=about)
+            case Act(leg_sid=leg_sid, verbs=(Hangup(),)):
+                self.site.legs.acts.append(sign)
+                ended = (("terminal_status", "completed"),)
+                self.site.tells(leg_sid, "leg_terminated", data=ended)
             case _:
                 pass
 
     async def act(self, act: Act) -> None:
         await self.site.legs.act(act)
-        if act.verbs == (Hangup(),):
-            ended = (("terminal_status", "completed"),)
-            self.site.tells(act.leg_sid, "leg_terminated", data=ended)
 
 
 @pytest.fixture

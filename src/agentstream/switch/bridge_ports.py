@@ -30,8 +30,8 @@ class BridgeOrder:
 class LegLine(Protocol):
     """A call, as far as bridges know it."""
 
-    def post(self, happening: BridgeSign) -> None:
-        """Let a leg of it know something."""
+    def post(self, happening: BridgeSign | Act) -> None:
+        """Let a leg of it know something, or do it; nobody is told that it cannot."""
 
     def media(self, leg_sid: LegSid) -> MediaLeg | None:
         """Return a leg's audio; None for one that has none any more."""

@@ -252,7 +252,7 @@ class Bridges:
                     self._tell(BridgeFact(live.view, self._clock.wall(), output))
                 case Connect() | Disconnect():
                     self._link(output)
-                case Act():
+                case Act(verbs=(StartRecording(),)):
                     self._soon(live, output)
                 case _:
                     self._post(output)
@@ -301,7 +301,7 @@ class Bridges:
         live.timer = None
         self._perform(live, live.bridge.wake(self._clock.now_ms()))
 
-    def _post(self, sign: BridgeSign) -> None:
+    def _post(self, sign: BridgeSign | Act) -> None:
         line = self._lines.line_of(sign.leg_sid) if self._lines else None
         if line is not None:  # a leg without a call has ended, and has told so
             line.post(sign)
