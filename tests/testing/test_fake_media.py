@@ -42,6 +42,11 @@ def media(request: pytest.FixtureRequest) -> Iterator[MediaEngine]:
     engine.close()
 
 
+needs_links = pytest.mark.skipif(
+    not hasattr(_media.Leg, "hear"), reason="the native module has no one-way links yet"
+)
+
+
 def until_closed(media: MediaEngine, count: int = 1) -> list[_media.Event]:
     """Everything that is told until so many legs have ended."""
     events: list[_media.Event] = []
@@ -80,6 +85,24 @@ def test_bridges_may_be_changed_and_left_at_any_time(media: MediaEngine) -> None
     events = until_closed(media, 3)
     closed = {event.leg_sid for event in events if isinstance(event, _media.LegClosed)}
     assert (closed, len(events)) == ({"a", "b", "c"}, 3)
+
+
+@needs_links
+def test_links_have_their_limits_and_may_be_cut_at_any_time(media: MediaEngine) -> None:
+    """One way each; the end of either leg ends them, and nobody is told."""
+    a, b = two(media)
+    with pytest.raises(_media.MediaError, match="other"):
+        a.hear(a)
+    a.unhear(b)
+    a.hear(b, relays_digits=True)
+    a.hear(b)
+    b.hear(a)
+    a.bridge(b)
+    a.unhear(b)
+    b.close()
+    a.hear(b)
+    a.close()
+    assert len(until_closed(media, 2)) == 2
 
 
 def test_orders_about_unknown_things_are_ignored(media: MediaEngine) -> None:
@@ -171,4 +194,29 @@ def test_the_double_shows_what_it_was_told() -> None:
     a.fall_silent()
     kinds = [type(event) for event in media.events()]
     assert kinds == [_media.Digit, _media.LegClosed, _media.Digit]
+    media.close()
+
+
+def test_the_double_shows_who_hears_whom() -> None:
+    media = FakeMedia()
+    a, b, c = (media.open_rtp_leg(RtpLegPlan(sid)) for sid in "abc")
+    a.hear(b, relays_digits=True)
+    a.hear(c)
+    assert (a.ears, b.ears) == ({"b", "c"}, set())
+    b.press("5")
+    c.press("6")
+    assert a.digits == ["5"]
+    a.unhear(c)
+    a.unhear(c)
+    a.bridge(c)
+    assert (a.ears, c.ears) == ({"b", "c"}, {"a"})
+    b.close()
+    a.hear(b)
+    assert a.ears == {"c"}
+    with pytest.raises(_media.MediaError, match="cannot hear itself"):
+        a.hear(a)
+    for number in range(16):
+        a.hear(media.open_rtp_leg(RtpLegPlan(f"n{number}")))
+    with pytest.raises(_media.MediaError, match="hears 16 legs"):
+        a.hear(c)
     media.close()

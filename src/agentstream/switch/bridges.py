@@ -195,7 +195,8 @@ class Bridges:
                 else:
                     self._leg_asked(*said)
             except Exception:  # the top of a callback: the other bridges must go on
-                log.exception("bridge_broke_off", about=said)
+                leg_sid = said.leg_sid if isinstance(said, LegTold) else said[0].leg_sid
+                log.exception("bridge_broke_off", leg_sid=leg_sid)
 
     def _leg_told(self, told: LegTold) -> None:
         leg_sid = told.leg_sid
@@ -385,7 +386,7 @@ class Bridges:
             state = "unknown here" if view is None else view.state
             raise CommandError(f"The leg {leg_sid} is {state}: only legs that are up are bridged")
         if view.sections.bridge != "not_in_bridge" or leg_sid in self._of_leg:
-            raise CommandError(f"The leg {leg_sid} is in a bridge already")
+            raise CommandError(f"The leg {leg_sid} is in a bridge already, or listens to one")
 
     def _remember(self, action_sid: str, bridge_sid: str) -> None:
         self._actions[action_sid] = bridge_sid
