@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from agentstream import _media
+from agentstream.base.clock import SystemClock
 from agentstream.base.errors import BusyError, CommandError
-from agentstream.base.ids import AccountSid, LegSid
+from agentstream.base.ids import AccountSid, CountedTokens, LegSid
 from agentstream.calls.commands import Speech
 from agentstream.flows.bridges.settings import BridgeSettings
 from agentstream.flows.bridges.values import BridgeAct, BridgeTerms, Refer
@@ -26,6 +27,8 @@ from agentstream.flows.legs.verbs import (
 )
 from agentstream.sip import commands as sip
 from agentstream.switch.bridge_ports import BridgeLimits, BridgeOrder
+from agentstream.switch.bridges import Bridges
+from agentstream.switch.leg_view import LegViews
 from agentstream.testing.board import NUMBER
 from agentstream.testing.bridged_board import ANSWER, MINE, BridgedBoard, open_bridged
 from agentstream.testing.waiting import until
@@ -449,3 +452,42 @@ async def test_an_act_that_no_leg_can_do_is_refused_and_one_that_some_can_is_not
     with pytest.raises(CommandError, match="no live leg"):
         await world.bridges.act(BridgeAct("act-2", sid, (HELLO,)))
     world.bridges.attach(world.board.switchboard)
+
+
+async def test_a_bridge_may_be_ordered_with_a_recording_br_2(world: BridgedBoard) -> None:
+    one, other = await world.leg(), await world.leg()
+    sid = world.create(one, other, event_endpoint=HOOK, is_recorded=True).bridge_sid
+    started = await world.until_told("recording_started", sid)
+    assert started["action_sid"] == sid, "no request asked for it but that for the bridge"
+    assert world.media(one).recordings
+
+
+async def test_a_recording_that_cannot_go_on_elsewhere_leaves_the_bridge_without(
+    world: BridgedBoard,
+) -> None:
+    one, other = await world.leg(), await world.leg()
+    sid = world.create(one, other).bridge_sid
+    await until(lambda: len(world.ears()) == 2)
+    await world.bridges.act(BridgeAct("act-1", sid, (StartRecording(),)))
+    await world.act(other, StartRecording(), sid="its own")
+    await world.act(one, LeaveBridge())
+    await until(lambda: not world.ears())
+    with pytest.raises(CommandError, match="this leg is being recorded already"):
+        await world.bridges.act(BridgeAct("act-2", sid, (StartRecording(),)))
+    assert len(world.media(other).recordings) == 1
+
+
+async def test_a_link_that_the_audio_path_refuses_spoils_no_other(world: BridgedBoard) -> None:
+    legs = [await world.leg() for _ in range(3)]
+    world.media(legs[0]).hears = {f"x{number}": False for number in range(16)}
+    world.create(*legs)
+    wanted = {(legs[1], legs[0]), (legs[1], legs[2]), (legs[2], legs[0]), (legs[2], legs[1])}
+    await until(lambda: {pair for pair in world.ears() if pair[0] != legs[0]} == wanted)
+
+
+async def test_before_there_are_calls_nothing_can_be_linked() -> None:
+    views = LegViews(lambda _: None)
+    bridges = Bridges(views.find, lambda _: None, SystemClock(), CountedTokens())
+    sid = bridges.create(BridgeOrder(MINE, BridgeTerms())).bridge_sid
+    bridges.stop(sid, hangs_up=False)
+    assert bridges.live == 0

@@ -42,11 +42,6 @@ def media(request: pytest.FixtureRequest) -> Iterator[MediaEngine]:
     engine.close()
 
 
-needs_links = pytest.mark.skipif(
-    not hasattr(_media.Leg, "hear"), reason="the native module has no one-way links yet"
-)
-
-
 def until_closed(media: MediaEngine, count: int = 1) -> list[_media.Event]:
     """Everything that is told until so many legs have ended."""
     events: list[_media.Event] = []
@@ -87,10 +82,11 @@ def test_bridges_may_be_changed_and_left_at_any_time(media: MediaEngine) -> None
     assert (closed, len(events)) == ({"a", "b", "c"}, 3)
 
 
-@needs_links
 def test_links_have_their_limits_and_may_be_cut_at_any_time(media: MediaEngine) -> None:
     """One way each; the end of either leg ends them, and nobody is told."""
     a, b = two(media)
+    if not hasattr(a, "hear"):
+        pytest.skip("the native module has no one-way links yet")
     with pytest.raises(_media.MediaError, match="other"):
         a.hear(a)
     a.unhear(b)

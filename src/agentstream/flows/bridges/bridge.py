@@ -166,12 +166,10 @@ class Bridge:
                 outputs = self._end(Stop, "canceled")
             case Stage.FORMING:
                 outputs = self._fail("not every leg said in time that it comes")
-            case Stage.CLOSING:
+            case _:  # closing: no other stage has a time limit
                 self._move(Declined)
                 error = Mishap(IMPOSSIBLE, "the bridge did not stop", "not every leg has left")
                 outputs = [BridgeTold("bridge_failed_to_stop", error)]
-            case Stage.ACTIVE | Stage.OVER:
-                outputs = []
         return outputs + self._settle()
 
     # What legs say
