@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -14,6 +14,7 @@ from agentstream.calls.commands import Speech
 from agentstream.flows.bridges.settings import BridgeSettings
 from agentstream.flows.bridges.values import BridgeAct, BridgeTerms, Refer
 from agentstream.flows.legs.verbs import (
+    Act,
     Dial,
     Hold,
     JoinBridge,
@@ -491,3 +492,32 @@ async def test_before_there_are_calls_nothing_can_be_linked() -> None:
     sid = bridges.create(BridgeOrder(MINE, BridgeTerms())).bridge_sid
     bridges.stop(sid, hangs_up=False)
     assert bridges.live == 0
+
+
+async def test_a_leg_that_asks_to_join_and_ends_at_once_is_in_no_bridge_br_9(
+    world: BridgedBoard,
+) -> None:
+    sid = world.create().bridge_sid
+    one, other = await world.leg(), await world.leg()
+    for leg_sid in (one, other):  # both are worked off at once
+        line = world.board.switchboard.line_of(leg_sid)
+        assert line is not None
+        line.post(Act("join", leg_sid, (JoinBridge(sid),)))
+        world.hang_up(leg_sid)
+    await world.until_told("bridge_terminal", sid)
+    assert world.bridges.live == 0
+
+
+async def test_a_call_that_breaks_off_is_in_no_bridge_any_more(world: BridgedBoard) -> None:
+    one, other = await world.leg(), await world.leg()
+    sid = world.create(one, other, event_endpoint=HOOK).bridge_sid
+    await until(lambda: len(world.ears()) == 2)
+    line = world.board.switchboard.line_of(one)
+    assert line is not None
+    line.post(cast("Any", object()))  # what no call understands: a fault of ours
+    await until(lambda: world.board.switchboard.live_calls == 1)
+    view = world.bridges.find(sid)
+    assert view is not None
+    await until(lambda: world.bridges.find(sid).active_legs == (other,))  # type: ignore[union-attr]
+    world.bridges.stop(sid, hangs_up=False)
+    await world.until_told("bridge_terminal", sid)

@@ -19,7 +19,7 @@ from agentstream import _media
 from agentstream.base.clock import Clock
 from agentstream.base.errors import BusyError, CommandError
 from agentstream.base.ids import AccountSid, LegSid, Tokens
-from agentstream.calls.events import BridgeAsked, LegTold
+from agentstream.calls.events import BridgeAsked, CallEnded, LegTold
 from agentstream.flows.bridges.bridge import Bridge
 from agentstream.flows.bridges.links import Pair
 from agentstream.flows.bridges.settings import USUAL, BridgeSettings
@@ -45,6 +45,7 @@ from agentstream.flows.bridges.values import (
 from agentstream.flows.legs.bridge_signs import BridgeSign, Refused, WatchRefused
 from agentstream.flows.legs.verbs import Act, StartRecording
 from agentstream.media.engine import MediaLeg
+from agentstream.switch.bridge_legs import BridgeLegs
 from agentstream.switch.bridge_ports import BridgeCounts, BridgeLimits, BridgeOrder, LegLines
 from agentstream.switch.bridge_view import BridgeFact, BridgeView, seen
 from agentstream.switch.feed import Fact
@@ -53,6 +54,7 @@ from agentstream.switch.leg_view import ENDINGS, LegView
 ENDED_LIMIT: Final = 2_000  # bridges that have ended and whose rows may not be written yet
 ACTIONS_LIMIT: Final = 10_000  # whose events are told of the bridge too; the oldest goes
 log = structlog.get_logger("bridges")
+_Said = LegTold | tuple[BridgeAsked, AccountSid]
 
 
 @dataclass(slots=True)
@@ -69,7 +71,7 @@ class Bridges:
     `tell` must return at once.
     """
 
-    KINDS = (LegTold, BridgeAsked)
+    KINDS = (LegTold, BridgeAsked, CallEnded)
 
     def __init__(
         self,
@@ -91,9 +93,9 @@ class Bridges:
         self._live: dict[str, _Live] = {}
         self._ended: OrderedDict[str, BridgeView] = OrderedDict()
         self._by_account: Counter[AccountSid] = Counter()
-        self._of_leg: dict[LegSid, str] = {}  # the bridge that a leg is in, is asked by, listens to
+        self._legs = BridgeLegs(find_leg)
         self._actions: OrderedDict[str, str] = OrderedDict()  # of bridges, by their sids
-        self._inbox: deque[LegTold | tuple[BridgeAsked, AccountSid]] = deque()
+        self._inbox: deque[_Said] = deque()
         self._is_called = False
         self._acting: set[asyncio.Task[None]] = set()
 
@@ -177,13 +179,21 @@ class Bridges:
         match event:
             case BridgeAsked():
                 self._inbox.append((event, fact.account_sid))
-            case LegTold(leg_sid=leg_sid) if leg_sid in self._of_leg:
+            case LegTold(leg_sid=leg_sid, name=name) if self._concerns(leg_sid, name):
                 self._inbox.append(event)
+            case CallEnded(call_sid=call_sid):
+                # Its legs have told their ends, unless the call broke off.
+                lost = self._legs.take_call(call_sid)
+                self._inbox.extend(LegTold(call_sid, leg_sid, "leg_terminated") for leg_sid in lost)
             case _:
                 return
         if not self._is_called:
             self._is_called = True
             asyncio.get_running_loop().call_soon(self._work)
+
+    def _concerns(self, leg_sid: LegSid, name: str) -> bool:
+        """Tell whether a bridge must know what a leg tells; one that asks may end meanwhile."""
+        return leg_sid in self._legs or (bool(self._inbox) and name in ENDINGS)
 
     def _work(self) -> None:
         self._is_called = False
@@ -200,7 +210,7 @@ class Bridges:
 
     def _leg_told(self, told: LegTold) -> None:
         leg_sid = told.leg_sid
-        live = self._live.get(self._of_leg.get(leg_sid, ""))
+        live = self._live.get(self._legs.bridge_of(leg_sid))
         if live is None:
             return
         about = dict(told.data).get("bridge_sid")
@@ -217,7 +227,7 @@ class Bridges:
     def _leg_asked(self, asked: BridgeAsked, account_sid: AccountSid) -> None:
         leg_sid, wanted = asked.leg_sid, asked.bridge_sid
         if asked.wish == "watch" and not wanted:
-            wanted = self._of_leg.get(asked.other_sid or LegSid(""), "")
+            wanted = self._legs.bridge_of(asked.other_sid)
         live = self._live.get(wanted)
         if live is None or live.view.account_sid != account_sid:
             self._refuse(asked, wanted)
@@ -266,12 +276,8 @@ class Bridges:
         endpoint = live.view.terms.event_endpoint
         fresh = (endpoint,) if endpoint else self._endpoints_of(live)
         live.view = replace(live.view, endpoints=fresh)
-        sid, concerned = live.bridge.bridge_sid, live.bridge.concerned
-        for leg_sid in live.concerned - concerned:
-            if self._of_leg.get(leg_sid) == sid:
-                del self._of_leg[leg_sid]
-        for leg_sid in concerned:
-            self._of_leg[leg_sid] = sid
+        concerned = live.bridge.concerned
+        self._legs.note(live.bridge.bridge_sid, live.concerned, concerned)
         live.concerned = concerned
         if live.view != before:
             self._tell(BridgeFact(live.view, live.view.updated_at))
@@ -385,7 +391,7 @@ class Bridges:
         if view is None or view.state != "connected":
             state = "unknown here" if view is None else view.state
             raise CommandError(f"The leg {leg_sid} is {state}: only legs that are up are bridged")
-        if view.sections.bridge != "not_in_bridge" or leg_sid in self._of_leg:
+        if view.sections.bridge != "not_in_bridge" or leg_sid in self._legs:
             raise CommandError(f"The leg {leg_sid} is in a bridge already, or listens to one")
 
     def _remember(self, action_sid: str, bridge_sid: str) -> None:
