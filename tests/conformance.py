@@ -1,6 +1,6 @@
 """The minimum conformance suite: promises to bots, flows and scripts that exist, shown by tests.
 
-Twelve are to bots and flows, ten to scripts of the calls API, nine to those of the Legs API.
+Twelve are to bots and flows, ten to scripts of the calls API, ten to those of the Legs API.
 
     python tests/conformance.py [pytest options]
 
@@ -143,6 +143,12 @@ SUITE: Final[dict[str, tuple[str, ...]]] = {
     ),
     "stop_say without body or type": (
         f"{LEGS}json_actions.py::test_an_action_is_read_lg_80_to_lg_86",
+    ),
+    "a bridge's stop leaves legs up, hangup ends them, a PUT without action changes nothing": (
+        f"{API}bridges.py::test_a_stop_leaves_legs_up_and_a_hang_up_ends_them_br_5_br_5a_lc_12",
+        f"{API}bridges.py::test_a_put_without_an_action_changes_nothing_for_who_is_in_br_5a_lc_12",
+        "tests/switch/test_bridges.py::test_a_stop_leaves_the_legs_up_br_5_br_5a_lc_12",
+        "tests/switch/test_bridges.py::test_a_hang_up_ends_every_leg_br_5a",
     ),
     "a dialled party is a leg of its own": (
         f"{LEGS}pairing.py::test_a_dialled_party_is_a_leg_of_its_own_and_talks_ex_21_ex_32_ex_48",

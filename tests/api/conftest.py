@@ -13,22 +13,27 @@ from agentstream.api.doors import Doors, Telephony
 from agentstream.api.live import LiveHub
 from agentstream.api.rate_limit import RateLimiter, RateLimits
 from agentstream.api.settings import ApiSettings
+from agentstream.api.v2.bridge_doors import BridgeDoor
 from agentstream.api.v2.leg_doors import LegDoor
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import AccountSid, CallSid, CountedTokens, LegSid
 from agentstream.base.phone import NumberStyle
 from agentstream.calls.commands import Command
-from agentstream.calls.events import CallStarted, Event, LegTold
+from agentstream.calls.events import BridgeAsked, CallStarted, Event, LegTold
 from agentstream.calls.record import CallSetup
 from agentstream.flows.document import FlowDocument, parse
-from agentstream.flows.legs.verbs import Act
+from agentstream.flows.legs.bridge_signs import Admitted, BridgeSign, Dismissed, Invited
+from agentstream.flows.legs.verbs import Act, Hangup
+from agentstream.hooks.bridge_events import BridgeEvents
 from agentstream.hooks.leg_events import LegEvents
 from agentstream.store.audit import Change
+from agentstream.store.bridges import BridgeRow
 from agentstream.store.call_events import Story
 from agentstream.store.call_query import CallQuery, chosen
 from agentstream.store.directory import Directory, Route
-from agentstream.store.legs import LegEventRow, LegWritten
+from agentstream.store.legs import LegEventRow, LegRow, LegWritten
 from agentstream.store.values import NewKey
+from agentstream.switch.bridges import Bridges
 from agentstream.switch.call_view import CallView
 from agentstream.switch.feed import Fact, Feed
 from agentstream.switch.leg_style import LegStyle
@@ -140,6 +145,7 @@ class Site:
     legs: Steered = field(default_factory=Steered)
     told: list[LegEventRow] = field(default_factory=list)
     events: LegEvents | None = None
+    bridges: Any = None
     app: Any = None
     clock: ManualClock = field(default_factory=ManualClock)
     streams: dict[str, int] = field(default_factory=dict)
@@ -195,6 +201,39 @@ class Site:
         return await self.client.request(method, url, **{"auth": self.auth, **how})
 
 
+@dataclass
+class Lines:
+    """Calls whose legs do at once what a bridge lets them know."""
+
+    site: Site
+
+    def line_of(self, leg_sid: LegSid) -> "Lines":
+        return self
+
+    def media(self, leg_sid: LegSid) -> None:
+        """Return nothing: there is no audio."""
+
+    def post(self, sign: BridgeSign | Act) -> None:
+        about = (("bridge_sid", getattr(sign, "bridge_sid", "")),)
+        call_sid = CallSid(f"call-{sign.leg_sid}")
+        match sign:
+            case Invited(leg_sid, bridge_sid):
+                self.site.happens(BridgeAsked(call_sid, leg_sid, "join", bridge_sid))
+            case Admitted(leg_sid):
+                self.site.tells(leg_sid, "leg_joined_bridge", data=about)
+            case Dismissed(leg_sid):
+                self.site.tells(leg_sid, "leg_left_bridge", data=about)
+            case Act(leg_sid=leg_sid, verbs=(Hangup(),)):
+                self.site.legs.acts.append(sign)
+                ended = (("terminal_status", "completed"),)
+                self.site.tells(leg_sid, "leg_terminated", data=ended)
+            case _:
+                pass
+
+    async def act(self, act: Act) -> None:
+        await self.site.legs.act(act)
+
+
 @pytest.fixture
 def settings() -> ApiSettings:
     return ApiSettings(numbers=NumberStyle("", "91"))
@@ -221,14 +260,22 @@ async def site(
     legs, told = Steered(), list[LegEventRow]()
 
     def keep(row: LegWritten) -> None:
-        if isinstance(row, LegEventRow):
-            store.legs.told[row.sid] = row
-        else:
-            store.legs.rows[row.sid] = row
+        match row:
+            case LegEventRow(sid=sid):
+                store.legs.told[sid] = row
+            case BridgeRow(sid=sid):
+                store.legs.bridges[sid] = row
+            case LegRow(sid=leg_sid):
+                store.legs.rows[leg_sid] = row
 
-    events = LegEvents(legs.views.find, keep, told.append, CountedTokens(), leg_style)
+    tokens = CountedTokens()
+    events = LegEvents(legs.views.find, keep, told.append, tokens, leg_style)
     feed.subscribe(legs.views.hear, LegViews.KINDS)
     feed.subscribe(events.hear, LegEvents.KINDS)
+    bridges = Bridges(legs.views.find, lambda fact: tells.hear(fact), clock, tokens)
+    tells = BridgeEvents(legs.views.find, bridges, keep, events, tokens, leg_style)
+    feed.subscribe(tells.copy, BridgeEvents.KINDS)
+    feed.subscribe(bridges.hear, Bridges.KINDS)
     flow = await store.flows.apply(account.sid, "support", FLOW, publish=True)
     await store.numbers.assign("08040000002", account.sid, flow.sid)
     flows = Flows(Directory(store, parse, "91"))
@@ -242,7 +289,9 @@ async def site(
         stories=lambda sid, beginning: made.stories_of(sid, beginning),
         calls=calls,
         telephony=Telephony(store.calls, store.numbers, flows, exchange, exchange),
-        legs=LegDoor(legs.views, store.legs, legs, events, leg_style),
+        legs=LegDoor(
+            legs.views, store.legs, legs, events, leg_style, BridgeDoor(bridges, store.legs)
+        ),
         settings=settings,
         limiter=RateLimiter(limits),
         clock=clock,
@@ -254,5 +303,7 @@ async def site(
     async with httpx.AsyncClient(transport=transport, base_url="http://house") as client:
         made = Site(client, store, feed, hub, key, calls=calls, exchange=exchange, clock=clock)
         made.legs, made.told, made.events, made.app = legs, told, events, app
+        made.bridges = bridges
+        bridges.attach(Lines(made))
         yield made
     hub.close()

@@ -236,3 +236,24 @@ async def test_to_open_one_costs_a_key_one_of_its_requests_er_7(site: Any) -> No
     assert (refusal["type"], refusal["status"]) == ("websocket.http.response.start", 429)
     assert (headers[b"x-ratelimit-limit"], headers[b"x-ratelimit-remaining"]) == (b"2", b"0")
     assert 1 <= int(headers[b"retry-after"]) <= 60
+
+
+@pytest.mark.parametrize(
+    ("query", "sequences"),
+    [({}, [1, 3, 3]), ({"bridge_sid": f"{5:032x}"}, [1, 2, 3])],  # the legs' own, the bridge's
+)
+async def test_bridges_are_heard_and_who_asks_for_one_hears_its_own_numbers_ld_9(
+    site: Any, query: dict[str, str], sequences: list[int]
+) -> None:
+    legs = [await site.begin_leg(f"leg0000{number}") for number in (1, 2)]
+    for leg_sid in legs:
+        site.tells(leg_sid, "leg_answered")
+    async with opened(site, **query) as socket:
+        body = {"leg_sids": legs, "bridge_event_endpoint": "https://hooks.example.test/bridges"}
+        answer = await site.ask("POST", "/v2/accounts/GreenLeaf1/bridges", json=body)
+        assert answer.json()["bridge_sid"] == f"{5:032x}", "of the same counted sids"
+        await until(lambda: len(socket.told) == 3)
+    events = [one["event"] for one in socket.told]
+    names = ["bridge_created", "leg_joined_bridge", "leg_joined_bridge"]
+    assert [event["event_name"] for event in events] == names
+    assert [event["sequence"] for event in events] == sequences

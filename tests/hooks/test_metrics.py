@@ -57,6 +57,7 @@ def test_the_present_is_read_at_the_scrape() -> None:
         engine={"packets_received": 100, "packets_sent": 90, "frames_late_5ms": 1, "codec": ""},
         sip={"dropped": 4},
         recordings={"waiting": 3, "stored": 8, "failed_attempts": 2, "encoded": 1},
+        bridges={"live": 2, "created": 9, "failed": 1},
         leg_events={"waiting": 5, "delivered": 12, "dropped": 1, "slow": 2},
         webhooks={"waiting": 6, "dead": 1, "oldest_s": 90, "delivered": 11, "failed_attempts": 4},
     )
@@ -73,6 +74,8 @@ def test_the_present_is_read_at_the_scrape() -> None:
     assert value(text, 'agentstream_sip_total{what="dropped"}') == 4
     assert value(text, "agentstream_recordings_waiting") == 3
     assert value(text, "agentstream_leg_events_waiting") == 5
+    assert value(text, "agentstream_bridges_live") == 2
+    assert value(text, 'agentstream_bridges_total{result="created"}') == 9
     assert value(text, 'agentstream_leg_events_total{result="delivered"}') == 12
     assert value(text, 'agentstream_leg_events_total{result="slow"}') == 2
     assert value(text, "agentstream_webhooks_waiting") == 6

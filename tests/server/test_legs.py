@@ -74,6 +74,17 @@ def test_as_shipped_events_are_told_as_the_documents_say_ev_32_ev_36() -> None:
     assert (control.auto_answer_ms, control.manual_answer_ms) == (1_500, 30_000)
 
 
+def test_bridges_are_as_the_documents_say_as_shipped_and_can_be_set_br_5a_br_7a() -> None:
+    settings, limits = Config().bridges.settings(), Config().bridges.limits()
+    assert (settings.stop_hangs_up_legs, settings.terminal_event) == (False, "bridge_terminal")
+    assert settings.wait_ms == 3_600_000
+    assert (limits.bridges, limits.bridges_per_account) == (1_000, 200)
+    wanted = {"stop_hangs_up_legs": "true", "terminal_event": "both", "require_colocation": "1"}
+    config = Config.model_validate({"bridges": wanted})
+    settings = config.bridges.settings()
+    assert (settings.stop_hangs_up_legs, settings.terminal_event) == (True, "both")
+
+
 def test_they_can_be_set_as_the_environment_writes_them() -> None:
     wanted = LegsConfig.model_validate({"retry_ms": "100, 300", "ordering": "none"})
     assert wanted.rules().patience.retry_ms == (100, 300)

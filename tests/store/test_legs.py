@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from agentstream.testing.records import a_leg, a_leg_event
+from agentstream.testing.records import a_bridge, a_leg, a_leg_event
 
 DAY = timedelta(days=1)
 
@@ -56,3 +56,39 @@ async def test_what_is_old_is_forgotten_in_small_steps(store: Any) -> None:
     assert await store.legs.forget(now, 2) == 0
     assert [row.sid for row in await store.legs.events("leg00001")] == ["ev8"]
     assert await store.legs.find("fresh") is not None
+
+
+async def test_a_bridge_is_read_back_as_it_was_last_written_br_4(store: Any) -> None:
+    first = a_bridge("b1", event_endpoint="https://u:p@h.test/", recording=True)
+    legs = ("leg1", "leg2")
+    last = a_bridge("b1", state="terminal", leg_sids=legs, ended_at=first.created_at)
+    await store.legs.write([first])
+    assert await store.legs.find_bridge("b1") == first
+    await store.legs.write([a_bridge("b1"), last, a_bridge("b2")])
+    assert await store.legs.find_bridge("b1") == last
+    assert await store.legs.find_bridge("b3") is None
+
+
+async def test_the_events_of_bridges_are_apart_from_those_of_legs_ev_19(store: Any) -> None:
+    ours = [
+        a_leg_event(number, sid=f"b-ev{number}", leg_sid="", bridge_sid="b1", name=name)
+        for number, name in ((2, "bridge_terminal"), (1, "bridge_created"))
+    ]
+    await store.legs.write([*ours, a_leg_event(1), a_leg_event(2)])
+    found = await store.legs.bridge_events("b1")
+    assert [row.name for row in found] == ["bridge_created", "bridge_terminal"]
+    assert [row.subject for row in found] == ["b1", "b1"]
+    assert len(await store.legs.bridge_events("b1", "bridge_created")) == 1
+    assert len(await store.legs.bridge_events("b1", after=1, limit=1)) == 1
+    assert len(await store.legs.events("leg00001")) == 2
+    untold = await store.legs.untold(ours[0].at, 10)
+    assert [row.sid for row in untold if row.bridge_sid] == ["b-ev1", "b-ev2"]
+
+
+async def test_old_bridges_are_forgotten(store: Any) -> None:
+    now = a_bridge("x").created_at
+    rows = [a_bridge(f"old{number}", updated_at=now - DAY) for number in range(3)]
+    await store.legs.write([*rows, a_bridge("fresh")])
+    assert await store.legs.forget(now, 2) == 2
+    assert await store.legs.forget(now, 2) == 1
+    assert await store.legs.find_bridge("fresh") is not None

@@ -82,6 +82,23 @@ def test_bridges_may_be_changed_and_left_at_any_time(media: MediaEngine) -> None
     assert (closed, len(events)) == ({"a", "b", "c"}, 3)
 
 
+def test_links_have_their_limits_and_may_be_cut_at_any_time(media: MediaEngine) -> None:
+    """One way each; the end of either leg ends them, and nobody is told."""
+    a, b = two(media)
+    with pytest.raises(_media.MediaError, match="other"):
+        a.hear(a)
+    a.unhear(b)
+    a.hear(b, relays_digits=True)
+    a.hear(b)
+    b.hear(a)
+    a.bridge(b)
+    a.unhear(b)
+    b.close()
+    a.hear(b)
+    a.close()
+    assert len(until_closed(media, 2)) == 2
+
+
 def test_orders_about_unknown_things_are_ignored(media: MediaEngine) -> None:
     leg, _ = two(media)
     leg.begin_stream("nobody")
@@ -171,4 +188,29 @@ def test_the_double_shows_what_it_was_told() -> None:
     a.fall_silent()
     kinds = [type(event) for event in media.events()]
     assert kinds == [_media.Digit, _media.LegClosed, _media.Digit]
+    media.close()
+
+
+def test_the_double_shows_who_hears_whom() -> None:
+    media = FakeMedia()
+    a, b, c = (media.open_rtp_leg(RtpLegPlan(sid)) for sid in "abc")
+    a.hear(b, relays_digits=True)
+    a.hear(c)
+    assert (a.ears, b.ears) == ({"b", "c"}, set())
+    b.press("5")
+    c.press("6")
+    assert a.digits == ["5"]
+    a.unhear(c)
+    a.unhear(c)
+    a.bridge(c)
+    assert (a.ears, c.ears) == ({"b", "c"}, {"a"})
+    b.close()
+    a.hear(b)
+    assert a.ears == {"c"}
+    with pytest.raises(_media.MediaError, match="cannot hear itself"):
+        a.hear(a)
+    for number in range(16):
+        a.hear(media.open_rtp_leg(RtpLegPlan(f"n{number}")))
+    with pytest.raises(_media.MediaError, match="hears 16 legs"):
+        a.hear(c)
     media.close()

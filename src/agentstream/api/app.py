@@ -25,7 +25,8 @@ from agentstream.api.v1 import (
     live,
     recordings,
 )
-from agentstream.api.v2 import leg_actions, leg_socket, legs
+from agentstream.api.v2 import bridges, leg_actions, leg_socket, legs
+from agentstream.api.v2.bridge_shown import BridgeFacts
 from agentstream.api.v2.leg_shown import LegFacts
 from agentstream.api.v3 import calls as v3_calls
 from agentstream.base.ids import RandomTokens
@@ -42,6 +43,7 @@ _MODULES = (
     (legs, "Legs"),
     (leg_actions, "Legs"),
     (leg_socket, "Legs"),
+    (bridges, "Bridges"),
     (accounts, "Account and numbers"),
     (exophones, "Account and numbers"),
     (v3_calls, "Calls, version 3"),
@@ -63,6 +65,7 @@ def create_app(doors: Doors) -> FastAPI:
     add_error_answers(app)
     app.state.placed = FirstResults[CallFacts](doors.clock)
     app.state.legs_made = FirstResults[LegFacts](doors.clock)
+    app.state.bridges_made = FirstResults[BridgeFacts](doors.clock)
     app.add_middleware(AnyCasePaths)
     app.add_middleware(RateHeaders)
     if doors.audit is not None:

@@ -4,6 +4,8 @@ A call's first event is CallStarted, its last CallEnded; both are told exactly o
 event is the `now_ms` that the switch gave when it came out.
 """
 
+from typing import Literal
+
 from agentstream.base.ids import CallSid, LegSid, PromptId, RecordingSid, RequestId, StreamSid
 from agentstream.base.values import dataclass
 from agentstream.calls.answering import Answerer, AnswerReason
@@ -342,6 +344,26 @@ class LegTold:
     error: Mishap | None = None
 
 
+MonitorMode = Literal["listen", "whisper", "barge"]
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeAsked:
+    """A leg that is steered wants something of a bridge that is of no call (EX-26, EX-27).
+
+    `join`: to be in it. `decline`: it was invited, and `text` says why it cannot come. `watch`: to
+    hear it, where `other_sid` is whom it whispers to, or without a `bridge_sid` whose bridge it is.
+    """
+
+    call_sid: CallSid
+    leg_sid: LegSid
+    wish: Literal["join", "decline", "watch"]
+    bridge_sid: str
+    mode: MonitorMode = "listen"
+    other_sid: LegSid | None = None
+    text: str = ""
+
+
 Event = (
     CallStarted
     | CallAnswered
@@ -372,6 +394,7 @@ Event = (
     | AppletLeft
     | AppletNoted
     | LegTold
+    | BridgeAsked
     | CallHungUp
     | CallEnded
 )

@@ -16,7 +16,14 @@ from agentstream.base.values import dataclass
 from agentstream.calls.call import Call
 from agentstream.calls.commands import Command
 from agentstream.calls.effects import Effect
-from agentstream.calls.events import AppletEntered, AppletLeft, AppletNoted, Event, LegTold
+from agentstream.calls.events import (
+    AppletEntered,
+    AppletLeft,
+    AppletNoted,
+    BridgeAsked,
+    Event,
+    LegTold,
+)
 from agentstream.calls.reports import Report
 from agentstream.flows.applet import CommandRefused
 from agentstream.flows.document import FlowDocument
@@ -109,7 +116,7 @@ class Journey:
         todo: deque[FlowOutput | LegOutput] = deque(wanted)
         while todo:
             step = todo.popleft()
-            if isinstance(step, AppletEntered | AppletLeft | AppletNoted | LegTold):
+            if isinstance(step, AppletEntered | AppletLeft | AppletNoted | LegTold | BridgeAsked):
                 facts.append(step)
                 continue
             try:

@@ -90,7 +90,7 @@ class LegDelivery:
             error = f"{WAITING_LIMIT} events wait already"
             self._settle(replace(row, state="dropped", error=error))
             return
-        key = row.leg_sid if self._rules.keeps_order else row.sid
+        key = row.subject if self._rules.keeps_order else row.sid
         queue = self._queues.get(key)
         if queue is None:
             queue = self._queues[key] = LegQueue(self._rules.patience, self._chance)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from agentstream.base.clock import utc_ms
-from agentstream.calls.events import LegTold
+from agentstream.calls.events import LegTold, Mishap
 from agentstream.switch.leg_style import LegStyle
 from agentstream.switch.leg_view import LegView
 
@@ -54,13 +54,19 @@ def _data(event: LegTold, style: LegStyle) -> dict[str, Any]:
     inner = dict(event.data)
     shown: dict[str, Any] = {"data": inner}
     if event.error is not None:
-        error = event.error
-        shown["error"] = {
+        shown |= error_of(event.error)
+    return {**inner, **shown} if style.flat_event_data else shown
+
+
+def error_of(error: Mishap) -> dict[str, Any]:
+    """Return a failure as it is told (EV-8)."""
+    return {
+        "error": {
             "error_code": error.code,
             "message": error.message,
             "description": error.description or error.message,
         }
-    return {**inner, **shown} if style.flat_event_data else shown
+    }
 
 
 def _snapshot(view: LegView, style: LegStyle) -> dict[str, Any]:

@@ -18,9 +18,24 @@ from agentstream.switch.feed import Fact
 from agentstream.switch.leg_style import SOCKET, LegStyle
 from agentstream.switch.leg_view import ENDINGS, LegView, row_of
 
-_LEGS_LIMIT: Final = 20_000  # whose events are counted; the one not told of for longest goes
+_COUNTED_LIMIT: Final = 20_000  # whose events are numbered; the one not told of for longest goes
 _BEGINS: Final = "leg_connecting"
 Listener = Callable[[LegEventRow], None]
+
+
+class Sequences:
+    """Numbers the events of each leg or bridge from 1, without gaps (EV-19)."""
+
+    def __init__(self) -> None:
+        self._counts: OrderedDict[str, int] = OrderedDict()
+
+    def next(self, sid: str) -> int:
+        """Return the number of its next event."""
+        sequence = self._counts.pop(sid, 0) + 1
+        self._counts[sid] = sequence
+        if len(self._counts) > _COUNTED_LIMIT:
+            self._counts.popitem(last=False)
+        return sequence
 
 
 class LegEvents:
@@ -44,7 +59,7 @@ class LegEvents:
         self._tell = tell
         self._tokens = tokens
         self._style = style
-        self._counts: OrderedDict[LegSid, int] = OrderedDict()
+        self._sequences = Sequences()
         self._listeners: list[tuple[AccountSid, Listener]] = []
 
     @property
@@ -67,18 +82,25 @@ class LegEvents:
             return
         if event.name == _BEGINS or event.name in ENDINGS:
             self._write(row_of(view))
-        row = self._row(fact, event, view)
+        self.publish(self._row(fact, event, view))
+
+    def publish(self, row: LegEventRow) -> None:
+        """Write an event down, and tell its endpoint and whoever listens."""
         listeners = [hear for sid, hear in self._listeners if sid == row.account_sid]
         if not row.endpoint:
             row = _told_to_sockets(row, len(listeners))
-        self._write(row)
-        if row.endpoint:
-            self._tell(row)
+        self.send(row)
         for hear in listeners:
             hear(row)
 
+    def send(self, row: LegEventRow) -> None:
+        """Write an event down, and tell its endpoint."""
+        self._write(row)
+        if row.endpoint:
+            self._tell(row)
+
     def _row(self, fact: Fact, event: LegTold, view: LegView) -> LegEventRow:
-        sid, sequence = self._tokens.hex(), self._next(event.leg_sid)
+        sid, sequence = self._tokens.hex(), self._sequences.next(event.leg_sid)
         endpoint = view.terms.event_endpoint
         return LegEventRow(
             sid=sid,
@@ -92,13 +114,6 @@ class LegEvents:
             endpoint="" if endpoint == SOCKET else endpoint,
             updated_at=fact.at,
         )
-
-    def _next(self, leg_sid: LegSid) -> int:
-        sequence = self._counts.pop(leg_sid, 0) + 1
-        self._counts[leg_sid] = sequence
-        if len(self._counts) > _LEGS_LIMIT:
-            self._counts.popitem(last=False)
-        return sequence
 
 
 def _told_to_sockets(row: LegEventRow, listeners: int) -> LegEventRow:

@@ -57,6 +57,8 @@ class Facts:
     errands: Mapping[str, int] = field(default_factory=dict)  # by what became of them
     # Events of legs: "waiting" now, the others by what became of them since the start.
     leg_events: Mapping[str, int] = field(default_factory=dict)
+    # Bridges: "live" now; "created", "failed" and "refused" since the start.
+    bridges: Mapping[str, int] = field(default_factory=dict)
     # Webhooks: "waiting", "dead", "running" and "oldest_s" now; "delivered", "failed_attempts" and
     # "died" since the start.
     webhooks: Mapping[str, int] = field(default_factory=dict)
@@ -241,6 +243,9 @@ class _Now(Collector):
         told = dict(facts.leg_events)
         yield _gauge("leg_events_waiting", "Events of legs not told yet", told.pop("waiting", 0))
         yield _counters("leg_events", "Events of legs by what became of them", "result", told)
+        bridges = dict(facts.bridges)
+        yield _gauge("bridges_live", "Bridges of legs of any calls", bridges.pop("live", 0))
+        yield _counters("bridges", "Bridges by what became of them", "result", bridges)
         yield _gauge("rows_waiting", "Rows not yet in the database", facts.rows_waiting)
         yield _counter("rows_written", "Rows written", facts.rows_written)
         yield _counter("rows_refused", "Rows refused, the queue was full", facts.rows_refused)

@@ -61,6 +61,12 @@ class MediaLeg(Protocol):
     def unbridge(self) -> None:
         """Leave the bridge, and let the other leg leave it."""
 
+    def hear(self, other: Self, *, relays_digits: bool = False) -> None:
+        """Let this leg hear another, beside all else that it hears; 16 at once, else MediaError."""
+
+    def unhear(self, other: Self) -> None:
+        """Let it hear that one no more; the end of either ends it too."""
+
     def mute(self, *, heard: bool, said: bool, prompts: bool) -> None:
         """Let what the far end says, what is said to it, and what plays to it be silence."""
 

@@ -28,6 +28,7 @@ from agentstream.net.admission import AdmissionLimits
 from agentstream.net.egress import EgressPolicy, check_entry, mask_url
 from agentstream.server.config_answering import MachineDetectionConfig
 from agentstream.server.config_api import ApiConfig
+from agentstream.server.config_bridges import BridgesConfig
 from agentstream.server.config_callbacks import CallbacksConfig
 from agentstream.server.config_legs import LegsConfig
 from agentstream.server.config_recordings import RecordingsConfig
@@ -267,6 +268,7 @@ class Config(Section):
     recordings: RecordingsConfig = RecordingsConfig()
     events: EventsConfig = EventsConfig()
     legs: LegsConfig = LegsConfig()
+    bridges: BridgesConfig = BridgesConfig()
     audit: AuditConfig = AuditConfig()
     trunks: Trunks = Field(default_factory=dict)
     dial: DialConfig = DialConfig()

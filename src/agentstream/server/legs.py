@@ -1,12 +1,13 @@
 """Everything of steered legs that a node runs: views, timers, events, their delivery, history.
 
 feed ─▶ LegViews ─▶ LegTimers ─▶ LegEvents ─▶ LegWriter ─▶ rows
-                                     └──────▶ LegDelivery ─▶ endpoints
+           └─▶ Bridges ─▶ BridgeEvents ─┴────▶ LegDelivery ─▶ endpoints
 """
 
 import asyncio
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -19,14 +20,17 @@ from agentstream.calls.commands import HangUp
 from agentstream.calls.record import CallSetup
 from agentstream.flows.document import FlowDocument
 from agentstream.flows.legs.verbs import Acknowledged, Act
+from agentstream.hooks.bridge_events import BridgeEvents
 from agentstream.hooks.leg_delivery import LegDelivery
 from agentstream.hooks.leg_events import LegEvents
 from agentstream.net.http_client import HttpClient
 from agentstream.server.config import Config
+from agentstream.store.bridges import BridgeRow
 from agentstream.store.directory import Directory, LegRoute
 from agentstream.store.forgetting import forget_old
 from agentstream.store.legs import LegEventRow, LegRow, Legs, LegWriter, LegWritten
 from agentstream.store.protocols import StoreError
+from agentstream.switch.bridges import Bridges
 from agentstream.switch.feed import Feed
 from agentstream.switch.leg_timers import LegTimers
 from agentstream.switch.leg_view import LegTerms, LegView, LegViews, row_of
@@ -64,6 +68,22 @@ class SteeredLegs:
         self.source = LegEvents(
             self.views.find, self._keep, self.delivery.tell, RandomTokens(), self.settings
         )
+        self.bridges = Bridges(
+            self.views.find,
+            lambda fact: self.bridge_source.hear(fact),
+            clock,
+            RandomTokens(),
+            config.bridges.settings(),
+            config.bridges.limits(),
+        )
+        self.bridge_source = BridgeEvents(
+            self.views.find,
+            self.bridges,
+            self._keep,
+            self.source,
+            RandomTokens(),
+            self.settings,
+        )
         self._timers = LegTimers(self.views.find, self._hang_up, asyncio.get_running_loop())
 
     def subscribe(self, feed: Feed) -> None:
@@ -71,10 +91,13 @@ class SteeredLegs:
         feed.subscribe(self.views.hear, LegViews.KINDS)
         feed.subscribe(self._timers.hear, LegTimers.KINDS)
         feed.subscribe(self.source.hear, LegEvents.KINDS)
+        feed.subscribe(self.bridge_source.copy, BridgeEvents.KINDS)
+        feed.subscribe(self.bridges.hear, Bridges.KINDS)
 
     def attach(self, board: Switchboard) -> None:
         """Say which calls can be steered."""
         self._board = board
+        self.bridges.attach(board)
 
     def run_tasks(self) -> list[asyncio.Task[None]]:
         """Begin what runs as long as the node."""
@@ -115,22 +138,40 @@ class SteeredLegs:
             "slow": counts.slow,
         }
 
+    def bridge_counts(self) -> dict[str, int]:
+        """Return the figures of bridges for metrics."""
+        return {"live": self.bridges.live, **asdict(self.bridges.counts)}
+
     async def find(self, sid: LegSid) -> LegRow | None:
         """Return one leg, as it was written."""
         return await self._rows.find(sid)
+
+    async def find_bridge(self, sid: str) -> BridgeRow | None:
+        """Return one bridge, as it was written."""
+        return await self._rows.find_bridge(sid)
 
     async def events(
         self, leg_sid: LegSid, name: str = "", after: int = 0
     ) -> Sequence[LegEventRow]:
         """Return events of a leg, also those of this moment."""
+        await self._flush()
+        return await self._rows.events(leg_sid, name, after)
+
+    async def bridge_events(
+        self, bridge_sid: str, name: str = "", after: int = 0
+    ) -> Sequence[LegEventRow]:
+        """Return the same of a bridge."""
+        await self._flush()
+        return await self._rows.bridge_events(bridge_sid, name, after)
+
+    # What the parts ask for
+
+    async def _flush(self) -> None:
         try:
             async with asyncio.timeout(FLUSH_MS / 1000):
                 await self.writer.flush()
         except TimeoutError:
             _log.warning("leg_history_late", waiting=self.writer.waiting)
-        return await self._rows.events(leg_sid, name, after)
-
-    # What the parts ask for
 
     def _inbound(self, setup: CallSetup) -> LegTerms | None:
         """Return what a number says of the legs that ring there (LG-113, LG-114)."""

@@ -20,6 +20,7 @@ from agentstream.api.app import create_app
 from agentstream.api.doors import Doors, RecordingDoor, Telephony
 from agentstream.api.live import LiveHub
 from agentstream.api.rate_limit import RateLimiter
+from agentstream.api.v2.bridge_doors import BridgeDoor
 from agentstream.api.v2.json_body import BODY_LIMIT
 from agentstream.api.v2.leg_doors import LegDoor
 from agentstream.base.errors import ConfigError
@@ -123,6 +124,7 @@ def _doors(house: House, hub: LiveHub, metrics: Metrics) -> Doors:
             steering=parts.legs,
             events=parts.legs.source,
             settings=parts.legs.settings,
+            bridges=BridgeDoor(parts.legs.bridges, parts.legs),
             masks_digits=house.config.events.mask_digits,
         ),
         settings=house.config.api.settings(house.config.numbers()),
@@ -178,6 +180,7 @@ def _facts(house: House, hub: LiveHub, limiter: RateLimiter) -> Facts:
         legs_dialled=board.counts.dialled,
         requests_refused=dict(limiter.refused),
         leg_events=parts.legs.counts(),
+        bridges=parts.legs.bridge_counts(),
         errands_waiting=parts.courier.waiting,
         errands=asdict(parts.courier.counts),
         webhooks=parts.webhooks.counts(),

@@ -1,4 +1,4 @@
-"""Legs that are steered from outside: how they were ordered, and what was told of them.
+"""Legs that are steered from outside, and bridges: how they were ordered, and what was told.
 
 An event's row is written the moment it is told and again when that is over: what a crash left
 waiting is sent again while it is young, and all of it can be read until it is forgotten (LG-72).
@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final, Literal, Protocol
 
 from agentstream.base.ids import AccountSid, CallSid, LegSid
+from agentstream.store.bridges import BridgeRow
 from agentstream.store.call_writer import BatchWriter
 
 EventState = Literal["waiting", "delivered", "dropped"]
@@ -47,9 +48,9 @@ class LegEventRow:
     """One event, and what became of telling it."""
 
     sid: str
-    leg_sid: LegSid
+    leg_sid: LegSid  # "": a bridge's event
     account_sid: AccountSid
-    sequence: int  # from 1 for each leg, without gaps (EV-19)
+    sequence: int  # from 1 for each leg or bridge, without gaps (EV-19)
     type: str  # EV-2
     name: str
     at: datetime
@@ -59,9 +60,15 @@ class LegEventRow:
     attempts: int = 0
     error: str = ""  # of the last attempt
     updated_at: datetime
+    bridge_sid: str = ""  # "": a leg's event
+
+    @property
+    def subject(self) -> str:
+        """The sid of the leg or bridge of whose events this is one."""
+        return self.bridge_sid or self.leg_sid
 
 
-LegWritten = LegRow | LegEventRow
+LegWritten = LegRow | LegEventRow | BridgeRow
 
 
 class Legs(Protocol):
@@ -73,20 +80,28 @@ class Legs(Protocol):
     async def find(self, sid: LegSid) -> LegRow | None:
         """Return one leg."""
 
+    async def find_bridge(self, sid: str) -> BridgeRow | None:
+        """Return one bridge."""
+
     async def events(
         self, leg_sid: LegSid, name: str = "", after: int = 0, limit: int = HISTORY_LIMIT
     ) -> Sequence[LegEventRow]:
         """Return events of a leg with a higher sequence, in order; `name` "" is every one."""
 
+    async def bridge_events(
+        self, bridge_sid: str, name: str = "", after: int = 0, limit: int = HISTORY_LIMIT
+    ) -> Sequence[LegEventRow]:
+        """Return the same of a bridge."""
+
     async def untold(self, since: datetime, limit: int) -> Sequence[LegEventRow]:
         """Return events from then on whose telling is not over, by leg and in order."""
 
     async def forget(self, before: datetime, rows: int = FORGET_ROWS) -> int:
-        """Drop some events and ended legs that are older; return how many rows."""
+        """Drop some events, ended legs and bridges that are older; return how many rows."""
 
 
 class LegWriter(BatchWriter[LegWritten]):
-    """Writes LegRow and LegEventRow."""
+    """Writes LegRow, LegEventRow and BridgeRow."""
 
     def __init__(self, shelf: Legs, queue_limit: int) -> None:
         super().__init__(shelf, queue_limit, batch_ms=BATCH_MS)

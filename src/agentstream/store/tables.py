@@ -53,6 +53,21 @@ class Moment(TypeDecorator[datetime]):
         return None if value is None else EPOCH + value * MICROSECOND
 
 
+class Sids(TypeDecorator[tuple[str, ...]]):
+    """A list of sids, kept with blanks between them."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[str, ...] | None, dialect: Dialect) -> str | None:
+        """From sids to the text."""
+        return None if value is None else " ".join(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...] | None:
+        """From the text to sids."""
+        return None if value is None else tuple(value.split())
+
+
 class Parties(TypeDecorator[tuple[LegRecord, ...]]):
     """The legs of a call, kept as a JSON list."""
 
@@ -220,7 +235,22 @@ legs = Table(
     Index("ix_legs_updated", "updated_at"),
 )
 
-# What is told of legs, and what became of it. An event may be written before its leg.
+# Bridges of their own: written when they begin, change and end.
+bridges = Table(
+    "bridges",
+    metadata,
+    Column("sid", String(64), primary_key=True),
+    Column("account_sid", String(64), nullable=False),
+    *_columns(Text, "event_endpoint state terminal_status"),
+    *_columns(Boolean, "absorb_dtmf recording"),
+    Column("max_participants", Integer, nullable=False),
+    Column("leg_sids", Sids, nullable=False),
+    *_columns(Moment, "created_at updated_at"),
+    *(Column(name, Moment) for name in ("started_at", "ended_at")),
+    Index("ix_bridges_updated", "updated_at"),
+)
+
+# What is told of legs and bridges, and what became of it. An event may be written before its leg.
 leg_events = Table(
     "leg_events",
     metadata,
@@ -230,7 +260,9 @@ leg_events = Table(
     *_columns(Text, "type name body endpoint error"),
     Column("state", String(16), nullable=False),
     *_columns(Moment, "at updated_at"),
+    Column("bridge_sid", String(64), nullable=False),  # "" for what a leg is told of
     Index("ix_leg_events_leg_sequence", "leg_sid", "sequence"),
+    Index("ix_leg_events_bridge_sequence", "bridge_sid", "sequence"),
     Index("ix_leg_events_state_at", "state", "at"),
 )
 

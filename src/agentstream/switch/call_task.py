@@ -29,6 +29,7 @@ from agentstream.flows.journey import STEERING, Journey, Redirect
 from agentstream.flows.legs.control import LegControl
 from agentstream.flows.legs.told import Steering
 from agentstream.flows.legs.verbs import Acknowledged, Act
+from agentstream.media.engine import MediaLeg
 from agentstream.sip import reports as sip
 from agentstream.switch import feed
 from agentstream.switch.lines import FileLine
@@ -105,6 +106,10 @@ class CallTask:
         else:
             self._inbox.append(happening)
         self._call()
+
+    def media(self, leg_sid: LegSid) -> MediaLeg | None:
+        """Return a leg's audio; None for one that has none any more."""
+        return self._performer.lines.media(leg_sid)
 
     async def begun(self) -> None:
         """Wait until the call has started and its start was told; a second at most."""

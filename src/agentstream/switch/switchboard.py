@@ -142,6 +142,10 @@ class Switchboard:
         task = self._by_leg.get(leg_sid)
         return None if task is None else task.call.setup.call_sid
 
+    def line_of(self, leg_sid: LegSid) -> CallTask | None:
+        """Return the live call of a leg, for whoever links it with others."""
+        return self._by_leg.get(leg_sid)
+
     async def act(self, act: Act | Acknowledged) -> None:
         """Steer a leg; returns once it is begun, and what becomes of it is told by LegTold.
 

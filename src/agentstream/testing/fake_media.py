@@ -7,7 +7,7 @@
     assert leg.texts == [...]
 
 Like the real engine it reports LegClosed after `close`, and PlayFinished after `stop_play`; a leg
-is in one bridge at most, which ends with either leg.
+is in one bridge at most, and hears some others by itself; both end with either leg.
 """
 
 import os
@@ -24,6 +24,8 @@ from agentstream.media.plan import (
     RtpLegPlan,
     StreamPlan,
 )
+
+HEARS_LIMIT = 16
 
 
 @dataclass
@@ -50,6 +52,7 @@ class FakeLeg:
     plan: RtpLegPlan | None = None
     bridged: "FakeLeg | None" = field(default=None, repr=False)
     relays_digits: bool = False
+    hears: dict[str, bool] = field(default_factory=dict)  # other legs, and whether keys are relayed
     silence_ms: int = 0
     muted: tuple[bool, bool, bool] = (False, False, False)  # heard, said, prompts
     answer_plan: AnswerPlan | None = None
@@ -120,6 +123,24 @@ class FakeLeg:
         if other is not None:
             other.bridged = None
 
+    def hear(self, other: "FakeLeg", *, relays_digits: bool = False) -> None:
+        """Hear one more leg; raises MediaError when that is this one, or the seventeenth."""
+        if other is self:
+            raise _media.MediaError(f"other: {self.leg_sid} cannot hear itself")
+        if len(self.hears) >= HEARS_LIMIT and other.leg_sid not in self.hears:
+            raise _media.MediaError(f"other: {self.leg_sid} hears {HEARS_LIMIT} legs already")
+        if not self.is_closed and not other.is_closed:
+            self.hears[other.leg_sid] = relays_digits
+
+    def unhear(self, other: "FakeLeg") -> None:
+        """Hear it no more."""
+        self.hears.pop(other.leg_sid, None)
+
+    @property
+    def ears(self) -> set[str]:
+        """Whose far ends this leg's far end hears, in a bridge or by itself."""
+        return {*self.hears, *({self.bridged.leg_sid} if self.bridged else ())}
+
     def press(self, digit: str, duration_ms: int = 100) -> None:
         """Let the far end press a key; a bridge relays it."""
         self.engine.feed(
@@ -127,6 +148,9 @@ class FakeLeg:
         )
         if self.bridged is not None and self.relays_digits:
             self.bridged.send_digits(digit, duration_ms)
+        for leg in self.engine.legs:
+            if leg.hears.get(self.leg_sid):
+                leg.send_digits(digit, duration_ms)
 
     def mute(self, *, heard: bool, said: bool, prompts: bool) -> None:
         """Note what is silence."""
@@ -188,6 +212,9 @@ class FakeLeg:
         if not self.is_closed:
             self.is_closed = True
             self.unbridge()
+            self.hears.clear()
+            for leg in self.engine.legs:
+                leg.unhear(self)
             self.engine.feed(
                 _media.LegClosed(self.leg_sid, self.engine.now_ms, _media.LegStats(), "")
             )

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agentstream.base.ids import AccountSid, CallSid, LegSid, RecordingSid, StreamSid
+from agentstream.store.bridges import BridgeRow
 from agentstream.store.call_events import CallEvent, Story
 from agentstream.store.legs import LegEventRow, LegRow
 from agentstream.store.values import CallRecord, Recording, StreamRecord, Webhook
@@ -71,6 +72,18 @@ def a_leg(sid: str, **changes: Any) -> LegRow:  # noqa: ANN401  (any field of th
         "updated_at": _START,
     }
     return LegRow(sid=LegSid(sid), **(fields | changes))
+
+
+def a_bridge(sid: str, **changes: Any) -> BridgeRow:  # noqa: ANN401  (as above)
+    """Return the row of a bridge that has just begun."""
+    fields: dict[str, Any] = {
+        "account_sid": AccountSid("greenleaf1"),
+        "max_participants": 12,
+        "state": "active",
+        "created_at": _START,
+        "updated_at": _START,
+    }
+    return BridgeRow(sid=sid, **(fields | changes))
 
 
 def a_leg_event(sequence: int, **changes: Any) -> LegEventRow:  # noqa: ANN401  (as above)

@@ -14,6 +14,16 @@ from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import AudioFile, Speech
 from agentstream.calls.events import LegTold
 from agentstream.calls.reports import StreamOutcome
+from agentstream.flows.legs.bridge_signs import (
+    Admitted,
+    BridgeSign,
+    Dismissed,
+    Invited,
+    Refused,
+    Watching,
+    WatchOver,
+    WatchRefused,
+)
 from agentstream.flows.legs.verbs import (
     Acknowledged,
     Answer,
@@ -21,13 +31,17 @@ from agentstream.flows.legs.verbs import (
     Gather,
     Hangup,
     Hold,
+    JoinBridge,
+    LeaveBridge,
     Mute,
     PlaySequence,
     SendDigits,
+    StartMonitoring,
     StartPlay,
     StartRecording,
     StartSay,
     StartStream,
+    StopMonitoring,
     StopPlay,
     StopRecording,
     StopSay,
@@ -39,6 +53,7 @@ from agentstream.flows.legs.verbs import (
 from agentstream.testing.calls import LEG
 from agentstream.testing.leg_world import LegWorld
 
+BRIDGE: Final = "bridge-1"
 SAY: Final = StartSay(Speech("hello"))
 PLAY: Final = StartPlay(AudioFile("https://sounds.example/a.mp3"), is_awaited=True)
 VERBS: Final[tuple[Verb, ...]] = (
@@ -61,6 +76,20 @@ VERBS: Final[tuple[Verb, ...]] = (
     UnHold(),
     Mute(),
     UnMute("in"),
+    JoinBridge(BRIDGE),
+    LeaveBridge(),
+    StartMonitoring(BRIDGE),
+    StopMonitoring(),
+)
+
+SIGNS: Final[tuple[BridgeSign, ...]] = (
+    Invited(LEG, BRIDGE),
+    Admitted(LEG, BRIDGE),
+    Refused(LEG, BRIDGE, "full"),
+    Dismissed(LEG, BRIDGE),
+    Watching(LEG, BRIDGE, "barge"),
+    WatchRefused(LEG, "no"),
+    WatchOver(LEG, BRIDGE),
 )
 
 # What is told of a verb at its beginning, and the events of which one, and only one, ends it.
@@ -111,11 +140,14 @@ HANGUP: Final = st.just(((Hangup(),), False))
 @given(
     inbound=st.booleans(),
     steps=st.lists(
-        st.one_of(REQUESTS, REQUESTS, st.sampled_from(sorted(WORLD)), HANGUP), max_size=40
+        st.one_of(
+            REQUESTS, REQUESTS, st.sampled_from(sorted(WORLD)), st.sampled_from(SIGNS), HANGUP
+        ),
+        max_size=40,
     ),
 )
 def test_what_is_started_ends_once_and_before_its_leg(
-    inbound: bool, steps: list[Request | str]
+    inbound: bool, steps: list[Request | str | BridgeSign]
 ) -> None:
     world = LegWorld(inbound=inbound)
     world.ring()
@@ -127,6 +159,9 @@ def test_what_is_started_ends_once_and_before_its_leg(
     for step in steps:
         if isinstance(step, str):
             WORLD[step](world)
+            continue
+        if isinstance(step, BridgeSign):
+            world.happens(step)
             continue
         verbs, is_of_second = step
         with suppress(CommandError):
@@ -147,6 +182,30 @@ def check(tales: list[LegTold]) -> None:
         last = next(place for place, name in enumerate(names) if name in LAST)
         assert set(names[last + 1 :]) <= LATER, names
         check_ends(told)
+        check_bridges(names)
+
+
+def check_bridges(names: list[str]) -> None:
+    """Whoever is in one bridge, or listens, is out of it in the end, and never twice in."""
+    inside = listens = False
+    for name in names:
+        match name:
+            case "leg_joined_bridge":
+                assert not inside
+                inside = True
+            case "leg_left_bridge":
+                assert inside
+                inside = False
+            case "monitoring_started":
+                assert not inside
+                listens = True
+            case "monitoring_stopped":
+                assert listens
+                listens = False
+            case _:
+                pass
+    assert not inside
+    assert not listens
 
 
 def check_ends(told: list[LegTold]) -> None:

@@ -119,7 +119,7 @@ BOT = StartStream("wss://bot.example/ws?a=1")
         ("mute", {"direction": "IN"}, Mute("in")),
         ("unmute", {}, UnMute()),
         ("join_bridge", {"bridge_sid": "b1"}, JoinBridge("b1")),
-        ("start_monitoring", {}, StartMonitoring()),
+        ("start_monitoring", {"bridge_sid": "b1"}, StartMonitoring("b1")),
     ],
 )
 def test_an_action_is_read_lg_80_to_lg_86(action: str, body: dict[str, Any], verb: Any) -> None:

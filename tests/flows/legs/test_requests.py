@@ -9,7 +9,6 @@ from agentstream.flows.legs.verbs import (
     Gather,
     Hangup,
     Hold,
-    JoinBridge,
     Mute,
     SendDigits,
     StartRecording,
@@ -87,12 +86,6 @@ def test_requests_that_wait_have_a_limit() -> None:
         world.act(Answer(), HELLO)
     world.end_leg()
     assert world.told()[-1] == "leg_terminated"
-
-
-def test_bridges_and_monitoring_are_refused_in_words_ex_26_ex_27(world: LegWorld) -> None:
-    with pytest.raises(CommandError, match="JoinBridge cannot be done here yet"):
-        world.act(HELLO, JoinBridge("b1"))
-    assert world.told() == []
 
 
 def test_everything_that_runs_ends_before_the_leg_does(world: LegWorld) -> None:

@@ -14,6 +14,7 @@ from agentstream.api import openapi
 from agentstream.api.auth import doors
 from agentstream.api.errors import ApiError
 from agentstream.api.v2 import leg_schemas
+from agentstream.api.v2.bridge_found import check_bridges
 from agentstream.api.v2.json_body import json_of
 from agentstream.api.v2.leg_doors import LegDoor
 from agentstream.api.v2.leg_found import caller, check_lives, leg_of, told
@@ -68,6 +69,7 @@ async def action_of(
         custom = read_custom(body)
     except BadActionError as error:
         raise ApiError(400, str(error), number=error.code) from None
+    await check_bridges(account, door, verbs)
     return _act(facts, verbs, custom)
 
 
@@ -82,6 +84,7 @@ async def exoml_of(account: Account, door: LegDoor, leg_sid: str, body: Mapping[
         custom = read_custom(body)
     except BadActionError as error:
         raise ApiError(400, str(error), number=error.code) from None
+    await check_bridges(account, door, verbs)
     return _act(facts, verbs, custom)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from agentstream.api.v2.bridge_doors import BridgeDoor
 from agentstream.base.ids import AccountSid, LegSid
 from agentstream.flows.legs.verbs import Act
 from agentstream.store.legs import LegEventRow, LegRow
@@ -69,4 +70,5 @@ class LegDoor:
     steering: Steering
     events: EventSource
     settings: LegStyle
+    bridges: BridgeDoor | None = None  # None: there are none
     masks_digits: bool = True  # in the history: keys may be PINs and card numbers

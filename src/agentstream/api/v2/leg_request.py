@@ -104,12 +104,12 @@ def read_change(body: dict[str, Any], style: LegStyle) -> LegChange:
     )
 
 
-def endpoint(url: str, style: LegStyle) -> str:
+def endpoint(url: str, style: LegStyle, name: str = "leg_event_endpoint") -> str:
     """Return where events go (LD-1); ApiError 400 for what cannot be told there."""
     try:
         return check_endpoint(url, style)
     except CommandError as error:
-        refuse("leg_event_endpoint", str(error))
+        refuse(name, str(error))
 
 
 def custom_param(form: Form) -> str:

@@ -104,10 +104,16 @@ def history(
     facts: LegFacts, rows: Sequence[LegEventRow], settings: LegStyle, *, masks_digits: bool
 ) -> dict[str, Any]:
     """Return what was told of a leg, and what became of it (LG-71, LG-72)."""
+    told = events_shown(rows, settings, masks_digits=masks_digits)
+    return {"sid": facts.row.sid, "account_sid": facts.row.account_sid, **told}
+
+
+def events_shown(
+    rows: Sequence[LegEventRow], settings: LegStyle, *, masks_digits: bool
+) -> dict[str, Any]:
+    """Return events as they were told, of a leg or a bridge."""
     return {
-        "sid": facts.row.sid,
         "event_type": rows[-1].type if rows else None,
-        "account_sid": facts.row.account_sid,
         "external_events": [_told(row, settings, masks_digits=masks_digits) for row in rows],
     }
 

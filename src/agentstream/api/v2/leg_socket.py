@@ -1,6 +1,6 @@
 """Events of legs, and actions on them, over one WebSocket that the customer opens (LD-9).
 
-GET /v2/accounts/{sid}/events    ?leg_sid=  &event_name=  &since=   (Upgrade: websocket)
+GET /v2/accounts/{sid}/events    ?leg_sid= &bridge_sid= &event_name= &since= (Upgrade: websocket)
 
 we say    {"type":"event","event":{...}}
           {"type":"result","id":...,"http_code":...,"response":{...}}
@@ -49,10 +49,19 @@ class Wish:
     leg_sid: LegSid
     event_name: str
     since: int | None  # what was told after that number is told first
+    bridge_sid: str = ""
 
     def means(self, row: LegEventRow) -> bool:
-        """Whether an event is wanted."""
-        return self.leg_sid in ("", row.leg_sid) and self.event_name in ("", row.name)
+        """Whether an event is wanted.
+
+        What a leg tells of its bridge is told twice, by the leg's number and by the bridge's: the
+        second is for whoever asks for the bridge.
+        """
+        if self.bridge_sid:
+            is_of_it = row.bridge_sid == self.bridge_sid
+        else:
+            is_of_it = not row.bridge_sid or row.type == "bridge_lifecycle_event"
+        return is_of_it and self.leg_sid in ("", row.leg_sid) and self.event_name in ("", row.name)
 
 
 def read_wish(query: Form) -> Wish:
@@ -61,6 +70,7 @@ def read_wish(query: Form) -> Wish:
         LegSid(query.text("leg_sid", 64)),
         query.text("event_name", 64),
         query.whole("since", 0, SEQUENCE_LIMIT),
+        query.text("bridge_sid", 64),
     )
     if wish.since is not None and not wish.leg_sid:
         raise ApiError(400, "since counts the events of one leg: give leg_sid too")

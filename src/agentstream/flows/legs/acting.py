@@ -1,4 +1,4 @@
-"""What of a request can be done, and what its failures are called."""
+"""Which verbs are waited for, and what their failures are called."""
 
 from types import MappingProxyType
 from typing import Final
@@ -9,7 +9,6 @@ from agentstream.flows.legs.verbs import (
     Gather,
     Hold,
     JoinBridge,
-    LeaveBridge,
     Mute,
     PlaySequence,
     SendDigits,
@@ -18,21 +17,11 @@ from agentstream.flows.legs.verbs import (
     StartRecording,
     StartSay,
     StartStream,
-    StopMonitoring,
     UnHold,
     UnMute,
     Verb,
 )
 
-_LATER: Final = "cannot be done here yet: legs are bridged by Dial only"
-NEVER: Final[MappingProxyType[type[Verb], str]] = MappingProxyType(
-    {
-        JoinBridge: f"JoinBridge {_LATER}",
-        LeaveBridge: f"LeaveBridge {_LATER}",
-        StartMonitoring: f"StartMonitoring {_LATER}",
-        StopMonitoring: f"StopMonitoring {_LATER}",
-    }
-)
 _FAILURES: Final[MappingProxyType[type[Verb], str]] = MappingProxyType(  # EX-47
     {
         StartPlay: "play_failed_to_start",
@@ -47,20 +36,18 @@ _FAILURES: Final[MappingProxyType[type[Verb], str]] = MappingProxyType(  # EX-47
         UnHold: "leg_failed_to_hold",
         Mute: "leg_failed_to_mute",
         UnMute: "leg_failed_to_mute",
+        JoinBridge: "leg_failed_to_join_bridge",
+        StartMonitoring: "monitoring_failed_to_start",
     }
 )
-
-
-def never(verb: Verb) -> str:
-    """Return why a verb can never be done here; "" for one that can."""
-    return NEVER.get(type(verb), "")
 
 
 def is_awaited(verb: Verb) -> bool:
     """Tell whether the next verb waits for the end of this one (EX-2)."""
     if isinstance(verb, StartPlay | StartSay):
         return verb.is_awaited
-    return isinstance(verb, Answer | Gather | Dial | PlaySequence)
+    # A join is over within a moment, and what follows may need it.
+    return isinstance(verb, Answer | Gather | Dial | PlaySequence | JoinBridge | StartMonitoring)
 
 
 def failure_name(verb: Verb) -> str:

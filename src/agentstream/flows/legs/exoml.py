@@ -2,7 +2,7 @@
 
 from typing import Final, Literal
 
-from agentstream.flows.given import BadActionError
+from agentstream.flows.given import BadActionError, Given
 from agentstream.flows.legs.reading import NAMES, read_verb
 from agentstream.flows.legs.verbs import Verb
 from agentstream.flows.markup import Grammar, read_markup
@@ -13,7 +13,12 @@ GRAMMAR: Final = Grammar("exoml", "Flow", lambda name: NAMES, depth=3)
 
 def read_exoml(document: str, absent_loop: Literal["once", "endless"] = "once") -> tuple[Verb, ...]:
     """Return the verbs of a document; raises BadActionError that names line and element."""
+    return tuple(read_verb(given, absent_loop) for given in read_document(document))
+
+
+def read_document(document: str) -> list[Given]:
+    """Return the elements of a document, not yet understood; raises BadActionError."""
     root = read_markup(document, GRAMMAR)
     if not root.inside:
         raise BadActionError(f"{root.place} holds no verb")
-    return tuple(read_verb(verb.given(), absent_loop) for verb in root.inside)
+    return [verb.given() for verb in root.inside]

@@ -48,7 +48,7 @@ def read_action(action: str, body: Mapping[str, object]) -> Verb:
     verb = ACTIONS.get(action)
     if verb is None:
         raise BadActionError(f"there is no action {action[:40]!r}; there are {', '.join(ACTIONS)}")
-    return read_verb(_given(verb, action, body))
+    return read_verb(given_of(verb, action, body))
 
 
 def read_custom(body: Mapping[str, object]) -> str:
@@ -67,7 +67,8 @@ def read_custom(body: Mapping[str, object]) -> str:
     return ""
 
 
-def _given(verb: str, place: str, body: Mapping[str, object]) -> Given:
+def given_of(verb: str, place: str, body: Mapping[str, object]) -> Given:
+    """Return the fields of one verb, not yet understood; raises BadActionError."""
     fields: dict[str, Scalar] = {}
     inside: list[Given] = []
     for name, value in body.items():
@@ -89,4 +90,4 @@ def _inner(place: str, body: object) -> Given:
     names = {plain(name) for name in body}
     if ("text" in names) == bool(names & {"url", "playurl"}):
         raise BadActionError(f"{place} must have either text or url")
-    return _given("StartSay" if "text" in names else "StartPlay", place, body)
+    return given_of("StartSay" if "text" in names else "StartPlay", place, body)

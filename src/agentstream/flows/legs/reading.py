@@ -5,10 +5,11 @@ from types import MappingProxyType
 from typing import Final, Literal, NoReturn, cast
 from urllib.parse import quote
 
-from agentstream.base.ids import StreamSid
+from agentstream.base.ids import LegSid, StreamSid
 from agentstream.calls.commands import DEFAULT_TONE, AudioFile, Speech
+from agentstream.calls.events import MonitorMode
 from agentstream.flows.context import DIGITS_LIMIT
-from agentstream.flows.given import Given
+from agentstream.flows.given import MISSING, Given
 from agentstream.flows.legs.formats import stream_format
 from agentstream.flows.legs.verbs import (
     Answer,
@@ -50,6 +51,7 @@ DIGITS: Final = frozenset("0123456789*#ABCD")
 DIGITS_AT_ONCE: Final = 64
 KEYS: Final = frozenset("0123456789*#")
 DIRECTIONS: Final = ("in", "out", "both")
+MODES: Final = ("listen", "whisper", "barge")
 PROMPTS: Final = ("StartPlay", "Play", "StartSay", "Say")
 STORAGE: Final = ("storageURL", "storageURLKey", "storageURLToken")
 VOICEMAIL: Final = ("silenceInSec", "finishOnKey", "timeoutInSec")
@@ -224,6 +226,19 @@ def _hold(given: Given) -> Hold:
     return Hold(music.sound if isinstance(music, StartPlay) else music.speech)
 
 
+def _monitoring(given: Given) -> StartMonitoring:
+    bridge_sid = given.text_of("bridgeSid", limit=SID_CHARS) or given.text[:SID_CHARS]
+    leg_sid = given.text_of("legSid", limit=SID_CHARS)
+    if not bridge_sid and not leg_sid:
+        why = "is missing, and so is legSid: one of them says what is heard"
+        raise given.wrong("bridgeSid", why, MISSING)
+    mode = given.choice("mode", "type", of=MODES, default="listen")
+    if mode == "whisper" and not leg_sid:
+        raise given.wrong("legSid", "is missing: it says who hears the whisper", MISSING)
+    named = LegSid(leg_sid) if leg_sid else None
+    return StartMonitoring(bridge_sid, named, cast("MonitorMode", mode))
+
+
 def _refer(given: Given) -> NoReturn:
     raise given.wrong("Refer", "is for bridges: it names where their events go (EX-28)")
 
@@ -256,7 +271,7 @@ _READERS: Final[Mapping[str, Callable[[Given], Verb]]] = MappingProxyType(
         "UnMute": lambda given: UnMute(_direction(given)),
         "JoinBridge": lambda given: JoinBridge(given.content("bridgeSid", limit=SID_CHARS)),
         "LeaveBridge": lambda given: LeaveBridge(),
-        "StartMonitoring": lambda given: StartMonitoring(),
+        "StartMonitoring": _monitoring,
         "StopMonitoring": lambda given: StopMonitoring(),
         "Refer": _refer,
     }

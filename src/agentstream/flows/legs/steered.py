@@ -6,14 +6,12 @@ connecting ──it rings──▶ ringing ──it answers──▶ up ──�
 
 from collections import deque
 from enum import Enum
-from types import MappingProxyType
-from typing import Final
 
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import CallSid, LegSid, PromptId, RecordingSid, StreamSid, Tokens
 from agentstream.base.machine import earliest
 from agentstream.calls import commands
-from agentstream.calls.causes import Cause, Party, sip_status, status_word
+from agentstream.calls.causes import Cause, Party
 from agentstream.calls.events import (
     AnswerJudged,
     BeepHeard,
@@ -24,8 +22,11 @@ from agentstream.calls.events import (
     Mishap,
 )
 from agentstream.flows.applet import CommandRefused
-from agentstream.flows.legs.acting import failure_name, never
+from agentstream.flows.legs.acting import failure_name
+from agentstream.flows.legs.bridge_signs import Admitted, Invited
+from agentstream.flows.legs.bridging import Bridging
 from agentstream.flows.legs.gathering import Gathering
+from agentstream.flows.legs.last_word import last_word
 from agentstream.flows.legs.pairing import Pairing
 from agentstream.flows.legs.playback import Kind, Playback, word_of
 from agentstream.flows.legs.pressing import Pressing
@@ -54,13 +55,17 @@ from agentstream.flows.legs.verbs import (
     Gather,
     Hangup,
     Hold,
+    JoinBridge,
+    LeaveBridge,
     Mute,
     PlaySequence,
     SendDigits,
+    StartMonitoring,
     StartPlay,
     StartRecording,
     StartSay,
     StartStream,
+    StopMonitoring,
     StopPlay,
     StopRecording,
     StopSay,
@@ -68,18 +73,6 @@ from agentstream.flows.legs.verbs import (
     UnHold,
     UnMute,
     Verb,
-)
-
-HANGUP_BY: Final[MappingProxyType[Party, str]] = MappingProxyType(  # EV-5
-    {
-        Party.CALLER: "remote",
-        Party.CALLEE: "remote",
-        Party.BOT: "local",
-        Party.FLOW: "local",
-        Party.OPERATOR: "local",
-        Party.SYSTEM: "platform",
-        Party.NETWORK: "platform",
-    }
 )
 
 
@@ -125,6 +118,7 @@ class SteeredLeg:
         self._taping = Taping(teller, lambda: RecordingSid(tokens.hex()))
         self._quieting = Quieting(teller, lambda: PromptId(tokens.hex()))
         self._pressing = Pressing(teller)
+        self._bridging = Bridging(teller)
         self._requests = Requests(self._begin, continues_on_error=settings.continues_on_error)
 
     @property
@@ -169,28 +163,13 @@ class SteeredLeg:
             *self._streaming.end(),
             *self._taping.end(),
             *self.pairing.end(now_ms),
+            *self._bridging.end(),
         ]
         self.stage = Stage.OVER
-        told = self._last_word(cause, party, text, now_ms)
+        talk_ms = None if self._answered_ms is None else now_ms - self._answered_ms
+        ending = cause, party, text
+        told = last_word(self._teller, ending, talk_ms, self._ending, has_rung=self._has_rung)
         return [*(one for one in steps if not isinstance(one, Over)), told]
-
-    def _last_word(self, cause: Cause, party: Party, text: str, now_ms: int) -> LegOutput:
-        was_up = self._answered_ms is not None
-        is_lost = not self._has_rung and not was_up
-        talk_s = 0 if self._answered_ms is None else (now_ms - self._answered_ms) // 1000
-        code = None if was_up else sip_status(cause)
-        status = status_word(cause, was_up)
-        error = Mishap(code or 0, f"the leg was not created: {status}", text) if is_lost else None
-        return self._teller.tell(
-            "leg_failed_to_create" if is_lost else "leg_terminated",
-            self._ending,
-            error,
-            terminal_status=status,
-            reason=cause.value,
-            sip_code=code,
-            hangup_by=HANGUP_BY[party],
-            duration=talk_s,
-        )
 
     # What is wanted
 
@@ -204,9 +183,6 @@ class SteeredLeg:
         return self._follow(self._requests.add(act), now_ms)
 
     def _check(self, verbs: tuple[Verb, ...]) -> None:
-        for verb in verbs:
-            if never(verb):
-                raise CommandError(never(verb))
         # Those after the first find the leg in another state.
         why = self._why_not(verbs[0]) if verbs else "the action has no verb"
         if why:
@@ -223,6 +199,10 @@ class SteeredLeg:
                 return "the leg is not answered yet"  # LG-106
             case Dial() | Hold() | UnHold():
                 return self._why_not_pair(verb)
+            case JoinBridge() | LeaveBridge() | StartMonitoring():
+                return self._why_not_bridge(verb)
+            case StartStream(two_way=True) if self._bridging.is_taken:
+                return "the leg is in a bridge, where no bot speaks"  # BR-10
             case Gather() if self._gathering.is_active:
                 return "a gather runs on this leg already"
             case StartStream(two_way=True) if self._streaming.has_speaker:
@@ -236,7 +216,7 @@ class SteeredLeg:
         match verb:
             case Dial() if not self._is_first:
                 return "a leg that was dialled cannot dial another one"
-            case Dial() if self.pairing.pair is not None:
+            case Dial() if self.pairing.pair is not None or self._bridging.is_taken:
                 return "this leg dials or talks with another one already"
             case Hold() if self._quieting.is_held:
                 return "the leg is on hold already"
@@ -244,6 +224,18 @@ class SteeredLeg:
                 return "the leg is not on hold"
             case _:
                 return ""
+
+    def _why_not_bridge(self, verb: JoinBridge | LeaveBridge | StartMonitoring) -> str:
+        """BR-9: a leg belongs to one bridge."""
+        if isinstance(verb, LeaveBridge):
+            return "" if self._bridging.is_inside else "the leg is in no bridge that it could leave"
+        if self._bridging.is_taken or self._is_bridged or self.pairing.pair is not None:
+            return "the leg is in a bridge already; it belongs to one at a time"
+        if self._bridging.listens and isinstance(verb, JoinBridge):
+            return "the leg listens to a bridge; stop_monitoring ends that"
+        if self._bridging.asks_to_listen:
+            return "the leg is about to listen to a bridge"
+        return ""
 
     def _begin(self, verb: Verb, origin: Origin) -> list[Step]:
         why = self._why_not(verb)
@@ -270,11 +262,8 @@ class SteeredLeg:
 
     def _begin_more(self, verb: Verb, origin: Origin) -> list[Step]:
         match verb:
-            case StartStream(greeting=greeting):
-                steps = self._streaming.start(origin, verb)
-                if greeting is None:
-                    return steps
-                return [*steps, *self._playback.start(origin, (greeting,), word_of(greeting))]
+            case StartStream():
+                return self._stream(verb, origin)
             case StopStream(stream_sid):
                 return self._streaming.stop(stream_sid)
             case StartRecording():
@@ -289,8 +278,16 @@ class SteeredLeg:
                 return self._quieting.mute(origin, verb)
             case Dial():
                 return self.pairing.start(origin, verb)
+            case JoinBridge() | LeaveBridge() | StartMonitoring() | StopMonitoring():
+                return self._bridging.begin(origin, verb)
             case _:
-                raise AssertionError(f"{verb} is refused before")
+                raise AssertionError(f"{verb} is begun before")
+
+    def _stream(self, verb: StartStream, origin: Origin) -> list[Step]:
+        steps, greeting = self._streaming.start(origin, verb), verb.greeting
+        if greeting is not None:
+            steps += self._playback.start(origin, (greeting,), word_of(greeting))
+        return steps
 
     def _answer(self, origin: Origin) -> list[Step]:
         """LG-112: once; on a leg that is up, or about to be, it is harmless."""
@@ -313,7 +310,7 @@ class SteeredLeg:
         steps = self._heard(happening, now_ms)
         for part in (self._playback, self._streaming, self._taping, self._pressing, self._quieting):
             steps += part.receive(happening)
-        steps += self.pairing.receive(happening, now_ms)
+        steps += [*self.pairing.receive(happening, now_ms), *self._bridging.receive(happening)]
         return self._follow(steps, now_ms)
 
     def wake(self, now_ms: int) -> list[LegOutput]:
@@ -330,8 +327,10 @@ class SteeredLeg:
                 return self._playback.interrupt() if yields else []
             case AnswerJudged(leg_sid=self.leg_sid) | BeepHeard(leg_sid=self.leg_sid):
                 return self._answerer(happening)
+            case Invited(leg_sid=self.leg_sid) | Admitted(leg_sid=self.leg_sid):
+                return self._called(happening)
             case LegUp() if self.pairing.pair and happening.leg_sid == self.pairing.pair.second_sid:
-                return [*self._streaming.part_from_speaker(), *self._playback.interrupt()]
+                return self._part_from_others()
             case LegsBridged() if self.leg_sid in (happening.leg_sid, happening.other_sid):
                 self._is_bridged = True
                 return []
@@ -343,6 +342,15 @@ class SteeredLeg:
                 return self._answer_failed(text)
             case _:
                 return []
+
+    def _called(self, sign: Invited | Admitted) -> list[Step]:
+        if isinstance(sign, Admitted):
+            return self._part_from_others() if self._bridging.is_taken else []
+        return self._bridging.invited(sign.bridge_sid, self._why_not(JoinBridge(sign.bridge_sid)))
+
+    def _part_from_others(self) -> list[Step]:
+        """BR-10: whoever is bridged talks with a person, and neither with a bot nor to music."""
+        return [*self._streaming.part_from_speaker(), *self._playback.interrupt()]
 
     def _answerer(self, told: AnswerJudged | BeepHeard) -> list[Step]:
         """EV-6: who answered; what nobody could find out any more is a failure."""

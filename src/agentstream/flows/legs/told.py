@@ -1,12 +1,13 @@
 """What the parts of a steered leg say: commands to its call, events for the customer, ends."""
 
-from typing import Final
+from typing import Final, Literal
 
 from agentstream.base.ids import CallSid, LegSid, PromptId, RecordingSid, StreamSid
 from agentstream.base.values import dataclass
 from agentstream.calls.commands import Command
-from agentstream.calls.events import Event, LegTold, Mishap
+from agentstream.calls.events import BridgeAsked, Event, LegTold, Mishap, MonitorMode
 from agentstream.flows.applet import CommandRefused
+from agentstream.flows.legs.bridge_signs import BridgeSign
 from agentstream.flows.legs.verbs import Acknowledged, Act
 
 IMPOSSIBLE: Final = 1020  # LG-11: valid, but it cannot be done now
@@ -39,9 +40,9 @@ class RecordingBegins:
 
 
 Sign = PromptBegins | BotSpeaks | RecordingBegins  # of what runs, finer than events tell
-Steering = Act | Acknowledged | Sign  # what only a call that is steered understands
+Steering = Act | Acknowledged | Sign | BridgeSign  # what only a call that is steered understands
 LegInput = Event | CommandRefused | Steering
-LegOutput = Command | LegTold
+LegOutput = Command | LegTold | BridgeAsked
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,18 @@ class Teller:
     def __init__(self, call_sid: CallSid, leg_sid: LegSid) -> None:
         self._call_sid = call_sid
         self.leg_sid = leg_sid
+
+    def ask(
+        self,
+        wish: Literal["join", "decline", "watch"],
+        bridge_sid: str,
+        mode: MonitorMode = "listen",
+        other_sid: LegSid | None = None,
+        text: str = "",
+    ) -> BridgeAsked:
+        """Return what the leg wants of a bridge."""
+        call_sid, leg_sid = self._call_sid, self.leg_sid
+        return BridgeAsked(call_sid, leg_sid, wish, bridge_sid, mode, other_sid, text)
 
     def tell(
         self,

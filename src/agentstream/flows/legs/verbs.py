@@ -5,6 +5,7 @@ from typing import Literal, get_args
 from agentstream.base.ids import LegSid, StreamSid
 from agentstream.base.values import dataclass
 from agentstream.calls.commands import DEFAULT_TONE, AudioFile, Speech
+from agentstream.calls.events import MonitorMode
 
 Direction = Literal["in", "out", "both"]  # of the leg: spoken by its party, played to it (EX-44)
 # What a stream's bot is sent, and sends (LG-87); "" is PCM at the rate of the address (LC-6).
@@ -172,7 +173,14 @@ class LeaveBridge:
 
 @dataclass(frozen=True, slots=True)
 class StartMonitoring:
-    """EX-27."""
+    """EX-27: hear a bridge without being in it, and (`mode`) speak to one of its legs, or to all.
+
+    The bridge is named by its sid, or by a leg that is in it, which is also whom one whispers to.
+    """
+
+    bridge_sid: str = ""
+    leg_sid: LegSid | None = None
+    mode: MonitorMode = "listen"
 
 
 @dataclass(frozen=True, slots=True)
