@@ -23,6 +23,7 @@ from agentstream.hooks.leg_delivery import LegDelivery
 from agentstream.hooks.leg_events import LegEvents
 from agentstream.net.http_client import HttpClient
 from agentstream.server.config import Config
+from agentstream.server.event_ways import EventWays
 from agentstream.store.directory import Directory, LegRoute
 from agentstream.store.forgetting import forget_old
 from agentstream.store.legs import LegEventRow, LegRow, Legs, LegWriter, LegWritten
@@ -60,7 +61,10 @@ class SteeredLegs:
         self._asking: set[asyncio.Task[None]] = set()
         self.views = LegViews(self._inbound)
         self.writer = LegWriter(rows, wanted.unwritten)
-        self.delivery = LegDelivery(web, directory.egress_allow, self._keep, clock, wanted.rules())
+        self.ways = EventWays(config, web, directory.egress_allow, clock)
+        self.delivery = LegDelivery(
+            self.ways, self._keep, clock, wanted.rules(), fallback_of=wanted.fallback
+        )
         self.source = LegEvents(
             self.views.find, self._keep, self.delivery.tell, RandomTokens(), self.settings
         )
@@ -113,6 +117,7 @@ class SteeredLegs:
             "failed_attempts": counts.failed_attempts,
             "dropped": counts.dropped,
             "slow": counts.slow,
+            "fell_back": counts.fell_back,
         }
 
     async def find(self, sid: LegSid) -> LegRow | None:
