@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -24,8 +23,8 @@ from agentstream.hooks.event_transport import EventPost, Outcome
 from agentstream.net.dns import Resolver
 from agentstream.net.egress import Egress, EgressPolicy
 from agentstream.net.socket_dialler import Dialler
-from agentstream.net.tls import Certificate, web_context
-from agentstream.testing.certificates import Authority
+from agentstream.net.tls import web_context
+from agentstream.testing.certificates import Authority, serving
 from agentstream.testing.ports import free_port
 from agentstream.testing.socket_receiver import HOST, socket_receiver
 from agentstream.testing.waiting import until
@@ -144,7 +143,7 @@ async def test_events_of_many_legs_share_the_socket_and_do_not_wait_for_each_oth
 
 async def test_wss_checks_the_certificate(tmp_path: Path) -> None:
     authority = Authority.found(tmp_path / "ca")
-    tls = server_context(authority.issue("localhost"))
+    tls = serving(authority.issue("localhost"))
     async with (
         socket_receiver(tls) as receiver,
         sending(ca_file=authority.ca_file) as events,
@@ -242,9 +241,3 @@ def test_rests_grow_from_a_quarter_of_a_second_to_five_ld_8(failures: int, chanc
 @given(st.text() | st.binary())
 def test_any_bytes_are_an_acknowledgement_or_nothing(said: str | bytes) -> None:
     assert isinstance(acknowledged(said), str)
-
-
-def server_context(certificate: Certificate) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate.chain_file, certificate.key_file)
-    return context
