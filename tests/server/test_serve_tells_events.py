@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +17,10 @@ import pytest
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
+from websockets.asyncio.client import ClientConnection, connect
 
+from agentstream.api.asyncapi.bot_messages import TO_BOT
+from agentstream.server.callee import ScriptedPhone
 from agentstream.server.config import Config
 from agentstream.store.sql_store import open_store
 from agentstream.testing.certificates import Authority, serving
@@ -24,8 +28,11 @@ from agentstream.testing.customer import Asked, Customer, Reply, customer
 from agentstream.testing.grpc_receiver import grpc_receiver
 from agentstream.testing.node import scripted_phone
 from agentstream.testing.ports import HOST, free_port, media_range
+from agentstream.testing.promised import check, kind_of
+from agentstream.testing.scripted_bot import BotCall, scripted_bot
 from agentstream.testing.served import served
 from agentstream.testing.socket_receiver import socket_receiver
+from agentstream.testing.waiting import until
 
 pytestmark = pytest.mark.integration
 EXAMPLE = Path(__file__).parents[2] / "examples" / "leg_event_server.py"
@@ -38,9 +45,11 @@ class Scene:
 
     client: httpx.AsyncClient
     config: Config
+    phone: ScriptedPhone
+    authorization: str
 
-    async def live(self, endpoint: str) -> str:
-        """Let a leg ring, be answered and hang up; returns its sid."""
+    async def create(self, endpoint: str) -> str:
+        """Let a leg be dialled; returns its sid."""
         body = {
             "contact_uri": "09876500001",
             "exophone": "08040000002",
@@ -48,7 +57,11 @@ class Scene:
         }
         answer = await self.client.post("legs", json=body)
         assert answer.status_code == 202, answer.text
-        sid = str(answer.json()["leg_sid"])
+        return str(answer.json()["leg_sid"])
+
+    async def live(self, endpoint: str) -> str:
+        """Let a leg ring, be answered and hang up; returns its sid."""
+        sid = await self.create(endpoint)
         await self.until_state(sid, "connected")
         assert (await self.client.delete(f"legs/{sid}")).status_code == 202
         await self.until_state(sid, "terminal")
@@ -82,7 +95,7 @@ async def opened(folder: Path, ca_file: str = "", **legs: Any) -> AsyncIterator[
     key = await store.accounts.create_key(account.sid, requests_per_minute=10_000)
     await store.close()
 
-    async with scripted_phone() as (_, phone):
+    async with scripted_phone() as (callee, phone):
 
         def configuration() -> Config:
             low, high = media_range(6)
@@ -109,7 +122,8 @@ async def opened(folder: Path, ca_file: str = "", **legs: Any) -> AsyncIterator[
                 auth=(key.key, key.token),
             ) as client,
         ):
-            yield Scene(client, config)
+            pair = b64encode(f"{key.key}:{key.token}".encode()).decode()
+            yield Scene(client, config, callee, f"Basic {pair}")
 
 
 def https(tmp_path: Path) -> tuple[Authority, Any]:
@@ -252,3 +266,97 @@ async def test_the_example_server_prints_events_and_tells_its_contract_ld_2(
 def services_at(where: str) -> list[str]:
     with grpc.insecure_channel(where) as channel:
         return list(ProtoReflectionDescriptorDatabase(channel).get_services())
+
+
+async def greet(call: BotCall) -> None:
+    await call.until("media")
+    await call.media(bytes(3_200))
+    await call.mark("greeting")
+    await call.until("dtmf")
+
+
+async def test_what_bots_and_sockets_hear_is_in_the_asyncapi_document(tmp_path: Path) -> None:
+    async with (
+        scripted_bot(greet) as bot,
+        socket_receiver() as receiver,
+        opened(tmp_path) as scene,
+        listening(scene) as (socket, said),
+    ):
+        sid = await scene.create(receiver.url())
+        call = await scene.phone.called()
+        await scene.until_state(sid, "connected")
+        start = {"direction": "bidirectional", "url": bot.url}
+        say = {"text": "nobody can speak here"}
+        wishes: list[dict[str, Any]] = [
+            {"action": "start_stream", "body": start},
+            {"action": "start_say", "body": say},
+            {"exoml": "<Flow><Hangup></Flow>"},
+        ]
+        for number, wish in enumerate(wishes):
+            action = {"type": "action", "id": number, "leg_sid": sid, **wish}
+            check("legAction", action)
+            await socket.send(json.dumps(action))
+        await until(lambda: bot.calls and bot.call.said("mark"))
+        call.press("5")
+        await until(lambda: bot.call.said("dtmf"))
+        await call.hang_up()
+        await until(lambda: "leg_terminated" in {one["event_name"] for one in receiver.events})
+        await until(lambda: len(said) >= len(receiver.events) + 3)
+    kinds = [kind_of(message, TO_BOT) for message in bot.call.messages]
+    assert {"botConnected", "botStart", "botMedia", "botMarkHeard", "botDtmf"} < {*kinds}
+    assert kinds[-1] == "botStop"
+    for frame in receiver.frames:
+        check("legEvent", json.loads(frame))
+        check("legEventPosted", json.loads(frame)["event"])
+    heard = [kind_of(one, ("legEvent", "legResult")) for one in said]
+    assert heard.count("legEvent") == len(receiver.events)
+    results = [one for one in said if one["type"] == "result"]
+    assert [one["http_code"] for one in results] == [202, 202, 400]
+    names = {event["event_name"] for event in receiver.events}
+    assert {"stream_started", "say_failed_to_start", "leg_terminated"} < names
+
+
+@asynccontextmanager
+async def listening(scene: Scene) -> AsyncIterator[tuple[ClientConnection, list[dict[str, Any]]]]:
+    """Open the event socket; the list grows with what it says."""
+    said: list[dict[str, Any]] = []
+    url = f"ws://{HOST}:{scene.config.http.port}/v2/accounts/GreenLeaf1/events"
+    async with connect(url, additional_headers={"Authorization": scene.authorization}) as socket:
+
+        async def listen() -> None:
+            async for text in socket:
+                said.append(json.loads(text))
+
+        task = asyncio.create_task(listen())
+        yield socket, said
+        task.cancel()
+
+
+async def test_what_callbacks_say_is_in_the_asyncapi_document_cb_2_cb_3(tmp_path: Path) -> None:
+    form = {"From": "09876500001", "CallerId": "08040000002", "To": "09876500002"}
+    events = {"StatusCallbackEvents[]": ["ringing", "answered", "terminal"]}
+    async with customer(every=Reply(200), end=Reply(200)) as shop, opened(tmp_path) as scene:
+        url = f"http://{HOST}:{scene.config.http.port}/v1/Accounts/GreenLeaf1/Calls/connect.json"
+        for path, wanted in (("/every", events), ("/end", {})):
+            told = {
+                "StatusCallback": shop.url(path),
+                "StatusCallbackContentType": "application/json",
+            }
+            answer = await scene.client.post(url, data={**form, **told, **wanted})
+            assert answer.status_code == 200, answer.text
+            call = await scene.phone.called()
+            await scene.phone.called()
+            await call.hang_up()
+        await shop.until_asked("/every", 4)
+        await shop.until_asked("/end")
+    callbacks = [json.loads(asked.body) for asked in shop.asked("/every")]
+    for callback in callbacks:
+        check("callback", callback)
+    assert [one["EventType"] for one in callbacks] == [
+        "ringing",
+        "answered",
+        "answered",
+        "terminal",
+    ]
+    check("callbackAtEnd", json.loads(shop.asked("/end")[0].body))
+    assert shop.requests[0].headers["webhook-id"]
