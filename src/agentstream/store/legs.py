@@ -73,6 +73,9 @@ class Legs(Protocol):
     async def find(self, sid: LegSid) -> LegRow | None:
         """Return one leg."""
 
+    async def unended(self, call_sid: CallSid, since: datetime) -> Sequence[LegRow]:
+        """Return the legs of a call that have not ended, of those written since then."""
+
     async def events(
         self, leg_sid: LegSid, name: str = "", after: int = 0, limit: int = HISTORY_LIMIT
     ) -> Sequence[LegEventRow]:
