@@ -192,6 +192,8 @@ async def test_events_by_grpc_from_end_to_end_ld_2_ld_5_ev_50(tmp_path: Path) ->
         receiver.statuses = [codes.OK, codes.UNAVAILABLE, codes.INVALID_ARGUMENT]
         sid = await scene.live(receiver.url())
         history = await scene.history(sid)
+        figures = await scene.client.get(f"http://{HOST}:{scene.config.http.port}/metrics")
+    assert "agentstream_leg_event_channels 1.0" in figures.text
     assert [event.event_name for event in receiver.events] == [
         "leg_connecting",
         "leg_ringing",

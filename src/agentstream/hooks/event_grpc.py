@@ -46,6 +46,11 @@ class GrpcEvents:
         self._clock = clock
         self._timeout_ms = timeout_ms  # LD-4
 
+    @property
+    def channels(self) -> int:
+        """How many are open."""
+        return self._client.channels
+
     async def send(self, post: EventPost) -> Outcome:
         """Call once."""
         began_ms = self._clock.now_ms()

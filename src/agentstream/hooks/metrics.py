@@ -50,6 +50,9 @@ class Facts:
     errands: Mapping[str, int] = field(default_factory=dict)  # by what became of them
     # Events of legs: "waiting" now, the others by what became of them since the start.
     leg_events: Mapping[str, int] = field(default_factory=dict)
+    # The ways they go: "sockets" and "channels" of gRPC open now; "opened" and "refused", of the
+    # sockets, since the start.
+    leg_event_ways: Mapping[str, int] = field(default_factory=dict)
     # Webhooks: "waiting", "dead", "running" and "oldest_s" now; "delivered", "failed_attempts" and
     # "died" since the start.
     webhooks: Mapping[str, int] = field(default_factory=dict)
@@ -224,6 +227,11 @@ class _Now(Collector):
         told = dict(facts.leg_events)
         yield _gauge("leg_events_waiting", "Events of legs not told yet", told.pop("waiting", 0))
         yield _counters("leg_events", "Events of legs by what became of them", "result", told)
+        ways = facts.leg_event_ways
+        for name, text in _WAY_GAUGES:
+            yield _gauge(f"leg_event_{name}", text, ways.get(name, 0))
+        for name, text in _WAY_COUNTERS:
+            yield _counter(f"leg_event_sockets_{name}", text, ways.get(name, 0))
         yield _gauge("rows_waiting", "Rows not yet in the database", facts.rows_waiting)
         yield _counter("rows_written", "Rows written", facts.rows_written)
         yield _counter("rows_refused", "Rows refused, the queue was full", facts.rows_refused)
@@ -250,6 +258,15 @@ _ENGINE_COUNTERS = (
     ("media_events_dropped", "events_dropped", "Audio events that Python was too slow for"),
     ("media_commands_dropped", "commands_dropped", "Commands that the audio path had no room for"),
     ("media_leg_faults", "leg_faults", "Legs that died of a bug"),
+)
+
+_WAY_GAUGES = (
+    ("sockets", "WebSockets open to endpoints of events"),
+    ("channels", "gRPC channels to endpoints of events"),
+)
+_WAY_COUNTERS = (
+    ("opened", "WebSockets opened to endpoints of events"),
+    ("refused", "Attempts to open one that failed"),
 )
 
 _WEBHOOK_GAUGES = (

@@ -3,16 +3,20 @@
 import asyncio
 import random
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from agentstream.base.clock import Clock
 from agentstream.base.errors import AgentStreamError, ConfigError
 from agentstream.base.ids import AccountSid
 from agentstream.hooks.event_http import HttpEvents
 from agentstream.hooks.event_sockets import SocketEvents, SocketRules
-from agentstream.hooks.event_transport import EventPost, EventTransport, Outcome, Transports
+from agentstream.hooks.event_transport import EventPost, Outcome, Transports
 from agentstream.net.http_client import HttpClient
 from agentstream.net.socket_dialler import Dialler
 from agentstream.server.config import Config
+
+if TYPE_CHECKING:  # it is loaded when it is needed
+    from agentstream.hooks.event_grpc import GrpcEvents
 
 AllowOf = Callable[[AccountSid], tuple[str, ...]]
 
@@ -34,15 +38,29 @@ class EventWays(Transports):
             self.grpc.load()
         super().__init__(http, self.grpc, self.sockets)
 
+    def counts(self) -> dict[str, int]:
+        """Return the figures for metrics; see `hooks.metrics.Facts`."""
+        return {
+            "sockets": self.sockets.open_sockets,
+            "channels": self.grpc.channels,
+            "opened": self.sockets.counts.opened,
+            "refused": self.sockets.counts.refused,
+        }
+
 
 class _GrpcOnDemand:
     """Loads gRPC when the first event goes there: it costs memory, and a tenth of a second."""
 
-    def __init__(self, make: Callable[[], EventTransport]) -> None:
+    def __init__(self, make: Callable[[], "GrpcEvents"]) -> None:
         self._make = make
-        self._way: EventTransport | None = None
+        self._way: GrpcEvents | None = None
 
-    def load(self) -> EventTransport:
+    @property
+    def channels(self) -> int:
+        """How many are open."""
+        return 0 if self._way is None else self._way.channels
+
+    def load(self) -> "GrpcEvents":
         """Return the transport; raises ConfigError."""
         if self._way is None:
             self._way = self._make()
@@ -72,7 +90,7 @@ def _import() -> None:
         raise ConfigError("grpc:// needs grpcio: pip install 'agentstream[grpc]'") from error
 
 
-def _grpc(config: Config, web: HttpClient, allow_of: AllowOf, clock: Clock) -> EventTransport:
+def _grpc(config: Config, web: HttpClient, allow_of: AllowOf, clock: Clock) -> "GrpcEvents":
     _import()
     from agentstream.hooks.event_grpc import GrpcEvents
     from agentstream.hooks.grpc_contract import MappedContract, OwnContract

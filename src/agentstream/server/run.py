@@ -178,6 +178,7 @@ def _facts(house: House, hub: LiveHub, limiter: RateLimiter) -> Facts:
         legs_dialled=board.counts.dialled,
         requests_refused=dict(limiter.refused),
         leg_events=parts.legs.counts(),
+        leg_event_ways=parts.legs.ways.counts(),
         errands_waiting=parts.courier.waiting,
         errands=asdict(parts.courier.counts),
         webhooks=parts.webhooks.counts(),
