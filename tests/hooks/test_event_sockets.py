@@ -192,8 +192,11 @@ async def test_a_socket_without_events_is_closed_and_opened_again() -> None:
     assert len(receiver.connections) == 2
 
 
-async def test_so_many_sockets_are_open_and_an_idle_one_gives_way(monkeypatch: Any) -> None:
-    monkeypatch.setattr(event_sockets, "SOCKETS_LIMIT", 1)
+@pytest.mark.parametrize("limit", ["SOCKETS_LIMIT", "ACCOUNT_LIMIT"])
+async def test_so_many_sockets_are_open_and_an_idle_one_gives_way(
+    monkeypatch: Any, limit: str
+) -> None:
+    monkeypatch.setattr(event_sockets, limit, 1)
     async with socket_receiver() as receiver, sending() as events:
         assert not (await events.send(post(receiver.url("/one")))).error
         assert not (await events.send(post(receiver.url("/two"), "ev2"))).error
@@ -202,7 +205,7 @@ async def test_so_many_sockets_are_open_and_an_idle_one_gives_way(monkeypatch: A
         await until(lambda: len(receiver.frames) == 3)
         full = await events.send(post(receiver.url("/one"), "ev4"))
         telling.cancel()
-    assert full == Outcome("1 sockets for events are at work already")
+    assert full == Outcome("too many sockets for events are at work already")
 
 
 async def test_a_bug_does_not_keep_an_endpoint_from_being_dialled_again() -> None:

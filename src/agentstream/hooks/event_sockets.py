@@ -10,7 +10,7 @@ closed ─an event waits─▶ dialling ─101─▶ open ─idle, or they close
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -24,6 +24,7 @@ from agentstream.base.ids import AccountSid
 from agentstream.hooks.event_transport import EventPost, Outcome, told_error
 
 SOCKETS_LIMIT: Final = 256  # of all accounts; full: one that has nothing to tell is closed
+ACCOUNT_LIMIT: Final = 64  # of one account, likewise
 REST_MS: Final = (250, 5_000)  # between two attempts to open a socket: the first, and the most
 OPEN_MS: Final = 5_000  # for one attempt to open it
 _GOING_AWAY: Final = 1001  # RFC 6455 section 7.4.1
@@ -101,8 +102,8 @@ class SocketEvents:
         key = (post.account_sid, post.endpoint)
         socket = self._sockets.get(key)
         if socket is None:
-            if not self._make_room():
-                return Outcome(f"{SOCKETS_LIMIT} sockets for events are at work already")
+            if not self._make_room(post.account_sid):
+                return Outcome("too many sockets for events are at work already")
             socket = self._sockets[key] = _Socket(self._means, *key)
         self._sockets.move_to_end(key)
         return await socket.tell(post)
@@ -112,13 +113,18 @@ class SocketEvents:
         sockets = [self._sockets.popitem()[1].stop() for _ in range(len(self._sockets))]
         await asyncio.gather(*sockets, *self._leaving, return_exceptions=True)
 
-    def _make_room(self) -> bool:
-        if len(self._sockets) < SOCKETS_LIMIT:
-            return True
-        for key, socket in self._sockets.items():
-            if not socket.waiting:
-                del self._sockets[key]
-                task = asyncio.create_task(socket.stop(), name="close event socket")
+    def _make_room(self, account_sid: AccountSid) -> bool:
+        """Close one that has nothing to tell, if need be: of the account, or of all."""
+        own = [key for key in self._sockets if key[0] == account_sid]
+        if len(own) >= ACCOUNT_LIMIT:
+            return self._close_one(own)
+        return len(self._sockets) < SOCKETS_LIMIT or self._close_one(list(self._sockets))
+
+    def _close_one(self, keys: Sequence[tuple[AccountSid, str]]) -> bool:
+        """Close the one of these that was not used for longest."""
+        for key in keys:
+            if not self._sockets[key].waiting:
+                task = asyncio.create_task(self._sockets.pop(key).stop(), name="close event socket")
                 self._leaving.add(task)
                 task.add_done_callback(self._leaving.discard)
                 return True

@@ -1,6 +1,7 @@
 """The ways that events can go, of one node: HTTPS, gRPC, and WebSockets that we open (LD-1)."""
 
 import asyncio
+import os
 import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -83,6 +84,8 @@ class _GrpcOnDemand:
 
 
 def _import() -> None:
+    # Its own lines on stderr would stand between those of our log; each failure is a status too.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         import agentstream.hooks.event_grpc
         import agentstream.hooks.grpc_contract  # noqa: F401
