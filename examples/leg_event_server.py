@@ -1,5 +1,6 @@
 """A gRPC server that AgentStream tells the events of legs: prints them, and can be looked at.
 
+    pip install 'agentstream[grpc]' grpcio-reflection
     python examples/leg_event_server.py                     # listens on 127.0.0.1:9001
     curl .../legs -d '{..., "leg_event_endpoint": "grpc://127.0.0.1:9001"}'
 

@@ -320,3 +320,25 @@ async def test_a_fault_of_ours_does_not_keep_the_next_event_waiting() -> None:
     delivery.tell(a_leg_event(2))
     await until(lambda: len(scene.settled) == 2)
     assert [row.error for row in scene.settled] == ["a fault in the server", ""]
+
+
+async def test_a_fallback_that_is_full_is_none_ld_8_ld_10(monkeypatch: Any) -> None:
+    monkeypatch.setattr(leg_delivery, "SOCKET_LIMIT", 1)
+    scene = Scene(Receivers([400, 400]), fallback="wss://second.example.test/")
+    delivery = scene.delivery()
+    for leg in ("a", "b"):
+        delivery.tell(a_leg_event(1, sid=leg, leg_sid=leg))
+    await until(lambda: scene.settled)
+    [row] = scene.settled
+    assert (row.state, row.error) == ("dropped", "it answered 400")
+    scene.sockets.opened.set()
+    await until(lambda: delivery.waiting == 0)
+    assert scene.settled[1].state == "delivered"
+
+
+async def test_endpoints_that_are_no_addresses_take_no_room_for_ever() -> None:
+    scene = Scene()
+    delivery = scene.delivery(at_once=1, per_host=1)
+    for number in range(3):
+        delivery.tell(a_leg_event(1, sid=f"e{number}", leg_sid=f"l{number}", endpoint="ftp:"))
+    await until(lambda: len(scene.settled) == 3)

@@ -100,8 +100,6 @@ class LegDelivery:
             self._settle(replace(row, state="dropped", error=error))
             return
         self._waiting += 1
-        if waits_for_its_socket(row.endpoint):
-            self._by_socket[row.account_sid] += 1
         self._is_idle.clear()
         self._queue(row.leg_sid if self._rules.keeps_order else row.sid, row)
 
@@ -113,6 +111,8 @@ class LegDelivery:
         return ""
 
     def _queue(self, key: str, row: LegEventRow) -> None:
+        if waits_for_its_socket(row.endpoint):
+            self._by_socket[row.account_sid] += 1
         queue = self._queues.get(key)
         if queue is None:
             queue = self._queues[key] = LegQueue(self._rules.patience, self._chance)
@@ -157,21 +157,25 @@ class LegDelivery:
 
     def _over(self, key: str, row: LegEventRow) -> None:
         """Let the fallback have what an endpoint did not take, else settle it (LD-10)."""
+        if waits_for_its_socket(row.endpoint):
+            self._leave_socket(row.account_sid)
         first = self._untaken.pop(row.sid, None)
-        if first is None:
-            if waits_for_its_socket(row.endpoint):
-                self._leave_socket(row.account_sid)
-            fallback = self._fallback_of(row.account_sid) if row.state == "dropped" else ""
-            if fallback and fallback != row.endpoint:
-                self.counts.fell_back += 1
-                self._untaken[row.sid] = row
-                again = replace(row, endpoint=fallback, state="waiting", attempts=0, error="")
-                self._queue(_FALLBACK + key, again)
-                return
-        else:
+        if first is not None:
             row = _of_both(first, row)
+        elif row.state == "dropped" and self._falls_back(key, row):
+            return
         self._waiting -= 1
         self._settle(row)
+
+    def _falls_back(self, key: str, row: LegEventRow) -> bool:
+        fallback = self._fallback_of(row.account_sid)
+        again = replace(row, endpoint=fallback, state="waiting", attempts=0, error="")
+        if fallback in ("", row.endpoint) or self._why_full(again):
+            return False
+        self.counts.fell_back += 1
+        self._untaken[row.sid] = row
+        self._queue(_FALLBACK + key, again)
+        return True
 
     def _leave_socket(self, account_sid: AccountSid) -> None:
         self._by_socket[account_sid] -= 1
@@ -180,7 +184,7 @@ class LegDelivery:
 
     def _try(self, key: str, attempt: Attempt, endpoint: str) -> None:
         if waits_for_its_socket(endpoint):
-            self._start(key, "", attempt)
+            self._start(key, None, attempt)
             return
         host = _host(endpoint)
         self._ready.setdefault(host, deque()).append((key, attempt))
@@ -197,12 +201,12 @@ class LegDelivery:
         if not ready:
             self._ready.pop(host, None)
 
-    def _start(self, key: str, host: str, attempt: Attempt) -> None:
+    def _start(self, key: str, host: str | None, attempt: Attempt) -> None:
         task = asyncio.create_task(self._attempt(key, host, attempt), name="leg event")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _attempt(self, key: str, host: str, attempt: Attempt) -> None:
+    async def _attempt(self, key: str, host: str | None, attempt: Attempt) -> None:
         try:
             outcome = await self._transport.send(_post(attempt))
         except Exception:
@@ -217,8 +221,8 @@ class LegDelivery:
         for waiting in tuple(self._ready):
             self._begin(waiting)
 
-    def _leave(self, host: str) -> None:
-        if host:
+    def _leave(self, host: str | None) -> None:
+        if host is not None:
             self._at_once -= 1
             self._running[host] -= 1
             if not self._running[host]:
