@@ -20,7 +20,6 @@ from agentstream.net.leg_events_v1 import leg_events_pb2 as contract
 from agentstream.net.leg_events_v1 import leg_events_pb2_grpc as service
 
 SEEN_LIMIT = 10_000
-OPTIONS = [("grpc.http2.min_ping_interval_without_data_ms", 20_000)]  # we are pinged every 30 s
 
 
 class LegEvents(service.LegEventsServicer):
@@ -50,7 +49,7 @@ class LegEvents(service.LegEventsServicer):
 
 async def main(where: str = "127.0.0.1:9001") -> None:
     """Serve until interrupted."""
-    server = grpc.aio.server(options=OPTIONS)
+    server = grpc.aio.server()
     service.add_LegEventsServicer_to_server(LegEvents(), server)  # type: ignore[no-untyped-call]
     names = (contract.DESCRIPTOR.services_by_name["LegEvents"].full_name, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
