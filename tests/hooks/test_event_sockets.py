@@ -125,6 +125,20 @@ async def test_it_waits_no_longer_than_it_may_and_says_why() -> None:
         first.cancel()
 
 
+async def test_events_that_may_not_wait_still_have_the_socket_dialled() -> None:
+    port = free_port()
+    url = f"ws://{HOST}:{port}/"
+    async with sending(hold_ms=0) as events:
+        first = asyncio.create_task(events.send(post(url)))
+        await until(lambda: events.counts.refused)
+        first.cancel()
+        assert (await events.send(post(url, "ev2"))).is_final
+        async with socket_receiver(port=port) as receiver:
+            await until(lambda: events.open_sockets)
+            assert not (await events.send(post(url, "ev3"))).error
+    assert [event["event_sid"] for event in receiver.events] == ["ev3"]
+
+
 async def test_a_receiver_that_opens_and_closes_for_ever_is_given_up() -> None:
     async with socket_receiver() as receiver, sending(hold_ms=100) as events:
         receiver.closes_after = 1

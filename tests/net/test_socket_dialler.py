@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
@@ -118,6 +119,18 @@ async def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
     async with a_server_that_says(None) as url:
         with pytest.raises(DialError, match="it did not open in 50 ms"):
             await dialler().open(url, timeout_ms=50)
+
+
+def test_it_runs_on_the_loop_of_the_server() -> None:
+    async def there_and_back() -> None:
+        async with socket_receiver() as receiver:
+            socket = await dialler().open(receiver.url(), timeout_ms=5_000)
+            await socket.send('{"event": {"event_sid": "ev1"}}')
+            assert "ev1" in str(await socket.recv())
+            await socket.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(there_and_back(), 20))
 
 
 async def test_the_policy_decides_and_other_schemes_are_none() -> None:

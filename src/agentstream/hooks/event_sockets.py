@@ -172,8 +172,6 @@ class _Socket:
                     return Outcome("the socket broke again and again", is_final=True)
         finally:
             self.waiting -= 1
-            if not self.waiting:
-                self._is_wanted.clear()
 
     async def stop(self) -> None:
         """Close it; whoever waits is told that it is not open."""
@@ -227,6 +225,8 @@ class _Socket:
                 self._refused(type(error).__name__)
             else:
                 await self._serve(connection)
+            if not self.waiting:
+                self._is_wanted.clear()
             if self._failures:
                 await asyncio.sleep(rest_ms(self._failures, self._means.chance()) / 1000)
 
