@@ -125,6 +125,12 @@ def test_the_numbers_of_the_fields_are_those_of_the_published_contract_ld_2() ->
             "state": 3,
             "leg_sids": 4,
             "leg_sid": 5,
+            "terminal_status": 6,
+            "start_time": 7,
+            "end_time": 8,
+            "date_created": 9,
+            "date_updated": 10,
+            "active_legs": 11,
         },
         "CallbackAck": {"accepted": 1, "message": 2},
     }
@@ -136,10 +142,20 @@ def test_the_numbers_of_the_fields_are_those_of_the_published_contract_ld_2() ->
 
 @pytest.mark.parametrize("event_type", ["bridge_lifecycle_event", "leg_action_event"])
 def test_an_event_of_a_bridge_shows_the_bridge_ld_2(event_type: str) -> None:
-    bridge = {"bridge_sid": "b1", "account_sid": "a", "state": "active", "leg_sids": ["x", "y"]}
+    bridge = {
+        "bridge_sid": "b1",
+        "account_sid": "a",
+        "state": "active",
+        "leg_sids": ["x", "y"],
+        "active_legs": ["y"],
+        "terminal_status": None,
+        "start_time": "2026-03-04T05:06:18.900Z",
+        "end_time": None,
+    }
     told = own({**EVENT, "event_type": event_type, "data": bridge})
     assert told.WhichOneof("subject") == "bridge"
-    assert (told.bridge.bridge_sid, list(told.bridge.leg_sids)) == ("b1", ["x", "y"])
+    shown = MessageToDict(told.bridge, preserving_proto_field_name=True)
+    assert shown == {key: value for key, value in bridge.items() if value is not None}
 
 
 def test_half_of_a_surrogate_pair_spoils_no_event() -> None:

@@ -71,18 +71,30 @@ class LegSnapshot(_message.Message):
     def __init__(self, leg_sid: _Optional[str] = ..., account_sid: _Optional[str] = ..., contact_uri: _Optional[str] = ..., exophone: _Optional[str] = ..., state: _Optional[str] = ..., direction: _Optional[str] = ..., network_type: _Optional[str] = ..., custom_param: _Optional[str] = ..., terminal_status: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., date_created: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., date_updated: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., bridge_sid: _Optional[str] = ...) -> None: ...
 
 class BridgeSnapshot(_message.Message):
-    __slots__ = ("bridge_sid", "account_sid", "state", "leg_sids", "leg_sid")
+    __slots__ = ("bridge_sid", "account_sid", "state", "leg_sids", "leg_sid", "terminal_status", "start_time", "end_time", "date_created", "date_updated", "active_legs")
     BRIDGE_SID_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_SID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     LEG_SIDS_FIELD_NUMBER: _ClassVar[int]
     LEG_SID_FIELD_NUMBER: _ClassVar[int]
+    TERMINAL_STATUS_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    DATE_CREATED_FIELD_NUMBER: _ClassVar[int]
+    DATE_UPDATED_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_LEGS_FIELD_NUMBER: _ClassVar[int]
     bridge_sid: str
     account_sid: str
     state: str
     leg_sids: _containers.RepeatedScalarFieldContainer[str]
     leg_sid: str
-    def __init__(self, bridge_sid: _Optional[str] = ..., account_sid: _Optional[str] = ..., state: _Optional[str] = ..., leg_sids: _Optional[_Iterable[str]] = ..., leg_sid: _Optional[str] = ...) -> None: ...
+    terminal_status: str
+    start_time: _timestamp_pb2.Timestamp
+    end_time: _timestamp_pb2.Timestamp
+    date_created: _timestamp_pb2.Timestamp
+    date_updated: _timestamp_pb2.Timestamp
+    active_legs: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, bridge_sid: _Optional[str] = ..., account_sid: _Optional[str] = ..., state: _Optional[str] = ..., leg_sids: _Optional[_Iterable[str]] = ..., leg_sid: _Optional[str] = ..., terminal_status: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., date_created: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., date_updated: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., active_legs: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CallbackAck(_message.Message):
     __slots__ = ("accepted", "message")
