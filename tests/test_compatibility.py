@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +127,9 @@ def default_of(name: str) -> Any:
         return kinds[section].model_fields[field].default
     if not section:
         return getattr(WireProfile(), name)
-    config = Config()
-    return getattr(config if section == "config" else getattr(config, section), field)
+    whole = Config()
+    place = whole if section == "config" else reduce(getattr, section.split("."), whole)
+    return getattr(place, field)
 
 
 def as_written(value: Any) -> str:

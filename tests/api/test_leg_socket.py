@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from agentstream.api.rate_limit import RateLimits
 from agentstream.api.v2 import leg_socket
 from agentstream.base.ids import AccountSid
 from agentstream.flows.legs.verbs import StopSay
@@ -257,3 +258,32 @@ async def test_bridges_are_heard_and_who_asks_for_one_hears_its_own_numbers_ld_9
     names = ["bridge_created", "leg_joined_bridge", "leg_joined_bridge"]
     assert [event["event_name"] for event in events] == names
     assert [event["sequence"] for event in events] == sequences
+
+
+@pytest.mark.parametrize("limits", [RateLimits(legs=3)])
+async def test_actions_count_against_the_rate_of_the_account_lg_13(site: Any) -> None:
+    sid = await site.begin_leg()
+    async with opened(site) as socket:  # the first of the three
+        for number in range(3):
+            socket.say(type="action", id=number, leg_sid=sid, action="stop_say")
+        socket.say(type="ack", event_sid="e1")
+        await until(lambda: len(socket.told) == 3)
+    assert [one["http_code"] for one in socket.told] == [202, 202, 429]
+    refusal = socket.told[-1]["response"]["error_data"]
+    assert refusal["code"] == 1030
+    assert refusal["message"] == "This account may make 3 such requests in a minute"
+    assert len(site.legs.acts) == 2
+
+
+async def test_actions_count_against_the_rate_of_the_key_er_7(site: Any) -> None:
+    sid = await site.begin_leg()
+    account = AccountSid("GreenLeaf1")
+    key = await site.store.accounts.create_key(account, "wall", requests_per_minute=2)
+    async with opened(site, (key.key, key.token)) as socket:
+        for number in range(2):
+            socket.say(type="action", id=number, leg_sid=sid, action="stop_say")
+        await until(lambda: len(socket.told) == 2)
+    assert [one["http_code"] for one in socket.told] == [202, 429]
+    assert socket.told[1]["response"]["error_data"]["message"] == (
+        "This key may make 2 requests in a minute"
+    )

@@ -9,6 +9,8 @@ from agentstream.base.clock import SystemClock
 from agentstream.base.errors import PeerError
 from agentstream.calls.commands import HttpRequest
 from agentstream.hooks import leg_delivery
+from agentstream.hooks.event_http import HttpEvents
+from agentstream.hooks.event_transport import EventPost, Outcome, Transports
 from agentstream.hooks.leg_delivery import DeliveryRules, LegDelivery
 from agentstream.hooks.leg_queue import Patience
 from agentstream.store.legs import LegEventRow
@@ -53,6 +55,8 @@ class Receivers:
         finally:
             self.running -= 1
         status = self.statuses.pop(0) if self.statuses else 204
+        if status < 0:
+            raise RuntimeError("a bug")
         if not status:
             raise PeerError("https://u:secret@hooks.example.test/: no answer in 1000 ms")
         return Answer(status)
@@ -65,21 +69,47 @@ class Receivers:
 
 
 @dataclass
+class Sockets:
+    """Receivers at ws:// endpoints, which do not open yet."""
+
+    waiting: list[EventPost] = field(default_factory=list)
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def send(self, post: EventPost) -> Outcome:
+        self.waiting.append(post)
+        await self.opened.wait()
+        return Outcome()
+
+    async def stop(self) -> None:
+        pass
+
+
+@dataclass
 class Scene:
     """A delivery, its receivers, and what was settled."""
 
     web: Receivers = field(default_factory=Receivers)
     settled: list[LegEventRow] = field(default_factory=list)
+    fallback: str = ""
+    sockets: Sockets = field(default_factory=Sockets)
 
     def delivery(self, **rules: Any) -> LegDelivery:
         wanted = DeliveryRules(patience=Patience(retry_ms=(1, 2)), **rules)
-        return LegDelivery(
+        clock = SystemClock()
+        http = HttpEvents(
             self.web,
             lambda sid: (f"{sid}.example.test",),
+            clock,
+            timeout_ms=wanted.timeout_ms,
+            user_agent=wanted.user_agent,
+        )
+        return LegDelivery(
+            Transports(http, http, self.sockets),
             self.settled.append,
-            SystemClock(),
+            clock,
             wanted,
             lambda: 0.0,
+            fallback_of=lambda _: self.fallback,
         )
 
 
@@ -207,3 +237,108 @@ async def test_a_receiver_that_is_nearly_too_slow_is_counted() -> None:
     scene.web.gate.set()
     await until(lambda: scene.settled)
     assert delivery.counts.slow == 1
+
+
+async def test_what_an_endpoint_does_not_take_goes_to_the_fallback_ld_10() -> None:
+    scene = Scene(
+        Receivers([400, 204, 503, 503, 503, 400]), fallback="https://second.example.test/"
+    )
+    delivery = scene.delivery()
+    delivery.tell(a_leg_event(1))
+    await until(lambda: len(scene.settled) == 1)
+    delivery.tell(a_leg_event(2))
+    await until(lambda: len(scene.settled) == 2)
+    first, second = "https://hooks.example.test/legs", "https://second.example.test/"
+    assert [asked.url for asked in scene.web.asked] == [first, second, *[first] * 3, second]
+    numbers = [dict(asked.headers)["X-Exotel-Request-Id"] for asked in scene.web.asked]
+    assert numbers == ["ev1-1", "ev1-1", "ev2-1", "ev2-2", "ev2-3", "ev2-1"]
+    taken, dropped = scene.settled
+    assert (taken.state, taken.attempts, taken.endpoint) == ("delivered", 2, first)
+    assert taken.error == "it answered 400; the fallback took it"
+    assert (dropped.state, dropped.attempts) == ("dropped", 4)
+    assert dropped.error == "it answered 503; the fallback: it answered 400"
+    counts = delivery.counts
+    assert (counts.fell_back, counts.delivered, counts.dropped, delivery.waiting) == (2, 1, 1, 0)
+
+
+async def test_a_slow_fallback_holds_up_nothing_of_its_leg_ld_10() -> None:
+    scene = Scene(Receivers([400]), fallback="wss://second.example.test/")
+    delivery = scene.delivery()
+    delivery.tell(a_leg_event(1))
+    delivery.tell(a_leg_event(2))
+    await until(lambda: scene.settled)
+    assert [row.sid for row in scene.settled] == ["ev2"]
+    scene.sockets.opened.set()
+    await until(lambda: len(scene.settled) == 2)
+
+
+async def test_sockets_that_do_not_open_take_no_room_from_others_ld_8() -> None:
+    scene = Scene()
+    delivery = scene.delivery(at_once=1, per_host=1)
+    for number in range(3):
+        row = a_leg_event(
+            1, sid=f"w{number}", leg_sid=f"w{number}", endpoint="wss://w.example.test"
+        )
+        delivery.tell(row)
+    delivery.tell(a_leg_event(1))
+    await until(lambda: scene.settled)
+    assert (len(scene.sockets.waiting), delivery.waiting) == (3, 3)
+    await delivery.stop(1)
+
+
+async def test_so_many_events_of_an_account_wait_for_its_sockets_ld_8(monkeypatch: Any) -> None:
+    monkeypatch.setattr(leg_delivery, "SOCKET_LIMIT", 1)
+    scene = Scene()
+    delivery = scene.delivery()
+    for number, account in enumerate(("one", "one", "two")):
+        delivery.tell(
+            a_leg_event(
+                number, account_sid=account, leg_sid=f"l{number}", endpoint="ws://w.example.test"
+            )
+        )
+    [row] = scene.settled
+    assert (row.sid, row.state) == ("ev1", "dropped")
+    assert row.error == "1 events of this account wait for its sockets already"
+    scene.sockets.opened.set()
+    await until(lambda: delivery.waiting == 0)
+    delivery.tell(a_leg_event(3, account_sid="one", endpoint="ws://w.example.test"))
+    await until(lambda: len(scene.settled) == 4)
+    assert [row.state for row in scene.settled[1:]] == ["delivered"] * 3
+
+
+async def test_an_endpoint_of_no_known_scheme_is_dropped_at_once_ld_1() -> None:
+    scene = Scene()
+    scene.delivery().tell(a_leg_event(1, endpoint="ftp://hooks.example.test/"))
+    await until(lambda: scene.settled)
+    assert (scene.settled[0].state, scene.settled[0].attempts) == ("dropped", 1)
+
+
+async def test_a_fault_of_ours_does_not_keep_the_next_event_waiting() -> None:
+    scene = Scene(Receivers([-1, -1, -1]))
+    delivery = scene.delivery()
+    delivery.tell(a_leg_event(1))
+    delivery.tell(a_leg_event(2))
+    await until(lambda: len(scene.settled) == 2)
+    assert [row.error for row in scene.settled] == ["a fault in the server", ""]
+
+
+async def test_a_fallback_that_is_full_is_none_ld_8_ld_10(monkeypatch: Any) -> None:
+    monkeypatch.setattr(leg_delivery, "SOCKET_LIMIT", 1)
+    scene = Scene(Receivers([400, 400]), fallback="wss://second.example.test/")
+    delivery = scene.delivery()
+    for leg in ("a", "b"):
+        delivery.tell(a_leg_event(1, sid=leg, leg_sid=leg))
+    await until(lambda: scene.settled)
+    [row] = scene.settled
+    assert (row.state, row.error) == ("dropped", "it answered 400")
+    scene.sockets.opened.set()
+    await until(lambda: delivery.waiting == 0)
+    assert scene.settled[1].state == "delivered"
+
+
+async def test_endpoints_that_are_no_addresses_take_no_room_for_ever() -> None:
+    scene = Scene()
+    delivery = scene.delivery(at_once=1, per_host=1)
+    for number in range(3):
+        delivery.tell(a_leg_event(1, sid=f"e{number}", leg_sid=f"l{number}", endpoint="ftp:"))
+    await until(lambda: len(scene.settled) == 3)

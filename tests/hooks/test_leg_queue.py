@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +22,8 @@ AT = datetime(2027, 1, 12, 10, 4, 6, tzinfo=UTC)
 
 
 def answered(status: int) -> Answered:
-    return Answered(status, "" if 200 <= status < 300 else f"it answered {status}", AT)
+    error = "" if status == 204 else f"it answered {status}"
+    return Answered(error, status == 400, AT)
 
 
 def shown(outputs: list[Output]) -> list[Any]:
@@ -50,28 +50,17 @@ def test_a_503_is_tried_three_times_and_dropped_ev_33_ev_36() -> None:
     assert queue.wake(60_000) == []
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 410, 301, 302])
-def test_any_other_4xx_and_a_redirect_are_final_ev_33_ev_36(status: int) -> None:
+def test_what_would_be_the_same_again_is_final_ev_33() -> None:
     queue = LegQueue(Patience(), lambda: 0.0)
     queue.receive(Told(a_leg_event(1)), 0)
-    assert shown(queue.receive(answered(status), 10)) == [("ev1", "dropped")]
+    assert shown(queue.receive(answered(400), 10)) == [("ev1", "dropped")]
 
 
-@pytest.mark.parametrize("status", [200, 204, 299])
-def test_any_2xx_acknowledges_and_nothing_follows_ev_31(status: int) -> None:
+def test_what_was_taken_is_delivered_and_nothing_follows_ev_31() -> None:
     queue = LegQueue(Patience(), lambda: 0.0)
     queue.receive(Told(a_leg_event(1)), 0)
-    assert shown(queue.receive(answered(status), 10)) == [("ev1", "delivered")]
+    assert shown(queue.receive(answered(204), 10)) == [("ev1", "delivered")]
     assert (queue.wake_at_ms, queue.wake(10_000)) == (None, [])
-
-
-@pytest.mark.parametrize("status", [0, 408, 429, 500, 503, 599])
-def test_timeouts_and_the_overloaded_are_tried_again_ev_33(status: int) -> None:
-    queue = LegQueue(Patience(), lambda: 0.0)
-    queue.receive(Told(a_leg_event(1)), 0)
-    assert queue.receive(answered(status), 10) == []
-    assert shown(queue.wake(210)) == [("ev1", 2)]
-    assert shown(queue.receive(answered(204), 220)) == [("ev1", "delivered")]
 
 
 def test_one_is_in_flight_and_the_next_waits_for_its_end_ev_39() -> None:

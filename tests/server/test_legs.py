@@ -1,5 +1,7 @@
 """What a node keeps of steered legs beyond one process, and what it does about old events."""
 
+import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from pydantic import ValidationError
 
 from agentstream.base.clock import SystemClock
 from agentstream.base.errors import CommandError
-from agentstream.base.ids import LegSid
+from agentstream.base.ids import CallSid, LegSid
 from agentstream.flows.document import parse
 from agentstream.flows.legs.verbs import Act, StopSay
 from agentstream.net.dns import Resolver
@@ -23,7 +25,8 @@ from agentstream.store.sql_store import open_store
 from agentstream.testing.customer import Reply, customer
 from agentstream.testing.memory_store import MemoryStore
 from agentstream.testing.node import running_node
-from agentstream.testing.records import a_leg_event
+from agentstream.testing.placed import placed_setup
+from agentstream.testing.records import a_leg, a_leg_event
 from agentstream.testing.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -50,6 +53,32 @@ async def test_what_a_crash_left_untold_is_told_again_while_it_is_young(tmp_path
     assert asked.headers["x-exotel-event-sid"] == "ev2"
     assert len(shop.asked("/legs")) == 1
     assert [row.state for row in told] == ["waiting", "delivered", "delivered"]
+
+
+async def test_a_leg_that_a_crash_took_has_its_last_word_after_what_was_left_ev_4(
+    tmp_path: Path,
+) -> None:
+    now = SystemClock().wall()
+    async with customer(legs=Reply(204)) as shop:
+        url = shop.url("/legs")
+        store = await open_store(tmp_path)
+        call = CallSid("lost")
+        setup = placed_setup(None, two_numbers=False, call_sid=call)
+        await store.placed.begin(replace(setup, started_at=now))
+        leg = a_leg("leg00001", call_sid=call, event_endpoint=url, created_at=now, updated_at=now)
+        left = a_leg_event(1, name="leg_ringing", at=now, endpoint=url)
+        await store.legs.write([leg, left])
+        await store.close()
+        async with running_node(tmp_path, "ws://127.0.0.1:9/bot") as node:
+            await shop.until_asked("/legs", 2)
+            legs = node.house.parts.legs
+            await until(lambda: legs.counts()["delivered"] == 2)
+            row = await legs.find(leg.sid)
+    told = [json.loads(asked.body) for asked in shop.asked("/legs")]
+    assert "event_name" not in told[0]  # the one that was left, whose body a test wrote
+    assert (told[1]["event_name"], told[1]["sequence"]) == ("leg_terminated", 2)
+    assert row is not None
+    assert (row.state, row.terminal_status) == ("terminal", "failed")
 
 
 async def test_nothing_is_steered_before_there_is_a_switchboard() -> None:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from agentstream.base.ids import CallSid
 from agentstream.testing.records import a_bridge, a_leg, a_leg_event
 
 DAY = timedelta(days=1)
@@ -17,6 +18,20 @@ async def test_a_leg_is_read_back_as_it_was_last_written(store: Any) -> None:
     assert await store.legs.find(first.sid) == later
     assert await store.legs.find("leg3") is None
     assert "u:p" not in repr(first)
+
+
+async def test_the_legs_of_a_call_that_have_not_ended_are_found(store: Any) -> None:
+    call = CallSid("call1")
+    legs = [
+        a_leg("leg1", call_sid=call),
+        a_leg("leg2", call_sid=call, state="ringing"),
+        a_leg("leg3", call_sid=call, state="terminal"),
+        a_leg("leg4"),
+    ]
+    await store.legs.write(legs)
+    since = legs[0].updated_at
+    assert {leg.sid for leg in await store.legs.unended(call, since)} == {"leg1", "leg2"}
+    assert not await store.legs.unended(call, since + DAY)
 
 
 async def test_the_events_of_a_leg_come_in_order_by_name_and_after_a_number_lg_72(

@@ -17,6 +17,8 @@ from agentstream.store.values import Account, ApiKey
 
 OPERATOR = "operator"
 _LIMIT = 512
+_OF_ACCOUNT = "This account may make {} such requests in a minute"
+_OF_KEY = "This key may make {} requests in a minute"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +107,26 @@ async def account_for(
     return account
 
 
+def count_wish(socket: HTTPConnection, caller: Caller, account: Account, kind: Kind) -> None:
+    """Count what is wanted over an open socket as a request of its own: ApiError 429."""
+    if caller.account is None or caller.key is None:
+        return
+    house = doors(socket)
+    now_ms = house.clock.now_ms()
+    allowance = house.limiter.count(account.sid, kind, now_ms)
+    if allowance is not None:
+        _check(allowance, _OF_ACCOUNT)
+    if caller.key.requests_per_minute is not None:
+        limit = caller.key.requests_per_minute
+        _check(house.limiter.count_key(caller.key.key, limit, now_ms), _OF_KEY)
+
+
 def _count(request: HTTPConnection, account_sid: AccountSid, kind: Kind | None) -> None:
     house = doors(request)
     wanted: Kind = kind or ("reads" if _method(request) in READING else "orders")
     allowance = house.limiter.count(account_sid, wanted, house.clock.now_ms())
     if allowance is not None:
-        _spend(request, allowance, f"This account may make {allowance.limit} such requests")
+        _spend(request, allowance, _OF_ACCOUNT)
 
 
 def _method(request: HTTPConnection) -> str:
@@ -125,15 +141,19 @@ def _count_key(request: HTTPConnection, key: ApiKey) -> None:
     house = doors(request)
     now_ms = house.clock.now_ms()
     allowance = house.limiter.count_key(key.key, key.requests_per_minute, now_ms)
-    _spend(request, allowance, f"This key may make {allowance.limit} requests")
+    _spend(request, allowance, _OF_KEY)
 
 
 def _spend(request: HTTPConnection, allowance: Allowance, sentence: str) -> None:
     note(request.scope, allowance, int(doors(request).clock.wall().timestamp()))
+    _check(allowance, sentence)
+
+
+def _check(allowance: Allowance, sentence: str) -> None:
     if allowance.remaining < 0:
         raise ApiError(
             429,
-            f"{sentence} in a minute",
+            sentence.format(allowance.limit),
             code="RATE_LIMIT_EXCEEDED",  # ER-2
             headers={"Retry-After": str(allowance.reset_s)},
         )

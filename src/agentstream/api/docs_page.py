@@ -5,6 +5,8 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
+from agentstream.api.asyncapi import doors as asyncapi
+
 router = APIRouter(include_in_schema=False)
 _FILES = "/docs/files"
 
@@ -24,4 +26,5 @@ async def docs() -> HTMLResponse:
 def add_docs(app: FastAPI) -> None:
     """Serve the page, and its scripts out of their package."""
     app.include_router(router)
+    app.include_router(asyncapi.router)
     app.mount(_FILES, StaticFiles(packages=[("fastapi_offline", "static")]), name="docs files")

@@ -342,7 +342,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
             version=app.version,
             description=(
                 "Paths and parameters may be written in any case; `.json` or `.xml` behind a path"
-                " chooses the form of the answer."
+                " chooses the form of the answer. WebSockets and webhooks are described in"
+                " [/asyncapi.json](/asyncapi.json), events by gRPC in"
+                " [/docs/leg_events.proto](/docs/leg_events.proto)."
             ),
             routes=app.routes,
         )

@@ -1,8 +1,8 @@
 """The events of one leg on their way to its endpoint: in order, one in flight (EV-32 to EV-39).
 
-waiting ─Attempt▶ in flight ─2xx─▶ Settled: delivered           ─▶ the next one
-   ▲                     ├─408, 429, 5xx, no answer─▶ again, up to `attempts`
-   └──── retry_ms ───────┘    any other status, or the last time ─▶ Settled: dropped
+waiting ─Attempt▶ in flight ─taken─▶ Settled: delivered       ─▶ the next one
+   ▲                     ├─not now─▶ again, up to `attempts`
+   └──── retry_ms ───────┘    is_final, or the last time ─▶ Settled: dropped
 """
 
 from collections import deque
@@ -14,7 +14,6 @@ from typing import Final
 from agentstream.store.legs import LegEventRow
 
 QUEUE_LIMIT: Final = 200  # of one leg; full: the newest is dropped, and its row says so
-_AGAIN: Final = frozenset({0, 408, 429})  # EV-33; 0: no answer came
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +34,10 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An attempt is over: `status` of HTTP, 0 when none came; `error` "" when it was taken."""
+    """An attempt is over: `error` "" when it was taken; `is_final`: another would be the same."""
 
-    status: int
     error: str
+    is_final: bool
     at: datetime
 
 
@@ -104,7 +103,7 @@ class LegQueue:
         row = replace(row, attempts=row.attempts + 1, error=answer.error, updated_at=answer.at)
         if not answer.error:
             return self._settle(replace(row, state="delivered"))
-        if not _is_worth_another(answer.status) or row.attempts >= self._patience.attempts:
+        if answer.is_final or row.attempts >= self._patience.attempts:
             return self._settle(replace(row, state="dropped"))
         self._waiting[0] = row
         self.wake_at_ms = now_ms + self._rest_ms(row.attempts)
@@ -125,7 +124,3 @@ class LegQueue:
         retries = self._patience.retry_ms
         rest_ms = retries[min(failed, len(retries)) - 1]
         return round(rest_ms * (1 + self._patience.jitter * self._chance()))
-
-
-def _is_worth_another(status: int) -> bool:
-    return status in _AGAIN or status >= 500

@@ -1,11 +1,11 @@
 """Calls that a crash took: their records are written, and whoever had them placed is told.
 
-placed.lost() ─▶ record, status failed ─▶ its rows and webhook, in one transaction
+placed.lost() ─▶ its legs are told ─▶ record, status failed ─▶ rows and webhook, in one transaction
 """
 
 import asyncio
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -17,6 +17,8 @@ from agentstream.hooks.call_records import TellEnd, rows_of
 from agentstream.store.placed_calls import BEAT_MS, LostCall, PlacedCalls
 from agentstream.store.protocols import Calls, StoreError
 
+# The end of a lost call's legs, at a time; raises StoreError.
+TellLegs = Callable[[LostCall, datetime], Awaitable[None]]
 TEXT: Final = "The server broke off while this call lived; how it went on is not known."
 _log = structlog.get_logger("lost_calls")
 
@@ -31,12 +33,14 @@ class LostCalls:
         tell_end: TellEnd,
         clock: Clock,
         on_written: Callable[[], None] = lambda: None,
+        tell_legs: TellLegs | None = None,
     ) -> None:
         self._placed = placed
         self._calls = calls
         self._tell_end = tell_end
         self._clock = clock
         self._on_written = on_written
+        self._tell_legs = tell_legs
 
     async def run(self, beat_ms: int = BEAT_MS) -> None:
         """Look, and say that our own calls live, until cancelled."""
@@ -58,6 +62,8 @@ class LostCalls:
             now = self._clock.wall()
             for call in lost:
                 record = record_of(call)
+                if self._tell_legs is not None:
+                    await self._tell_legs(call, now)
                 await self._calls.write([*rows_of(record), *self._tell_end(record, now)])
                 _log.warning("placed_call_lost", call_sid=call.setup.call_sid)
             count += len(lost)

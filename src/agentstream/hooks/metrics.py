@@ -3,7 +3,7 @@
 Nothing here is done for each packet: the audio path counts by itself, and is read at a scrape.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
@@ -59,6 +59,9 @@ class Facts:
     leg_events: Mapping[str, int] = field(default_factory=dict)
     # Bridges: "live" now; "created", "failed" and "refused" since the start.
     bridges: Mapping[str, int] = field(default_factory=dict)
+    # The ways they go: "sockets" and "channels" of gRPC open now; "opened" and "refused", of the
+    # sockets, since the start.
+    leg_event_ways: Mapping[str, int] = field(default_factory=dict)
     # Webhooks: "waiting", "dead", "running" and "oldest_s" now; "delivered", "failed_attempts" and
     # "died" since the start.
     webhooks: Mapping[str, int] = field(default_factory=dict)
@@ -240,12 +243,7 @@ class _Now(Collector):
         yield _counter("legs_dialled", "Legs that calls dialled", facts.legs_dialled)
         yield _gauge("errands_waiting", "Background requests not begun", facts.errands_waiting)
         yield _counters("errands", "Background requests and letters", "result", facts.errands)
-        told = dict(facts.leg_events)
-        yield _gauge("leg_events_waiting", "Events of legs not told yet", told.pop("waiting", 0))
-        yield _counters("leg_events", "Events of legs by what became of them", "result", told)
-        bridges = dict(facts.bridges)
-        yield _gauge("bridges_live", "Bridges of legs of any calls", bridges.pop("live", 0))
-        yield _counters("bridges", "Bridges by what became of them", "result", bridges)
+        yield from _steered(facts)
         yield _gauge("rows_waiting", "Rows not yet in the database", facts.rows_waiting)
         yield _counter("rows_written", "Rows written", facts.rows_written)
         yield _counter("rows_refused", "Rows refused, the queue was full", facts.rows_refused)
@@ -264,6 +262,21 @@ class _Now(Collector):
             yield _counter(f"webhooks_{name}", text, facts.webhooks.get(name, 0))
 
 
+def _steered(facts: Facts) -> Iterator[Metric]:
+    """Tell of legs that actions steer."""
+    told = dict(facts.leg_events)
+    yield _gauge("leg_events_waiting", "Events of legs not told yet", told.pop("waiting", 0))
+    yield _counters("leg_events", "Events of legs by what became of them", "result", told)
+    bridges = dict(facts.bridges)
+    yield _gauge("bridges_live", "Bridges of legs of any calls", bridges.pop("live", 0))
+    yield _counters("bridges", "Bridges by what became of them", "result", bridges)
+    ways = facts.leg_event_ways
+    for name, text in _WAY_GAUGES:
+        yield _gauge(f"leg_event_{name}", text, ways.get(name, 0))
+    for name, text in _WAY_COUNTERS:
+        yield _counter(f"leg_event_sockets_{name}", text, ways.get(name, 0))
+
+
 # Our name, the name in EngineStats, and what it is.
 _ENGINE_COUNTERS = (
     ("rtp_packets_foreign", "packets_foreign", "RTP packets from strangers, never played"),
@@ -272,6 +285,15 @@ _ENGINE_COUNTERS = (
     ("media_events_dropped", "events_dropped", "Audio events that Python was too slow for"),
     ("media_commands_dropped", "commands_dropped", "Commands that the audio path had no room for"),
     ("media_leg_faults", "leg_faults", "Legs that died of a bug"),
+)
+
+_WAY_GAUGES = (
+    ("sockets", "WebSockets open to endpoints of events"),
+    ("channels", "gRPC channels to endpoints of events"),
+)
+_WAY_COUNTERS = (
+    ("opened", "WebSockets opened to endpoints of events"),
+    ("refused", "Attempts to open one that failed"),
 )
 
 _WEBHOOK_GAUGES = (

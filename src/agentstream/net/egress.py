@@ -23,8 +23,9 @@ from agentstream.net.addresses import classify as classify
 
 STREAM_SCHEMES = frozenset({"ws", "wss"})
 HTTP_SCHEMES = frozenset({"http", "https"})
-_DEFAULT_PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
-_SECURE = frozenset({"wss", "https"})
+GRPC_SCHEMES = frozenset({"grpc", "grpcs"})
+_DEFAULT_PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443, "grpc": 443, "grpcs": 443}
+_SECURE = frozenset({"wss", "https", "grpcs"})
 _URL_LIMIT = 4_096
 _VERDICTS_KEPT = 4_096
 _URLS_KEPT = 256
@@ -131,8 +132,8 @@ class Egress:
 
     def __init__(self, policy: EgressPolicy, lookup: Lookup, clock: Clock | None = None) -> None:
         self._policy = policy
-        self._rules = _Rules(policy.allow)
-        self._denied = _Rules(policy.deny)
+        self._rules = HostRules(policy.allow)
+        self._denied = HostRules(policy.deny)
         self._lookup = lookup
         self._clock = clock or SystemClock()
         # The same few bots are asked for by every call, and the policy never changes.
@@ -174,9 +175,9 @@ class Egress:
     def _judge(self, host: str, text: str, allow: tuple[str, ...]) -> str:
         """Return the address in its usual form, "" when it must not be reached."""
         address = parse_address(text)
-        return str(address) if self._is_allowed(host, address, _Rules(allow)) else ""
+        return str(address) if self._is_allowed(host, address, HostRules(allow)) else ""
 
-    def _is_allowed(self, host: str, address: Address, own: "_Rules") -> bool:
+    def _is_allowed(self, host: str, address: Address, own: "HostRules") -> bool:
         kind = classify(address)
         if self._denied.names(host) or self._denied.holds(address):
             return False
@@ -241,8 +242,8 @@ def check_entry(entry: str) -> str:
     return entry
 
 
-class _Rules:
-    """One allow or deny list."""
+class HostRules:
+    """A list of host names, "*.name", addresses and networks."""
 
     def __init__(self, entries: tuple[str, ...]) -> None:
         self._names: list[str] = []
@@ -255,6 +256,7 @@ class _Rules:
                 self._networks.append(network)
 
     def names(self, host: str) -> bool:
+        """Whether a name is among them."""
         plain = host.rstrip(".")
         return any(
             plain.endswith(name[1:]) if name.startswith("*.") else plain == name
@@ -262,6 +264,7 @@ class _Rules:
         )
 
     def holds(self, address: Address) -> bool:
+        """Whether an address is among them, or the IPv4 address inside it."""
         return is_in(address, self._networks) or is_in(unwrapped(address), self._networks)
 
     def names_exactly(self, address: Address) -> bool:

@@ -15,11 +15,12 @@ import httpcore
 import httpx
 
 from agentstream.base.clock import Clock, SystemClock
-from agentstream.base.errors import BusyError, ConfigError, PeerError
+from agentstream.base.errors import BusyError, PeerError
 from agentstream.base.values import dataclass, replace
 from agentstream.net.egress import HTTP_SCHEMES, Egress, Pinned, Target, mask_url, parse_url
 from agentstream.net.http_question import Question
 from agentstream.net.signature import signature_headers
+from agentstream.net.tls import web_context
 
 USER_AGENT = "AgentStream"
 SOUND_REDIRECTS = 3
@@ -89,9 +90,9 @@ class HttpClient:
         signing_keys: tuple[bytes, ...] = (),
         clock: Clock | None = None,
     ) -> None:
-        self._egress = egress
-        self._tls = _tls_context(verify_tls, ca_file)
-        self._local_address = local_address
+        self.egress = egress  # this and the next two are also for connections of other protocols
+        self.tls = web_context(verify_tls, ca_file)
+        self.local_address = local_address
         self._signing_keys = signing_keys
         self._clock = clock or SystemClock()
         self._pools: OrderedDict[tuple[str, ...], _EgressTransport] = OrderedDict()
@@ -139,8 +140,8 @@ class HttpClient:
 
     async def pin(self, url: str, *, allow: tuple[str, ...] = ()) -> Pinned:
         """Return where a URL leads, for a connection that somebody else makes; see `Egress`."""
-        pinned = await self._egress.resolve(url, allow)
-        return replace(pinned, local_address=self._local_address)
+        pinned = await self.egress.resolve(url, allow)
+        return replace(pinned, local_address=self.local_address)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -199,7 +200,7 @@ class HttpClient:
         # An open connection is used again only under the very list that let it be made.
         transport = self._pools.get(allow)
         if transport is None:
-            transport = _EgressTransport(self._egress, allow, self._tls, self._local_address)
+            transport = _EgressTransport(self.egress, allow, self.tls, self.local_address)
             self._pools[allow] = transport
             if len(self._pools) > _POOLS:
                 await self._pools.popitem(last=False)[1].aclose()
@@ -289,19 +290,6 @@ class _EgressBackend(httpcore.AsyncNetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failed.append(f"{address}: {str(error) or type(error).__name__}")
         raise httpcore.ConnectError("; ".join(failed))
-
-
-def _tls_context(verify: bool, ca_file: str | None) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if ca_file:
-        try:
-            context.load_verify_locations(ca_file)
-        except OSError as error:
-            raise ConfigError(f"CA file {ca_file}: {error.strerror or error}") from error
-    return context
 
 
 def _first_ask(question: Question, allow: tuple[str, ...], message_id: str) -> _Ask:

@@ -1,4 +1,4 @@
-"""TLS for SIP: contexts for both directions, several names on one listener, renewal."""
+"""TLS: contexts for both directions, several names on one listener, renewal."""
 
 import ssl
 from collections.abc import Sequence
@@ -109,6 +109,23 @@ def client_context(
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def web_context(verify: bool, ca_file: str | None) -> ssl.SSLContext:
+    """Return a context for servers of the web: the system's authorities, and those of `ca_file`.
+
+    `verify` false accepts anyone (AS-38). Raises ConfigError.
+    """
+    context = ssl.create_default_context()
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if ca_file:
+        try:
+            context.load_verify_locations(ca_file)
+        except OSError as error:
+            raise ConfigError(f"CA file {ca_file}: {error.strerror or error}") from error
     return context
 
 

@@ -25,7 +25,7 @@ from agentstream.base.errors import ConfigError
 from agentstream.base.phone import NumberStyle
 from agentstream.media.plan import Encoding, EnginePlan
 from agentstream.net.admission import AdmissionLimits
-from agentstream.net.egress import EgressPolicy, check_entry, mask_url
+from agentstream.net.egress import EgressPolicy, check_entry, mask_secrets
 from agentstream.server.config_answering import MachineDetectionConfig
 from agentstream.server.config_api import ApiConfig
 from agentstream.server.config_bridges import BridgesConfig
@@ -371,7 +371,7 @@ def _masked(values: dict[str, Any]) -> dict[str, Any]:
         elif value and any(key.endswith(name) for name in _SECRET_NAMES):
             shown[key] = "***"
         else:
-            shown[key] = mask_url(value) if isinstance(value, str) else value
+            shown[key] = mask_secrets(value) if isinstance(value, str) else value
     return shown
 
 

@@ -5,15 +5,20 @@ allow_plain_http = true
 keep_days = 7
 """
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
+from agentstream.base.errors import CommandError
+from agentstream.base.ids import AccountSid
 from agentstream.flows.legs.settings import LegSettings as ControlSettings
 from agentstream.hooks.leg_delivery import DeliveryRules
 from agentstream.hooks.leg_queue import Patience
+from agentstream.server.config_grpc import GrpcConfig
 from agentstream.server.config_section import Section, numbers
-from agentstream.switch.leg_style import LegStyle, StateWords
+from agentstream.switch.leg_style import SOCKET, LegStyle, StateWords, check_endpoint
 
 
 class LegsConfig(Section):
@@ -37,6 +42,11 @@ class LegsConfig(Section):
     user_agent: str = Field(default="AgentStream", pattern=r"^[!-~][ -~]{0,199}$")  # EV-35
     concurrency: int = Field(default=512, ge=1, le=1_000)  # attempts at once
     per_host: int = Field(default=128, ge=1, le=1_000)
+    socket_hold_ms: int = Field(default=30_000, ge=0, le=60_000)  # LD-8: waiting for ws:// to open
+    # LD-10: where events go that their endpoint did not take; "": nowhere.
+    fallback_endpoint: str = Field(default="", repr=False)
+    fallback_endpoints: Mapping[str, str] = Field(default_factory=dict, repr=False)  # by account
+    grpc: GrpcConfig = GrpcConfig()
     keep_days: int = Field(default=7, ge=0, le=36_500)  # LG-72; 0: for ever
     unwritten: int = Field(default=20_000, ge=1_000)  # rows waiting for the database
 
@@ -44,6 +54,17 @@ class LegsConfig(Section):
     manual_answer_seconds: int = Field(default=30, ge=1, le=600)  # LG-112
     greeting_overlap: Literal["yield", "mix"] = "yield"  # LG-123
     exoml_continue_on_error: bool = False  # EX-2
+
+    @model_validator(mode="after")
+    def _falls_back_somewhere(self) -> Self:
+        for url in filter(None, (self.fallback_endpoint, *self.fallback_endpoints.values())):
+            try:
+                checked = check_endpoint(url, self.settings())
+            except CommandError as error:
+                raise ValueError(f"the fallback endpoint {error}") from error
+            if checked == SOCKET:
+                raise ValueError(f"the fallback endpoint must be an address: {SOCKET} is nobody's")
+        return self
 
     def control(self) -> ControlSettings:
         """Return the settings as calls take them."""
@@ -65,7 +86,13 @@ class LegsConfig(Section):
             history_timestamp=self.history_timestamp,
             exoml_loop_absent=self.exoml_loop_absent,
             allow_plain_http=self.allow_plain_http,
+            has_grpc=find_spec("grpc") is not None,
         )
+
+    def fallback(self, account_sid: AccountSid) -> str:
+        """Return where an account's events go that their endpoint did not take (LD-10)."""
+        own = {sid.lower(): url for sid, url in self.fallback_endpoints.items()}
+        return own.get(account_sid.lower(), self.fallback_endpoint)
 
     def rules(self) -> DeliveryRules:
         """Return how events are sent."""

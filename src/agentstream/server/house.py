@@ -140,7 +140,8 @@ class House:
         stories, changes = self._open_stories(store), self._open_audit(store)
         self._run(directory.run(), "directory")
         stack.push_async_callback(self._end_tasks)
-        webhooks = self._open_webhooks(store, web, directory)
+        legs = SteeredLegs(config, store.legs, web, directory, self._clock)
+        webhooks = self._open_webhooks(store, web, directory, legs)
         writer = webhooks.writer
         recordings = Recordings(config, store, self._clock, writer.write)
         self._run(recordings.keeper.run(), "recordings")
@@ -150,7 +151,6 @@ class House:
         files = PromptFiles(config.data_dir / "prompts", config.speech.cache_mb * 1_048_576)
         speech = self._open_speech(files)
         courier = self._open_courier(web)
-        legs = SteeredLegs(config, store.legs, web, directory, self._clock)
         self._tasks += legs.run_tasks()
         stack.push_async_callback(legs.stop)
         signaling = SipEngine(_sip_config(config), clock=self._clock)
@@ -205,9 +205,14 @@ class House:
             self._run(forget_old(rows, what, keep_days, self._clock), f"forget {what}")
 
     def _open_webhooks(
-        self, store: SqlStore, web: HttpClient, directory: Directory[FlowDocument]
+        self,
+        store: SqlStore,
+        web: HttpClient,
+        directory: Directory[FlowDocument],
+        legs: SteeredLegs,
     ) -> Webhooks:
-        webhooks = Webhooks(self.config, store, web, directory.egress_allow, self._clock)
+        allow_of, tell_lost = directory.egress_allow, legs.end_lost
+        webhooks = Webhooks(self.config, store, web, allow_of, self._clock, tell_lost)
         self._run(webhooks.deliverer.run(), "webhooks")
         self._run(webhooks.writer.run(), "call writer")
         self._run(webhooks.lost_calls.run(), "lost calls")

@@ -23,12 +23,15 @@ from agentstream.flows.legs.verbs import Acknowledged, Act
 from agentstream.hooks.bridge_events import BridgeEvents
 from agentstream.hooks.leg_delivery import LegDelivery
 from agentstream.hooks.leg_events import LegEvents
+from agentstream.hooks.lost_legs import LostLegs
 from agentstream.net.http_client import HttpClient
 from agentstream.server.config import Config
+from agentstream.server.event_ways import EventWays
 from agentstream.store.bridges import BridgeRow
 from agentstream.store.directory import Directory, LegRoute
 from agentstream.store.forgetting import forget_old
 from agentstream.store.legs import LegEventRow, LegRow, Legs, LegWriter, LegWritten
+from agentstream.store.placed_calls import LostCall
 from agentstream.store.protocols import StoreError
 from agentstream.switch.bridges import Bridges
 from agentstream.switch.feed import Feed
@@ -62,9 +65,13 @@ class SteeredLegs:
         self._clock = clock
         self._board: Switchboard | None = None
         self._asking: set[asyncio.Task[None]] = set()
+        self._has_told_left = asyncio.Event()
         self.views = LegViews(self._inbound)
         self.writer = LegWriter(rows, wanted.unwritten)
-        self.delivery = LegDelivery(web, directory.egress_allow, self._keep, clock, wanted.rules())
+        self.ways = EventWays(config, web, directory.egress_allow, clock)
+        self.delivery = LegDelivery(
+            self.ways, self._keep, clock, wanted.rules(), fallback_of=wanted.fallback
+        )
         self.source = LegEvents(
             self.views.find, self._keep, self.delivery.tell, RandomTokens(), self.settings
         )
@@ -84,6 +91,7 @@ class SteeredLegs:
             RandomTokens(),
             self.settings,
         )
+        self._lost = LostLegs(rows, self._keep, self.delivery.tell, self.settings)
         self._timers = LegTimers(self.views.find, self._hang_up, asyncio.get_running_loop())
 
     def subscribe(self, feed: Feed) -> None:
@@ -111,6 +119,11 @@ class SteeredLegs:
         await self.delivery.stop(STOP_MS)
         await self.writer.stop()
 
+    async def end_lost(self, call: LostCall, at: datetime) -> None:
+        """Tell the end of the legs of a call that a crash took; raises StoreError."""
+        await self._has_told_left.wait()  # what they were told before comes first
+        await self._lost.ended(call, at)
+
     # What the API asks for
 
     async def act(self, act: Act) -> None:
@@ -136,6 +149,7 @@ class SteeredLegs:
             "failed_attempts": counts.failed_attempts,
             "dropped": counts.dropped,
             "slow": counts.slow,
+            "fell_back": counts.fell_back,
         }
 
     def bridge_counts(self) -> dict[str, int]:
@@ -209,12 +223,14 @@ class SteeredLegs:
 
     async def _tell_left(self) -> None:
         """Tell again what an earlier process did not finish to tell."""
+        left: Sequence[LegEventRow]
         try:
             left = await self._rows.untold(self._clock.wall() - YOUNG, LEFT_LIMIT)
         except StoreError as error:
             _log.warning("left_leg_events_not_read", error=str(error))
-            return
+            left = ()
         for row in left:
             self.delivery.tell(row)
+        self._has_told_left.set()
         if left:
             _log.info("left_leg_events", count=len(left))

@@ -181,6 +181,7 @@ def _facts(house: House, hub: LiveHub, limiter: RateLimiter) -> Facts:
         requests_refused=dict(limiter.refused),
         leg_events=parts.legs.counts(),
         bridges=parts.legs.bridge_counts(),
+        leg_event_ways=parts.legs.ways.counts(),
         errands_waiting=parts.courier.waiting,
         errands=asdict(parts.courier.counts),
         webhooks=parts.webhooks.counts(),

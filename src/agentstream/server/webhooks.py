@@ -6,7 +6,7 @@ from agentstream.base.clock import Clock
 from agentstream.base.ids import AccountSid
 from agentstream.flows.hours import read_zone
 from agentstream.hooks.callbacks import Callbacks, CallbackStyle
-from agentstream.hooks.lost_calls import LostCalls
+from agentstream.hooks.lost_calls import LostCalls, TellLegs
 from agentstream.hooks.posting import Sender
 from agentstream.hooks.webhooks import Deliverer, DeliveryRules
 from agentstream.server.config import Config
@@ -28,6 +28,7 @@ class Webhooks:
         web: Sender,
         allow_of: Callable[[AccountSid], tuple[str, ...]],
         clock: Clock,
+        tell_lost_legs: TellLegs | None = None,
     ) -> None:
         """Build; nothing runs yet."""
         rows = config.limits.unwritten_rows
@@ -36,7 +37,12 @@ class Webhooks:
         self.views = CallViews(clock)
         self.callbacks = Callbacks(self.views.find, self.writer.write, _style(config))
         self.lost_calls = LostCalls(
-            store.placed, store.calls, self.callbacks.ended, clock, self.deliverer.wake
+            store.placed,
+            store.calls,
+            self.callbacks.ended,
+            clock,
+            self.deliverer.wake,
+            tell_lost_legs,
         )
 
     def subscribe_to(self, feed: Feed) -> None:

@@ -83,6 +83,9 @@ class Legs(Protocol):
     async def find_bridge(self, sid: str) -> BridgeRow | None:
         """Return one bridge."""
 
+    async def unended(self, call_sid: CallSid, since: datetime) -> Sequence[LegRow]:
+        """Return the legs of a call that have not ended, of those written since then."""
+
     async def events(
         self, leg_sid: LegSid, name: str = "", after: int = 0, limit: int = HISTORY_LIMIT
     ) -> Sequence[LegEventRow]:

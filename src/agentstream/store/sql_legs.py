@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from agentstream.base.ids import LegSid
+from agentstream.base.ids import CallSid, LegSid
 from agentstream.store import tables
 from agentstream.store.bridges import BridgeRow
 from agentstream.store.database import Database
@@ -50,6 +50,14 @@ class SqlLegs:
             found = await connection.execute(select(*_BRIDGES.columns).where(_BRIDGE.sid == sid))
             row = found.one_or_none()
         return None if row is None else BridgeRow(**row._mapping)
+
+    async def unended(self, call_sid: CallSid, since: datetime) -> Sequence[LegRow]:
+        """Return the legs of a call that have not ended, of those written since then."""
+        query = select(*_LEGS.columns).where(
+            _LEG.updated_at >= since, _LEG.call_sid == call_sid, _LEG.state != "terminal"
+        )
+        async with self._database.read() as connection:
+            return [LegRow(**row._mapping) for row in await connection.execute(query)]
 
     async def events(
         self, leg_sid: LegSid, name: str = "", after: int = 0, limit: int = HISTORY_LIMIT

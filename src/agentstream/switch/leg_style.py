@@ -4,11 +4,11 @@ from typing import Final, Literal
 
 from agentstream.base.errors import CommandError, PeerError
 from agentstream.base.values import dataclass
-from agentstream.net.egress import HTTP_SCHEMES, parse_url
+from agentstream.net.egress import GRPC_SCHEMES, HTTP_SCHEMES, STREAM_SCHEMES, parse_url
 
 SOCKET: Final = "stream:"  # LD-1: an endpoint that is no address, but whoever listens
 ENDPOINT_CHARS: Final = 2_048
-_NOT_YET: Final = frozenset({"grpc", "grpcs", "ws", "wss"})
+_SCHEMES: Final = HTTP_SCHEMES | GRPC_SCHEMES | STREAM_SCHEMES
 StateWords = Literal["as_documented", "connected", "in-progress"]
 TIMER_LIMIT_S: Final = 600  # LG-39: of the three timers before the answer
 CUSTOM_BYTES: Final = 1_024  # LG-39
@@ -26,6 +26,7 @@ class LegStyle:
     history_timestamp: Literal["object", "string"] = "object"  # LG-71
     exoml_loop_absent: Literal["once", "endless"] = "once"  # LC-5
     allow_plain_http: bool = False  # EV-37: http:// as an event endpoint
+    has_grpc: bool = True  # whether its libraries are here
 
     def state(self, state: str, *, in_event: bool) -> str:
         """Return the word for a state of `leg_view`: reads and events differ (LC-9)."""
@@ -43,12 +44,16 @@ def check_endpoint(url: str, style: LegStyle) -> str:
         return SOCKET
     if len(url) > ENDPOINT_CHARS:
         raise CommandError(f"has {len(url)} characters, at most {ENDPOINT_CHARS} are taken")
-    if scheme in _NOT_YET:
-        raise CommandError(f"cannot be {scheme}:// here yet: give https://, or {SOCKET} and listen")
     if scheme == "http" and not style.allow_plain_http:
         raise CommandError("must begin with https:// (http:// needs allow_plain_http in [legs])")
+    if scheme in GRPC_SCHEMES and not style.has_grpc:
+        raise CommandError(f"cannot be {scheme}:// here: pip install 'agentstream[grpc]'")
     try:
-        parse_url(url, HTTP_SCHEMES)
+        target = parse_url(url, _SCHEMES)
     except PeerError:
-        raise CommandError(f"is no https:// address, nor {SOCKET}") from None
+        raise CommandError(
+            f"is no address of https, grpc, grpcs, wss or ws, nor {SOCKET}"
+        ) from None
+    if scheme in GRPC_SCHEMES and target.target != "/":
+        raise CommandError(f"is a server, without a path: {scheme}://{target.host_header}")
     return url

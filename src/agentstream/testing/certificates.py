@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -60,6 +61,13 @@ class Authority:
         chain.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
         secret.write_bytes(_pem(key))
         return Certificate(str(chain), str(secret), names)
+
+
+def serving(certificate: Certificate) -> ssl.SSLContext:
+    """Return what a server needs to show a certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.chain_file, certificate.key_file)
+    return context
 
 
 def _builder(

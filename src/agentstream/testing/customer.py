@@ -7,6 +7,7 @@ async with customer() as shop:
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -122,10 +123,12 @@ def _written(reply: Reply) -> bytes:
 
 
 @asynccontextmanager
-async def customer(**answers: Answer) -> AsyncIterator[Customer]:
-    """Run a server; a keyword `after` answers the path `/after`."""
+async def customer(
+    tls: ssl.SSLContext | None = None, /, **answers: Answer
+) -> AsyncIterator[Customer]:
+    """Run a server, of https with `tls`; a keyword `after` answers the path `/after`."""
     shop = Customer(answers={f"/{name}": answer for name, answer in answers.items()})
-    server = await asyncio.start_server(shop.serve, HOST, 0, limit=HEAD_LIMIT)
+    server = await asyncio.start_server(shop.serve, HOST, 0, limit=HEAD_LIMIT, ssl=tls)
     shop.port = int(server.sockets[0].getsockname()[1])
     try:
         yield shop

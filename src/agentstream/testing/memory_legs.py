@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from agentstream.base.ids import LegSid
+from agentstream.base.ids import CallSid, LegSid
 from agentstream.store.bridges import BridgeRow
 from agentstream.store.legs import FORGET_ROWS, HISTORY_LIMIT, LegEventRow, LegRow, LegWritten
 
@@ -31,6 +31,14 @@ class MemoryLegs:
     async def find(self, sid: LegSid) -> LegRow | None:
         """Return one leg."""
         return self.rows.get(sid)
+
+    async def unended(self, call_sid: CallSid, since: datetime) -> Sequence[LegRow]:
+        """Return the legs of a call that have not ended, of those written since then."""
+        return [
+            row
+            for row in self.rows.values()
+            if row.updated_at >= since and row.call_sid == call_sid and row.state != "terminal"
+        ]
 
     async def events(
         self, leg_sid: LegSid, name: str = "", after: int = 0, limit: int = HISTORY_LIMIT

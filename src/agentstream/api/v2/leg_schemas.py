@@ -14,7 +14,8 @@ _CUSTOM: Final = {"type": "string", "maxLength": CUSTOM_BYTES}
 _ENDPOINT: Final = {
     "type": "string",
     "maxLength": URL_CHARS,
-    "description": "https://, where events go; or stream: for whoever listens on /events",
+    "description": "Where events go: https://, grpc://, grpcs://, wss:// or ws://; or stream: for"
+    " whoever listens on /events",
 }
 _LIMIT: Final = {"type": "integer", "minimum": 1, "description": "Seconds from the answer"}
 LEG: Final[Schema] = {

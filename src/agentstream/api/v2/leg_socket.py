@@ -17,7 +17,7 @@ from urllib.parse import quote
 import structlog
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from agentstream.api.auth import Caller, account_for, authenticated, doors
+from agentstream.api.auth import Caller, account_for, authenticated, count_wish, doors
 from agentstream.api.envelope import around, enveloped_error, failure, success
 from agentstream.api.errors import ApiError
 from agentstream.api.forms import Form, form_of
@@ -219,6 +219,7 @@ class _Session:
             raise ApiError(400, "type is action or ack")
         leg_sid, action, body = said.get("leg_sid"), said.get("action"), said.get("body", {})
         self._asker.check_may_change()
+        count_wish(self._socket, self._asker, self._account, "legs")  # LG-13
         if not isinstance(leg_sid, str):
             raise ApiError(400, "leg_sid is missing", number=MISSING)
         if not isinstance(body, dict):
