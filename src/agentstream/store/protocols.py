@@ -151,8 +151,8 @@ class Calls(Protocol):
     async def list(self, query: CallQuery) -> Sequence[CallRecord]:
         """Return calls, newest first, unless the query wants the oldest first."""
 
-    async def count(self, query: CallQuery) -> int:
-        """Return how many calls there are; the query's limit does not matter."""
+    async def page(self, query: CallQuery, of: CallQuery) -> tuple[Sequence[CallRecord], int]:
+        """Return calls as `list`, and how many `of` means at that moment, whatever its limit."""
 
     async def streams(self, call_sid: CallSid) -> Sequence[StreamRecord]:
         """Return the streams of a call, oldest first."""

@@ -61,16 +61,15 @@ class SqlCalls:
 
     async def list(self, query: CallQuery) -> Sequence[CallRecord]:
         """Return calls, newest first, unless the query wants the oldest first."""
-        statement = select(*_CALLS.columns).where(*conditions(query)).order_by(*order_of(query))
         async with self._database.read() as connection:
-            rows = await connection.execute(statement.limit(query.limit))
-            return [CallRecord(**row._mapping) for row in rows]
+            return await _read(connection, query)
 
-    async def count(self, query: CallQuery) -> int:
-        """Return how many calls there are; the query's limit does not matter."""
-        statement = select(func.count()).select_from(tables.calls).where(*conditions(query))
+    async def page(self, query: CallQuery, of: CallQuery) -> tuple[Sequence[CallRecord], int]:
+        """Return calls as `list`, and how many `of` means at that moment, whatever its limit."""
+        counting = select(func.count()).select_from(tables.calls).where(*conditions(of))
         async with self._database.read() as connection:
-            return int((await connection.execute(statement)).scalar_one())
+            calls = await _read(connection, query)
+            return calls, int((await connection.execute(counting)).scalar_one())
 
     async def streams(self, call_sid: CallSid) -> Sequence[StreamRecord]:
         """Return the streams of a call, oldest first."""
@@ -107,6 +106,12 @@ class SqlCalls:
                 for row in batch:
                     written += await _insert_one(connection, shelf, row)
         return written
+
+
+async def _read(connection: AsyncConnection, query: CallQuery) -> list[CallRecord]:
+    statement = select(*_CALLS.columns).where(*conditions(query)).order_by(*order_of(query))
+    rows = await connection.execute(statement.limit(query.limit))
+    return [CallRecord(**row._mapping) for row in rows]
 
 
 async def _end_placed(connection: AsyncConnection, sids: Sequence[CallSid]) -> None:

@@ -308,9 +308,9 @@ class MemoryCalls:
         """Return calls, newest first, unless the query wants the oldest first."""
         return chosen(self._calls(), query)[: query.limit]
 
-    async def count(self, query: CallQuery) -> int:
-        """Return how many calls there are; the query's limit does not matter."""
-        return len(chosen(self._calls(), query))
+    async def page(self, query: CallQuery, of: CallQuery) -> tuple[Sequence[CallRecord], int]:
+        """Return calls as `list`, and how many `of` means."""
+        return await self.list(query), len(chosen(self._calls(), of))
 
     async def streams(self, call_sid: CallSid) -> Sequence[StreamRecord]:
         """Return the streams of a call, oldest first."""

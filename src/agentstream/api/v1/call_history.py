@@ -59,7 +59,8 @@ class CallHistory:
         reading, history = page.reading(), self.telephony.history
         # Before the rows: what is written meanwhile is known twice, and never missing.
         views, waiting = self._without_row(reading, page.calls)
-        rows = [facts_of_record(row) for row in await history.list(reading)]
+        read, total = await history.page(reading, page.calls)
+        rows = [facts_of_record(row) for row in read]
         written = {row.sid for row in rows}
         unwritten = [facts_of_view(view) for view in views if view.sid not in written]
         found = chosen([*rows, *unwritten], reading)
@@ -68,7 +69,7 @@ class CallHistory:
             shown.reverse()
         return Listed(
             await self._with_links(shown),
-            await history.count(page.calls) + waiting - (len(views) - len(unwritten)),
+            total + waiting - (len(views) - len(unwritten)),
             has_previous=has_more if page.before else page.after is not None,
             has_next=page.before is not None or has_more,
         )
