@@ -15,8 +15,8 @@ from agentstream.store.sql_store import open_store
 from agentstream.store.values import NewKey
 from agentstream.testing.customer import Asked, Customer, Reply, customer
 from agentstream.testing.node import scripted_phone
-from agentstream.testing.ports import HOST, free_port, media_range
-from agentstream.testing.served import served
+from agentstream.testing.ports import HOST
+from agentstream.testing.served import served, small_config
 from agentstream.testing.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -63,30 +63,12 @@ async def prepare(folder: Path) -> NewKey:
     return key
 
 
-def configuration(folder: Path, phone: str) -> Config:
-    low, high = media_range(6)
-    return Config.model_validate(
-        {
-            "data_dir": folder,
-            "country_code": "91",
-            "sip": {"listeners": f"udp://{HOST}:{free_port()}"},
-            "rtp": {"host": HOST, "port_low": low, "port_high": high, "workers": 1},
-            "http": {"port": free_port()},
-            "limits": {"calls": 6, "drain_seconds": 0},
-            "speech": {"engine": "espeak"},
-            "trunks": {"one": {"target": f"sip:{phone}"}},
-            "dial": {"trunk": "one"},
-            "legs": {"allow_plain_http": True},
-        }
-    )
-
-
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[tuple[Dialer, NewKey, Config]]:
     async with scripted_phone() as (_, address), customer() as shop:
         key = await prepare(folder)
         async with (
-            served(lambda: configuration(folder, address)) as config,
+            served(lambda: small_config(folder, address, speech={"engine": "espeak"})) as config,
             httpx.AsyncClient(
                 base_url=f"http://{HOST}:{config.http.port}/v2/accounts/GreenLeaf1/",
                 auth=(key.key, key.token),
@@ -160,7 +142,7 @@ async def test_a_bridge_is_read_after_a_restart_br_4(tmp_path: Path) -> None:
         sid = (await dialer.ask("POST", "bridges", 202, leg_sids=legs))["bridge_sid"]
         await until(lambda: dialer.names("/legs").count("leg_joined_bridge") == 2)
     async with (
-        served(lambda: configuration(config.data_dir, "127.0.0.1:9")) as later,
+        served(lambda: small_config(config.data_dir, "127.0.0.1:9")) as later,
         httpx.AsyncClient(
             base_url=f"http://{HOST}:{later.http.port}/v2/accounts/GreenLeaf1/",
             auth=(key.key, key.token),

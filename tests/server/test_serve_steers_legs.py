@@ -20,9 +20,9 @@ from agentstream.store.sql_store import open_store
 from agentstream.store.values import NewKey
 from agentstream.testing.customer import Asked, Customer, Reply, customer
 from agentstream.testing.node import scripted_caller, scripted_phone
-from agentstream.testing.ports import HOST, free_port, media_range
+from agentstream.testing.ports import HOST
 from agentstream.testing.scripted_bot import ScriptedBot, scripted_bot
-from agentstream.testing.served import served
+from agentstream.testing.served import served, small_config
 from agentstream.testing.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -80,24 +80,6 @@ async def prepare(folder: Path, shop: Customer) -> NewKey:
     return key
 
 
-def configuration(folder: Path, phone: str) -> Config:
-    low, high = media_range(6)
-    return Config.model_validate(
-        {
-            "data_dir": folder,
-            "country_code": "91",
-            "sip": {"listeners": f"udp://{HOST}:{free_port()}"},
-            "rtp": {"host": HOST, "port_low": low, "port_high": high, "workers": 1},
-            "http": {"port": free_port()},
-            "limits": {"calls": 6, "drain_seconds": 0},
-            "speech": {"engine": "espeak"},
-            "trunks": {"one": {"target": f"sip:{phone}"}},
-            "dial": {"trunk": "one"},
-            "legs": {"allow_plain_http": True},
-        }
-    )
-
-
 @asynccontextmanager
 async def opened(folder: Path, manners: Manners | None = None) -> AsyncIterator[Scene]:
     async with (
@@ -107,7 +89,7 @@ async def opened(folder: Path, manners: Manners | None = None) -> AsyncIterator[
     ):
         key = await prepare(folder, shop)
         async with (
-            served(lambda: configuration(folder, address)) as config,
+            served(lambda: small_config(folder, address, speech={"engine": "espeak"})) as config,
             httpx.AsyncClient(
                 base_url=f"http://{HOST}:{config.http.port}/v2/accounts/GreenLeaf1/",
                 auth=(key.key, key.token),

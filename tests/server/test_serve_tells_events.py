@@ -27,10 +27,10 @@ from agentstream.testing.certificates import Authority, serving
 from agentstream.testing.customer import Asked, Customer, Reply, customer
 from agentstream.testing.grpc_receiver import grpc_receiver
 from agentstream.testing.node import scripted_phone
-from agentstream.testing.ports import HOST, free_port, media_range
+from agentstream.testing.ports import HOST, free_port
 from agentstream.testing.promised import check, kind_of
 from agentstream.testing.scripted_bot import BotCall, scripted_bot
-from agentstream.testing.served import served
+from agentstream.testing.served import served, small_config
 from agentstream.testing.socket_receiver import socket_receiver
 from agentstream.testing.waiting import until
 
@@ -98,22 +98,8 @@ async def opened(folder: Path, ca_file: str = "", **legs: Any) -> AsyncIterator[
     async with scripted_phone() as (callee, phone):
 
         def configuration() -> Config:
-            low, high = media_range(6)
-            return Config.model_validate(
-                {
-                    "data_dir": folder,
-                    "country_code": "91",
-                    "sip": {"listeners": f"udp://{HOST}:{free_port()}"},
-                    "rtp": {"host": HOST, "port_low": low, "port_high": high, "workers": 1},
-                    "http": {"port": free_port()},
-                    "limits": {"calls": 6, "drain_seconds": 0},
-                    "speech": {"engine": "none"},
-                    "trunks": {"one": {"target": f"sip:{phone}"}},
-                    "dial": {"trunk": "one"},
-                    "egress": {"ca_file": ca_file or None},
-                    "legs": legs,
-                }
-            )
+            egress = {"ca_file": ca_file or None}
+            return small_config(folder, phone, speech={"engine": "none"}, egress=egress, legs=legs)
 
         async with (
             served(configuration) as config,

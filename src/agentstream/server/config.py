@@ -25,7 +25,7 @@ from agentstream.base.errors import ConfigError
 from agentstream.base.phone import NumberStyle
 from agentstream.media.plan import Encoding, EnginePlan
 from agentstream.net.admission import AdmissionLimits
-from agentstream.net.egress import EgressPolicy, check_entry, mask_secrets
+from agentstream.net.egress import EgressPolicy, mask_secrets
 from agentstream.server.config_answering import MachineDetectionConfig
 from agentstream.server.config_api import ApiConfig
 from agentstream.server.config_bridges import BridgesConfig
@@ -34,7 +34,7 @@ from agentstream.server.config_legs import LegsConfig
 from agentstream.server.config_recordings import RecordingsConfig
 from agentstream.server.config_requests import RequestsConfig
 from agentstream.server.config_roads import DialConfig, MailConfig, Trunks
-from agentstream.server.config_section import Section, Texts, split
+from agentstream.server.config_section import HostEntries, Section, Texts, split
 from agentstream.store.files import DATABASE_FILE
 from agentstream.stream.profile import WireProfile
 from agentstream.switch.routing import Roads
@@ -194,22 +194,12 @@ class EgressConfig(Section):
     """What URLs that users give us may reach; see `net.egress`."""
 
     mode: Literal["open", "closed"] = "open"
-    allow: Texts = ()
-    deny: Texts = ()
+    allow: HostEntries = ()
+    deny: HostEntries = ()
     ports: Texts = ()  # "443", "8000-8999"; empty: as the mode says
     verify_tls: bool = True  # AS-38
     ca_file: Path | None = None
     local_address: IPvAnyAddress | None = None  # AS-36: where our connections come from
-
-    @field_validator("allow", "deny")
-    @classmethod
-    def _are_entries(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
-        for entry in entries:
-            try:
-                check_entry(entry)
-            except ConfigError as error:
-                raise ValueError(str(error)) from error
-        return entries
 
     @field_validator("ports")
     @classmethod

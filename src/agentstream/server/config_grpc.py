@@ -10,19 +10,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from agentstream.base.errors import ConfigError
-from agentstream.net.egress import check_entry
 from agentstream.net.leg_events_v1 import METHOD
-from agentstream.server.config_section import Section, Texts
+from agentstream.server.config_section import HostEntries, Section
 
 
 class GrpcConfig(Section):
     """gRPC as a way for events; a certificate is always checked, whatever [egress] says."""
 
     method: str = Field(default=METHOD, pattern=r"^/[A-Za-z_][\w.]*/[A-Za-z_]\w*$")  # LD-3
-    cleartext_hosts: Texts = ()  # LD-1: names, "*.name", addresses and networks
+    cleartext_hosts: HostEntries = ()  # LD-1: names, "*.name", addresses and networks
     certificate: Path | None = None  # LD-6: of ours, which a server may ask for
     key: Path | None = None
     channels: int = Field(default=128, ge=1, le=1_000)
@@ -30,16 +28,6 @@ class GrpcConfig(Section):
     # each field of its request comes from: {"event.id" = "event_sid"}.
     descriptor: Path | None = None
     mapping: Mapping[str, str] = Field(default_factory=dict)
-
-    @field_validator("cleartext_hosts")
-    @classmethod
-    def _are_entries(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
-        for entry in entries:
-            try:
-                check_entry(entry)
-            except ConfigError as error:
-                raise ValueError(str(error)) from error
-        return entries
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:

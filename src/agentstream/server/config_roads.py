@@ -21,11 +21,10 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from agentstream.base.errors import ConfigError, PeerError
+from agentstream.base.errors import PeerError
 from agentstream.calls.record import WhichLeg
-from agentstream.net.egress import check_entry
 from agentstream.net.mailer import MailRoad
-from agentstream.server.config_section import Port, Section, Texts
+from agentstream.server.config_section import HostEntries, Port, Section, Texts
 from agentstream.sip.signaling import Credentials
 from agentstream.sip.uri import parse_uri
 from agentstream.switch.dial_guard import DialGuard
@@ -104,7 +103,7 @@ class DialConfig(Section):
 
     trunk: str = ""  # by which numbers go out; "": none can be dialled
     sip_addresses: bool | None = None  # unset: as [egress] mode, open yes, closed no
-    sip_hosts: Texts = ()  # hosts that may be dialled in any case: names, "*.name", networks
+    sip_hosts: HostEntries = ()  # hosts that may be dialled in any case: names, "*.name", networks
     two_leg_status: WhichLeg = "second"  # whose result a call of two numbers has (CC-60)
     # ISO codes ("IN", "US") of the countries whose numbers may be dialled, "*" for all; unset: the
     # one of country_code, all when that is unset too.
@@ -127,16 +126,6 @@ class DialConfig(Section):
             if not _PREFIX.fullmatch(prefix):
                 raise ValueError(f"{prefix!r} is no beginning of a number: write + and its digits")
         return prefixes
-
-    @field_validator("sip_hosts")
-    @classmethod
-    def _are_hosts(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
-        for entry in entries:
-            try:
-                check_entry(entry)
-            except ConfigError as error:
-                raise ValueError(str(error)) from error
-        return entries
 
     def roads(
         self,

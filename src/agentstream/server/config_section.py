@@ -2,7 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from agentstream.base.errors import ConfigError
+from agentstream.net.egress import check_entry
 
 
 class Section(BaseModel):
@@ -29,5 +32,16 @@ def numbers(value: object) -> object:
     return [number(part) for part in parts] if isinstance(parts, list) else parts
 
 
+def host_entries(entries: tuple[str, ...]) -> tuple[str, ...]:
+    """Check the entries of an allow or deny list."""
+    for entry in entries:
+        try:
+            check_entry(entry)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+    return entries
+
+
 Texts = Annotated[tuple[str, ...], BeforeValidator(split)]
+HostEntries = Annotated[Texts, AfterValidator(host_entries)]  # names, "*.name", addresses, networks
 Port = Annotated[int, Field(ge=1, le=65_535)]

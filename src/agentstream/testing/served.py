@@ -3,15 +3,38 @@
 import asyncio
 import gc
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 from agentstream.base.errors import ConfigError
 from agentstream.server.config import Config
 from agentstream.server.run import serve
+from agentstream.testing.ports import HOST, free_port, media_range
 from agentstream.testing.waiting import until
 
 _STOP_S = 20
+
+
+def small_config(folder: Path, phone: str, **sections: Mapping[str, Any]) -> Config:
+    """Return the configuration of a server for six calls, in India, that dials `phone`.
+
+    `phone` is host:port; `sections` replace those of here. Its ports are free now.
+    """
+    low, high = media_range(6)
+    usual: dict[str, Any] = {
+        "data_dir": folder,
+        "country_code": "91",
+        "sip": {"listeners": f"udp://{HOST}:{free_port()}"},
+        "rtp": {"host": HOST, "port_low": low, "port_high": high, "workers": 1},
+        "http": {"port": free_port()},
+        "limits": {"calls": 6, "drain_seconds": 0},
+        "trunks": {"one": {"target": f"sip:{phone}"}},
+        "dial": {"trunk": "one"},
+        "legs": {"allow_plain_http": True},
+    }
+    return Config.model_validate(usual | sections)
 
 
 @asynccontextmanager
