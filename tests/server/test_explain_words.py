@@ -27,6 +27,27 @@ def test_every_kind_of_fact_has_its_sentence_or_is_left_out_on_purpose() -> None
 @pytest.mark.parametrize(
     ("kind", "body", "who", "text", "tone"),
     [
+        (
+            "bridge_asked",
+            {"leg_sid": "a", "wish": "join", "bridge_sid": "b7"},
+            *("leg", "the caller asks to be let into bridge b7", ""),
+        ),
+        (
+            "bridge_asked",
+            {"leg_sid": "a", "wish": "decline", "bridge_sid": "b7", "text": "it is on hold"},
+            *("leg", "the caller cannot join bridge b7: it is on hold", "warning"),
+        ),
+        (
+            "bridge_asked",
+            {
+                "leg_sid": "a",
+                "wish": "watch",
+                "bridge_sid": "",
+                "mode": "whisper",
+                "other_sid": "x",
+            },
+            *("leg", "the caller asks to whisper in the bridge of leg x", ""),
+        ),
         ("media_began", {"leg_sid": "a"}, "line", "first audio from the caller", ""),
         (
             "media_stopped",

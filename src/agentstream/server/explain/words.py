@@ -77,6 +77,17 @@ def _leg_told(each: Happening, cast: Cast) -> Said:
     return "leg", f"{said}, {text(error, 'message')}", "warning"
 
 
+def _bridge_asked(each: Happening, cast: Cast) -> Said:
+    body, who = each.body, cast.leg(each.body)
+    bridge = text(body, "bridge_sid")
+    if text(body, "wish") == "decline":
+        return "leg", f"{who} cannot join bridge {bridge}: {text(body, 'text')}", "warning"
+    if text(body, "wish") == "join":
+        return "leg", f"{who} asks to be let into bridge {bridge}"
+    where = f"bridge {bridge}" if bridge else f"the bridge of leg {text(body, 'other_sid')}"
+    return "leg", f"{who} asks to {text(body, 'mode')} in {where}"
+
+
 def _digit(each: Happening, cast: Cast) -> Said:
     digit, held = text(each.body, "digit"), number(each.body, "duration_ms")
     return "line", f"{cast.leg(each.body)} presses {digit or 'a key'} ({held} ms)"
@@ -267,6 +278,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Happening, Cast], Said]]] = {
     "leg_up": _leg_up,
     "leg_gone": _leg_gone,
     "leg_told": _leg_told,
+    "bridge_asked": _bridge_asked,
     "legs_bridged": lambda each, cast: (
         "leg",
         f"{cast.leg(each.body)} and {cast.leg(each.body, 'other_sid')} hear each other",
