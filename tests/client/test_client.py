@@ -67,6 +67,8 @@ def test_every_request_is_one_that_the_document_describes(
     told = operation(sent.method, sent.path)
     known = {parameter["name"] for parameter in told.get("parameters", ())}
     assert known >= set(sent.query)
+    headers = {one["name"] for one in told.get("parameters", ()) if one["in"] == "header"}
+    assert ("Idempotency-Key" in headers) == bool(sent.idempotency_key)
     assert ("requestBody" in told) == (sent.body is not None)
     if sent.body is not None:
         schema = told["requestBody"]["content"]["application/x-www-form-urlencoded"]["schema"]

@@ -90,6 +90,8 @@ def test_every_request_is_one_that_the_document_describes(
     told = operation(sent.method, sent.path)
     known = {one["name"] for one in told.get("parameters", ()) if one["in"] == "query"}
     assert known >= set(sent.query)
+    headers = {one["name"] for one in told.get("parameters", ()) if one["in"] == "header"}
+    assert ("Idempotency-Key" in headers) >= bool(sent.idempotency_key)
     assert ("requestBody" in told) == (sent.json is not None)
     if sent.json is not None:
         schema = told["requestBody"]["content"]["application/json"]["schema"]

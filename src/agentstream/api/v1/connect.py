@@ -41,10 +41,12 @@ CALL: Final = Kind("call", TypeAdapter(CallFacts))
 @router.post(
     "/v1/accounts/{account_sid}/calls/connect",
     responses=openapi.answers(openapi.ONE_CALL),
-    openapi_extra=openapi.asks(
-        openapi.CONNECT,
-        query=openapi.DETAILS | openapi.SIMULATE,
-        examples=openapi.CONNECT_EXAMPLES,
+    openapi_extra=openapi.keyed(
+        openapi.asks(
+            openapi.CONNECT,
+            query=openapi.DETAILS | openapi.SIMULATE,
+            examples=openapi.CONNECT_EXAMPLES,
+        )
     ),
 )
 async def connect(request: Request, account_sid: str) -> Response:

@@ -54,7 +54,9 @@ _TOKENS: Final = RandomTokens()
 _BRIDGE_KIND: Final = Kind("bridge", TypeAdapter(BridgeFacts))
 
 
-@router.post(_BRIDGES, status_code=202, openapi_extra=openapi.asks_json(bridge_schemas.BRIDGE))
+@router.post(
+    _BRIDGES, status_code=202, openapi_extra=openapi.keyed(openapi.asks_json(bridge_schemas.BRIDGE))
+)
 async def create(request: Request, account_sid: str) -> JSONResponse:
     """Let legs hear each other; what becomes of it is told by events (BR-1 to BR-3).
 

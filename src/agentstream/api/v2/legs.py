@@ -53,7 +53,9 @@ _LEG_KIND: Final = Kind("leg", TypeAdapter(LegFacts))
 _SIP: Final = ("sip:", "sips:")
 
 
-@router.post(_LEGS, status_code=202, openapi_extra=openapi.asks_json(leg_schemas.LEG))
+@router.post(
+    _LEGS, status_code=202, openapi_extra=openapi.keyed(openapi.asks_json(leg_schemas.LEG))
+)
 async def create(request: Request, account_sid: str) -> JSONResponse:
     """Dial somebody; what becomes of it is told by events (LG-6, LG-36)."""
     account, door = await caller(request, account_sid)

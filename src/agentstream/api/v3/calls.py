@@ -34,7 +34,7 @@ _UNREACHED: Final = {"canceled": "cancelled", "failed": "no_dial"}  # else unans
 
 @router.post(
     "/v3/accounts/{account_sid}/calls",
-    openapi_extra=openapi.asks(openapi.V3_CALL, examples=openapi.V3_EXAMPLES),
+    openapi_extra=openapi.keyed(openapi.asks(openapi.V3_CALL, examples=openapi.V3_EXAMPLES)),
 )
 async def make_call(request: Request, account_sid: str) -> JSONResponse:
     """Connect two numbers (V3-2, V3-3)."""
