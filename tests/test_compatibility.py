@@ -14,6 +14,7 @@ from agentstream.stream.profile import WireProfile
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "compatibility.md"
+SCRIPTS = ROOT / "docs" / "howto" / "from-exotel.md"
 
 # Every id that the page must have. Numbers that are left out were never given.
 IDS = {
@@ -46,6 +47,7 @@ IDS = {
     "XR": "1 2 10-20",
     "CC": "1-13 20-27 30-33 36-38 40 45-57 60-64",
 }
+CITING = re.compile(r"^\|[^|]+\|([^|]+)\| ([A-Z0-9]+-[A-Za-z0-9, -]+) \|$", re.MULTILINE)
 SETTING = re.compile(r"`([\w.]+)` = `([^`]*)`")
 
 
@@ -118,6 +120,16 @@ def test_every_setting_has_the_default_that_is_written() -> None:
             assert row.state == f"setting: {written}", row
             for name, default in settings:
                 assert as_written(default_of(name)) == default, name
+
+
+def test_the_page_for_scripts_says_what_rows_say() -> None:
+    known = {row.number: row.text + row.state for row in rows()}
+    told = CITING.findall(SCRIPTS.read_text())
+    assert len(told) > 20
+    for here, ids in told:
+        about = " ".join(known[number] for number in ids.split(", "))
+        for name in re.findall(r"`([a-z]+\.[a-z_]+)`", here):
+            assert f"`{name}`" in about, f"{ids} say nothing of {name}"
 
 
 def default_of(name: str) -> Any:

@@ -10,6 +10,7 @@ import pytest
 
 from agentstream.api.app import create_app
 from agentstream.api.doors import Doors, Telephony
+from agentstream.api.idempotency import Once
 from agentstream.api.live import LiveHub
 from agentstream.api.rate_limit import RateLimiter, RateLimits
 from agentstream.api.settings import ApiSettings
@@ -297,6 +298,7 @@ async def site(
         clock=clock,
         audit=lambda change: made.changes.append(change),
         outbox=store.outbox,
+        once=Once(store.first_results, clock),
     )
     app = create_app(doors)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

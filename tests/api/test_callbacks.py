@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -60,3 +61,21 @@ async def test_a_dead_one_is_sent_again_when_its_account_wants_it(filled: Any) -
     assert (told["State"], told["Attempts"]) == ("waiting", 0)
     assert await sids(filled, "?State=dead") == []
     assert (await filled.client.post(f"{URL}/c2-1", auth=filled.auth)).status_code == 404
+
+
+def xml_of(answer: Any) -> ET.Element:
+    return ET.fromstring(answer.text)  # noqa: S314  (our own answer)
+
+
+async def test_they_are_told_in_xml_to_whoever_asks_for_it_cc_6_cc_7(filled: Any) -> None:
+    listed = await filled.client.get(f"{URL}.xml", auth=filled.auth)
+    assert listed.headers["content-type"] == "application/xml"
+    told = xml_of(listed).findall("Callbacks/Callback")
+    assert [callback.findtext("Sid") for callback in told] == ["c1-end", "c1-1"]
+    assert told[1].findtext("LastStatus") == "410"
+    one = await filled.client.get(f"{URL}/c1-1", auth=filled.auth, headers={"Accept": "text/xml"})
+    assert xml_of(one).findtext("Callback/Body") == '{"CallSid":"c1"}'
+    again = await filled.client.post(f"{URL}/c1-1.xml", auth=filled.auth)
+    assert xml_of(again).findtext("Callback/State") == "waiting"
+    missing = await filled.client.get(f"{URL}/c9-1.xml", auth=filled.auth)
+    assert xml_of(missing).findtext("RestException/Status") == "404"

@@ -21,6 +21,8 @@ FORM = "application/x-www-form-urlencoded"
         (b"From=%00", FORM, 400, "From contains a NUL character"),
         (b"\xff", FORM, 400, "it is not UTF-8"),
         (b"{", "application/json", 400, "not a JSON object"),
+        (b'{"CustomField": "\\ud800"}', "application/json", 400, "not a JSON object"),
+        (b'{"\\ud800": "x"}', "application/json", 400, "not a JSON object"),
         (b"[]", "application/json; charset=utf-8", 400, "not a JSON object"),
         (b"[" * 60_000, "application/json", 400, "not a JSON object"),
         (b'{"From": [[[[["x"]]]]]}', "application/json", 400, "From is nested too deeply"),

@@ -54,6 +54,7 @@ def test_the_present_is_read_at_the_scrape() -> None:
         invites={"admitted": 9, "overloaded": 2},
         orders={"placed": 4, "no-ports": 1},
         requests_refused={"reads": 6},
+        keyed_requests={"repeated": 3},
         engine={"packets_received": 100, "packets_sent": 90, "frames_late_5ms": 1, "codec": ""},
         sip={"dropped": 4},
         recordings={"waiting": 3, "stored": 8, "failed_attempts": 2, "encoded": 1},
@@ -69,6 +70,7 @@ def test_the_present_is_read_at_the_scrape() -> None:
     assert value(text, 'agentstream_call_orders_total{result="placed"}') == 4
     assert value(text, 'agentstream_call_orders_total{result="no-ports"}') == 1
     assert value(text, 'agentstream_api_requests_refused_total{kind="reads"}') == 6
+    assert value(text, 'agentstream_api_keyed_requests_total{result="repeated"}') == 3
     assert value(text, 'agentstream_rtp_packets_total{direction="in"}') == 100
     assert value(text, 'agentstream_rtp_packets_total{direction="out"}') == 90
     assert value(text, "agentstream_rtp_frames_late_total") == 1

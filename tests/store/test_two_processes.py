@@ -6,11 +6,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
+from agentstream.api.idempotency import Kind, Once
+from agentstream.base.clock import SystemClock
 from agentstream.base.errors import CommandError
+from agentstream.base.ids import AccountSid
 from agentstream.hooks.call_events import CallEvents
 from agentstream.hooks.call_records import CallRecords
 from agentstream.store.files import DATABASE_FILE
+from agentstream.store.first_results import KeyedRequest
 from agentstream.store.outbox import Claim, Outcome, WebhookQuery
 from agentstream.store.sql_store import SqlStore, open_store
 from agentstream.testing.node import running_node, scripted_caller
@@ -73,6 +78,24 @@ async def test_callbacks_are_claimed_by_one_and_in_their_order(stores: list[SqlS
     await asyncio.gather(*(work(stores[number % 2]) for number in range(4)))
     assert len(claimed) == 40
     assert all(numbers == sorted(numbers) and len(numbers) == 3 for numbers in claimed.values())
+
+
+async def test_an_order_that_both_hear_at_once_is_made_by_one_oc_6(stores: list[SqlStore]) -> None:
+    clock, kind, made = SystemClock(), Kind("call", TypeAdapter(str)), list[str]()
+
+    async def make() -> str:
+        made.append(f"c{len(made)}")
+        await asyncio.sleep(0.2)  # as long as a database or a name server takes
+        return made[-1]
+
+    async def hear(once: Once) -> str:
+        order = KeyedRequest(AccountSid("GreenLeaf1"), "call", "order-5531", "ab12", clock.wall())
+        return await once.make(kind, order, make)
+
+    houses = [Once(store.first_results, clock) for store in stores]
+    told = await asyncio.gather(*(hear(houses[number % 2]) for number in range(AT_ONCE)))
+    assert (told, made) == (["c0"] * AT_ONCE, ["c0"])
+    assert sum(house.counts["repeated"] for house in houses) == AT_ONCE - 1
 
 
 def files(folder: Path) -> list[Path]:

@@ -5,11 +5,9 @@ from fastapi import FastAPI
 import agentstream
 from agentstream.api import health
 from agentstream.api.audit import Audited
-from agentstream.api.call_facts import CallFacts
 from agentstream.api.docs_page import add_docs
 from agentstream.api.doors import Doors
 from agentstream.api.errors import add_error_answers
-from agentstream.api.idempotency import FirstResults
 from agentstream.api.known_keys import KnownKeys
 from agentstream.api.openapi import describe
 from agentstream.api.rate_limit import RateHeaders
@@ -26,8 +24,6 @@ from agentstream.api.v1 import (
     recordings,
 )
 from agentstream.api.v2 import bridges, leg_actions, leg_socket, legs
-from agentstream.api.v2.bridge_shown import BridgeFacts
-from agentstream.api.v2.leg_shown import LegFacts
 from agentstream.api.v3 import calls as v3_calls
 from agentstream.base.ids import RandomTokens
 
@@ -63,9 +59,6 @@ def create_app(doors: Doors) -> FastAPI:
     app.state.doors = doors
     app.state.known_keys = KnownKeys(doors.accounts, doors.clock)
     add_error_answers(app)
-    app.state.placed = FirstResults[CallFacts](doors.clock)
-    app.state.legs_made = FirstResults[LegFacts](doors.clock)
-    app.state.bridges_made = FirstResults[BridgeFacts](doors.clock)
     app.add_middleware(AnyCasePaths)
     app.add_middleware(RateHeaders)
     if doors.audit is not None:

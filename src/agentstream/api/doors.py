@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from agentstream.api.idempotency import Once
 from agentstream.api.live import LiveHub
 from agentstream.api.rate_limit import RateLimiter
 from agentstream.api.settings import ApiSettings
@@ -106,6 +107,7 @@ class Doors:
     stories: Callable[[AccountSid | None, str], Sequence[Story]] | None = None  # None: not kept
     telephony: Telephony | None = None  # None: there is no calls API
     legs: LegDoor | None = None  # None: there is no Legs API
+    once: Once | None = None  # None: no request may have an Idempotency-Key
     settings: ApiSettings = field(default_factory=ApiSettings)
     limiter: RateLimiter = field(default_factory=RateLimiter)
     clock: Clock = field(default_factory=SystemClock)

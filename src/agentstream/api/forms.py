@@ -167,6 +167,7 @@ async def _parts(request: Request, body: bytes) -> Pairs:
 def _json_pairs(body: bytes) -> Pairs:
     try:
         value = json.loads(body or b"{}")
+        json.dumps(value, ensure_ascii=False).encode()  # half a character (a surrogate) is no text
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from agentstream.api.envelope import ENVELOPED
+from agentstream.api.idempotency import HEADER
 from agentstream.api.v1.call_filters import DIRECTIONS, PAGE_LIMIT, PAGE_SIZE, STATUSES
 from agentstream.api.v1.connect_request import (
     AMD,
@@ -23,6 +24,7 @@ from agentstream.api.v1.connect_request import (
     URL_CHARS,
 )
 from agentstream.flows.dial_plan import RING_LIMIT_S
+from agentstream.store.first_results import KEY_CHARS
 
 Schema = dict[str, Any]
 _ID: Final = re.compile(r" \([^()]*\d\)(?=\.?$)")  # of the dossier, behind a sentence
@@ -292,6 +294,16 @@ def asks_json(schema: Schema, *, required: bool = True) -> dict[str, Any]:
     """Return what a route takes in its body, as JSON only."""
     content = {"application/json": {"schema": schema}}
     return {"requestBody": {"required": required, "content": content}}
+
+
+def keyed(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a route takes, and the key with which it may be asked again (OC-6)."""
+    key = _text(
+        "Of your choice: asked again with it in 24 hours, the first answer comes again",
+        maxLength=KEY_CHARS,
+    )
+    header = {"name": HEADER, "in": "header", "required": False, "schema": key}
+    return {**told, "parameters": [*told.get("parameters", ()), header]}
 
 
 def queries(names: Mapping[str, Schema]) -> dict[str, Any]:

@@ -2,35 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
-from urllib.parse import quote
+from typing import Any, Literal
 
+from agentstream.client.sent import Sent, part
 from agentstream.client.values import Call, Calls, read_call, read_calls
 
-T_co = TypeVar("T_co", covariant=True)
 Event = Literal["ringing", "answered", "terminal"]
-Form = Mapping[str, str | list[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A request; `path` begins below the server's address."""
-
-    method: str
-    path: str
-    query: Form
-    body: Form | None = None
-    idempotency_key: str = ""
-
-
-class Ask(Protocol[T_co]):
-    """A request and what its answer is."""
-
-    def request(self, account_sid: str) -> Sent:
-        """Return what is sent."""
-
-    def read(self, answer: Mapping[str, Any]) -> T_co:
-        """Return what was answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,18 +223,18 @@ def _place(
 
 
 def _calls(account_sid: str) -> str:
-    return f"/v1/Accounts/{quote(account_sid, safe='')}/Calls"
+    return f"/v1/Accounts/{part(account_sid)}/Calls"
 
 
 def _one(account_sid: str, sid: str) -> str:
-    return f"{_calls(account_sid)}/{quote(sid, safe='')}.json"
+    return f"{_calls(account_sid)}/{part(sid)}.json"
 
 
 def _live(account_sid: str, sid: str, what: str) -> str:
-    return f"/v2/accounts/{quote(account_sid, safe='')}/calls/{quote(sid, safe='')}/{what}"
+    return f"/v2/accounts/{part(account_sid)}/calls/{part(sid)}/{what}"
 
 
 def _flow_url(account_sid: str, flow: str) -> str:
     # Its host means nothing: the address is a name (AF-2).
-    where = f"{quote(account_sid, safe='')}/exoml/start_voice/{quote(flow, safe='')}"
+    where = f"{part(account_sid)}/exoml/start_voice/{part(flow)}"
     return f"https://flows.invalid/{where}"

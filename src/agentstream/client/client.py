@@ -7,7 +7,7 @@ from typing import Any, Final, Self, TypeVar
 import httpx
 
 from agentstream.base.errors import AgentStreamError
-from agentstream.client.asks import Ask, Sent
+from agentstream.client.sent import Ask, Sent
 
 T = TypeVar("T")
 TIMEOUT_S: Final = 15.0  # the server answers an order within ten seconds (CC-38)
@@ -97,6 +97,7 @@ def _request(http: httpx.Client | httpx.AsyncClient, sent: Sent) -> httpx.Reques
         sent.path,
         params=dict(sent.query) or None,
         data=None if sent.body is None else dict(sent.body),
+        json=None if sent.json is None else dict(sent.json),
         headers=headers,
     )
 

@@ -53,6 +53,7 @@ class Facts:
     legs_dialled: int = 0
     orders: Mapping[str, int] = field(default_factory=dict)  # by result: "placed" or a cause
     requests_refused: Mapping[str, int] = field(default_factory=dict)  # by kind (ER-7)
+    keyed_requests: Mapping[str, int] = field(default_factory=dict)  # by result (OC-6)
     errands_waiting: int = 0  # requests and letters in the background
     errands: Mapping[str, int] = field(default_factory=dict)  # by what became of them
     # Events of legs: "waiting" now, the others by what became of them since the start.
@@ -232,6 +233,9 @@ class _Now(Collector):
         )
         yield _counters(
             "api_requests_refused", "Requests beyond the rate", "kind", facts.requests_refused
+        )
+        yield _counters(
+            "api_keyed_requests", "Requests with an Idempotency-Key", "result", facts.keyed_requests
         )
         yield _counters("sip", "What the SIP endpoint counts", "what", facts.sip)
         packets = {"in": engine.get("packets_received", 0), "out": engine.get("packets_sent", 0)}

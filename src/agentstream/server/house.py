@@ -41,6 +41,7 @@ from agentstream.store.audit import Change
 from agentstream.store.call_events import StoryWriter
 from agentstream.store.call_writer import BatchWriter, CallWriter
 from agentstream.store.directory import Directory
+from agentstream.store.first_results import KEPT_DAYS
 from agentstream.store.forgetting import Forgetful, forget_old
 from agentstream.store.prompt_files import PromptFiles
 from agentstream.store.speech import EspeakSpeech, NoSpeech, Speech
@@ -233,6 +234,7 @@ class House:
         changes = BatchWriter[Change](store.audit, wanted.unwritten)
         self._run(changes.run(), "audit")
         self._forget(store.audit, "changes", wanted.keep_days)
+        self._forget(store.first_results, "first results", KEPT_DAYS)
         return changes
 
     def _open_speech(self, files: PromptFiles) -> Speech:

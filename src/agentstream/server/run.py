@@ -18,11 +18,13 @@ from fastapi import FastAPI
 
 from agentstream.api.app import create_app
 from agentstream.api.doors import Doors, RecordingDoor, Telephony
+from agentstream.api.idempotency import Once
 from agentstream.api.live import LiveHub
 from agentstream.api.rate_limit import RateLimiter
 from agentstream.api.v2.bridge_doors import BridgeDoor
 from agentstream.api.v2.json_body import BODY_LIMIT
 from agentstream.api.v2.leg_doors import LegDoor
+from agentstream.base.clock import SystemClock
 from agentstream.base.errors import ConfigError
 from agentstream.base.ids import AccountSid
 from agentstream.flows.document import FlowDocument
@@ -55,12 +57,13 @@ async def serve(config: Config, *, started: asyncio.Event | None = None) -> None
         limiter = RateLimiter(
             replace(config.api.rate_limits(), legs=config.legs.requests_per_minute)
         )
-        metrics = Metrics(lambda: _facts(house, hub, limiter))
+        once = Once(parts.store.first_results, SystemClock())
+        metrics = Metrics(lambda: _facts(house, hub, limiter, once))
         parts.feed.subscribe(CallLog().hear, () if config.log.level == "debug" else CallLog.KINDS)
         parts.feed.subscribe(metrics.hear, Metrics.KINDS)
         records = CallRecords(parts.writer.write, parts.webhooks.callbacks.ended)
         parts.feed.subscribe(records.hear, CallRecords.KINDS)
-        doors = replace(_doors(house, hub, metrics), limiter=limiter)
+        doors = replace(_doors(house, hub, metrics), limiter=limiter, once=once)
         if config.events.store:
             kept = CallEvents(parts.stories.write, mask_digits=config.events.mask_digits)
             parts.feed.subscribe(kept.hear)
@@ -158,7 +161,7 @@ def _why_not_ready(house: House) -> str:
     return ""
 
 
-def _facts(house: House, hub: LiveHub, limiter: RateLimiter) -> Facts:
+def _facts(house: House, hub: LiveHub, limiter: RateLimiter, once: Once) -> Facts:
     parts = house.parts
     board = parts.switchboard
     writers = (parts.writer, parts.stories, parts.changes, parts.legs.writer)
@@ -179,6 +182,7 @@ def _facts(house: House, hub: LiveHub, limiter: RateLimiter) -> Facts:
         recordings=parts.recordings.counts(),
         legs_dialled=board.counts.dialled,
         requests_refused=dict(limiter.refused),
+        keyed_requests=dict(once.counts),
         leg_events=parts.legs.counts(),
         bridges=parts.legs.bridge_counts(),
         leg_event_ways=parts.legs.ways.counts(),

@@ -13,6 +13,7 @@ from agentstream.base.errors import AgentStreamError
 from agentstream.base.ids import AccountSid, CallSid, FlowSid, RecordingSid
 from agentstream.store.audit import Audit
 from agentstream.store.call_query import CallQuery
+from agentstream.store.first_results import FirstResults
 from agentstream.store.outbox import Outbox
 from agentstream.store.placed_calls import PlacedCalls
 from agentstream.store.values import (
@@ -227,6 +228,10 @@ class Store(Protocol):
     @property
     def audit(self) -> Audit:
         """Who changed what."""
+
+    @property
+    def first_results(self) -> FirstResults:
+        """What requests with an Idempotency-Key made."""
 
     @property
     def placed(self) -> PlacedCalls:

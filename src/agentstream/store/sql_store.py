@@ -12,6 +12,7 @@ from agentstream.store.key_hash import link_key, load_secret, operator_token
 from agentstream.store.sql_accounts import SqlAccounts
 from agentstream.store.sql_audit import SqlAudit
 from agentstream.store.sql_calls import SqlCalls
+from agentstream.store.sql_first_results import SqlFirstResults
 from agentstream.store.sql_flows import SqlFlows
 from agentstream.store.sql_legs import SqlLegs
 from agentstream.store.sql_numbers import SqlNumbers
@@ -46,6 +47,7 @@ class SqlStore:
         self.legs = SqlLegs(database)
         self.outbox = SqlOutbox(database)
         self.audit = SqlAudit(database)
+        self.first_results = SqlFirstResults(database)
         self.placed = SqlPlacedCalls(database, node, tokens.hex(), clock)
 
     async def revision(self) -> int:

@@ -296,6 +296,18 @@ placed_calls = Table(
     Column("seen_at", Moment, nullable=False),
 )
 
+# What was made for requests that have an Idempotency-Key.
+first_results = Table(
+    "first_results",
+    metadata,
+    Column("account_sid", String(64), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("at", Moment, nullable=False, index=True),
+    Column("result", Text),  # JSON; null: it is being made
+)
+
 # Who changed what: only added to, and forgotten in time.
 changes = Table(
     "changes",

@@ -43,13 +43,20 @@ class CallsApi:
 
 @asynccontextmanager
 async def calls_api(
-    folder: Path, phone: str, flow: str = HANG_UP, *, calls: int = 6, **sections: Mapping[str, Any]
+    folder: Path,
+    phone: str,
+    flow: str = HANG_UP,
+    *,
+    calls: int = 6,
+    key: NewKey | None = None,
+    **sections: Mapping[str, Any],
 ) -> AsyncIterator[CallsApi]:
     """Run a server whose numbers all lead to the phone at "127.0.0.1:5060".
 
-    `flow` is published as FLOW_NAME; `sections` are added to the configuration.
+    `flow` is published as FLOW_NAME; `sections` are added to the configuration. With the `key` of
+    an earlier run in the folder everything is as that run left it.
     """
-    key = await _prepare(folder, flow)
+    key = key or await _prepare(folder, flow)
     async with (
         served(lambda: _configuration(folder, phone, calls, sections)) as config,
         httpx.AsyncClient(

@@ -39,6 +39,7 @@ from agentstream.store.values import (
 )
 from agentstream.testing.memory_audit import MemoryAudit
 from agentstream.testing.memory_events import MemoryCallEvents
+from agentstream.testing.memory_first_results import MemoryFirstResults
 from agentstream.testing.memory_legs import MemoryLegs
 from agentstream.testing.memory_outbox import MemoryOutbox, MemoryPlacedCalls
 
@@ -410,6 +411,7 @@ class MemoryStore:
         self.call_events = MemoryCallEvents()
         self.legs = MemoryLegs()
         self.audit = MemoryAudit()
+        self.first_results = MemoryFirstResults()
 
     async def revision(self) -> int:
         """Return a number that grows whenever accounts, numbers or flows change."""

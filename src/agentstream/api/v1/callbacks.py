@@ -8,11 +8,11 @@ POST  /v1/Accounts/{sid}/Callbacks/{sid}    sends it again, from its first attem
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Query, Request, Response
 
 from agentstream.api.auth import account_of, doors
 from agentstream.api.errors import ApiError
+from agentstream.api.representation import answer
 from agentstream.net.egress import mask_secrets
 from agentstream.store.outbox import Outbox, WebhookQuery
 from agentstream.store.values import Webhook, WebhookState
@@ -30,27 +30,27 @@ async def listed(
     state: State = None,
     call_sid: OfCall = "",
     page_size: PageSize = 50,
-) -> JSONResponse:
+) -> Response:
     """Tell what waits, and what is dead, newest first."""
     account = await account_of(request, account_sid)
     query = WebhookQuery(account.sid, (state,) if state else (), call_sid, page_size)
     found = await _outbox(request).list(query)
-    return JSONResponse({"Callbacks": [_shown(webhook) for webhook in found]})
+    return answer(request, {"Callbacks": [_shown(webhook) for webhook in found]})
 
 
 @router.get("/v1/accounts/{account_sid}/callbacks/{sid}")
-async def one(request: Request, account_sid: str, sid: str) -> JSONResponse:
+async def one(request: Request, account_sid: str, sid: str) -> Response:
     """Tell of one, with its body."""
     webhook = await _own(request, account_sid, sid)
-    return JSONResponse({"Callback": {**_shown(webhook), "Body": webhook.body}})
+    return answer(request, {"Callback": {**_shown(webhook), "Body": webhook.body}})
 
 
 @router.post("/v1/accounts/{account_sid}/callbacks/{sid}")
-async def redeliver(request: Request, account_sid: str, sid: str) -> JSONResponse:
+async def redeliver(request: Request, account_sid: str, sid: str) -> Response:
     """Let one be sent again."""
     webhook = await _own(request, account_sid, sid)
     await _outbox(request).redeliver([webhook.sid], datetime.now(UTC))
-    return JSONResponse({"Callback": _shown(await _own(request, account_sid, sid))})
+    return answer(request, {"Callback": _shown(await _own(request, account_sid, sid))})
 
 
 def _outbox(request: Request) -> Outbox:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import structlog
 from fastapi import APIRouter, Request, Response
+from pydantic import TypeAdapter
 
 from agentstream.api import openapi
 from agentstream.api.audit import note_about
@@ -20,7 +21,8 @@ from agentstream.api.call_shown import call_object
 from agentstream.api.doors import Telephony
 from agentstream.api.errors import ApiError
 from agentstream.api.forms import body_of, query_of
-from agentstream.api.idempotency import HEADER, FirstResults
+from agentstream.api.idempotency import Kind
+from agentstream.api.once import once
 from agentstream.api.representation import answer
 from agentstream.api.settings import ApiSettings
 from agentstream.api.v1.connect_request import ConnectRequest, read_connect
@@ -33,15 +35,18 @@ from agentstream.switch.placing import CallOrder
 router = APIRouter()
 log = structlog.get_logger("api")
 PLACE_MS: Final = 10_000  # CC-38
+CALL: Final = Kind("call", TypeAdapter(CallFacts))
 
 
 @router.post(
     "/v1/accounts/{account_sid}/calls/connect",
     responses=openapi.answers(openapi.ONE_CALL),
-    openapi_extra=openapi.asks(
-        openapi.CONNECT,
-        query=openapi.DETAILS | openapi.SIMULATE,
-        examples=openapi.CONNECT_EXAMPLES,
+    openapi_extra=openapi.keyed(
+        openapi.asks(
+            openapi.CONNECT,
+            query=openapi.DETAILS | openapi.SIMULATE,
+            examples=openapi.CONNECT_EXAMPLES,
+        )
     ),
 )
 async def connect(request: Request, account_sid: str) -> Response:
@@ -51,18 +56,19 @@ async def connect(request: Request, account_sid: str) -> Response:
     form, query = await body_of(request), query_of(request)
     settings = house.settings
     wanted = read_connect(form, is_strict=settings.is_strict, web_stream=settings.web_stream)
-    order = await Ordering(account, telephony, settings).order(wanted)
+    ordering = Ordering(account, telephony, settings)
     if query.flag("simulate") or form.flag("simulate"):
+        order = await ordering.order(wanted)
         return answer(request, {"Simulation": _simulation(wanted, order, settings)})
 
     async def make() -> CallFacts:
+        order = await ordering.order(wanted)
         facts = await place(telephony, order, house.clock.wall())
         for warning in wanted.warnings:
             log.warning("connect_request", call_sid=facts.sid, text=warning)
         return facts
 
-    key = request.headers.get(HEADER, "")
-    facts = await first_results(request).once(account.sid, key, form, make)
+    facts = await once(request, account.sid, CALL, form, make)
     note_about(request, f"call {facts.sid}")
     details = query.flag("details") or form.flag("details")  # CC-13
     # CC-53: whatever is under way already, no leg is told of here.
@@ -96,13 +102,6 @@ def telephony_of(request: Request) -> Telephony:
     if telephony is None:
         raise ApiError(404, "Not found")
     return telephony
-
-
-def first_results(request: Request) -> FirstResults[CallFacts]:
-    """Return what was placed under the keys of the last day."""
-    results = request.app.state.placed
-    assert isinstance(results, FirstResults)
-    return results
 
 
 def _facts_of(order: CallOrder, call_sid: CallSid, now: datetime) -> CallFacts:

@@ -13,13 +13,15 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
+from pydantic import TypeAdapter
 
 from agentstream.api import openapi
 from agentstream.api.audit import note_about
 from agentstream.api.auth import doors
 from agentstream.api.errors import ApiError
 from agentstream.api.forms import form_of_json, query_of
-from agentstream.api.idempotency import HEADER, FirstResults
+from agentstream.api.idempotency import Kind
+from agentstream.api.once import once
 from agentstream.api.v2 import bridge_schemas, leg_schemas
 from agentstream.api.v2.bridge_found import bridge_door, bridge_of, check_bridge_lives
 from agentstream.api.v2.bridge_request import (
@@ -49,9 +51,12 @@ NAME_CHARS: Final = 64
 _BRIDGES: Final = "/v2/accounts/{account_sid}/bridges"
 _BRIDGE: Final = _BRIDGES + "/{bridge_sid}"
 _TOKENS: Final = RandomTokens()
+_BRIDGE_KIND: Final = Kind("bridge", TypeAdapter(BridgeFacts))
 
 
-@router.post(_BRIDGES, status_code=202, openapi_extra=openapi.asks_json(bridge_schemas.BRIDGE))
+@router.post(
+    _BRIDGES, status_code=202, openapi_extra=openapi.keyed(openapi.asks_json(bridge_schemas.BRIDGE))
+)
 async def create(request: Request, account_sid: str) -> JSONResponse:
     """Let legs hear each other; what becomes of it is told by events (BR-1 to BR-3).
 
@@ -64,8 +69,7 @@ async def create(request: Request, account_sid: str) -> JSONResponse:
     async def make() -> BridgeFacts:
         return await _make(account, door, wanted)
 
-    key = request.headers.get(HEADER, "")
-    facts = await _first_results(request).once(account.sid, key, form_of_json(body), make)
+    facts = await once(request, account.sid, _BRIDGE_KIND, form_of_json(body), make)
     note_about(request, f"bridge {facts.row.sid}")
     return told(request, door, created(facts), 202 if wanted.leg_sids else 201)
 
@@ -185,9 +189,3 @@ async def _done(
         "action_custom_param": custom or None,
     }
     return told(request, door, data, 202)
-
-
-def _first_results(request: Request) -> FirstResults[BridgeFacts]:
-    results = request.app.state.bridges_made
-    assert isinstance(results, FirstResults)
-    return results

@@ -12,13 +12,15 @@ from typing import Final
 import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
+from pydantic import TypeAdapter
 
 from agentstream.api import openapi
 from agentstream.api.auth import doors
 from agentstream.api.doors import Telephony
 from agentstream.api.errors import ApiError
 from agentstream.api.forms import form_of_json, query_of
-from agentstream.api.idempotency import HEADER, FirstResults
+from agentstream.api.idempotency import Kind
+from agentstream.api.once import once
 from agentstream.api.settings import ApiSettings
 from agentstream.api.v1.connect import send_out, telephony_of
 from agentstream.api.v1.ordering import Ordering
@@ -47,24 +49,26 @@ NAME_CHARS: Final = 64
 _LEGS: Final = "/v2/accounts/{account_sid}/legs"
 _LEG: Final = _LEGS + "/{leg_sid}"
 _TOKENS: Final = RandomTokens()
+_LEG_KIND: Final = Kind("leg", TypeAdapter(LegFacts))
 _SIP: Final = ("sip:", "sips:")
 
 
-@router.post(_LEGS, status_code=202, openapi_extra=openapi.asks_json(leg_schemas.LEG))
+@router.post(
+    _LEGS, status_code=202, openapi_extra=openapi.keyed(openapi.asks_json(leg_schemas.LEG))
+)
 async def create(request: Request, account_sid: str) -> JSONResponse:
     """Dial somebody; what becomes of it is told by events (LG-6, LG-36)."""
     account, door = await caller(request, account_sid)
     telephony, settings = telephony_of(request), doors(request).settings
     body = await json_of(request)
     wanted = read_leg(body, door.settings)
-    await _check_reference(account, door, wanted)
-    order = await _order(wanted, account, telephony, settings, door)
 
     async def make() -> LegFacts:
+        await _check_reference(account, door, wanted)
+        order = await _order(wanted, account, telephony, settings, door)
         return await _place(telephony, door, order, wanted, doors(request).clock.wall())
 
-    key = request.headers.get(HEADER, "")
-    facts = await _first_results(request).once(account.sid, key, form_of_json(body), make)
+    facts = await once(request, account.sid, _LEG_KIND, form_of_json(body), make)
     return told(request, door, created(facts), 202)
 
 
@@ -228,9 +232,3 @@ def _sections(request: Request) -> tuple[str, ...]:
 
 def _either(wanted: str | None, known: str) -> str:
     return known if wanted is None else wanted
-
-
-def _first_results(request: Request) -> FirstResults[LegFacts]:
-    results = request.app.state.legs_made
-    assert isinstance(results, FirstResults)
-    return results

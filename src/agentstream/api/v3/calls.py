@@ -17,10 +17,10 @@ from agentstream.api.call_facts import CallFacts
 from agentstream.api.envelope import enveloped
 from agentstream.api.errors import ApiError
 from agentstream.api.forms import body_of
-from agentstream.api.idempotency import HEADER
+from agentstream.api.once import once
 from agentstream.api.settings import ApiSettings
 from agentstream.api.v1.call_history import CallHistory
-from agentstream.api.v1.connect import first_results, place, telephony_of
+from agentstream.api.v1.connect import CALL, place, telephony_of
 from agentstream.api.v1.ordering import Ordering
 from agentstream.api.v3.call_request import read_call
 from agentstream.store.values import Account
@@ -34,20 +34,19 @@ _UNREACHED: Final = {"canceled": "cancelled", "failed": "no_dial"}  # else unans
 
 @router.post(
     "/v3/accounts/{account_sid}/calls",
-    openapi_extra=openapi.asks(openapi.V3_CALL, examples=openapi.V3_EXAMPLES),
+    openapi_extra=openapi.keyed(openapi.asks(openapi.V3_CALL, examples=openapi.V3_EXAMPLES)),
 )
 async def make_call(request: Request, account_sid: str) -> JSONResponse:
     """Connect two numbers (V3-2, V3-3)."""
     account, house = await account_of(request, account_sid), doors(request)
     telephony, form = telephony_of(request), await body_of(request)
     wanted = read_call(form)
-    order = await Ordering(account, telephony, house.settings).order(wanted)
 
     async def make() -> CallFacts:
+        order = await Ordering(account, telephony, house.settings).order(wanted)
         return await place(telephony, order, house.clock.wall())
 
-    key = request.headers.get(HEADER, "")
-    facts = await first_results(request).once(account.sid, key, form, make)
+    facts = await once(request, account.sid, CALL, form, make)
     created = {
         "call_sid": facts.sid,
         "call_state": "active",
