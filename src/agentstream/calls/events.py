@@ -62,6 +62,7 @@ class LegUp:
 class LegGone:
     """A dialled party's leg is over; `talk_ms` counts from its answer, 0 when there was none.
 
+    Also told of the first leg, where its call outlives it (BR-9): else CallHungUp says so.
     Before an answer `cause` says why there was none: BUSY, NO_ANSWER, REJECTED, NOT_FOUND ...
     """
 

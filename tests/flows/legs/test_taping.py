@@ -4,14 +4,17 @@ import pytest
 
 from agentstream.base.errors import CommandError
 from agentstream.calls import effects
+from agentstream.calls.commands import HangUpLeg
 from agentstream.calls.reports import (
     RecordingFailed,
 )
 from agentstream.flows.legs.verbs import (
+    Hangup,
     StartRecording,
     StopRecording,
 )
-from agentstream.testing.leg_world import LegWorld, facts_of
+from agentstream.testing.calls import LEG
+from agentstream.testing.leg_world import AGENT, LegWorld, facts_of
 
 
 def test_a_recording_is_started_stopped_and_available_ex_22_ex_23_ex_33(world: LegWorld) -> None:
@@ -72,3 +75,29 @@ def test_a_recording_that_breaks_off_says_so_ex_47(world: LegWorld) -> None:
     sid = begun.recording_sid
     world.ends(sid, RecordingFailed(sid, "the disk is full"))
     assert world.told() == ["recording_started", "recording_stopped", "recording_failed_to_upload"]
+
+
+def test_a_recording_that_is_refused_behind_its_stop_has_no_file(world: LegWorld) -> None:
+    world.act(AGENT)
+    world.answer_second()
+    world.happens(HangUpLeg(LEG))  # of another, as of a time limit: the leg is told of its end only
+    world.tales()
+    world.act(StartRecording(), StopRecording())
+    assert world.told() == [
+        "recording_started",
+        "recording_stopped",
+        "recording_failed_to_upload",
+    ]
+
+
+def test_a_leg_that_is_being_hung_up_takes_no_more_actions_lg_105(world: LegWorld) -> None:
+    world.act(AGENT)
+    world.answer_second()
+    world.tales()
+    world.act(Hangup(), StartRecording())
+    assert world.told() == ["recording_failed_to_start"]
+    for verb in (StartRecording(), Hangup()):
+        with pytest.raises(CommandError, match="being hung up"):
+            world.act(verb)
+    world.end_leg()
+    assert world.told() == ["dial_completed", "leg_terminated"]
