@@ -282,3 +282,17 @@ def test_the_recording_of_a_second_leg_is_available_after_it_has_gone(world: Leg
     world.end_recording()
     (tale,) = world.tales()
     assert (tale.leg_sid, tale.name) == (second, "recording_available")
+
+
+def test_a_leg_that_is_being_hung_up_takes_no_more_actions_lg_105(world: LegWorld) -> None:
+    world.act(AGENT)
+    world.answer_second()
+    world.tales()
+    world.act(Hangup(), StartRecording())
+    assert world.told() == ["recording_failed_to_start"]
+    with pytest.raises(CommandError, match="being hung up"):
+        world.act(StartRecording())
+    world.act(Hangup())
+    assert len([one for one in world.story if isinstance(one, effects.EndLeg)]) == 1
+    world.end_leg()
+    assert world.told() == ["dial_completed", "leg_terminated"]

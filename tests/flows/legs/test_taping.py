@@ -9,7 +9,6 @@ from agentstream.calls.reports import (
     RecordingFailed,
 )
 from agentstream.flows.legs.verbs import (
-    Hangup,
     StartRecording,
     StopRecording,
 )
@@ -88,16 +87,3 @@ def test_a_recording_that_is_refused_behind_its_stop_has_no_file(world: LegWorld
         "recording_stopped",
         "recording_failed_to_upload",
     ]
-
-
-def test_a_leg_that_is_being_hung_up_takes_no_more_actions_lg_105(world: LegWorld) -> None:
-    world.act(AGENT)
-    world.answer_second()
-    world.tales()
-    world.act(Hangup(), StartRecording())
-    assert world.told() == ["recording_failed_to_start"]
-    for verb in (StartRecording(), Hangup()):
-        with pytest.raises(CommandError, match="being hung up"):
-            world.act(verb)
-    world.end_leg()
-    assert world.told() == ["dial_completed", "leg_terminated"]

@@ -195,7 +195,7 @@ class SteeredLeg:
         """Return why a verb cannot be done now; "" when it can."""
         match verb:
             case _ if self._ending != NOBODY:
-                return "the leg is being hung up"
+                return "" if isinstance(verb, Hangup) else "the leg is being hung up"
             case Hangup() | Answer():
                 is_theirs = self.stage is not Stage.UP and not self._rings_here
                 is_wrong = is_theirs and isinstance(verb, Answer)
@@ -248,7 +248,7 @@ class SteeredLeg:
             case Answer():
                 return self._answer(origin)
             case Hangup():
-                return [self._hang_up(origin)]
+                return self._hang_up(origin)
             case StartPlay() | StartSay():
                 return self._playback.start(origin, (verb,), word_of(verb))
             case PlaySequence(items):
@@ -299,9 +299,11 @@ class SteeredLeg:
         self._answerers.append(origin)
         return [*self.answer()]
 
-    def _hang_up(self, origin: Origin) -> commands.Command:
+    def _hang_up(self, origin: Origin) -> list[Step]:
+        if self._ending != NOBODY:
+            return [Over(origin)]
         self._ending = origin
-        return commands.HangUpLeg(self.leg_sid, Cause.NORMAL, Party.OPERATOR)
+        return [commands.HangUpLeg(self.leg_sid, Cause.NORMAL, Party.OPERATOR)]
 
     # What happens
 
