@@ -101,7 +101,9 @@ def test_the_other_party_stays_when_the_first_one_leaves_br_9() -> None:
     )
     script.take_all()
     script.feed(LegEnded(AGENT, Cause.NORMAL, Party.CALLEE))
-    ends = [type(one) for one in script.take_all()]
+    outputs = script.take_all()
+    assert [one.party for one in outputs if isinstance(one, CallHungUp)] == [Party.CALLEE]
+    ends = [type(one) for one in outputs]
     assert ends.index(LegGone) < ends.index(CallHungUp)
     assert LegGone not in ends[ends.index(CallHungUp) :]
 

@@ -104,10 +104,11 @@ class Legs:
 
     @property
     def end_of_last(self) -> LegEnd | None:
-        """How a call ends of which nobody talks any more: as its first leg did."""
+        """How a call ends of which nobody talks any more: as its last leg, or a first that ends."""
         if self.first is None or self.first.end is None or self.go_on_without_first:
             return None
-        return self.first.end
+        ends = [(leg.hung_up_ms or 0, leg.end) for leg in self._all.values() if leg.end]
+        return max(ends, key=lambda end: end[0])[1] if self.first.has_ended else self.first.end
 
     def get(self, leg_sid: LegSid) -> Leg | None:
         """Return a leg that is not released."""
