@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from agentstream.base.ids import LegSid, PromptId, RecordingSid, StreamSid
-from agentstream.calls.call import Call, CallState
+from agentstream.calls.call import Call
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import (
     Answer,
@@ -63,6 +63,7 @@ from agentstream.calls.reports import (
     StreamOutcome,
     StreamStarted,
 )
+from agentstream.calls.state import CallState
 from agentstream.testing.calls import CALL, LEG, STARTED_AT, CallScript, make_setup, the_record
 from agentstream.testing.script import Script
 

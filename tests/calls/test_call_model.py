@@ -4,7 +4,7 @@ import contextlib
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import (
@@ -86,11 +86,12 @@ CAUSES, PARTIES = st.sampled_from(Cause), st.sampled_from(Party)
 class CallModel(RuleBasedStateMachine):
     direction: Direction = "inbound"
     asks_who: AskWho | None = None
+    limits = CallLimits()
 
     def __init__(self) -> None:
         super().__init__()
         self.tokens = CountedTokens()
-        self.call = Call(make_setup(self.direction), CallLimits(), 0, asks_who=self.asks_who)
+        self.call = Call(make_setup(self.direction), self.limits, 0, asks_who=self.asks_who)
         self.watch = CallWatch()
         self.now_ms = 0
 
@@ -292,9 +293,22 @@ class AskingCallModel(PlacedCallModel):
     asks_who = AskWho("sync")
 
 
+class OutlivingCallModel(CallModel):
+    """It goes on while anybody talks, whoever that is."""
+
+    limits = CallLimits(outlives_first=True)
+
+    @invariant()
+    def whoever_talks_is_in_a_call(self) -> None:
+        if LEG in self.watch.gone:
+            assert bool(self.watch.talking) is not self.watch.has_hung_up
+
+
 TestCallModel = CallModel.TestCase
 TestCallModel.settings = settings(max_examples=120, stateful_step_count=50, deadline=None)
 TestPlacedCallModel = PlacedCallModel.TestCase
 TestPlacedCallModel.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)
 TestAskingCallModel = AskingCallModel.TestCase
 TestAskingCallModel.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)
+TestOutlivingCallModel = OutlivingCallModel.TestCase
+TestOutlivingCallModel.settings = settings(max_examples=120, stateful_step_count=50, deadline=None)

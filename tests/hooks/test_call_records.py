@@ -76,6 +76,24 @@ def test_the_parties_of_a_placed_call_are_kept_in_their_order_cc_56_cb_5_cd_3() 
     assert call.conversation_ms == 0
 
 
+def test_others_who_talk_on_without_the_first_party_talk_with_nobody_of_it_cd_3_br_9() -> None:
+    legs = (
+        LegRecord(*(LEG, "inbound", "", 0, 0, 1_000, 9_000, Cause.NORMAL, Party.CALLER, True)),
+        LegRecord(
+            *(LegSid("l2"), "outbound", "", 1_000, 2_000, 4_000, 69_000),
+            *(Cause.NORMAL, Party.CALLEE, True, "+91", 65_000),
+        ),
+    )
+    record = replace(ended_record(), answered_ms=1_000, hung_up_ms=9_000, talk_ms=8_000, legs=legs)
+    rows: list[Written] = []
+    ended = CallEnded(record.setup.call_sid, record)
+    CallRecords(lambda *given: rows.extend(given)).hear(fact(ended))
+    call = rows[-1]
+    assert isinstance(call, CallRecord)
+    assert call.conversation_ms == record.conversation_ms == 5_000
+    assert [leg.talk_ms for leg in call.legs][1] == 65_000
+
+
 def test_a_call_that_came_in_has_its_numbers_and_its_party() -> None:
     rows: list[Written] = []
     CallRecords(lambda *given: rows.extend(given)).hear(whole_call()[-1])

@@ -252,3 +252,10 @@ def test_each_event_is_one_sentence(
 ) -> None:
     line = say(kind, body, DIALLED, BOT)
     assert (line.who, line.text, line.tone) == (who, text, tone)
+
+
+def test_a_call_that_outlived_its_first_party_says_since_when_br_9() -> None:
+    gone = (500, "leg_gone", {"leg_sid": "a", "cause": "normal", "talk_ms": 400, "text": "bye"})
+    body = {"hung_up_ms": 500, "ended_ms": 900, "status": "completed"}
+    assert say("call_ended", body, gone).text == "over, 400 ms after the caller left: completed"
+    assert say("call_ended", body).text == "over, 400 ms after the hang-up: completed"

@@ -150,3 +150,43 @@ async def test_a_bridge_is_read_after_a_restart_br_4(tmp_path: Path) -> None:
     ):
         found = (await client.get(f"bridges/{sid}")).json()
     assert (found["state"], found["leg_sids"]) == ("terminal", legs)
+
+
+async def test_who_was_dialled_outlives_the_first_leg_until_its_own_limit_br_9_lg_61(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as (dialer, _, _):
+        caller = await dialer.leg("09876500001")
+        party = {"contact_uri": "09876500002", "exophone": "08040000002"}
+        await dialer.ask("POST", f"legs/{caller}/actions/dial", 202, **party)
+        await until(lambda: "dial_success" in dialer.names("/legs", caller))
+        success = next(
+            event for event in dialer.told["/legs"] if event["event_name"] == "dial_success"
+        )
+        facts = success["event_data"]["data"]
+        second, bridge = facts["second_leg_sid"], facts["bridge_sid"]
+        for leg_sid in (caller, second):
+            leg = await dialer.ask("GET", f"legs/{leg_sid}?bridge_status", 200)
+            assert leg["additional_info"] == {"bridge_status": bridge}
+        await dialer.ask("PUT", f"legs/{caller}", 200, time_limit=1)
+        await until(lambda: "leg_terminated" in dialer.names("/legs", caller))
+        leg = await dialer.ask("GET", f"legs/{second}?bridge_status", 200)
+        assert (leg["state"], leg["additional_info"]) == (
+            "connected",
+            {"bridge_status": "not_in_bridge"},
+        )
+        await dialer.ask("POST", f"legs/{second}/actions/start_say", 202, text="They left.")
+        await until(lambda: "say_started" in dialer.names("/legs", second))
+        await dialer.ask("PUT", f"legs/{second}", 200, time_limit=1)
+        await until(lambda: "leg_terminated" in dialer.names("/legs", second))
+        assert (await dialer.ask("DELETE", f"legs/{second}", 200))["state"] == "terminal"
+    for leg_sid in (caller, second):
+        names = dialer.names("/legs", leg_sid)
+        assert names.count("leg_terminated") == 1
+        ended = next(
+            event["event_data"]["data"]
+            for event in dialer.told["/legs"]
+            if event["event_name"] == "leg_terminated" and event["data"]["leg_sid"] == leg_sid
+        )
+        assert (ended["reason"], ended["hangup_by"]) == ("time-limit", "platform")
+    assert dialer.names("/legs", caller)[-2:] == ["dial_completed", "leg_terminated"]

@@ -197,16 +197,24 @@ async def test_legs_that_cannot_be_bridged_are_refused_at_once_br_9(world: Bridg
     assert world.bridges.live == 1
 
 
-async def test_the_party_of_a_dial_declines_another_bridge_br_9(world: BridgedBoard) -> None:
+async def test_who_stays_when_the_dialler_leaves_is_bridged_anew_br_9(world: BridgedBoard) -> None:
     one, other = await world.leg(), await world.leg()
     await world.act(one, Dial("+919876500002", NUMBER))
     place = await world.board.signaling.wait_for(sip.Place)
     world.board.signaling.accept(place.ref, ANSWER)
     dialled = await world.until_told("dial_success")
     second = LegSid(dialled["event_data"]["data"]["second_leg_sid"])
+    with pytest.raises(CommandError, match="in a bridge already"):
+        world.create(second, other)
+    world.hang_up(one)
+    await world.until_told("leg_terminated", one)
+    assert world.names(one)[-2:] == ["dial_completed", "leg_terminated"]
     world.create(second, other)
-    failed = await world.until_told("bridge_failed_to_create")
-    assert "in a bridge already" in failed["event_data"]["error"]["description"]
+    await world.until_told("leg_joined_bridge", second)
+    await until(lambda: world.ears() == {(second, other), (other, second)})
+    world.board.signaling.end(place.ref)
+    await world.until_told("leg_terminated", second)
+    assert world.names(second)[-2:] == ["leg_left_bridge", "leg_terminated"]
 
 
 async def test_a_bridge_stops_the_bots_stream_br_10_ex_41(world: BridgedBoard) -> None:

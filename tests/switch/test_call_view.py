@@ -5,12 +5,15 @@ from datetime import timedelta
 from typing import Any
 
 from agentstream.base.ids import AccountSid, CallSid, LegSid, RecordingSid
-from agentstream.calls.causes import Cause
+from agentstream.calls.causes import Cause, Party
 from agentstream.calls.events import (
     CallAnswered,
     CallEnded,
     CallStarted,
+    LegDialled,
+    LegGone,
     LegRinging,
+    LegUp,
     RecordingFinished,
 )
 from agentstream.calls.record import RecordingRecord
@@ -49,6 +52,27 @@ def test_a_call_that_comes_in_rings_talks_and_ends() -> None:
     assert ended is not None
     assert (ended.status, ended.cause, ended.talk_ms) == ("completed", Cause.NORMAL, 41_000)
     assert views.live(AccountSid("greenleaf1")) == []
+
+
+def test_a_call_that_outlives_its_first_leg_goes_on_with_the_others_br_9() -> None:
+    clock, agent = ManualClock(), LegSid("agent")
+    views = CallViews(clock)
+    for at_ms, event in (
+        (0, CallStarted(CALL, LEG, make_setup())),
+        (1_000, CallAnswered(CALL, LEG)),
+        (2_000, LegDialled(CALL, agent, "3", "2")),
+        (3_000, LegUp(CALL, agent)),
+        (8_000, LegGone(CALL, LEG, Cause.NORMAL, Party.CALLER, 7_000, "")),
+    ):
+        views.hear(fact(event, at_ms=at_ms))
+    clock.advance(20_000)
+    live = views.find(CALL)
+    assert live is not None
+    assert (live.status, live.talk_ms) == ("in-progress", 5_000)
+    assert [(leg.status, leg.talk_ms) for leg in live.legs] == [
+        ("completed", 7_000),
+        ("in-progress", 17_000),
+    ]
 
 
 def test_the_recording_of_an_ended_call_is_the_last_whole_one() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from agentstream.base.ids import AccountSid, CallSid, LegSid
 from agentstream.calls.causes import Cause
-from agentstream.calls.commands import HangUp
+from agentstream.calls.commands import HangUpLeg
 from agentstream.calls.events import CallEnded, LegTold
 from agentstream.switch.feed import Fact
 from agentstream.switch.leg_timers import LegTimers
@@ -35,7 +35,7 @@ class Scene:
     calls: list[tuple[float, "_Timer", Callable[..., object], tuple[Any, ...]]] = field(
         default_factory=list
     )
-    ended: list[tuple[float, HangUp]] = field(default_factory=list)
+    ended: list[tuple[float, HangUpLeg]] = field(default_factory=list)
     view: LegView = field(
         default_factory=lambda: LegView(
             leg_sid=LEG,
@@ -50,7 +50,7 @@ class Scene:
     def __post_init__(self) -> None:
         self.timers = LegTimers(lambda _: self.view, self._end, self)
 
-    def _end(self, call_sid: CallSid, order: HangUp) -> None:
+    def _end(self, call_sid: CallSid, order: HangUpLeg) -> None:
         assert call_sid == CALL
         self.ended.append((self.now_s, order))
 
@@ -64,7 +64,8 @@ class Scene:
 
     def tell(self, name: str) -> None:
         clock = ManualClock()
-        fact = Fact(CALL, MINE, clock.now_ms(), clock.wall(), LegTold(CALL, LEG, name))
+        told = LegTold(CALL, self.view.leg_sid, name)
+        fact = Fact(CALL, MINE, clock.now_ms(), clock.wall(), told)
         self.timers.hear(fact)
 
     def pass_(self, seconds: float) -> None:
@@ -146,11 +147,27 @@ def test_an_ended_leg_has_no_timers(scene: Scene, by_its_call: bool) -> None:
     assert scene.timers.running == 0
 
 
-def test_legs_that_came_in_or_were_dialled_later_are_not_timed_here(scene: Scene) -> None:
-    scene.view = replace(scene.view, direction="inbound")
-    scene.tell("leg_connecting")
-    scene.tell("leg_ringing")
-    assert scene.timers.running == 0
-    scene.view = replace(scene.view, is_first=False)
+def test_legs_that_came_in_or_were_dialled_later_are_timed_from_their_answer(scene: Scene) -> None:
+    for view in (replace(scene.view, direction="inbound"), replace(scene.view, is_first=False)):
+        scene.view = view
+        scene.tell("leg_connecting")
+        scene.tell("leg_ringing")
+        assert scene.timers.running == 0
+        scene.tell("leg_answered")
+        assert scene.timers.running == 1
+        scene.tell("leg_terminated")
+
+
+def test_each_leg_of_a_call_has_its_own_limit_lg_25_lg_61_br_9(scene: Scene) -> None:
     scene.tell("leg_answered")
-    assert scene.timers.running == 0
+    scene.pass_(100)
+    other = LegSid("leg2")
+    scene.view = replace(scene.view, leg_sid=other, is_first=False)
+    scene.tell("leg_answered")
+    scene.view = replace(scene.view, terms=replace(TERMS, time_limit_s=1_000))
+    scene.timers.change_limit(scene.view)
+    scene.pass_(2_000)
+    assert [(at_s, order.leg_sid) for at_s, order in scene.ended] == [
+        (700.0, LEG),
+        (1_200.0, other),
+    ]

@@ -1,5 +1,6 @@
 """Legs as their events leave them (LG-50 to LG-55)."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -154,6 +155,28 @@ def test_a_direction_is_muted_alone_ex_44_lg_55() -> None:
     assert (heard.rx_audio, heard.tx_audio) == ("muted", "unmuted")
     both = scene.tell("mute_success", ("direction", "out")).sections
     assert (both.rx_audio, both.tx_audio) == ("muted", "muted")
+
+
+def test_the_bridge_of_a_dial_is_named_for_both_and_who_stays_dials_on_br_9_lg_55() -> None:
+    scene, second, third = Scene(), LegSid("leg2"), LegSid("leg3")
+    scene.begin()
+    scene.happens(LegDialled(CALL, second, "3", "2"))
+    pair = (("bridge_sid", "b1"), ("second_leg_sid", second))
+
+    def bridges() -> list[str]:
+        legs = (scene.views.find(leg_sid) for leg_sid in (LEG, second))
+        return [leg.sections.bridge for leg in legs if leg is not None]
+
+    scene.tell("dial_success", *pair)
+    assert bridges() == ["b1", "b1"]
+    scene.tell("dial_completed", *pair)
+    assert bridges() == ["not_in_bridge", "not_in_bridge"]
+    scene.tell("leg_terminated")
+    elsewhere = replace(TERMS, event_endpoint="https://elsewhere.test/")
+    assert scene.views.change(second, elsewhere, scene.clock.wall())
+    scene.happens(LegDialled(CALL, third, "4", "2"))
+    view = scene.tell("leg_connecting", ("parent_leg_sid", second), leg_sid=third)
+    assert (view.is_first, view.terms.event_endpoint) == (False, elsewhere.event_endpoint)
 
 
 def test_a_bridge_is_named_while_it_lasts_lg_55() -> None:

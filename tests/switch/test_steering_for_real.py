@@ -199,3 +199,34 @@ async def test_a_second_party_is_dialled_and_talks(tmp_path: Path) -> None:
         assert dict(completed.data)["status"] == "completed"
         await here.act(Hangup())
         await here.node.records()
+
+
+async def test_who_was_dialled_stays_when_the_first_party_hangs_up(tmp_path: Path) -> None:
+    """BR-9: over real SIP and RTP, with a sound, a bot, and a party that the second one dials."""
+    async with street(tmp_path) as here:
+        await here.call()
+        await here.act(Dial(here.callee.uri("answers2"), "+918040000002"))
+        joined = await here.told("dial_success")
+        first, second = here.leg_sid, LegSid(str(dict(joined.data)["second_leg_sid"]))
+        here.callee.hang_up("answers")
+        terminated = await here.told("leg_terminated")
+        assert terminated.leg_sid == first
+        assert here.names()[-2:] == ["dial_completed", "leg_terminated"]
+        here.leg_sid = second
+        begun = await here.act(StartPlay(AudioFile(here.sounds), loops=0))
+        await until(lambda: len(here.loud_at(begun)) > 10)
+        await here.act(StartStream(here.bot.url))
+        await here.told("stream_started")
+        await here.act(Dial(here.callee.uri("answers3"), "+918040000002"))
+        dialled = await here.told("dial_success", 2)
+        third = LegSid(str(dict(dialled.data)["second_leg_sid"]))
+        await here.act(Hangup())
+        gone = await here.told("leg_terminated", 2)
+        assert (gone.leg_sid, dict(gone.data)["hangup_by"]) == (second, "local")
+        here.callee.hang_up("answers3")
+        gone = await here.told("leg_terminated", 3)
+        assert (gone.leg_sid, dict(gone.data)["hangup_by"]) == (third, "remote")
+        [record] = await here.node.records()
+        assert [leg.leg_sid for leg in record.legs] == [first, second, third]
+        assert record.cause is record.legs[0].cause
+        assert record.hung_up_ms < (record.legs[1].answered_ms or 0) + record.legs[1].talk_ms

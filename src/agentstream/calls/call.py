@@ -12,9 +12,11 @@ While the call closes nothing more can be asked of it, but the flow may still te
 server how it went (PT-22). Ringing, talking and ending are those of the first leg: it rings here,
 or, in a call that we place, where we call. Where it is to be known first who answered (EV-6), the
 call rings on until AnswerJudged. What the legs do that are dialled later is in `legs`.
+
+A call that outlives its first leg (BR-9) goes on while any leg talks: once it talks the first leg
+is one among others, whose end LegGone tells, and the last one ends the call.
 """
 
-from enum import Enum
 from typing import Final, cast, get_args
 
 from agentstream.base.errors import CommandError
@@ -71,31 +73,12 @@ from agentstream.calls.reports import (
     WentSilent,
 )
 from agentstream.calls.requests import Requests
+from agentstream.calls.state import MOVES, CallMove, CallState
 
 # Most happenings are of a kind far down the union; a look into a set is ten times as fast.
 COMMANDS: Final = frozenset(get_args(Command))
 DIGITS: Final = frozenset("0123456789*#ABCD")
 DIGITS_AT_ONCE: Final = 64
-
-
-class CallState(Enum):
-    """Where a call is in its life."""
-
-    NEW = "new"
-    RINGING = "ringing"
-    TALKING = "talking"
-    CLOSING = "closing"
-    ENDED = "ended"
-
-
-MOVES: Final = {
-    (CallState.NEW, CallStarted): CallState.RINGING,
-    (CallState.NEW, CallHungUp): CallState.CLOSING,
-    (CallState.RINGING, CallAnswered): CallState.TALKING,
-    (CallState.RINGING, CallHungUp): CallState.CLOSING,
-    (CallState.TALKING, CallHungUp): CallState.CLOSING,
-    (CallState.CLOSING, CallEnded): CallState.ENDED,
-}
 
 
 class Call:
@@ -177,7 +160,7 @@ class Call:
         if self._is_closing:
             return self._obey_while_closing(command)
         if isinstance(command, LegWish):
-            return self._legs.order(command, now_ms)
+            return self._obey_for_legs(command, now_ms)
         match command:
             case Ring(leg_sid) | Answer(leg_sid):
                 return [*self._legs.found(leg_sid).receive(command, now_ms)]
@@ -206,6 +189,11 @@ class Call:
                 return self._requests.order(command)
             case _:
                 raise CommandError("the call has ended")
+
+    def _obey_for_legs(self, command: LegWish, now_ms: int) -> list[Output]:
+        if isinstance(command, HangUpLeg) and self._limits.outlives_first:
+            return self._end_leg(command, now_ms)
+        return self._legs.order(command, now_ms)
 
     def _obey_for_attached(self, command: Wish, now_ms: int) -> list[Output]:
         match command:
@@ -293,7 +281,7 @@ class Call:
         match report:
             case LegAnswered():
                 outputs += self._answered(leg.leg_sid, now_ms)
-            case LegEnded(text=text) if not self._is_closing:
+            case LegEnded(text=text) if not (self._is_closing or self._legs.go_on_without_first):
                 outputs += self._hang_up(leg.cause or report.cause, report.party, text, now_ms)
             case _:
                 pass
@@ -314,24 +302,22 @@ class Call:
 
     def _begin_talk(self, leg_sid: LegSid) -> list[Output]:
         self._holds_answer = False
+        self._legs.outlive_first = self._limits.outlives_first
         told = self._move(CallAnswered(self.setup.call_sid, leg_sid))
         return told + self._attached.leg_answered(leg_sid)
 
     def _media_lost(self, report: MediaLost, now_ms: int) -> list[Output] | None:
         leg = self._legs.get(report.leg_sid)
-        if leg is None or self._is_closing:
+        if leg is None or leg.is_ending or self._is_closing:
             return None
-        is_first = leg is self._legs.first
         if leg.is_dialled and not leg.is_talking:  # early media may come and go
             return None
         call_sid, silent_ms = self.setup.call_sid, report.silent_ms
         outputs: list[Output] = [MediaStopped(call_sid, leg.leg_sid, silent_ms, report.ever_flowed)]
         if not self._limits.ends_without_media:
             return outputs
-        cause, party = Cause.NO_MEDIA, Party.NETWORK
-        if is_first:
-            return outputs + self._hang_up(cause, party, "", now_ms)
-        return outputs + self._legs.hang_up(HangUpLeg(leg.leg_sid, cause, party), now_ms)
+        lost = HangUpLeg(leg.leg_sid, Cause.NO_MEDIA, Party.NETWORK)
+        return outputs + self._end_leg(lost, now_ms)
 
     def _bot_wished(self, wish: BotWished, now_ms: int) -> list[Output] | None:
         """OP-1: hang-ups and keys are carried out here, a transfer is the flow's."""
@@ -344,6 +330,8 @@ class Call:
                 carried_out = self._press(SendDigits(leg_sid, wish.value))
             except CommandError:
                 return None
+        elif wish.action == "hangup" and self._limits.outlives_first:
+            carried_out = self._end_leg(HangUpLeg(leg_sid, Cause.NORMAL, Party.BOT), now_ms)
         elif wish.action == "hangup":
             carried_out = self._hang_up(Cause.NORMAL, Party.BOT, "", now_ms)
         asked = BotAsked(self.setup.call_sid, leg_sid, wish.stream_sid, wish.action, wish.value)
@@ -354,6 +342,13 @@ class Call:
     @property
     def _is_closing(self) -> bool:
         return self.state in (CallState.CLOSING, CallState.ENDED)
+
+    def _end_leg(self, wish: HangUpLeg, now_ms: int) -> list[Output]:
+        """End one leg, and with it the call where nobody stays."""
+        is_first = self._legs.found(wish.leg_sid) is self._legs.first
+        if is_first and not self._legs.go_on_without_first:
+            return self._hang_up(wish.cause, wish.party, wish.text, now_ms)
+        return self._legs.hang_up(wish, now_ms)
 
     def _hang_up(self, cause: Cause, party: Party, text: str, now_ms: int) -> list[Output]:
         text = text or explain(cause, party)
@@ -380,6 +375,8 @@ class Call:
 
     def _settle(self, now_ms: int) -> list[Output]:
         outputs = self._legs.settle()
+        if self.state is CallState.TALKING and (end := self._legs.end_of_last) is not None:
+            outputs += self._hang_up(*end, now_ms)
         if self._holds_answer and not self._legs.awaits_verdict:
             assert self._legs.first is not None, "somebody answered"
             outputs += self._begin_talk(self._legs.first.leg_sid)
@@ -394,6 +391,6 @@ class Call:
         self.record = self.ledger.close(self._legs.all, now_ms)
         return self._move(CallEnded(self.setup.call_sid, self.record))
 
-    def _move(self, event: CallStarted | CallAnswered | CallHungUp | CallEnded) -> list[Output]:
+    def _move(self, event: CallMove) -> list[Output]:
         self.state = MOVES[self.state, type(event)]
         return [event]

@@ -71,7 +71,10 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class HangUpLeg:
-    """End one leg that was dialled, in whatever state it is; the call goes on. LegGone follows."""
+    """End one leg that was dialled, in whatever state it is; the call goes on. LegGone follows.
+
+    Of a call that outlives its first leg any leg is meant: the last one ends the call.
+    """
 
     leg_sid: LegSid
     cause: Cause = Cause.NORMAL

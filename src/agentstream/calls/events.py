@@ -60,9 +60,9 @@ class LegUp:
 
 @dataclass(frozen=True, slots=True)
 class LegGone:
-    """A dialled party's leg is over; `talk_ms` counts from its answer, 0 when there was none.
+    """The leg of a dialled party, or a first one that its call outlives (BR-9), is over.
 
-    Before an answer `cause` says why there was none: BUSY, NO_ANSWER, REJECTED, NOT_FOUND ...
+    `talk_ms` is 0 without an answer; `cause` then says why: BUSY, NO_ANSWER, REJECTED ...
     """
 
     call_sid: CallSid

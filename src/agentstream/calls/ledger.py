@@ -68,8 +68,10 @@ class Ledger:
         self._recordings.append(record)
 
     def close(self, legs: list[Leg], now_ms: int) -> CallRecord:
-        """Return the record; the first leg's times are the call's."""
+        """Return the record; the first leg's times and end are the call's."""
         first = legs[0] if legs else None
+        if first is not None:
+            self._end_with(first)
         rang_ms = since(self._zero_ms, first.rang_ms) if first else None
         answered_ms = since(self._zero_ms, first.answered_ms) if first else None
         hung_up_ms = self._hung_up_ms - self._zero_ms
@@ -99,6 +101,12 @@ class Ledger:
             streams=tuple(self._streams),
             recordings=tuple(self._recordings),
         )
+
+    def _end_with(self, first: Leg) -> None:
+        """BR-9: others may have talked on for a while."""
+        gone_ms = first.hung_up_ms
+        if first.end is not None and gone_ms is not None and gone_ms < self._hung_up_ms:
+            self.note_hang_up(*first.end, gone_ms)
 
     def _status(self, legs: list[Leg]) -> CallStatus:
         """Return the first leg's word, or of two numbers the second's once the first is up."""

@@ -35,6 +35,7 @@ class LegState(Enum):
 
 
 LegInput = Ring | Answer | Reject | HangUp | LegRang | LegAnswered | LegEnded | MediaFlowing
+LegEnd = tuple[Cause, Party, str]  # why, by whom, and a sentence for a person
 LegEffect = RingLeg | AnswerLeg | RejectLeg | EndLeg
 
 OFFERED: Final = LegState.OFFERED
@@ -97,7 +98,7 @@ class Leg:
         self._destination = destination
         self._started_ms = now_ms
         self._ended_ms: int | None = None
-        self._hung_up_ms: int | None = None
+        self.hung_up_ms: int | None = None
         self.cause: Cause | None = None
         self.party: Party | None = None
         self.text = ""
@@ -121,6 +122,11 @@ class Leg:
     def is_heard(self) -> bool:
         """Whether this leg can be bridged: it talks, or its early media arrives."""
         return self.state is TALKING or (self.state is RINGING and self.has_early_media)
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether this leg was told to end, or has ended."""
+        return self.state in (ENDING, ENDED)
 
     @property
     def has_ended(self) -> bool:
@@ -171,11 +177,18 @@ class Leg:
         self.state = ENDED
 
     @property
+    def end(self) -> LegEnd | None:
+        """Why it ended, or is told to; None for a leg that is not ending."""
+        if self.cause is None or self.party is None:
+            return None
+        return self.cause, self.party, self.text
+
+    @property
     def talk_ms(self) -> int:
         """From the answer to the hang-up; 0 when there was no answer, or no hang-up yet."""
-        if self.answered_ms is None or self._hung_up_ms is None:
+        if self.answered_ms is None or self.hung_up_ms is None:
             return 0
-        return self._hung_up_ms - self.answered_ms
+        return self.hung_up_ms - self.answered_ms
 
     def record(self, zero_ms: int) -> LegRecord:
         """Return the leg's part of the call record; times count from `zero_ms`."""
@@ -208,7 +221,7 @@ class Leg:
         if self.cause is None:  # the first who ends it is the one who ended it
             self.cause, self.party = cause, party
             self.text = text or explain(cause, party)
-            self._hung_up_ms = now_ms
+            self.hung_up_ms = now_ms
 
 
 def since(zero_ms: int, time_ms: int | None) -> int | None:

@@ -2,7 +2,8 @@
 
 The first leg came in, or is the party that a call of ours is placed to. A leg that was dialled
 later ends alone: its bridge is parted, what runs on it is told to end, LegGone is told, and
-its media is released once nothing of it runs any more. The first leg ends the call.
+its media is released once nothing of it runs any more. The first leg ends the call, or, where the
+call outlives it and another one talks, ends like them.
 """
 
 from typing import Final, assert_never
@@ -39,7 +40,7 @@ from agentstream.calls.events import (
 )
 from agentstream.calls.judging import Judging
 from agentstream.calls.ledger import Ledger, masked
-from agentstream.calls.leg import Leg, LegState
+from agentstream.calls.leg import Leg, LegEnd, LegState
 from agentstream.calls.reports import (
     AnswererKnown,
     Beeped,
@@ -71,7 +72,8 @@ class Legs:
     """A machine inside the call's machine."""
 
     def __init__(self, ledger: Ledger, attached: Attached, leg_close_ms: int) -> None:
-        self.first: Leg | None = None
+        self.first: Leg | None = None  # also when it is gone
+        self.outlive_first = False  # the call sets it
         self._setup = ledger.setup
         self._attached = attached
         self._leg_close_ms = leg_close_ms
@@ -93,6 +95,20 @@ class Legs:
     def are_released(self) -> bool:
         """Whether no leg is left."""
         return not self._held
+
+    @property
+    def go_on_without_first(self) -> bool:
+        """Whether a leg talks that stays when the first one goes."""
+        others = (leg for leg in self._held.values() if leg is not self.first)
+        return self.outlive_first and any(leg.is_talking for leg in others)
+
+    @property
+    def end_of_last(self) -> LegEnd | None:
+        """How a call ends of which nobody talks any more: as its last leg, or a first that ends."""
+        if self.first is None or self.first.end is None or self.go_on_without_first:
+            return None
+        ends = [(leg.hung_up_ms or 0, leg.end) for leg in self._all.values() if leg.end]
+        return max(ends, key=lambda end: end[0])[1] if self.first.has_ended else self.first.end
 
     def get(self, leg_sid: LegSid) -> Leg | None:
         """Return a leg that is not released."""
@@ -179,9 +195,9 @@ class Legs:
         ]
 
     def hang_up(self, wish: HangUpLeg, now_ms: int) -> list[Output]:
-        """End one dialled leg."""
+        """End one leg: a dialled one, or the first where the call goes on without it."""
         leg = self.found(wish.leg_sid)
-        if leg is self.first:
+        if leg is self.first and not self.go_on_without_first:
             raise CommandError("the first leg ends with the call: hang up the call")
         text = wish.text or explain(wish.cause, wish.party)
         ends = leg.receive(HangUp(wish.cause, wish.party, text), now_ms)
@@ -349,8 +365,8 @@ class Legs:
 
     def _ended(self, leg: Leg, now_ms: int) -> list[Output]:
         self._over.append(leg)
-        if leg is self.first:
-            return []
+        if leg is self.first and not self.go_on_without_first:
+            return []  # the end of the call tells it
         assert leg.cause is not None, "a leg that has ended says why"
         assert leg.party is not None, "a leg that has ended says who"
         leg_sid, cause, party = leg.leg_sid, leg.cause, leg.party

@@ -64,6 +64,7 @@ class CallLimits:
     stream_close_ms: int = 15_000  # from the wish to end a stream until it must have ended
     leg_close_ms: int = 15_000  # the same for a leg that was dialled, and what runs on it
     ends_without_media: bool = True  # MediaLost ends the call
+    outlives_first: bool = False  # it ends with its last leg that talks, not with its first (BR-9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,4 +147,9 @@ class CallRecord:
     def conversation_ms(self) -> int:
         """How long others were there with the first party (CD-3); without others, its talk."""
         others = self.legs[1:]
-        return sum(leg.talk_ms for leg in others) if others else self.talk_ms
+        together = (min(leg.talk_ms, self._talk_of_first_since(leg)) for leg in others)
+        return sum(together) if others else self.talk_ms
+
+    def _talk_of_first_since(self, leg: LegRecord) -> int:
+        """BR-9: the others may have talked on without it."""
+        return max(0, self.hung_up_ms - (leg.answered_ms or 0))

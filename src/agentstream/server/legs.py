@@ -16,7 +16,7 @@ import structlog
 from agentstream.base.clock import Clock
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import CallSid, LegSid, RandomTokens
-from agentstream.calls.commands import HangUp
+from agentstream.calls.commands import HangUpLeg
 from agentstream.calls.record import CallSetup
 from agentstream.flows.document import FlowDocument
 from agentstream.flows.legs.verbs import Acknowledged, Act
@@ -208,7 +208,7 @@ class SteeredLegs:
             case _:
                 pass
 
-    def _hang_up(self, call_sid: CallSid, order: HangUp) -> None:
+    def _hang_up(self, call_sid: CallSid, order: HangUpLeg) -> None:
         assert self._board is not None, "no call has begun before the switchboard"
         self._soon(self._board.ask(call_sid, order))
 

@@ -164,7 +164,9 @@ class CallRecord:
     def conversation_ms(self) -> int:
         """How long others were there with the first party (CD-3); without others, its talk."""
         others = self.legs[1:]
-        return sum(leg.talk_ms for leg in others) if others else self.duration_ms
+        gone_ms = (self.setup_ms or 0) + self.duration_ms  # others may talk on without it (BR-9)
+        together = (min(leg.talk_ms, max(0, gone_ms - (leg.answered_ms or 0))) for leg in others)
+        return sum(together) if others else self.duration_ms
 
     @property
     def account_number(self) -> str:

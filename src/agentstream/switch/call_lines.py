@@ -54,7 +54,7 @@ class CallLines:
     def media(self, leg_sid: LegSid) -> MediaLeg | None:
         """Return a leg's audio; None for one that never had any, or has none any more."""
         line = self._lines.get(leg_sid)
-        return None if line is None else line.media
+        return None if line is None or leg_sid in self._released else line.media
 
     def take(self, report: sip.Report) -> list[reports.Report]:
         """Translate what signalling reports."""

@@ -136,14 +136,18 @@ class _Party:
     leg_sid: LegSid
     status: str
     answered_ms: int | None = None
-    talk_ms: int = 0  # once it has ended
+    gone_ms: int | None = None  # once it has ended
     cause: Cause | None = None
     verdict: Verdict | None = None
 
     def view(self, now_ms: int) -> LegView:
-        is_up = self.status == "in-progress" and self.answered_ms is not None
-        talk_ms = now_ms - (self.answered_ms or 0) if is_up else self.talk_ms
-        return LegView(self.leg_sid, self.status, talk_ms, self.cause, self.verdict)
+        return LegView(self.leg_sid, self.status, self.talked_ms(now_ms), self.cause, self.verdict)
+
+    def talked_ms(self, until_ms: int) -> int:
+        """Return how long it has talked."""
+        if self.answered_ms is None:
+            return 0
+        return max(0, min(until_ms, self.gone_ms or until_ms) - self.answered_ms)
 
 
 @dataclass(slots=True)
@@ -158,8 +162,9 @@ class _Live(_OfSetup):
 
     @property
     def status(self) -> str:
-        """That of its first leg, until it has ended."""
-        return next(iter(self.parties.values())).status
+        """That of its first leg, until it has ended; while others talk on, the call goes on."""
+        first = next(iter(self.parties.values()))
+        return first.status if first.cause is None else "in-progress"
 
     @property
     def duration_ms(self) -> int:
@@ -167,15 +172,16 @@ class _Live(_OfSetup):
         return _since(self.answered_at, self.updated_at)
 
     def view(self, now_ms: int) -> CallView:
-        legs = tuple(party.view(now_ms) for party in self.parties.values())
-        others = legs[1:]
+        first, *others = self.parties.values()
+        until_ms = first.gone_ms or now_ms
+        talks_ms = [party.talked_ms(until_ms) for party in others or [first]]
         return CallView(
             setup=self.setup,
             status=self.status,
             updated_at=self.updated_at,
             answered_at=self.answered_at,
-            legs=legs,
-            talk_ms=sum(leg.talk_ms for leg in others) if others else legs[0].talk_ms,
+            legs=tuple(party.view(now_ms) for party in self.parties.values()),
+            talk_ms=sum(talks_ms),
             recording_url=self.recording_url,
         )
 
@@ -281,7 +287,8 @@ def _take(call: _Live, fact: Fact) -> None:
         case LegGone(leg_sid=leg_sid, cause=cause, talk_ms=talk_ms):
             party = call.parties[leg_sid]
             party.status = status_word(cause, party.answered_ms is not None)
-            party.cause, party.talk_ms = cause, talk_ms
+            party.cause = cause
+            party.gone_ms = None if party.answered_ms is None else party.answered_ms + talk_ms
         case AnswerJudged(leg_sid=leg_sid, result=result, elapsed_ms=ms, reason=reason):
             call.parties[leg_sid].verdict = Verdict(result, ms, reason)
         case BeepHeard(leg_sid=leg_sid, elapsed_ms=beep_ms):

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from agentstream.base.ids import CallSid, LegSid
 from agentstream.calls.causes import Cause, Party
-from agentstream.calls.commands import HangUp
+from agentstream.calls.commands import HangUpLeg
 from agentstream.calls.events import CallEnded, LegTold
 from agentstream.switch.feed import Fact
 from agentstream.switch.leg_view import ENDINGS, LegView
@@ -41,8 +41,8 @@ class Loop(Protocol):
 class LegTimers:
     """Subscribe `hear` to the feed after the views that `find` looks into.
 
-    `hang_up` must return at once. Only the first leg of a call has timers: the others are the
-    Dial's (EX-21).
+    `hang_up` must return at once. Each leg has its longest life; the timers ahead of the answer are
+    those of a leg that was ordered, as a Dial has its own (EX-21).
     """
 
     KINDS = (LegTold, CallEnded)
@@ -50,14 +50,15 @@ class LegTimers:
     def __init__(
         self,
         find: Callable[[LegSid], LegView | None],
-        hang_up: Callable[[CallSid, HangUp], None],
+        hang_up: Callable[[CallSid, HangUpLeg], None],
         loop: Loop,
     ) -> None:
         self._find = find
         self._hang_up = hang_up
         self._loop = loop
-        self._set: dict[CallSid, Timer] = {}
-        self._answered: dict[CallSid, float] = {}  # when, by the loop's clock
+        self._set: dict[LegSid, Timer] = {}
+        self._answered: dict[LegSid, float] = {}  # when, by the loop's clock
+        self._legs: dict[CallSid, set[LegSid]] = {}  # of which a time is known
 
     @property
     def running(self) -> int:
@@ -66,47 +67,52 @@ class LegTimers:
 
     def hear(self, fact: Fact) -> None:
         """Take one fact."""
-        if isinstance(fact.event, CallEnded):
-            self._clear(fact.call_sid)
-            self._answered.pop(fact.call_sid, None)
+        if isinstance(fact.event, CallEnded):  # a call that broke off told of no leg's end
+            for leg_sid in self._legs.pop(fact.call_sid, ()):
+                self._forget(leg_sid)
             return
         event = fact.event
         view = self._find(event.leg_sid) if isinstance(event, LegTold) else None
-        if view is None or not isinstance(event, LegTold) or not view.is_first:
-            return
-        self._told(view, event.name)
+        if view is not None and isinstance(event, LegTold):
+            self._told(view, event.name)
 
     def change_limit(self, view: LegView) -> None:
         """Let a live leg have another longest life, counted from its answer (LG-61)."""
-        if view.call_sid in self._answered:
+        if view.leg_sid in self._answered:
             self._limit(view)
 
     def _told(self, view: LegView, name: str) -> None:
-        terms, call_sid = view.terms, view.call_sid
-        if name == "leg_connecting" and view.direction == "outbound":
+        terms, is_ordered = view.terms, view.is_first and view.direction == "outbound"
+        if name == "leg_connecting" and is_ordered:
             text = f"it did not ring within {terms.setup_timeout_s} s"
-            self._start(call_sid, terms.setup_timeout_s, Cause.NO_ANSWER, text)
-        elif name == "leg_ringing" and view.direction == "outbound":
+            self._start(view, terms.setup_timeout_s, Cause.NO_ANSWER, text)
+        elif name == "leg_ringing" and is_ordered:
             text = f"it was not answered within {terms.ring_timeout_s} s of ringing"
-            self._start(call_sid, terms.ring_timeout_s, Cause.NO_ANSWER, text)
+            self._start(view, terms.ring_timeout_s, Cause.NO_ANSWER, text)
         elif name == "leg_answered":
-            self._answered.setdefault(call_sid, self._loop.time())
+            self._answered.setdefault(view.leg_sid, self._loop.time())
             self._limit(view)
         elif name in ENDINGS:
-            self._clear(call_sid)
+            self._forget(view.leg_sid)
 
     def _limit(self, view: LegView) -> None:
         limit_s = view.terms.time_limit_s
-        lived_s = self._loop.time() - self._answered[view.call_sid]
+        lived_s = self._loop.time() - self._answered[view.leg_sid]
         text = f"it has lived for its time limit, {limit_s} s"
-        self._start(view.call_sid, max(0.0, limit_s - lived_s), Cause.TIME_LIMIT, text)
+        self._start(view, max(0.0, limit_s - lived_s), Cause.TIME_LIMIT, text)
 
-    def _start(self, call_sid: CallSid, after_s: float, cause: Cause, text: str) -> None:
-        self._clear(call_sid)
-        order = HangUp(cause, Party.SYSTEM, text)
-        self._set[call_sid] = self._loop.call_later(after_s, self._hang_up, call_sid, order)
+    def _start(self, view: LegView, after_s: float, cause: Cause, text: str) -> None:
+        self._clear(view.leg_sid)
+        self._legs.setdefault(view.call_sid, set()).add(view.leg_sid)
+        order = HangUpLeg(view.leg_sid, cause, Party.SYSTEM, text)
+        timer = self._loop.call_later(after_s, self._hang_up, view.call_sid, order)
+        self._set[view.leg_sid] = timer
 
-    def _clear(self, call_sid: CallSid) -> None:
-        timer = self._set.pop(call_sid, None)
+    def _forget(self, leg_sid: LegSid) -> None:
+        self._clear(leg_sid)
+        self._answered.pop(leg_sid, None)
+
+    def _clear(self, leg_sid: LegSid) -> None:
+        timer = self._set.pop(leg_sid, None)
         if timer is not None:
             timer.cancel()

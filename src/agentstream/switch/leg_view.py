@@ -52,6 +52,7 @@ _SECTIONS: Final[Mapping[str, tuple[str, str]]] = {
     "hold_success": ("hold", "on_hold"),
     "unhold_success": ("hold", "not_on_hold"),
 }
+_BRIDGING: Final = frozenset({"dial_success", "dial_completed"})  # told of one leg, true of two
 _MUTED: Final = {"mute_success": "muted", "unmute_success": "unmuted"}
 _HEARD: Final = frozenset({"in", "both"})  # directions in which the party is muted (EX-44)
 _PLAYED: Final = frozenset({"out", "both"})
@@ -160,32 +161,42 @@ class LegViews:
                     self._begin(leg_sid, fact, terms, setup.direction)
             case LegDialled():
                 self._dialled(fact, fact.event)
-            case LegTold(leg_sid=leg_sid):
-                view = self._live.get(leg_sid)
-                if view is not None and not view.is_first and fact.event.name == "leg_connecting":
-                    view = replace(view, terms=_ordered(view.terms, dict(fact.event.data)))
-                if view is not None:
-                    self._put(told(view, fact.event, fact.at))
+            case LegTold():
+                self._told(fact.event, fact.at)
             case CallEnded():
                 self._over(fact)
             case _:
                 pass
 
     def _dialled(self, fact: Fact, event: LegDialled) -> None:
-        """Let a second party be a leg of its own, told where the first one is (EX-32)."""
-        legs = [self.find(leg_sid) for leg_sid in self._calls.get(fact.call_sid, ())]
-        first = legs[0] if legs else None
-        if first is None:
+        """Let a party that is dialled be a leg of its own, told where the others are (EX-32)."""
+        legs = (self._live.get(leg_sid) for leg_sid in self._calls.get(fact.call_sid, ()))
+        other = next((leg for leg in legs if leg is not None), None)
+        if other is None:
             return
         is_sip = event.destination.lower().startswith(("sip:", "sips:"))
         terms = LegTerms(
-            account_sid=first.terms.account_sid,
+            account_sid=other.terms.account_sid,
             contact_uri=event.destination,
             exophone=event.caller_id,
             network_type="voip" if is_sip else "pstn",
-            event_endpoint=first.terms.event_endpoint,
+            event_endpoint=other.terms.event_endpoint,
         )
         self._begin(event.leg_sid, fact, terms, "outbound", is_first=False)
+
+    def _told(self, event: LegTold, at: datetime) -> None:
+        view = self._live.get(event.leg_sid)
+        if view is None:
+            return
+        data = dict(event.data)
+        if not view.is_first and event.name == "leg_connecting":
+            dialler = self._live.get(LegSid(str(data.get("parent_leg_sid"))))
+            view = replace(view, terms=_ordered(view.terms, data, dialler))
+        self._put(told(view, event, at))
+        second = self._live.get(LegSid(str(data.get("second_leg_sid"))))
+        if second is not None and event.name in _BRIDGING:
+            sections = _sections(second.sections, event.name, data)
+            self._put(replace(second, sections=sections, updated_at=at))
 
     def _begin(
         self,
@@ -261,8 +272,12 @@ def row_of(view: LegView) -> LegRow:
     )
 
 
-def _ordered(terms: LegTerms, data: Mapping[str, str | int | None]) -> LegTerms:
+def _ordered(
+    terms: LegTerms, data: Mapping[str, str | int | None], dialler: LegView | None
+) -> LegTerms:
     """Return the terms of a leg that an action dialled, as it wrote them (EX-21)."""
+    if dialler is not None:
+        terms = replace(terms, event_endpoint=dialler.terms.event_endpoint)
     return replace(
         terms,
         contact_uri=str(data.get("contact_uri") or terms.contact_uri),

@@ -108,7 +108,7 @@ class CallMaker:
             recording = commands.StartRecording(leg_sid, sid, spec)
         return Call(
             setup,
-            course.limits,
+            replace(course.limits, outlives_first=course.flow is None),
             self._wiring.clock.now_ms(),
             awaits_flow=course.flow is not None,
             recording=recording,

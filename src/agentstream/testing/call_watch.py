@@ -2,8 +2,8 @@
 
 Exactly one CallStarted at most, exactly one CallEnded, nothing after it. Whatever was begun was
 told to end or reported its end before. Every leg is told to end once at most, released once, and
-nothing is ordered for it later; of every leg that was dialled one LegGone is told, of every leg
-that is listened to one AnswerJudged. A leg is in one
+nothing is ordered for it later; of every leg that was dialled one LegGone is told, and of the first
+one only if the call goes on; of every leg that is listened to one AnswerJudged. A leg is in one
 bridge at most, and every bridge is parted. Whoever waits for an answer is told one.
 """
 
@@ -12,6 +12,7 @@ from agentstream.calls import effects
 from agentstream.calls.attached import Output
 from agentstream.calls.events import (
     AnswerJudged,
+    CallAnswered,
     CallEnded,
     CallHungUp,
     CallStarted,
@@ -48,12 +49,14 @@ class CallWatch:
         self.bridged: set[frozenset[LegSid]] = set()
         self.ended: CallEnded | None = None
         self.has_hung_up = False
+        self.first_sid: LegSid | None = None
+        self.gone: set[LegSid | None] = set()
+        self.talking: set[LegSid] = set()  # neither told to end nor gone
         self._placed: set[LegSid] = set()  # the first leg of a call of ours
         self._told: set[str] = set()
         self._known_legs: set[str] = set()
         self._told_legs: set[str] = set()
         self._released: set[str] = set()
-        self._gone: set[str] = set()
         self._listened: set[str] = set()  # and no verdict yet
         self._judged: set[str] = set()
         self._announced: set[str] = set()
@@ -81,12 +84,16 @@ class CallWatch:
         match event:
             case CallStarted(leg_sid=leg_sid, setup=setup):
                 assert not self._known_legs
+                self.first_sid = leg_sid
                 self._placed = {leg_sid} if setup.direction == "outbound" else set()
                 self._known_legs.add(leg_sid)
                 self.legs.add(leg_sid)
+            case CallAnswered(leg_sid=leg_sid):
+                self.talking.add(leg_sid)
             case CallHungUp():
                 assert not self.has_hung_up
                 self.has_hung_up = True
+                self.talking.clear()
             case CallEnded():
                 self._see_the_end()
                 self.ended = event
@@ -99,20 +106,28 @@ class CallWatch:
                 self.bridged.add(pair)
             case LegsUnbridged(leg_sid=one, other_sid=other):
                 self.bridged.remove(frozenset((one, other)))
+            case LegDialled() | LegRinging() | LegUp() | LegGone():
+                self._see_leg(event)
+            case _:
+                pass
+
+    def _see_leg(self, event: LegDialled | LegRinging | LegUp | LegGone) -> None:
+        match event:
             case LegDialled(leg_sid=leg_sid):
                 assert leg_sid not in self._announced
                 self._announced.add(leg_sid)
             case LegRinging(leg_sid=leg_sid) | LegUp(leg_sid=leg_sid):
                 first = self._placed if isinstance(event, LegRinging) else set()
-                assert leg_sid in (self.dialled | first) - self._gone
+                assert leg_sid in (self.dialled | first) - self.gone
+                self.talking |= {leg_sid} if isinstance(event, LegUp) else set()
             case LegGone(leg_sid=leg_sid):
-                assert leg_sid in self.dialled - self._gone
+                assert leg_sid in (self.dialled | {self.first_sid}) - self.gone
+                assert leg_sid != self.first_sid or not self.has_hung_up, "told by CallHungUp"
                 assert not any(leg_sid in pair for pair in self.bridged), "gone, but bridged"
                 on_it = {sid for sid, begun in self.running.items() if begun.leg_sid == leg_sid}
                 assert on_it <= self._told, "gone, but something goes on"
-                self._gone.add(leg_sid)
-            case _:
-                pass
+                self.gone.add(leg_sid)
+                self.talking.discard(leg_sid)
 
     def _see_request(self, event: RequestStarted | RequestFinished) -> None:
         if isinstance(event, RequestStarted):
@@ -127,7 +142,7 @@ class CallWatch:
         assert set(self.running) <= self._told, "something was left running"
         assert self.legs <= self._told_legs, "a leg was left up"
         assert self._known_legs <= self._released
-        assert self.dialled == self._gone == self._announced
+        assert self.dialled == self.gone - {self.first_sid} == self._announced
         assert not self._listened, "a verdict is missing"
         assert not self._waited_for, "somebody waits for an answer"
         assert not self.bridged
@@ -142,6 +157,7 @@ class CallWatch:
             self.legs.add(effect.leg_sid)
         if isinstance(effect, effects.RejectLeg | effects.EndLeg):
             assert effect.leg_sid not in self._told_legs
+            self.talking.discard(effect.leg_sid)
             self._told_legs |= {effect.leg_sid} & self._known_legs  # others are refused each time
         elif isinstance(effect, effects.ReleaseLeg):
             assert effect.leg_sid not in self._released

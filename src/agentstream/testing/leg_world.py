@@ -13,10 +13,11 @@ from agentstream.base.ids import CountedTokens, LegSid
 from agentstream.calls import effects
 from agentstream.calls.answering import AskWho
 from agentstream.calls.call import Call
+from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import AudioFile, Speech
 from agentstream.calls.events import LegTold
 from agentstream.calls.record import CallLimits
-from agentstream.calls.reports import LegAnswered, LegRang, StreamOutcome
+from agentstream.calls.reports import LegAnswered, LegEnded, LegRang, StreamOutcome
 from agentstream.flows.journey import Journey
 from agentstream.flows.legs.control import LegControl
 from agentstream.flows.legs.settings import USUAL, LegSettings
@@ -51,7 +52,8 @@ class LegWorld(JourneyWorld):
     ) -> None:
         setup = make_setup("inbound" if inbound else "outbound")
         self.control = LegControl(setup, CountedTokens(), settings)
-        call = Call(setup, CallLimits(), 0, awaits_flow=False, asks_who=asks_who)
+        limits = CallLimits(outlives_first=True)
+        call = Call(setup, limits, 0, awaits_flow=False, asks_who=asks_who)
         super().__init__(setup, Journey(call, self.control))
         self._acts = 0
         self._seen = 0
@@ -109,3 +111,8 @@ class LegWorld(JourneyWorld):
     def answer_second(self) -> None:
         """Let it answer."""
         self.happens(LegAnswered(self.second()))
+
+    def end_one(self, leg_sid: LegSid) -> None:
+        """Let one party go, if it is there."""
+        if leg_sid in self.watch.legs:
+            self.ends(leg_sid, LegEnded(leg_sid, Cause.NORMAL, Party.CALLEE))

@@ -56,6 +56,7 @@ from agentstream.testing.leg_world import LegWorld
 BRIDGE: Final = "bridge-1"
 SAY: Final = StartSay(Speech("hello"))
 PLAY: Final = StartPlay(AudioFile("https://sounds.example/a.mp3"), is_awaited=True)
+DIAL: Final = Dial("+919876500002", "+918040000002")
 VERBS: Final[tuple[Verb, ...]] = (
     Answer(),
     SAY,
@@ -69,7 +70,7 @@ VERBS: Final[tuple[Verb, ...]] = (
     StartStream("wss://bot.example/ws"),
     StartStream("wss://ear.example/ws", two_way=False),
     StopStream(),
-    Dial("+919876500002", "+918040000002"),
+    DIAL,
     StartRecording(),
     StopRecording(),
     Hold(),
@@ -106,8 +107,9 @@ LATER: Final = {"recording_available", "recording_failed_to_upload"}
 
 
 def second(world: LegWorld) -> LegSid:
+    """Return the party that was dialled last: also one that another dialled one dialled."""
     dialled = sorted(world.watch.dialled & world.watch.legs)
-    return LegSid(dialled[0]) if dialled else LEG
+    return LegSid(dialled[-1]) if dialled else LEG
 
 
 WORLD: Final[dict[str, Callable[[LegWorld], None]]] = {
@@ -124,6 +126,7 @@ WORLD: Final[dict[str, Callable[[LegWorld], None]]] = {
     "time": lambda world: world.wait(4_000),
     "long": lambda world: world.wait(40_000),
     "they answer": lambda world: world.answer_callee(),
+    "one of them goes": lambda world: world.end_one(second(world)),
     "they go": lambda world: world.end_callee(),
     "they are busy": lambda world: world.end_callee(Cause.BUSY),
     "acknowledged": lambda world: world.happens(Acknowledged(LEG)),
@@ -139,6 +142,7 @@ HANGUP: Final = st.just(((Hangup(),), False))
 
 @given(
     inbound=st.booleans(),
+    is_joined=st.booleans(),
     steps=st.lists(
         st.one_of(
             REQUESTS, REQUESTS, st.sampled_from(sorted(WORLD)), st.sampled_from(SIGNS), HANGUP
@@ -147,7 +151,7 @@ HANGUP: Final = st.just(((Hangup(),), False))
     ),
 )
 def test_what_is_started_ends_once_and_before_its_leg(
-    inbound: bool, steps: list[Request | str | BridgeSign]
+    inbound: bool, is_joined: bool, steps: list[Request | str | BridgeSign]
 ) -> None:
     world = LegWorld(inbound=inbound)
     world.ring()
@@ -156,7 +160,14 @@ def test_what_is_started_ends_once_and_before_its_leg(
     else:
         world.wait(1_500)
         world.answer()
+    if is_joined:
+        world.act(DIAL)
+        world.answer_second()
     for step in steps:
+        if world.watch.ended is not None:  # nobody is there to be told or asked anything
+            break
+        if LEG in world.watch.gone:  # the call lives exactly as long as somebody talks (BR-9)
+            assert bool(world.watch.talking) is not world.watch.has_hung_up
         if isinstance(step, str):
             WORLD[step](world)
             continue

@@ -8,6 +8,7 @@ from agentstream.calls import commands, effects
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.reports import (
     LegAnswered,
+    LegEnded,
     StreamEnded,
     StreamOutcome,
 )
@@ -109,7 +110,7 @@ def test_the_second_leg_is_steered_like_the_first(world: LegWorld) -> None:
     with pytest.raises(CommandError, match="not answered yet"):
         world.act(HELLO, leg_sid=second)
     world.answer_second()
-    with pytest.raises(CommandError, match="cannot dial"):
+    with pytest.raises(CommandError, match="talks with another one"):
         world.act(AGENT, leg_sid=second)
     world.tales()
     world.act(HELLO, leg_sid=second)
@@ -136,15 +137,109 @@ def test_one_dial_at_a_time_br_9(world: LegWorld) -> None:
         world.act(AGENT)
 
 
-def test_a_first_leg_that_goes_ends_the_talk(world: LegWorld) -> None:
-    world.act(AGENT)
+def test_whoever_stays_when_the_first_leg_goes_is_told_apart_br_9_ex_48_ev_5(
+    world: LegWorld,
+) -> None:
+    action_sid = world.act(AGENT)
+    second = world.second()
     world.answer_second()
+    world.wait(42_000)
     world.tales()
     world.end_leg()
-    assert world.told() == ["dial_completed", "leg_terminated"]
-    world.obey()
-    assert world.told() == ["leg_terminated"]
+    completed, terminated = world.tales()
+    assert [(tale.name, tale.leg_sid) for tale in (completed, terminated)] == [
+        ("dial_completed", LEG),
+        ("leg_terminated", LEG),
+    ]
+    assert completed.action_sid == action_sid
+    assert (facts_of(completed)["second_leg_sid"], facts_of(completed)["duration"]) == (second, 42)
+    assert facts_of(terminated)["hangup_by"] == "remote"
+    world.wait(8_000)
+    world.end_callee()
+    (tale,) = world.tales()
+    assert (tale.name, tale.leg_sid) == ("leg_terminated", second)
+    assert (facts_of(tale)["hangup_by"], facts_of(tale)["duration"]) == ("remote", 50)
     assert world.watch.ended is not None
+    assert world.told() == []
+
+
+def test_who_stays_is_steered_as_before_and_dials_the_next_one_br_9(world: LegWorld) -> None:
+    world.act(AGENT)
+    second = world.second()
+    world.answer_second()
+    world.end_leg()
+    world.tales()
+    world.act(BOT, leg_sid=second)
+    world.open_stream()
+    world.act(HELLO, leg_sid=second)
+    world.begin_prompt()
+    assert world.told() == ["stream_initiated", "stream_started", "say_started"]
+    world.act(Dial("+919876500003", "+918040000002", custom_param="next"), leg_sid=second)
+    (third,) = world.watch.dialled & world.watch.legs - {second}
+    initiated, connecting = world.tales()
+    assert (initiated.leg_sid, connecting.leg_sid) == (second, third)
+    assert facts_of(connecting)["parent_leg_sid"] == second
+    world.happens(LegAnswered(third))
+    told = [(tale.leg_sid, tale.name) for tale in world.tales()]
+    assert told == [
+        (third, "leg_answered"),
+        (second, "say_interrupted"),
+        (second, "dial_success"),
+    ]
+    with pytest.raises(CommandError, match="has ended"):
+        world.act(HELLO)
+    world.act(Hangup(), leg_sid=second)
+    world.ends(second, LegEnded(second, Cause.NORMAL, Party.OPERATOR))
+    told = [(tale.leg_sid, tale.name) for tale in world.tales()]
+    assert told[-2:] == [(second, "dial_completed"), (second, "leg_terminated")]
+    assert third in world.watch.talking
+
+
+def test_a_hangup_of_the_first_leg_leaves_the_other_one_ex_11_br_9(world: LegWorld) -> None:
+    world.act(AGENT)
+    second = world.second()
+    world.answer_second()
+    world.tales()
+    action_sid = world.act(Hangup())
+    assert world.told() == []
+    world.end_leg()
+    completed, terminated = world.tales()
+    assert (completed.name, terminated.name) == ("dial_completed", "leg_terminated")
+    assert terminated.action_sid == action_sid
+    assert facts_of(terminated)["hangup_by"] == "local"
+    assert second in world.watch.talking
+
+
+def test_both_leave_in_the_same_moment_and_each_end_is_told_once_br_9(world: LegWorld) -> None:
+    world.act(AGENT)
+    second = world.second()
+    world.answer_second()
+    world.tales()
+    world.act(Hangup())
+    world.end_callee()
+    told = [(tale.leg_sid, tale.name) for tale in world.tales()]
+    assert told == [
+        (second, "leg_terminated"),
+        (LEG, "dial_completed"),
+        (LEG, "leg_terminated"),
+    ]
+    world.end_leg()
+    assert world.told() == []
+    assert world.watch.ended is not None
+
+
+def test_a_party_that_only_rings_is_called_off_with_the_first_leg_ex_47(world: LegWorld) -> None:
+    world.act(AGENT)
+    second = world.second()
+    world.ring_second()
+    world.tales()
+    world.end_leg()
+    failed, terminated = world.tales()
+    assert (failed.name, facts_of(failed)["status"]) == ("dial_failed", "canceled")
+    assert (terminated.leg_sid, terminated.name) == (LEG, "leg_terminated")
+    world.end_callee(Cause.CANCELED, Party.SYSTEM)
+    (tale,) = world.tales()
+    assert (tale.leg_sid, facts_of(tale)["terminal_status"]) == (second, "canceled")
 
 
 def test_a_dial_that_the_call_refuses_fails_ex_47(world: LegWorld) -> None:
@@ -187,3 +282,17 @@ def test_the_recording_of_a_second_leg_is_available_after_it_has_gone(world: Leg
     world.end_recording()
     (tale,) = world.tales()
     assert (tale.leg_sid, tale.name) == (second, "recording_available")
+
+
+def test_a_leg_that_is_being_hung_up_takes_no_more_actions_lg_105(world: LegWorld) -> None:
+    world.act(AGENT)
+    world.answer_second()
+    world.tales()
+    world.act(Hangup(), StartRecording())
+    assert world.told() == ["recording_failed_to_start"]
+    with pytest.raises(CommandError, match="being hung up"):
+        world.act(StartRecording())
+    world.act(Hangup())
+    assert len([one for one in world.story if isinstance(one, effects.EndLeg)]) == 1
+    world.end_leg()
+    assert world.told() == ["dial_completed", "leg_terminated"]

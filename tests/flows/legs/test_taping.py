@@ -4,6 +4,7 @@ import pytest
 
 from agentstream.base.errors import CommandError
 from agentstream.calls import effects
+from agentstream.calls.commands import HangUpLeg
 from agentstream.calls.reports import (
     RecordingFailed,
 )
@@ -11,7 +12,8 @@ from agentstream.flows.legs.verbs import (
     StartRecording,
     StopRecording,
 )
-from agentstream.testing.leg_world import LegWorld, facts_of
+from agentstream.testing.calls import LEG
+from agentstream.testing.leg_world import AGENT, LegWorld, facts_of
 
 
 def test_a_recording_is_started_stopped_and_available_ex_22_ex_23_ex_33(world: LegWorld) -> None:
@@ -72,3 +74,16 @@ def test_a_recording_that_breaks_off_says_so_ex_47(world: LegWorld) -> None:
     sid = begun.recording_sid
     world.ends(sid, RecordingFailed(sid, "the disk is full"))
     assert world.told() == ["recording_started", "recording_stopped", "recording_failed_to_upload"]
+
+
+def test_a_recording_that_is_refused_behind_its_stop_has_no_file(world: LegWorld) -> None:
+    world.act(AGENT)
+    world.answer_second()
+    world.happens(HangUpLeg(LEG))  # of another, as of a time limit: the leg is told of its end only
+    world.tales()
+    world.act(StartRecording(), StopRecording())
+    assert world.told() == [
+        "recording_started",
+        "recording_stopped",
+        "recording_failed_to_upload",
+    ]

@@ -3,8 +3,8 @@
   event of the call ─┐                   ┌─▶ command for the call
   request, sign ─────┴▶ LegControl ──────┴─▶ LegTold for the customer's endpoint
 
-The first leg is the call: with it everything ends. A leg that it dialled has a life, requests and
-events of its own.
+Each leg has a life, requests and events of its own: the call outlives its first one while another
+talks (BR-9). LegGone tells the end of a leg; CallHungUp that of a first leg with which all ends.
 """
 
 from agentstream.base.errors import CommandError
@@ -82,7 +82,7 @@ class LegControl:
     def _begin(self, leg_sid: LegSid, now_ms: int) -> list[LegOutput]:
         """LG-113: a leg that comes in connects and rings at once."""
         rings_here = self._setup.direction == "inbound"
-        self._first = leg = self._leg(leg_sid, is_first=True, rings_here=rings_here)
+        self._first = leg = self._leg(leg_sid, rings_here=rings_here)
         if not rings_here:
             return leg.connects()
         is_auto = self._settings.answers == "auto"
@@ -90,15 +90,9 @@ class LegControl:
         self._answer_at_ms = now_ms + wait_ms
         return [*leg.connects(), Ring(leg_sid), *leg.rings()]
 
-    def _leg(self, leg_sid: LegSid, *, is_first: bool, rings_here: bool = False) -> SteeredLeg:
-        leg = SteeredLeg(
-            self._setup.call_sid,
-            leg_sid,
-            self._tokens,
-            self._settings,
-            is_first=is_first,
-            rings_here=rings_here,
-        )
+    def _leg(self, leg_sid: LegSid, *, rings_here: bool = False) -> SteeredLeg:
+        call_sid, tokens, settings = self._setup.call_sid, self._tokens, self._settings
+        leg = SteeredLeg(call_sid, leg_sid, tokens, settings, rings_here=rings_here)
         self._legs[leg_sid] = leg
         return leg
 
@@ -112,13 +106,15 @@ class LegControl:
 
     def _end_first(self, cause: Cause, party: Party, text: str, now_ms: int) -> list[LegOutput]:
         self._answer_at_ms = None
-        return self._first.ended(cause, party, text, now_ms) if self._first else []
+        if self._first is None or self._first.is_over:
+            return []
+        return self._first.ended(cause, party, text, now_ms)
 
     def _leg_told(
         self, told: LegDialled | LegRinging | LegUp | LegGone, now_ms: int
     ) -> list[LegOutput]:
         if isinstance(told, LegDialled):
-            leg = self._leg(told.leg_sid, is_first=False)
+            leg = self._leg(told.leg_sid)
             return [*leg.connects(**self._dialled_with(told)), *self._tell_all(told, now_ms)]
         leg = self._legs[told.leg_sid]
         match told:
@@ -131,17 +127,17 @@ class LegControl:
         return outputs + self._tell_all(told, now_ms)
 
     def _dialled_with(self, told: LegDialled) -> dict[str, str]:
-        first = self._first
-        pair = first.pairing.pair if first else None
-        if first is None or pair is None or pair.second_sid != told.leg_sid:
-            return {"contact_uri": told.destination, "exophone": told.caller_id}
-        return {
-            "contact_uri": masked(pair.verb.contact_uri),
-            "exophone": pair.verb.exophone,
-            "network_type": pair.verb.network_type,
-            "custom_param": pair.verb.custom_param,
-            "parent_leg_sid": first.leg_sid,
-        }
+        for leg in self._legs.values():
+            pair = leg.pairing.pair
+            if pair is not None and pair.second_sid == told.leg_sid:
+                return {
+                    "contact_uri": masked(pair.verb.contact_uri),
+                    "exophone": pair.verb.exophone,
+                    "network_type": pair.verb.network_type,
+                    "custom_param": pair.verb.custom_param,
+                    "parent_leg_sid": leg.leg_sid,
+                }
+        return {"contact_uri": told.destination, "exophone": told.caller_id}
 
     def _tell_all(self, happening: LegInput, now_ms: int) -> list[LegOutput]:
         outputs: list[LegOutput] = []

@@ -66,7 +66,7 @@ class Pairing:
                 return []
 
     def end(self, now_ms: int) -> list[Step]:
-        """Take it that the leg is over: the party ends with the call."""
+        """Take it that the leg is over: who was reached stays, and others end with the call."""
         pair = self.pair
         return [] if pair is None else self._gone(pair, Cause.CANCELED, now_ms)
 

@@ -95,14 +95,12 @@ class SteeredLeg:
         tokens: Tokens,
         settings: LegSettings,
         *,
-        is_first: bool,
         rings_here: bool = False,
     ) -> None:
         self.leg_sid = leg_sid
         self.stage = Stage.CONNECTING
         self.pairing = Pairing(Teller(call_sid, leg_sid), tokens.hex)
         self._settings = settings
-        self._is_first = is_first
         self._rings_here = rings_here
         self._has_rung = False
         self._is_bridged = False
@@ -125,6 +123,11 @@ class SteeredLeg:
     def wake_at_ms(self) -> int | None:
         """When to call `wake`, if nothing comes first."""
         return earliest(self._gathering.wake_at_ms, self._pressing.wake_at_ms)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its end was told."""
+        return self.stage is Stage.OVER
 
     # Its life
 
@@ -191,6 +194,8 @@ class SteeredLeg:
     def _why_not(self, verb: Verb) -> str:
         """Return why a verb cannot be done now; "" when it can."""
         match verb:
+            case _ if self._ending != NOBODY:
+                return "" if isinstance(verb, Hangup) else "the leg is being hung up"
             case Hangup() | Answer():
                 is_theirs = self.stage is not Stage.UP and not self._rings_here
                 is_wrong = is_theirs and isinstance(verb, Answer)
@@ -214,9 +219,7 @@ class SteeredLeg:
 
     def _why_not_pair(self, verb: Dial | Hold | UnHold) -> str:
         match verb:
-            case Dial() if not self._is_first:
-                return "a leg that was dialled cannot dial another one"
-            case Dial() if self.pairing.pair is not None or self._bridging.is_taken:
+            case Dial() if self._is_bridged or self._bridging.is_taken or self.pairing.pair:
                 return "this leg dials or talks with another one already"
             case Hold() if self._quieting.is_held:
                 return "the leg is on hold already"
@@ -245,7 +248,7 @@ class SteeredLeg:
             case Answer():
                 return self._answer(origin)
             case Hangup():
-                return [self._hang_up(origin)]
+                return self._hang_up(origin)
             case StartPlay() | StartSay():
                 return self._playback.start(origin, (verb,), word_of(verb))
             case PlaySequence(items):
@@ -296,11 +299,11 @@ class SteeredLeg:
         self._answerers.append(origin)
         return [*self.answer()]
 
-    def _hang_up(self, origin: Origin) -> commands.Command:
+    def _hang_up(self, origin: Origin) -> list[Step]:
+        if self._ending != NOBODY:
+            return [Over(origin)]
         self._ending = origin
-        if self._is_first:
-            return commands.HangUp(Cause.NORMAL, Party.OPERATOR)
-        return commands.HangUpLeg(self.leg_sid, Cause.NORMAL, Party.OPERATOR)
+        return [commands.HangUpLeg(self.leg_sid, Cause.NORMAL, Party.OPERATOR)]
 
     # What happens
 

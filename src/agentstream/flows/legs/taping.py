@@ -22,6 +22,7 @@ from agentstream.flows.legs.told import (
 )
 from agentstream.flows.legs.verbs import StartRecording
 
+_UNBEGUN: Final = "recording_failed_to_start"
 ONE_SIDE: Final[dict[str, Literal["heard", "said"]]] = {"in": "heard", "out": "said"}
 
 
@@ -77,7 +78,8 @@ class Taping:
                 return self._finished(happening)
             case CommandRefused(command=Record(recording_sid=sid), text=text) if sid in self._tapes:
                 tape = self._tapes.pop(sid)
-                return self._teller.fail("recording_failed_to_start", tape.origin, IMPOSSIBLE, text)
+                name = "recording_failed_to_upload" if tape.is_stopped else _UNBEGUN
+                return self._teller.fail(name, tape.origin, IMPOSSIBLE, text)
             case _:
                 return []
 

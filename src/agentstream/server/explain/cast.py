@@ -32,6 +32,7 @@ class Cast:
     asked: dict[str, Body] = field(default_factory=dict)  # request_started, by id
     answered: dict[str, Body] = field(default_factory=dict)  # request_finished, by id
     has_spoken: set[str] = field(default_factory=set)  # streams whose bot was heard, so far
+    gone: set[str] = field(default_factory=set)  # legs whose end was said, so far
     told: set[str] = field(default_factory=set)  # errors that were said already, so far
 
     @classmethod

@@ -63,6 +63,7 @@ def _leg_up(each: Happening, cast: Cast) -> Said:
 def _leg_gone(each: Happening, cast: Cast) -> Said:
     body = each.body
     why = text(body, "text") or text(body, "cause").replace("-", " ")
+    cast.gone.add(text(body, "leg_sid"))
     talk_ms = number(body, "talk_ms")
     talked = f", {seconds(talk_ms)} of talk" if talk_ms else ""
     is_usual = talk_ms > 0 or text(body, "cause") in {"normal", "canceled"}
@@ -237,7 +238,9 @@ def _applet_noted(each: Happening, cast: Cast) -> Said:
 
 def _call_ended(each: Happening, cast: Cast) -> Said:
     after_ms = number(each.body, "ended_ms") - number(each.body, "hung_up_ms")
-    return "call", f"over, {after_ms:,} ms after the hang-up: {text(each.body, 'status')}"
+    has_outlived_first = cast.first_leg in cast.gone  # BR-9
+    since = f"{cast.legs[cast.first_leg]} left" if has_outlived_first else "the hang-up"
+    return "call", f"over, {after_ms:,} ms after {since}: {text(each.body, 'status')}"
 
 
 def _events_dropped(each: Happening, cast: Cast) -> Said:
