@@ -18,8 +18,10 @@ from agentstream.flows.legs.verbs import (
     Act,
     Dial,
     Hangup,
+    Message,
     SendDigits,
     StartPlay,
+    StartRecording,
     StartSay,
     StartStream,
     StopPlay,
@@ -182,6 +184,27 @@ async def test_the_bot_takes_over_from_the_greeting_without_a_hole_lg_123(tmp_pa
         gaps = [after - before for before, after in pairwise(heard)]
         assert max(gaps) < GAP_S + 0.02, "a packet each 20 ms, and one that may be late"
         await here.act(Hangup())
+        await here.node.records()
+
+
+async def test_a_message_is_recorded_until_its_caller_is_silent_ex_22(tmp_path: Path) -> None:
+    async with street(tmp_path) as here:
+        await here.call()
+        prompt = StartPlay(AudioFile(here.sounds))
+        await here.act(StartRecording(message=Message(1_000, prompt=prompt)), Hangup())
+        await here.told("recording_started")
+        await here.hears(50)
+        here.phone.sound = b""
+        stopped = await here.told("recording_stopped")
+        assert dict(stopped.data)["reason"] == "silence"
+        available = await here.told("recording_available")
+        duration_ms = dict(available.data)["duration_ms"]
+        assert isinstance(duration_ms, int)
+        assert 1_900 < duration_ms < 4_000
+        await here.told("leg_terminated")
+        names = here.names()
+        assert names.index("play_completed") < names.index("recording_started")
+        assert names.count("play_started") == 1, "of the beep nothing is told"
         await here.node.records()
 
 

@@ -24,8 +24,8 @@ from agentstream.flows.legs.told import (
 )
 from agentstream.flows.legs.verbs import PromptVerb, StartPlay, StartSay
 
-Kind = Literal["play", "say", "sequence"]
-EVERYTHING: Final[frozenset[Kind]] = frozenset({"play", "say", "sequence"})
+Kind = Literal["play", "say", "sequence", "beep"]  # of a beep nothing is told
+EVERYTHING: Final[frozenset[Kind]] = frozenset({"play", "say", "sequence", "beep"})
 
 
 @dataclass(slots=True)
@@ -51,6 +51,11 @@ class Playback:
         self._new_prompt_id = new_prompt_id
         self._now: _Playing | None = None
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether something plays, or is about to."""
+        return self._now is not None
+
     def start(self, origin: Origin, items: tuple[PromptVerb, ...], kind: Kind) -> list[Step]:
         """Play one after the other; what plays now is interrupted."""
         steps = self.interrupt()
@@ -63,6 +68,11 @@ class Playback:
         if playing is None or playing.kind not in kinds:
             return []
         return [StopPlaying(playing.prompt_id), *self._interrupted(playing)]
+
+    def interrupt_of(self, origin: Origin) -> list[Step]:
+        """Stop what plays, if it comes from this verb."""
+        playing = self._now
+        return self.interrupt() if playing is not None and playing.origin == origin else []
 
     def end(self) -> list[Step]:
         """Take it that the leg is over; its call stops what plays."""
@@ -96,25 +106,31 @@ class Playback:
         if playing.has_begun:
             return []
         playing.has_begun = True
-        return [self._teller.tell(f"{playing.word}_started", playing.origin)]
+        return self._tell("started", playing)
 
     def _completed(self, playing: _Playing) -> list[Step]:
-        told = self._teller.tell(f"{playing.word}_completed", playing.origin)
+        told = self._tell("completed", playing)
         if playing.index + 1 == len(playing.items):
             self._now = None
-            return [told, Over(playing.origin)]
+            return [*told, Over(playing.origin)]
         playing.index += 1
         playing.prompt_id, playing.has_begun = self._new_prompt_id(), False
-        return [told, self._play(playing)]
+        return [*told, self._play(playing)]
 
     def _failed(self, playing: _Playing, code: int, why: str) -> list[Step]:
         self._now = None
+        if playing.kind == "beep":
+            return [Over(playing.origin, is_failure=True)]
         return self._teller.fail(f"{playing.word}_failed_to_start", playing.origin, code, why)
 
     def _interrupted(self, playing: _Playing) -> list[Step]:
         self._now = None
-        told = self._teller.tell(f"{playing.word}_interrupted", playing.origin)
-        return [told, Over(playing.origin)]
+        return [*self._tell("interrupted", playing), Over(playing.origin)]
+
+    def _tell(self, what: str, playing: _Playing) -> list[Step]:
+        if playing.kind == "beep":
+            return []
+        return [self._teller.tell(f"{playing.word}_{what}", playing.origin)]
 
 
 def word_of(item: PromptVerb) -> Literal["play", "say"]:

@@ -115,7 +115,7 @@ class SteeredLeg:
         self._playback = Playback(teller, lambda: PromptId(tokens.hex()))
         self._gathering = Gathering(teller, self._playback)
         self._streaming = Streaming(teller, lambda: StreamSid(tokens.hex()))
-        self._taping = Taping(teller, lambda: RecordingSid(tokens.hex()))
+        self._taping = Taping(teller, self._playback, lambda: RecordingSid(tokens.hex()))
         self._quieting = Quieting(teller, lambda: PromptId(tokens.hex()))
         self._pressing = Pressing(teller)
         self._bridging = Bridging(teller)
@@ -124,7 +124,8 @@ class SteeredLeg:
     @property
     def wake_at_ms(self) -> int | None:
         """When to call `wake`, if nothing comes first."""
-        return earliest(self._gathering.wake_at_ms, self._pressing.wake_at_ms)
+        parts = self._gathering, self._pressing, self._taping
+        return earliest(*(part.wake_at_ms for part in parts))
 
     # Its life
 
@@ -267,7 +268,7 @@ class SteeredLeg:
             case StopStream(stream_sid):
                 return self._streaming.stop(stream_sid)
             case StartRecording():
-                return self._taping.start(origin, verb)
+                return self._taping.start(origin, verb, self._now_ms)
             case StopRecording():
                 return self._taping.stop()
             case Hold():
@@ -316,12 +317,15 @@ class SteeredLeg:
     def wake(self, now_ms: int) -> list[LegOutput]:
         """Let the timers that are due fire."""
         self._now_ms = now_ms
-        return self._follow([*self._gathering.wake(now_ms), *self._pressing.wake(now_ms)], now_ms)
+        parts = self._gathering, self._pressing, self._taping
+        return self._follow([step for part in parts for step in part.wake(now_ms)], now_ms)
 
     def _heard(self, happening: LegInput, now_ms: int) -> list[Step]:
         match happening:
-            case DigitReceived(leg_sid=self.leg_sid, digit=digit) if self._gathering.is_active:
-                return self._gathering.press(digit, now_ms)
+            case DigitReceived(leg_sid=self.leg_sid, digit=digit):
+                is_gathered = self._gathering.is_active
+                gathering, taping = self._gathering, self._taping
+                return gathering.press(digit, now_ms) if is_gathered else taping.press(digit)
             case BotSpeaks() if self._streaming.is_first_word(happening):
                 yields = self._settings.greeting_overlap == "yield"  # LG-123
                 return self._playback.interrupt() if yields else []
@@ -379,6 +383,8 @@ class SteeredLeg:
                 outputs.append(step)
             elif self._gathering.waits_for(step):
                 todo.extendleft(reversed(self._gathering.prompt_over(step, now_ms)))
+            elif self._taping.waits_for(step):
+                todo.extendleft(reversed(self._taping.prompt_over(now_ms)))
             else:
                 todo.extendleft(reversed(self._requests.over(step)))
         return outputs

@@ -118,11 +118,23 @@ class Dial:
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """EX-22 as voicemail, with the defaults of EX-35: a recording that ends by itself."""
+
+    silence_ms: int = 5_000  # so long a silence ends it; 0: none does
+    finish_key: str = "#"  # "": none
+    max_ms: int = 20_000
+    beeps: bool = True  # before it begins, as the classic Record does (XR-13)
+    prompt: PromptVerb | None = None  # before the beep
+
+
+@dataclass(frozen=True, slots=True)
 class StartRecording:
-    """EX-22: record the leg."""
+    """EX-22: record the leg, until it is stopped or, of a `message`, what ends one."""
 
     channels: Literal["mono", "stereo"] = "mono"
     direction: Direction = "both"
+    message: Message | None = None
 
 
 @dataclass(frozen=True, slots=True)
