@@ -124,6 +124,24 @@ async def test_a_link_gives_the_mp3_of_a_recording(library: Library) -> None:
     assert answer.content[0] == 0xFF
 
 
+@pytest.mark.parametrize(("kind", "size"), [("8.mp3", 10_000), ("32.mp3", 40_000)])
+async def test_a_link_gives_the_bit_rate_that_it_names_ex_22(
+    library: Library, kind: str, size: int
+) -> None:
+    await library.ready("r1", 10)
+    link = library.link("r1", kind)
+    answer = await library.client.get(link)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "audio/mpeg")
+    assert answer.headers["content-disposition"] == f'inline; filename="r1.{kind}"'
+    assert len(answer.content) == pytest.approx(size, rel=0.1)
+    head = await library.client.head(link)
+    assert head.headers["content-length"] == str(len(answer.content))
+    other = link.replace(kind, "32.mp3" if kind == "8.mp3" else "8.mp3")
+    assert (await library.client.get(other)).status_code == 403
+    library.files.delete(RecordingSid("r1"))
+    assert library.files.mp3.open("r1", "8.mp3") is None
+
+
 async def test_a_link_gives_the_wav_as_it_was_recorded(library: Library) -> None:
     wav = await library.ready("r1", 20)
     answer = await library.client.get(library.link("r1", "wav"))

@@ -190,8 +190,8 @@ async def test_the_bot_takes_over_from_the_greeting_without_a_hole_lg_123(tmp_pa
 async def test_a_message_is_recorded_until_its_caller_is_silent_ex_22(tmp_path: Path) -> None:
     async with street(tmp_path) as here:
         await here.call()
-        prompt = StartPlay(AudioFile(here.sounds))
-        await here.act(StartRecording(message=Message(1_000, prompt=prompt)), Hangup())
+        message = Message(1_000, prompt=StartPlay(AudioFile(here.sounds)))
+        await here.act(StartRecording(message=message, kind="8.mp3"), Hangup())
         await here.told("recording_started")
         await here.hears(50)
         here.phone.sound = b""
@@ -199,6 +199,7 @@ async def test_a_message_is_recorded_until_its_caller_is_silent_ex_22(tmp_path: 
         assert dict(stopped.data)["reason"] == "silence"
         available = await here.told("recording_available")
         duration_ms = dict(available.data)["duration_ms"]
+        assert ".8.mp3" in str(dict(available.data)["url"])
         assert isinstance(duration_ms, int)
         assert 1_900 < duration_ms < 4_000
         await here.told("leg_terminated")

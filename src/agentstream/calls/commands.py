@@ -243,6 +243,8 @@ class WatchSilence:
 
 
 Channels = Literal["mono", "stereo", "mirrored", "heard", "said"]
+# How a recording is listened to: MP3 at the house's bit rate, or at so many kbit/s a channel.
+AudioKind = Literal["mp3", "wav", "8.mp3", "32.mp3"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +268,7 @@ class RecordingSpec:
 
     channels: Channels = "mono"
     max_ms: int = 14_400_000
+    kind: AudioKind = "mp3"  # that its address leads to
 
 
 @dataclass(frozen=True, slots=True)

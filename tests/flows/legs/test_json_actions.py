@@ -107,8 +107,10 @@ BOT = StartStream("wss://bot.example/ws?a=1")
         (
             "start_recording",
             {"direction": "in", "format": "wav", "bitrate": 32, "channel": "stereo"},
-            StartRecording("stereo", "in"),
+            StartRecording("stereo", "in", kind="wav"),
         ),
+        ("start_recording", {"format": "mp3", "bitrate": 8}, StartRecording(kind="8.mp3")),
+        ("start_recording", {"bitrate": "32"}, StartRecording(kind="32.mp3")),
         ("start_recording", {"finish_on_key": "*"}, StartRecording(message=Message(5_000, "*"))),
         (
             "start_recording",

@@ -6,7 +6,7 @@ from typing import Final, Literal, NoReturn, cast
 from urllib.parse import quote
 
 from agentstream.base.ids import LegSid, StreamSid
-from agentstream.calls.commands import DEFAULT_TONE, AudioFile, Speech
+from agentstream.calls.commands import DEFAULT_TONE, AudioFile, AudioKind, Speech
 from agentstream.calls.events import MonitorMode
 from agentstream.flows.context import DIGITS_LIMIT
 from agentstream.flows.given import MISSING, Given, plain
@@ -213,12 +213,17 @@ def _recording(given: Given) -> StartRecording:
             why = "cannot be used here: recordings are kept by this server (see its settings)"
             raise given.wrong(name, why)
     given.choice("storageType", of=("s3", "https"), default="s3")
-    given.choice("format", of=("wav", "mp3"), default="mp3")  # what a recording is kept as
-    given.choice("bitrate", of=("8", "32"), default="8")  # is the house's to say
     channel = given.choice("channel", of=("mono", "stereo"), default="mono")
     direction = given.choice("direction", of=DIRECTIONS, default="both")
     sides = cast("Literal['mono', 'stereo']", channel), cast("Direction", direction)
-    return StartRecording(*sides, _message(given))
+    return StartRecording(*sides, _message(given), _audio_kind(given))
+
+
+def _audio_kind(given: Given) -> AudioKind:
+    """EX-22: without a bit rate an MP3 has that of the house, which is better than EX-35's 8."""
+    form = given.choice("format", of=("wav", "mp3"), default="mp3")
+    rate = given.choice("bitrate", of=("8", "32", ""), default="")
+    return cast("AudioKind", f"{rate}.mp3" if rate and form == "mp3" else form)
 
 
 def _message(given: Given) -> Message | None:

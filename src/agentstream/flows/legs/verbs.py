@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 from agentstream.base.ids import LegSid, StreamSid
 from agentstream.base.values import dataclass
-from agentstream.calls.commands import DEFAULT_TONE, AudioFile, Speech
+from agentstream.calls.commands import DEFAULT_TONE, AudioFile, AudioKind, Speech
 from agentstream.calls.events import MonitorMode
 
 Direction = Literal["in", "out", "both"]  # of the leg: spoken by its party, played to it (EX-44)
@@ -135,6 +135,7 @@ class StartRecording:
     channels: Literal["mono", "stereo"] = "mono"
     direction: Direction = "both"
     message: Message | None = None
+    kind: AudioKind = "mp3"  # that is told of, and sent
 
 
 @dataclass(frozen=True, slots=True)
