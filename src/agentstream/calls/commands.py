@@ -11,6 +11,7 @@ from agentstream.base.ids import LegSid, PromptId, RecordingSid, RequestId, Stre
 from agentstream.base.values import dataclass
 from agentstream.calls.answering import AnswerCriteria
 from agentstream.calls.causes import Cause, Party
+from agentstream.calls.storage import CustomerStorage
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +270,7 @@ class RecordingSpec:
     channels: Channels = "mono"
     max_ms: int = 14_400_000
     kind: AudioKind = "mp3"  # that its address leads to
+    storage: CustomerStorage | None = None  # to which it is sent when it is whole (EX-46)
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,6 +180,7 @@ def _facts(house: House, hub: LiveHub, limiter: RateLimiter) -> Facts:
         legs_dialled=board.counts.dialled,
         requests_refused=dict(limiter.refused),
         leg_events=parts.legs.counts(),
+        uploads=parts.legs.upload_counts(),
         bridges=parts.legs.bridge_counts(),
         leg_event_ways=parts.legs.ways.counts(),
         errands_waiting=parts.courier.waiting,

@@ -6,7 +6,7 @@ begun() ─▶ being made ─finished()─▶ keeper: encrypted, stored, row wri
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -18,6 +18,7 @@ from agentstream.base.clock import Clock
 from agentstream.base.errors import BusyError
 from agentstream.base.ids import RecordingSid
 from agentstream.calls.commands import AudioKind
+from agentstream.calls.storage import CustomerStorage
 from agentstream.store.protocols import Recordings
 from agentstream.store.recording_files import RecordingFiles
 from agentstream.store.recording_source import PIECE, Source
@@ -52,7 +53,7 @@ class OpenRecording:
         self.source = source
         self._threads = threads
 
-    async def read(self, start: int, length: int) -> AsyncIterator[bytes]:
+    async def read(self, start: int, length: int) -> AsyncGenerator[bytes, None]:
         """Read a part, piece by piece; raises StoreError when it cannot be read (any more)."""
         end = min(start + length, self.size)
         while start < end:
@@ -88,6 +89,7 @@ class RecordingShelf:
         self._on_finished: Callable[[Recording], None] = lambda _: None
         self._live: OrderedDict[str, _Live] = OrderedDict()
         self._recent: OrderedDict[str, Recording] = OrderedDict()
+        self._promised: OrderedDict[str, tuple[AudioKind, CustomerStorage]] = OrderedDict()
         self._waiters = 0
         self._encodings: dict[str, asyncio.Task[None]] = {}
         self._is_open = True
@@ -104,6 +106,18 @@ class RecordingShelf:
     def url_for(self, recording_sid: RecordingSid, kind: AudioKind = "mp3") -> str:
         """Return the link to a recording, whether it is ready yet or not."""
         return self.urls.url_for(recording_sid, self.now_s(), kind)
+
+    def promise(
+        self, recording_sid: RecordingSid, kind: AudioKind, storage: CustomerStorage
+    ) -> None:
+        """Take note that a recording is to be sent; in memory alone, as it holds secrets."""
+        self._promised[recording_sid] = kind, storage
+        if len(self._promised) > _LIVE_LIMIT:
+            self._promised.popitem(last=False)
+
+    def promised(self, recording_sid: RecordingSid) -> tuple[AudioKind, CustomerStorage] | None:
+        """Return, once, as what and where a recording is to be sent."""
+        return self._promised.pop(recording_sid, None)
 
     def now_s(self) -> int:
         """Return the seconds since 1970."""

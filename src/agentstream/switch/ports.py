@@ -6,6 +6,7 @@ from typing import Protocol
 
 from agentstream.base.ids import RecordingSid
 from agentstream.calls.commands import AudioKind, HttpRequest
+from agentstream.calls.storage import CustomerStorage
 
 
 class WebAnswer(Protocol):
@@ -88,3 +89,8 @@ class Shelf(Protocol):
 
     def url_for(self, recording_sid: RecordingSid, kind: AudioKind = "mp3") -> str:
         """Return the link to a recording, whether it is ready yet or not."""
+
+    def promise(
+        self, recording_sid: RecordingSid, kind: AudioKind, storage: CustomerStorage
+    ) -> None:
+        """Take note that a recording is to be sent when it is whole."""

@@ -33,6 +33,8 @@ class CallRecordings:
         self._begun[sid] = spec.kind
         channels = "mono" if spec.channels == "mono" else "stereo"
         self._note(feed.RecordingBegan(order.leg_sid, sid, channels))
+        if spec.storage is not None:  # not by the feed: it holds secrets, and stories are kept
+            self._shelf.promise(sid, spec.kind, spec.storage)
         path = self._shelf.path_for(sid)
         leg.record(RecordPlan(sid, str(path), channels=spec.channels, max_ms=spec.max_ms))
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from agentstream.base.ids import RecordingSid
 from agentstream.calls.commands import AudioKind
+from agentstream.calls.storage import CustomerStorage
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +21,8 @@ class FolderShelf:
     def url_for(self, recording_sid: RecordingSid, kind: AudioKind = "mp3") -> str:
         """Return a link."""
         return f"http://127.0.0.1:8080/recordings/{recording_sid}.{kind}"
+
+    def promise(
+        self, recording_sid: RecordingSid, kind: AudioKind, storage: CustomerStorage
+    ) -> None:
+        """Send nothing."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from agentstream.calls.commands import AudioFile, Speech
+from agentstream.calls.storage import CustomerStorage
 from agentstream.flows.given import INVALID, MISSING, BadActionError
 from agentstream.flows.legs.json_actions import ACTIONS, read_action, read_custom
 from agentstream.flows.legs.verbs import (
@@ -111,6 +112,21 @@ BOT = StartStream("wss://bot.example/ws?a=1")
         ),
         ("start_recording", {"format": "mp3", "bitrate": 8}, StartRecording(kind="8.mp3")),
         ("start_recording", {"bitrate": "32"}, StartRecording(kind="32.mp3")),
+        (
+            "start_recording",
+            {"storage_type": "https", "storage_url": "https://x.example/calls/"},
+            StartRecording(storage=CustomerStorage("https", "https://x.example/calls/")),
+        ),
+        (
+            "start_recording",
+            {
+                "storageURL": "s3://calls",
+                "storageURLKey": "AKIA",
+                "storageURLToken": "pw",
+                "storageRegion": "ap-south-1",
+            },
+            StartRecording(storage=CustomerStorage("s3", "s3://calls", "AKIA", "pw", "ap-south-1")),
+        ),
         ("start_recording", {"finish_on_key": "*"}, StartRecording(message=Message(5_000, "*"))),
         (
             "start_recording",
@@ -280,7 +296,32 @@ PARTY = {"contact_uri": "1000", "exophone": "1000"}
             "must be voip",
         ),
         ("play_sequence", {}, INVALID, "are 1 to 32"),
-        ("start_recording", {"storageURL": "https://x"}, INVALID, "kept by this server"),
+        ("start_recording", {"storageType": "https"}, MISSING, "storageURL is missing"),
+        ("start_recording", {"storageURLKey": "k"}, MISSING, "storageURL is missing"),
+        (
+            "start_recording",
+            {"storageType": "https", "storageURL": "s3://x"},
+            INVALID,
+            "must begin with http:// or https://",
+        ),
+        ("start_recording", {"storageURL": "s3://x"}, MISSING, "storageURLToken are needed"),
+        (
+            "start_recording",
+            {
+                "storageURL": "s3://x",
+                "storageURLKey": "k",
+                "storageURLToken": "t",
+                "storageRegion": "a/b",
+            },
+            INVALID,
+            "storageRegion must be",
+        ),
+        (
+            "start_recording",
+            {"storageType": "https", "storageURL": "https://x", "storageURLKey": "a\nb"},
+            INVALID,
+            "storageURLKey must be printable ASCII",
+        ),
         ("start_recording", {"silenceInSec": 601}, INVALID, "silenceInSec must be"),
         ("start_recording", {"timeoutInSec": 0}, INVALID, "timeoutInSec must be"),
         ("start_recording", {"finishOnKey": "A"}, INVALID, "finishOnKey must be"),

@@ -1,5 +1,6 @@
 """From the fields of a verb, whichever shape they came in, to its value."""
 
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, Literal, NoReturn, cast
@@ -8,6 +9,7 @@ from urllib.parse import quote
 from agentstream.base.ids import LegSid, StreamSid
 from agentstream.calls.commands import DEFAULT_TONE, AudioFile, AudioKind, Speech
 from agentstream.calls.events import MonitorMode
+from agentstream.calls.storage import CustomerStorage
 from agentstream.flows.context import DIGITS_LIMIT
 from agentstream.flows.given import MISSING, Given, plain
 from agentstream.flows.legs.formats import stream_format
@@ -54,8 +56,10 @@ DIGITS_AT_ONCE: Final = 64
 KEYS: Final = frozenset("0123456789*#")
 DIRECTIONS: Final = ("in", "out", "both")
 MODES: Final = ("listen", "whisper", "barge")
+REGION: Final = re.compile("[a-z0-9-]*")
 PROMPTS: Final = ("StartPlay", "Play", "StartSay", "Say")
-STORAGE: Final = ("storageURL", "storageURLKey", "storageURLToken")
+STORAGE_URL_CHARS: Final = 2_048
+SECRET_CHARS: Final = 1_024
 VOICEMAIL: Final = ("silenceInSec", "finishOnKey", "timeoutInSec", "playBeep")
 BUILTIN_SOUNDS: Final = MappingProxyType({"default_tone": DEFAULT_TONE})
 
@@ -208,15 +212,10 @@ def _dial(given: Given) -> Dial:
 
 
 def _recording(given: Given) -> StartRecording:
-    for name in STORAGE:
-        if given.text_of(name, limit=2048):
-            why = "cannot be used here: recordings are kept by this server (see its settings)"
-            raise given.wrong(name, why)
-    given.choice("storageType", of=("s3", "https"), default="s3")
     channel = given.choice("channel", of=("mono", "stereo"), default="mono")
     direction = given.choice("direction", of=DIRECTIONS, default="both")
     sides = cast("Literal['mono', 'stereo']", channel), cast("Direction", direction)
-    return StartRecording(*sides, _message(given), _audio_kind(given))
+    return StartRecording(*sides, _message(given), _audio_kind(given), _storage(given))
 
 
 def _audio_kind(given: Given) -> AudioKind:
@@ -237,6 +236,35 @@ def _message(given: Given) -> Message | None:
     if prompt is not None and prompt.loops == 0:
         raise given.wrong("prompt", "must end, for nothing is recorded before; its loop is endless")
     return Message(silence_s * 1000, _finish_key(given), max_s * 1000, beeps, prompt)
+
+
+def _storage(given: Given) -> CustomerStorage | None:
+    """EX-46: without an address a recording stays in the storage of the house."""
+    kind = given.choice("storageType", of=("s3", "https"), default="s3")
+    url = given.text_of("storageURL", limit=STORAGE_URL_CHARS)
+    key, token = _secret(given, "storageURLKey"), _secret(given, "storageURLToken")
+    region = given.text_of("storageRegion", limit=64)
+    if not url:
+        if kind == "https" or key or token:
+            raise given.wrong("storageURL", "is missing", MISSING)
+        return None
+    schemes = ("s3://", *WEB) if kind == "s3" else WEB
+    if not url.startswith(schemes):
+        raise given.wrong("storageURL", f"must begin with {' or '.join(schemes)}")
+    if kind == "s3":
+        if not (key and token):
+            raise given.wrong("storageURLKey", "and storageURLToken are needed for s3", MISSING)
+        if not REGION.fullmatch(region):
+            raise given.wrong("storageRegion", "must be of a-z, 0-9 and -")
+    return CustomerStorage(cast("Literal['https', 's3']", kind), url, key, token, region)
+
+
+def _secret(given: Given, name: str) -> str:
+    """Return what will stand in a header; no error ever shows it."""
+    text = given.text_of(name, limit=SECRET_CHARS)
+    if not (text.isascii() and text.isprintable()):
+        raise given.wrong(name, "must be printable ASCII")
+    return text
 
 
 def _hold(given: Given) -> Hold:

@@ -162,7 +162,8 @@ class Taping:
     def _record(self, origin: Origin, verb: StartRecording, now_ms: int) -> list[Step]:
         sid, message, leg_sid = self._new_sid(), verb.message, self._teller.leg_sid
         self._tapes[sid] = _Tape(origin, message)
-        spec = RecordingSpec(ONE_SIDE.get(verb.direction, verb.channels), kind=verb.kind)
+        channels = ONE_SIDE.get(verb.direction, verb.channels)
+        spec = RecordingSpec(channels, kind=verb.kind, storage=verb.storage)
         if message is None:
             return [Record(leg_sid, sid, spec)]
         self.wake_at_ms = now_ms + message.max_ms

@@ -6,6 +6,7 @@ from agentstream.base.ids import LegSid, StreamSid
 from agentstream.base.values import dataclass
 from agentstream.calls.commands import DEFAULT_TONE, AudioFile, AudioKind, Speech
 from agentstream.calls.events import MonitorMode
+from agentstream.calls.storage import CustomerStorage
 
 Direction = Literal["in", "out", "both"]  # of the leg: spoken by its party, played to it (EX-44)
 # What a stream's bot is sent, and sends (LG-87); "" is PCM at the rate of the address (LC-6).
@@ -136,6 +137,7 @@ class StartRecording:
     direction: Direction = "both"
     message: Message | None = None
     kind: AudioKind = "mp3"  # that is told of, and sent
+    storage: CustomerStorage | None = None  # None: it stays here
 
 
 @dataclass(frozen=True, slots=True)
