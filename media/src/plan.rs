@@ -97,7 +97,7 @@ plan!(
 );
 plan!(
     /// A sound file for the leg's ear.
-    PromptPlan { prompt_id: String, path: String, loops: u32, max_ms: u64 }
+    PromptPlan { prompt_id: String, path: String, loops: u32, max_ms: u64, streams_wait_ms: u64 }
 );
 plan!(
     /// How it is told who answered.

@@ -104,7 +104,8 @@ def is_loud(sound: bytes) -> bool:
 
 
 @asynccontextmanager
-async def street(folder: Path, talk: Any = speaks) -> AsyncIterator[Street]:
+async def street(folder: Path, talk: Any = speaks, **legs: Any) -> AsyncIterator[Street]:
+    """`legs` are settings of that section."""
     tone = write_wav(folder / "tone.wav", TONE, 8_000).read_bytes()
     async with (
         rtp_phone(as_ulaw(TONE)) as phone,
@@ -113,8 +114,9 @@ async def street(folder: Path, talk: Any = speaks) -> AsyncIterator[Street]:
         customer() as shop,
     ):
         shop.answers["/tone.wav"] = Reply(body=tone, content_type="audio/wav")
-        trunks, dial = {"one": {"target": f"sip:127.0.0.1:{callee.port}"}}, {"trunk": "one"}
-        async with running_node(folder, bot.url, pairs=4, trunks=trunks, dial=dial) as node:
+        trunks = {"one": {"target": f"sip:127.0.0.1:{callee.port}"}}
+        sections: dict[str, Any] = {"trunks": trunks, "dial": {"trunk": "one"}, "legs": legs}
+        async with running_node(folder, bot.url, pairs=4, **sections) as node:
             yield Street(node, callee, phone, bot, shop.url("/tone.wav"))
             assert await node.is_idle()
             await until(lambda: not callee.live)
@@ -183,6 +185,20 @@ async def test_the_bot_takes_over_from_the_greeting_without_a_hole_lg_123(tmp_pa
         heard = here.loud_at(begun)
         gaps = [after - before for before, after in pairwise(heard)]
         assert max(gaps) < GAP_S + 0.02, "a packet each 20 ms, and one that may be late"
+        await here.act(Hangup())
+        await here.node.records()
+
+
+async def test_the_bot_waits_for_the_end_of_the_greeting_lg_123(tmp_path: Path) -> None:
+    async with street(tmp_path, greeting_overlap="queue") as here:
+        await here.call()
+        await here.act(StartPlay(AudioFile(here.sounds), loops=2))
+        await here.told("play_started")
+        await here.act(StartStream(here.bot.url))
+        await here.told("play_completed")
+        begun = asyncio.get_running_loop().time()
+        await until(lambda: len(here.loud_at(begun)) > 100)
+        assert "play_interrupted" not in here.names()
         await here.act(Hangup())
         await here.node.records()
 

@@ -200,6 +200,11 @@ impl Voice {
         self.figures.messages_ignored += 1;
     }
 
+    /// Says nothing of what is queued in this beat.
+    pub fn wait(&mut self) {
+        self.taken = Taken::default();
+    }
+
     /// Mixes the next 20 ms of the bot into `said`; true if there was any.
     pub fn say(&mut self, rate_hz: u32, said: &mut [i16]) -> bool {
         self.taken = self.playout.take(&mut self.frame, &mut self.fired);

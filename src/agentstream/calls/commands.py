@@ -130,6 +130,7 @@ class Play:
     prompt: Prompt
     loops: int = 1  # 0: endless, until stopped
     max_ms: int = 0  # 0: no limit
+    bots_wait_ms: int = 0  # else bots are heard only after it, and so long later
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,6 +137,9 @@ class PromptPlan:
     path: str
     loops: int = 1  # 0: endless, until stopped
     max_ms: int = 0  # 0: no limit
+    # 0: streams are heard beside it. Else what they say stays queued while it plays, and so long
+    # after its end, for a prompt that follows; a prompt that is stopped lets them speak at once.
+    streams_wait_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class LegsConfig(Section):
 
     auto_answer_ms: int = Field(default=1_500, ge=0, le=30_000)  # LG-112
     manual_answer_seconds: int = Field(default=30, ge=1, le=600)  # LG-112
-    greeting_overlap: Literal["yield", "mix"] = "yield"  # LG-123
+    greeting_overlap: Literal["yield", "mix", "queue"] = "yield"  # LG-123
     exoml_continue_on_error: bool = False  # EX-2
 
     @model_validator(mode="after")

@@ -25,6 +25,7 @@ from agentstream.flows.legs.told import (
 from agentstream.flows.legs.verbs import PromptVerb, StartPlay, StartSay
 
 Kind = Literal["play", "say", "sequence", "beep"]  # of a beep nothing is told
+NEXT_ITEM_MS: Final = 2_000  # the longest that bots wait for the next one of a sequence
 EVERYTHING: Final[frozenset[Kind]] = frozenset({"play", "say", "sequence", "beep"})
 
 
@@ -34,6 +35,7 @@ class _Playing:
     kind: Kind
     items: tuple[PromptVerb, ...]
     prompt_id: PromptId
+    bots_wait: bool
     index: int = 0
     has_begun: bool = False
 
@@ -46,8 +48,15 @@ class _Playing:
 class Playback:
     """What one leg is played."""
 
-    def __init__(self, teller: Teller, new_prompt_id: Callable[[], PromptId]) -> None:
+    def __init__(
+        self,
+        teller: Teller,
+        new_prompt_id: Callable[[], PromptId],
+        comes_first: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`comes_first` tells whether bots are to wait for the end of what is begun now."""
         self._teller = teller
+        self._comes_first = comes_first
         self._new_prompt_id = new_prompt_id
         self._now: _Playing | None = None
 
@@ -59,7 +68,8 @@ class Playback:
     def start(self, origin: Origin, items: tuple[PromptVerb, ...], kind: Kind) -> list[Step]:
         """Play one after the other; what plays now is interrupted."""
         steps = self.interrupt()
-        self._now = _Playing(origin, kind, items, self._new_prompt_id())
+        waits = self._comes_first() and kind != "beep"
+        self._now = _Playing(origin, kind, items, self._new_prompt_id(), waits)
         return [*steps, self._play(self._now)]
 
     def interrupt(self, kinds: frozenset[Kind] = EVERYTHING) -> list[Step]:
@@ -68,6 +78,11 @@ class Playback:
         if playing is None or playing.kind not in kinds:
             return []
         return [StopPlaying(playing.prompt_id), *self._interrupted(playing)]
+
+    def interrupt_unheard(self) -> list[Step]:
+        """Stop what is still being fetched or spoken; nothing of it was heard."""
+        is_unheard = self._now is not None and not self._now.has_begun
+        return self.interrupt() if is_unheard else []
 
     def interrupt_of(self, origin: Origin) -> list[Step]:
         """Stop what plays, if it comes from this verb."""
@@ -100,7 +115,10 @@ class Playback:
     def _play(self, playing: _Playing) -> Play:
         item = playing.items[playing.index]
         prompt = item.sound if isinstance(item, StartPlay) else item.speech
-        return Play(self._teller.leg_sid, playing.prompt_id, prompt, item.loops)
+        is_last = playing.index + 1 == len(playing.items)
+        wait_ms = (1 if is_last else NEXT_ITEM_MS) if playing.bots_wait else 0
+        leg_sid, prompt_id = self._teller.leg_sid, playing.prompt_id
+        return Play(leg_sid, prompt_id, prompt, item.loops, bots_wait_ms=wait_ms)
 
     def _begun(self, playing: _Playing) -> list[Step]:
         if playing.has_begun:

@@ -112,7 +112,7 @@ class SteeredLeg:
         self._is_answering = False
         self._ending: Origin = NOBODY
         self._teller = teller = Teller(call_sid, leg_sid)
-        self._playback = Playback(teller, lambda: PromptId(tokens.hex()))
+        self._playback = Playback(teller, lambda: PromptId(tokens.hex()), self._is_greeting)
         self._gathering = Gathering(teller, self._playback)
         self._streaming = Streaming(teller, lambda: StreamSid(tokens.hex()))
         self._taping = Taping(teller, self._playback, lambda: RecordingSid(tokens.hex()))
@@ -327,8 +327,7 @@ class SteeredLeg:
                 gathering, taping = self._gathering, self._taping
                 return gathering.press(digit, now_ms) if is_gathered else taping.press(digit)
             case BotSpeaks() if self._streaming.is_first_word(happening):
-                yields = self._settings.greeting_overlap == "yield"  # LG-123
-                return self._playback.interrupt() if yields else []
+                return self._first_word()
             case AnswerJudged(leg_sid=self.leg_sid) | BeepHeard(leg_sid=self.leg_sid):
                 return self._answerer(happening)
             case Invited(leg_sid=self.leg_sid) | Admitted(leg_sid=self.leg_sid):
@@ -346,6 +345,16 @@ class SteeredLeg:
                 return self._answer_failed(text)
             case _:
                 return []
+
+    def _is_greeting(self) -> bool:
+        """LG-123: with `queue` what is played before a bot's first word comes first."""
+        return self._settings.greeting_overlap == "queue" and not self._streaming.has_spoken
+
+    def _first_word(self) -> list[Step]:
+        overlap = self._settings.greeting_overlap
+        if overlap == "queue":  # what is heard now lets the bot wait; the rest comes too late
+            return self._playback.interrupt_unheard()
+        return self._playback.interrupt() if overlap == "yield" else []
 
     def _called(self, sign: Invited | Admitted) -> list[Step]:
         if isinstance(sign, Admitted):

@@ -89,6 +89,11 @@ class Streaming:
             steps += self._stopped(sid, stream, "leg_terminated")
         return steps
 
+    @property
+    def has_spoken(self) -> bool:
+        """Whether a bot that is here has spoken."""
+        return any(one.has_spoken for one in self._streams.values())
+
     def is_first_word(self, spoken: BotSpeaks) -> bool:
         """Tell whether a bot of this leg speaks for the first time (LG-123)."""
         stream = self._streams.get(spoken.stream_sid)
