@@ -86,6 +86,7 @@ plan!(
         connect_timeout_ms: u64,
         max_message_bytes: usize,
         rejects_other_sids: bool,
+        hides_keys: bool,
         buffer_ms: u64,
         marks_on_clear: String,
         send_buffer_bytes: usize,

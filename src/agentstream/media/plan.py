@@ -127,6 +127,9 @@ class StreamPlan:
     ca_file: str | None = None  # extra trusted certificates, PEM
     local_address: str | None = None  # AS-36: where the connection comes from
     rejects_other_sids: bool = False  # AS-114: media, marks, clears that name another stream
+    # EX-43: keys that the far end presses as tones are silence to the bot, which hears all else
+    # 40 ms later; for `track` inbound.
+    hides_keys: bool = False
 
 
 @dataclass(frozen=True, slots=True)

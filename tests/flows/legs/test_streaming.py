@@ -67,7 +67,7 @@ def test_the_format_and_the_silence_on_keys_reach_the_wire_lg_87_ex_43(world: Le
     (started,) = [one for one in world.story if isinstance(one, effects.StartStream)]
     overrides = dict(started.spec.overrides)
     assert overrides["media_format"] == "audio/x-alaw;rate=8000"
-    assert overrides["dtmf_handling"] == "suppress"
+    assert overrides["dtmf_handling"] == "hide"
 
 
 @pytest.mark.parametrize(("source", "track"), [("in", "inbound"), ("out", "outbound")])

@@ -131,7 +131,7 @@ class Streaming:
             # What was asked for by its name is announced by its name (LC-6).
             overrides += [("media_format", verb.format), ("media_format_profile", "docs")]
         if verb.secure_dtmf:
-            overrides.append(("dtmf_handling", "suppress"))
+            overrides.append(("dtmf_handling", "hide"))  # EX-43
         track = "inbound" if verb.two_way else TRACKS[verb.source]
         spec = StreamSpec(verb.url, verb.two_way, overrides=tuple(overrides), track=track)
         return [OpenStream(self._teller.leg_sid, sid, spec)]

@@ -94,7 +94,7 @@ class StartStream:
     url: str
     two_way: bool = True
     format: StreamFormat = ""
-    secure_dtmf: bool = False  # the bot is not told of keys (EX-43)
+    secure_dtmf: bool = False  # the bot is not told of keys, and hears none (EX-43)
     source: Direction = "both"  # what a one-way stream carries
     greeting: PromptVerb | None = None  # played meanwhile, until the bot speaks (ours)
 
