@@ -72,6 +72,8 @@ pub struct Leg {
     streams: Vec<Stream>,
     sid: Arc<str>,
     prompt: Option<Prompt>,
+    /// What streams say waits until then, for the prompt that comes after one that has ended.
+    streams_wait_until_us: u64,
     recordings: Vec<Recording>,
     files_open: usize,
     next_number: u64,
@@ -96,6 +98,7 @@ impl Leg {
             line,
             streams: Vec::new(),
             prompt: None,
+            streams_wait_until_us: 0,
             recordings: Vec::new(),
             files_open: 0,
             next_number: 0,

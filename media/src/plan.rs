@@ -86,6 +86,7 @@ plan!(
         connect_timeout_ms: u64,
         max_message_bytes: usize,
         rejects_other_sids: bool,
+        hides_keys: bool,
         buffer_ms: u64,
         marks_on_clear: String,
         send_buffer_bytes: usize,
@@ -97,7 +98,7 @@ plan!(
 );
 plan!(
     /// A sound file for the leg's ear.
-    PromptPlan { prompt_id: String, path: String, loops: u32, max_ms: u64 }
+    PromptPlan { prompt_id: String, path: String, loops: u32, max_ms: u64, streams_wait_ms: u64 }
 );
 plan!(
     /// How it is told who answered.

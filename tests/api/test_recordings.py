@@ -112,16 +112,16 @@ async def library(
     hub.close()
 
 
-async def test_a_link_gives_the_mp3_of_a_recording(library: Library) -> None:
-    """AP-66, PT-20: the address in `Stream[RecordingUrl]` is an MP3 and needs no account."""
-    await library.ready("r1")
-    answer = await library.client.get(library.link("r1"))
+@pytest.mark.parametrize(("kind", "kbps"), [("mp3", 32), ("8.mp3", 8), ("32.mp3", 32)])
+async def test_a_link_gives_the_mp3_of_a_recording(library: Library, kind: str, kbps: int) -> None:
+    """AP-66, PT-20, EX-22: the address in `Stream[RecordingUrl]` is an MP3, without an account."""
+    await library.ready("r1", 10)
+    answer = await library.client.get(library.link("r1", kind))
     assert (answer.status_code, answer.headers["content-type"]) == (200, "audio/mpeg")
-    assert answer.headers["content-disposition"] == 'inline; filename="r1.mp3"'
-    assert answer.headers["accept-ranges"] == "bytes"
+    assert answer.headers["content-disposition"] == f'inline; filename="r1.{kind}"'
+    assert (answer.headers["accept-ranges"], answer.content[0]) == ("bytes", 0xFF)
     assert int(answer.headers["content-length"]) == len(answer.content)
-    assert len(answer.content) == pytest.approx(4_000, rel=0.2)  # 32 kbit/s
-    assert answer.content[0] == 0xFF
+    assert len(answer.content) == pytest.approx(kbps * 1_250, rel=0.1)
 
 
 async def test_a_link_gives_the_wav_as_it_was_recorded(library: Library) -> None:

@@ -59,6 +59,7 @@ def test_the_present_is_read_at_the_scrape() -> None:
         sip={"dropped": 4},
         recordings={"waiting": 3, "stored": 8, "failed_attempts": 2, "encoded": 1},
         bridges={"live": 2, "created": 9, "failed": 1},
+        uploads={"waiting": 2, "sent": 7, "failed": 1},
         leg_events={"waiting": 5, "delivered": 12, "dropped": 1, "slow": 2},
         leg_event_ways={"sockets": 3, "channels": 2, "opened": 4, "refused": 1},
         webhooks={"waiting": 6, "dead": 1, "oldest_s": 90, "delivered": 11, "failed_attempts": 4},
@@ -77,6 +78,9 @@ def test_the_present_is_read_at_the_scrape() -> None:
     assert value(text, 'agentstream_sip_total{what="dropped"}') == 4
     assert value(text, "agentstream_recordings_waiting") == 3
     assert value(text, "agentstream_leg_events_waiting") == 5
+    assert value(text, "agentstream_recording_uploads_waiting") == 2
+    assert value(text, 'agentstream_recording_uploads_total{result="sent"}') == 7
+    assert value(text, 'agentstream_recording_uploads_total{result="failed"}') == 1
     assert value(text, "agentstream_bridges_live") == 2
     assert value(text, 'agentstream_bridges_total{result="created"}') == 9
     assert value(text, "agentstream_leg_event_sockets") == 3

@@ -80,6 +80,11 @@ async def prepare(folder: Path, shop: Customer) -> NewKey:
     return key
 
 
+def everything_in(folder: Path) -> str:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return "".join(path.read_bytes().decode("latin-1") for path in files)
+
+
 @asynccontextmanager
 async def opened(folder: Path, manners: Manners | None = None) -> AsyncIterator[Scene]:
     async with (
@@ -148,6 +153,40 @@ async def test_a_party_that_is_busy_is_told_so_ev_4_ev_5(tmp_path: Path) -> None
         leg = (await scene.client.get(f"legs/{sid}")).json()
     assert ended["data"]["terminal_status"] == leg["terminal_status"] == "busy"
     assert leg["start_time"] is None
+
+
+async def test_a_recording_goes_to_the_customers_storage_and_no_secret_stays_ex_46(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with opened(tmp_path) as scene:
+        scene.shop.answers["/calls/7.wav"] = Reply(201)
+        place = scene.shop.url("/calls/7.wav")
+        sid = await scene.create()
+        await scene.until_told("leg_answered")
+        secrets = {"storageURLKey": "k3y5ecret", "storageURLToken": "t0k5ecret"}
+        storage = {"storageType": "https", "storageURL": f"{place}?sig=u75ecret", **secrets}
+        await scene.act(sid, "start_recording", format="wav", **storage)
+        await scene.until_told("recording_started")
+        await asyncio.sleep(0.3)
+        await scene.act(sid, "hangup")
+        available = await scene.until_told("recording_available")
+        history = (await scene.client.get(f"legs/{sid}/external-events")).text
+        plain = {"storageType": "s3", "storageURL": "s3://calls?x=1", **secrets}
+        refused = await scene.client.post(f"legs/{sid}/actions/start_recording", json=plain)
+        metrics = await scene.client.get(f"http://{HOST}:{scene.config.http.port}/metrics")
+    assert scene.names[-2:] == ["leg_terminated", "recording_available"]
+    assert [event["sequence"] for event in scene.told] == list(range(1, len(scene.told) + 1))
+    assert available["event_data"]["data"]["url"] == place
+    (asked,) = scene.shop.asked("/calls/7.wav")
+    assert (asked.method, asked.raw_query, asked.body[:4]) == ("PUT", "sig=u75ecret", b"RIFF")
+    assert len(asked.body) > 4_000
+    assert asked.headers["authorization"] == "Basic " + b64encode(b"k3y5ecret:t0k5ecret").decode()
+    assert refused.status_code == 400
+    assert "agentstream_recording_uploads_total" in metrics.text
+    kept = await asyncio.to_thread(everything_in, tmp_path)
+    shown = "".join(capfd.readouterr())
+    for text in (history, refused.text, metrics.text, shown, kept):
+        assert "5ecret" not in text
 
 
 async def test_a_leg_that_rings_too_long_is_given_up_lg_28_lg_37(tmp_path: Path) -> None:

@@ -119,6 +119,20 @@ def test_an_mp3_is_kept_until_others_need_its_space(tmp_path: Path) -> None:
     wav.close()
 
 
+def test_each_bit_rate_of_a_recording_is_a_file_and_all_go_with_it_ex_22(tmp_path: Path) -> None:
+    wav = a_wav(tmp_path)
+    folder = Mp3Folder(tmp_path / "mp3", 1_000_000, 32)
+    folder.make("r1", wav, lambda: True)
+    folder.make("r1", wav, lambda: True, "8.mp3")
+    wav.close()
+    sizes = {path.name: path.stat().st_size for path in (tmp_path / "mp3").iterdir()}
+    assert set(sizes) == {"r1.mp3", "r1.8.mp3"}
+    assert sizes["r1.8.mp3"] == pytest.approx(sizes["r1.mp3"] / 4, rel=0.1)
+    folder.delete("r1")
+    assert folder.open("r1") is None
+    assert folder.open("r1", "8.mp3") is None
+
+
 def test_an_mp3_of_an_encrypted_recording_is_encrypted_too(tmp_path: Path) -> None:
     wav = a_wav(tmp_path)
     seal(pieces(wav), tmp_path / "call.wav.enc", KEY)

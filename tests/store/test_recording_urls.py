@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentstream.calls.commands import AudioKind
 from agentstream.store.key_hash import link_key
-from agentstream.store.recording_urls import AudioKind, RecordingUrls, Verdict
+from agentstream.store.recording_urls import RecordingUrls, Verdict
 
 NOW = 1_800_000_000
 SID = "57e0c0ffee0000000000000000000001"

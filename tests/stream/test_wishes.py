@@ -322,8 +322,9 @@ def test_a_silent_caller_may_be_hung_up_on_bx_4() -> None:
 # Keys of the caller.
 
 
-def test_keys_may_be_kept_from_the_bot_bx_5() -> None:
-    script = talking(dtmf_handling="suppress")
+@pytest.mark.parametrize("handling", ["suppress", "hide"])
+def test_keys_may_be_kept_from_the_bot_bx_5_ex_43(handling: str) -> None:
+    script = talking(dtmf_handling=handling)
     script.feed(DigitPressed("5", 100))
     script.expect_nothing()
 

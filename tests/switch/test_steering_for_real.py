@@ -18,8 +18,10 @@ from agentstream.flows.legs.verbs import (
     Act,
     Dial,
     Hangup,
+    Message,
     SendDigits,
     StartPlay,
+    StartRecording,
     StartSay,
     StartStream,
     StopPlay,
@@ -102,7 +104,8 @@ def is_loud(sound: bytes) -> bool:
 
 
 @asynccontextmanager
-async def street(folder: Path, talk: Any = speaks) -> AsyncIterator[Street]:
+async def street(folder: Path, talk: Any = speaks, **legs: Any) -> AsyncIterator[Street]:
+    """`legs` are settings of that section."""
     tone = write_wav(folder / "tone.wav", TONE, 8_000).read_bytes()
     async with (
         rtp_phone(as_ulaw(TONE)) as phone,
@@ -111,8 +114,9 @@ async def street(folder: Path, talk: Any = speaks) -> AsyncIterator[Street]:
         customer() as shop,
     ):
         shop.answers["/tone.wav"] = Reply(body=tone, content_type="audio/wav")
-        trunks, dial = {"one": {"target": f"sip:127.0.0.1:{callee.port}"}}, {"trunk": "one"}
-        async with running_node(folder, bot.url, pairs=4, trunks=trunks, dial=dial) as node:
+        trunks = {"one": {"target": f"sip:127.0.0.1:{callee.port}"}}
+        sections: dict[str, Any] = {"trunks": trunks, "dial": {"trunk": "one"}, "legs": legs}
+        async with running_node(folder, bot.url, pairs=4, **sections) as node:
             yield Street(node, callee, phone, bot, shop.url("/tone.wav"))
             assert await node.is_idle()
             await until(lambda: not callee.live)
@@ -182,6 +186,42 @@ async def test_the_bot_takes_over_from_the_greeting_without_a_hole_lg_123(tmp_pa
         gaps = [after - before for before, after in pairwise(heard)]
         assert max(gaps) < GAP_S + 0.02, "a packet each 20 ms, and one that may be late"
         await here.act(Hangup())
+        await here.node.records()
+
+
+async def test_the_bot_waits_for_the_end_of_the_greeting_lg_123(tmp_path: Path) -> None:
+    async with street(tmp_path, greeting_overlap="queue") as here:
+        await here.call()
+        await here.act(StartPlay(AudioFile(here.sounds), loops=2))
+        await here.told("play_started")
+        await here.act(StartStream(here.bot.url))
+        await here.told("play_completed")
+        begun = asyncio.get_running_loop().time()
+        await until(lambda: len(here.loud_at(begun)) > 100)
+        assert "play_interrupted" not in here.names()
+        await here.act(Hangup())
+        await here.node.records()
+
+
+async def test_a_message_is_recorded_until_its_caller_is_silent_ex_22(tmp_path: Path) -> None:
+    async with street(tmp_path) as here:
+        await here.call()
+        message = Message(1_000, prompt=StartPlay(AudioFile(here.sounds)))
+        await here.act(StartRecording(message=message, kind="8.mp3"), Hangup())
+        await here.told("recording_started")
+        await here.hears(50)
+        here.phone.sound = b""
+        stopped = await here.told("recording_stopped")
+        assert dict(stopped.data)["reason"] == "silence"
+        available = await here.told("recording_available")
+        duration_ms = dict(available.data)["duration_ms"]
+        assert ".8.mp3" in str(dict(available.data)["url"])
+        assert isinstance(duration_ms, int)
+        assert 1_900 < duration_ms < 4_000
+        await here.told("leg_terminated")
+        names = here.names()
+        assert names.index("play_completed") < names.index("recording_started")
+        assert names.count("play_started") == 1, "of the beep nothing is told"
         await here.node.records()
 
 

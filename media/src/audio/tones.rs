@@ -23,6 +23,8 @@ const KEYS: [[char; 4]; 4] = [
 const HOP_AT_8K: usize = 51;
 /// Looks alike that make a digit: 32 ms, which every tone of 40 ms fills wherever it begins.
 const LOOKS_TO_BEGIN: u32 = 4;
+/// Looks alike that are taken for a key before it is known to be one: 19 ms.
+const LOOKS_TO_DOUBT: u32 = 2;
 /// Looks unlike that end it; shorter breaks are bridged (Q.24: 10 ms).
 const LOOKS_TO_END: u32 = 3;
 /// Least mean square of a look: each tone at about −40 dBm0.
@@ -96,17 +98,31 @@ impl ToneDetector {
 
     /// Listens to `pcm`, cut anyhow; appends each digit whose tone has ended.
     pub fn process(&mut self, mut pcm: &[i16], heard: &mut Vec<DigitHeard>) {
-        while !pcm.is_empty() {
-            let (now, later) = pcm.split_at(pcm.len().min(2 * self.hop - self.block.len()));
-            self.block
-                .extend(now.iter().map(|&sample| f32::from(sample)));
-            pcm = later;
-            if self.block.len() == 2 * self.hop {
-                let digit = self.look();
-                self.follow(digit, heard);
-                self.block.drain(..self.hop);
-            }
+        while let Some(digit) = self.next_look(&mut pcm) {
+            self.follow(digit, heard);
         }
+    }
+
+    /// Listens to `pcm`, cut anyhow; whether a key, or what will be one, sounds in it.
+    pub fn sounds(&mut self, mut pcm: &[i16]) -> bool {
+        let (mut is_key, mut heard) = (false, Vec::new());
+        while let Some(digit) = self.next_look(&mut pcm) {
+            self.follow(digit, &mut heard);
+            is_key |= digit.is_some() && self.looks_alike >= LOOKS_TO_DOUBT;
+        }
+        is_key
+    }
+
+    /// Takes samples until a block is full, and tells what fills it; None when there are no more.
+    fn next_look(&mut self, pcm: &mut &[i16]) -> Option<Option<char>> {
+        if self.block.len() == 2 * self.hop {
+            self.block.drain(..self.hop);
+        }
+        let (now, later) = pcm.split_at(pcm.len().min(2 * self.hop - self.block.len()));
+        self.block
+            .extend(now.iter().map(|&sample| f32::from(sample)));
+        *pcm = later;
+        (self.block.len() == 2 * self.hop).then(|| self.look())
     }
 
     /// The digit that fills the present block.

@@ -24,6 +24,12 @@ pub(super) struct Prompt {
 }
 
 impl Leg {
+    /// Whether what the streams say is kept for later: a prompt comes first.
+    pub(super) fn streams_wait(&self, here: Here<'_>) -> bool {
+        let comes_first = |prompt: &Prompt| prompt.plan.streams_wait_ms > 0;
+        self.prompt.as_ref().is_some_and(comes_first) || here.now_us < self.streams_wait_until_us
+    }
+
     /// Mixes the prompt's next 20 ms into what is said; true if there is one.
     pub(super) fn say_prompt(&mut self, rate_hz: u32, said: &mut [i16], here: Here<'_>) -> bool {
         let Some(prompt) = &mut self.prompt else {
@@ -88,6 +94,8 @@ impl Leg {
 
     pub(super) fn finish_prompt(&mut self, completed: bool, error: &str, here: Here<'_>) {
         if let Some(prompt) = self.prompt.take() {
+            let wait_us = u64::from(completed) * prompt.plan.streams_wait_ms * 1000;
+            self.streams_wait_until_us = here.now_us + wait_us;
             here.events.push(PlayFinished {
                 leg_sid: here.leg_sid.to_owned(),
                 at_ms: here.at_ms(),

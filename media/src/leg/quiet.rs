@@ -36,8 +36,9 @@ impl Leg {
         let rate_hz = self.line.said_hz();
         said.resize(rate_hz as usize / 50, 0);
         let mut is_sound = false;
+        let waits = self.streams_wait(here);
         for stream in &mut self.streams {
-            is_sound |= stream.link.say(rate_hz, said);
+            is_sound |= stream.link.say(rate_hz, said, waits);
         }
         is_sound |= self.say_linked(rate_hz, said, here);
         if self.quiet.said {

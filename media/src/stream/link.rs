@@ -176,9 +176,12 @@ impl Link {
         }
     }
 
-    /// Mixes the bot's next 20 ms into `said`; true if there was any.
-    pub fn say(&mut self, rate_hz: u32, said: &mut [i16]) -> bool {
-        !self.dropped && self.voice.say(rate_hz, said)
+    /// Mixes the bot's next 20 ms into `said`; true if there was any. While it `waits` they stay queued.
+    pub fn say(&mut self, rate_hz: u32, said: &mut [i16], waits: bool) -> bool {
+        if waits {
+            self.voice.wait();
+        }
+        !self.dropped && !waits && self.voice.say(rate_hz, said)
     }
 
     /// The frame is on the line: marks are echoed, times noted, deadlines kept.

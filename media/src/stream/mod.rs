@@ -5,6 +5,7 @@ pub mod chunker;
 pub mod connector;
 pub mod envelope;
 pub mod exotel;
+pub mod hush;
 pub mod keys;
 pub mod link;
 pub mod samples;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::exotel::{self, Incoming, NotBase64};
+use super::hush::Hush;
 use super::keys::Keys;
 use super::samples::Samples;
 use super::tracks::{Side, Tracks};
@@ -46,6 +47,7 @@ pub struct Voice {
     playout: Playout,
     tracks: Tracks,
     keys: Keys,
+    hush: Option<Box<Hush>>,
     chunks_sent: u64,
     to_line: Converter,
     frame: Vec<i16>,
@@ -70,6 +72,7 @@ impl Voice {
             playout: Playout::new(encoding, plan.rate_hz, plan.buffer_ms),
             tracks: Tracks::new(&plan, encoding),
             keys: Keys::default(),
+            hush: plan.hides_keys.then(Box::default),
             rate_hz: plan.rate_hz,
             chunks_sent: 0,
             to_line: Converter::new(),
@@ -100,6 +103,10 @@ impl Voice {
     /// 20 ms of the leg; true when the chunks for the bot are complete.
     pub fn hear(&mut self, heard: Side<'_>, said: Side<'_>) -> bool {
         self.heard_ms += 20;
+        let heard = match &mut self.hush {
+            Some(hush) => hush.over(heard),
+            None => heard,
+        };
         self.tracks.push(self.keys.over(heard), said)
     }
 
@@ -198,6 +205,11 @@ impl Voice {
     /// Something came that nobody understands.
     pub fn ignore(&mut self) {
         self.figures.messages_ignored += 1;
+    }
+
+    /// Says nothing of what is queued in this beat.
+    pub fn wait(&mut self) {
+        self.taken = Taken::default();
     }
 
     /// Mixes the next 20 ms of the bot into `said`; true if there was any.

@@ -274,7 +274,9 @@ class Attached:
         check_new(play.prompt_id in self._prompts, "prompt")
         check_room(len(self._prompts), PROMPTS_AT_ONCE, "prompts")
         self._prompts[play.prompt_id] = RunningPrompt(play)
-        return [PlayPrompt(play.leg_sid, play.prompt_id, play.prompt, play.loops, play.max_ms)]
+        leg_sid, prompt_id, prompt = play.leg_sid, play.prompt_id, play.prompt
+        limits = play.loops, play.max_ms, play.bots_wait_ms
+        return [PlayPrompt(leg_sid, prompt_id, prompt, *limits)]
 
     def _stop_prompt(self, prompt: RunningPrompt) -> list[Output]:
         check_runs(prompt.phase, "prompt")

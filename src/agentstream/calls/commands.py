@@ -11,6 +11,7 @@ from agentstream.base.ids import LegSid, PromptId, RecordingSid, RequestId, Stre
 from agentstream.base.values import dataclass
 from agentstream.calls.answering import AnswerCriteria
 from agentstream.calls.causes import Cause, Party
+from agentstream.calls.storage import CustomerStorage
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ class Play:
     prompt: Prompt
     loops: int = 1  # 0: endless, until stopped
     max_ms: int = 0  # 0: no limit
+    bots_wait_ms: int = 0  # else bots are heard only after it, and so long later
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +248,8 @@ class WatchSilence:
 
 
 Channels = Literal["mono", "stereo", "mirrored", "heard", "said"]
+# How a recording is listened to: MP3 at the house's bit rate, or at so many kbit/s a channel.
+AudioKind = Literal["mp3", "wav", "8.mp3", "32.mp3"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +273,8 @@ class RecordingSpec:
 
     channels: Channels = "mono"
     max_ms: int = 14_400_000
+    kind: AudioKind = "mp3"  # that its address leads to
+    storage: CustomerStorage | None = None  # to which it is sent when it is whole (EX-46)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,7 @@ class PlayPrompt:
     prompt: Prompt
     loops: int = 1  # 0: endless
     max_ms: int = 0  # 0: no limit
+    bots_wait_ms: int = 0  # else bots are heard only after it, and so long later
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,8 @@ class Facts:
     errands: Mapping[str, int] = field(default_factory=dict)  # by what became of them
     # Events of legs: "waiting" now, the others by what became of them since the start.
     leg_events: Mapping[str, int] = field(default_factory=dict)
+    # Recordings for customers' own storage: "waiting" now, the others since the start.
+    uploads: Mapping[str, int] = field(default_factory=dict)
     # Bridges: "live" now; "created", "failed" and "refused" since the start.
     bridges: Mapping[str, int] = field(default_factory=dict)
     # The ways they go: "sockets" and "channels" of gRPC open now; "opened" and "refused", of the
@@ -271,6 +273,11 @@ def _steered(facts: Facts) -> Iterator[Metric]:
     told = dict(facts.leg_events)
     yield _gauge("leg_events_waiting", "Events of legs not told yet", told.pop("waiting", 0))
     yield _counters("leg_events", "Events of legs by what became of them", "result", told)
+    sent = dict(facts.uploads)
+    yield _gauge("recording_uploads_waiting", "Recordings not sent yet", sent.pop("waiting", 0))
+    yield _counters(
+        "recording_uploads", "Recordings for customers' storage by result", "result", sent
+    )
     bridges = dict(facts.bridges)
     yield _gauge("bridges_live", "Bridges of legs of any calls", bridges.pop("live", 0))
     yield _counters("bridges", "Bridges by what became of them", "result", bridges)

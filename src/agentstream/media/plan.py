@@ -127,6 +127,9 @@ class StreamPlan:
     ca_file: str | None = None  # extra trusted certificates, PEM
     local_address: str | None = None  # AS-36: where the connection comes from
     rejects_other_sids: bool = False  # AS-114: media, marks, clears that name another stream
+    # EX-43: keys that the far end presses as tones are silence to the bot, which hears all else
+    # 40 ms later; for `track` inbound.
+    hides_keys: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,9 @@ class PromptPlan:
     path: str
     loops: int = 1  # 0: endless, until stopped
     max_ms: int = 0  # 0: no limit
+    # 0: streams are heard beside it. Else what they say stays queued while it plays, and so long
+    # after its end, for a prompt that follows; a prompt that is stopped lets them speak at once.
+    streams_wait_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,7 +161,7 @@ class HttpClient:
             ask = _redirected(ask, location, status)
 
     async def _send(self, ask: _Ask) -> "_Answered":
-        transport = await self._transport(ask.allow)
+        transport = await self.transport(ask.allow)
         seconds = ask.timeout_ms / 1000
         target = ask.target
         request = httpx.Request(
@@ -196,7 +196,8 @@ class HttpClient:
                 signature_headers(self._signing_keys, ask.message_id, now_s, content)
             )
 
-    async def _transport(self, allow: tuple[str, ...]) -> "_EgressTransport":
+    async def transport(self, allow: tuple[str, ...]) -> httpx.AsyncBaseTransport:
+        """Return the connections under one allow list; they go to allowed addresses only."""
         # An open connection is used again only under the very list that let it be made.
         transport = self._pools.get(allow)
         if transport is None:

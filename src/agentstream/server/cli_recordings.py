@@ -12,6 +12,7 @@ import typer
 from agentstream.base.clock import SystemClock
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import CallSid, RecordingSid
+from agentstream.calls.commands import AudioKind
 from agentstream.server.cli_audit import note
 from agentstream.server.cli_common import (
     AccountOption,
@@ -27,7 +28,6 @@ from agentstream.server.cli_common import (
 from agentstream.server.config import Config
 from agentstream.store.protocols import RecordingQuery
 from agentstream.store.recording_storage import is_sid
-from agentstream.store.recording_urls import AudioKind
 from agentstream.store.values import Recording
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from agentstream.flows.legs.settings import LegSettings as ControlSettings
 from agentstream.hooks.leg_delivery import DeliveryRules
 from agentstream.hooks.leg_queue import Patience
 from agentstream.server.config_grpc import GrpcConfig
+from agentstream.server.config_leg_storage import LegStorageConfig
 from agentstream.server.config_section import Section, numbers
 from agentstream.switch.leg_style import SOCKET, LegStyle, StateWords, check_endpoint
 
@@ -47,12 +48,13 @@ class LegsConfig(Section):
     fallback_endpoint: str = Field(default="", repr=False)
     fallback_endpoints: Mapping[str, str] = Field(default_factory=dict, repr=False)  # by account
     grpc: GrpcConfig = GrpcConfig()
+    storage: LegStorageConfig = LegStorageConfig()
     keep_days: int = Field(default=7, ge=0, le=36_500)  # LG-72; 0: for ever
     unwritten: int = Field(default=20_000, ge=1_000)  # rows waiting for the database
 
     auto_answer_ms: int = Field(default=1_500, ge=0, le=30_000)  # LG-112
     manual_answer_seconds: int = Field(default=30, ge=1, le=600)  # LG-112
-    greeting_overlap: Literal["yield", "mix"] = "yield"  # LG-123
+    greeting_overlap: Literal["yield", "mix", "queue"] = "yield"  # LG-123
     exoml_continue_on_error: bool = False  # EX-2
 
     @model_validator(mode="after")

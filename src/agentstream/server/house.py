@@ -179,7 +179,7 @@ class House:
             placed=store.placed,
         )
         switchboard = Switchboard(wiring, _switch_limits(config))
-        legs.attach(switchboard)
+        legs.attach(switchboard, recordings.shelf)
         return Parts(
             store,
             directory,

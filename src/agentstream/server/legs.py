@@ -1,6 +1,6 @@
 """Everything of steered legs that a node runs: views, timers, events, their delivery, history.
 
-feed ─▶ LegViews ─▶ LegTimers ─▶ LegEvents ─▶ LegWriter ─▶ rows
+feed ─▶ LegViews ─▶ LegTimers ─▶ RecordingUploads ─▶ LegEvents ─▶ LegWriter ─▶ rows
            └─▶ Bridges ─▶ BridgeEvents ─┴────▶ LegDelivery ─▶ endpoints
 """
 
@@ -24,6 +24,7 @@ from agentstream.hooks.bridge_events import BridgeEvents
 from agentstream.hooks.leg_delivery import LegDelivery
 from agentstream.hooks.leg_events import LegEvents
 from agentstream.hooks.lost_legs import LostLegs
+from agentstream.hooks.recording_uploads import RecordingUploads
 from agentstream.net.http_client import HttpClient
 from agentstream.server.config import Config
 from agentstream.server.event_ways import EventWays
@@ -33,8 +34,9 @@ from agentstream.store.forgetting import forget_old
 from agentstream.store.legs import LegEventRow, LegRow, Legs, LegWriter, LegWritten
 from agentstream.store.placed_calls import LostCall
 from agentstream.store.protocols import StoreError
+from agentstream.store.recording_shelf import RecordingShelf
 from agentstream.switch.bridges import Bridges
-from agentstream.switch.feed import Feed
+from agentstream.switch.feed import Fact, Feed
 from agentstream.switch.leg_timers import LegTimers
 from agentstream.switch.leg_view import LegTerms, LegView, LegViews, row_of
 from agentstream.switch.switchboard import Switchboard
@@ -91,6 +93,9 @@ class SteeredLegs:
             RandomTokens(),
             self.settings,
         )
+        self.uploads = RecordingUploads(
+            web, self._told, directory.egress_allow, clock, wanted.storage.rules()
+        )
         self._lost = LostLegs(rows, self._keep, self.delivery.tell, self.settings)
         self._timers = LegTimers(self.views.find, self._hang_up, asyncio.get_running_loop())
 
@@ -98,14 +103,14 @@ class SteeredLegs:
         """Hear what happens, in the order in which the parts need each other."""
         feed.subscribe(self.views.hear, LegViews.KINDS)
         feed.subscribe(self._timers.hear, LegTimers.KINDS)
-        feed.subscribe(self.source.hear, LegEvents.KINDS)
-        feed.subscribe(self.bridge_source.copy, BridgeEvents.KINDS)
+        feed.subscribe(self.uploads.hear, RecordingUploads.KINDS)
         feed.subscribe(self.bridges.hear, Bridges.KINDS)
 
-    def attach(self, board: Switchboard) -> None:
-        """Say which calls can be steered."""
+    def attach(self, board: Switchboard, shelf: RecordingShelf) -> None:
+        """Say which calls can be steered, and where their recordings are read."""
         self._board = board
         self.bridges.attach(board)
+        self.uploads.attach(shelf)
 
     def run_tasks(self) -> list[asyncio.Task[None]]:
         """Begin what runs as long as the node."""
@@ -115,7 +120,8 @@ class SteeredLegs:
         return [asyncio.create_task(job, name=name) for name, job in jobs.items()]
 
     async def stop(self) -> None:
-        """Tell and write what waits, within the time."""
+        """Send, tell and write what waits, within the time."""
+        await self.uploads.stop(STOP_MS)
         await self.delivery.stop(STOP_MS)
         await self.writer.stop()
 
@@ -155,6 +161,10 @@ class SteeredLegs:
     def bridge_counts(self) -> dict[str, int]:
         """Return the figures of bridges for metrics."""
         return {"live": self.bridges.live, **asdict(self.bridges.counts)}
+
+    def upload_counts(self) -> dict[str, int]:
+        """Return the figures of recordings that go to customers' storage."""
+        return {"waiting": self.uploads.waiting, **asdict(self.uploads.counts)}
 
     async def find(self, sid: LegSid) -> LegRow | None:
         """Return one leg, as it was written."""
@@ -207,6 +217,11 @@ class SteeredLegs:
                 self._soon(self._board.act(Acknowledged(row.leg_sid)))  # LG-112
             case _:
                 pass
+
+    def _told(self, fact: Fact) -> None:
+        """Take what a leg tells, at its time."""
+        self.source.hear(fact)
+        self.bridge_source.copy(fact)
 
     def _hang_up(self, call_sid: CallSid, order: HangUpLeg) -> None:
         assert self._board is not None, "no call has begun before the switchboard"

@@ -184,6 +184,7 @@ def _facts(house: House, hub: LiveHub, limiter: RateLimiter, once: Once) -> Fact
         requests_refused=dict(limiter.refused),
         keyed_requests=dict(once.counts),
         leg_events=parts.legs.counts(),
+        uploads=parts.legs.upload_counts(),
         bridges=parts.legs.bridge_counts(),
         leg_event_ways=parts.legs.ways.counts(),
         errands_waiting=parts.courier.waiting,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from agentstream.base.ids import RecordingSid
+from agentstream.calls.commands import AudioKind
 from agentstream.store.protocols import StoreError
 from agentstream.store.recording_mp3 import Mp3Folder
 from agentstream.store.recording_seal import SealedSource, SealKeys, is_sealed, seal
@@ -140,9 +141,15 @@ class RecordingFiles:
         """Return when a file of the folder was last written."""
         return datetime.fromtimestamp(self.folder.path(name).stat().st_mtime, UTC)
 
-    def encode(self, sid: RecordingSid, wav: Source, is_wanted: Callable[[], bool]) -> None:
-        """Make the MP3 of a recording."""
-        self.mp3.make(sid, wav, is_wanted)
+    def encode(
+        self,
+        sid: RecordingSid,
+        wav: Source,
+        is_wanted: Callable[[], bool],
+        kind: AudioKind = "mp3",
+    ) -> None:
+        """Make an MP3 of a recording."""
+        self.mp3.make(sid, wav, is_wanted, kind)
 
     def _open_local(self, name: StoredName) -> Source | None:
         source = self.folder.open(name)

@@ -7,13 +7,16 @@ other threads run meanwhile.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 import lameenc
 import structlog
 
+from agentstream.calls.commands import AudioKind
 from agentstream.store.protocols import StoreError
 from agentstream.store.recording_seal import SealedSource, SealKeys, seal
 from agentstream.store.recording_source import FileSource, Source
@@ -22,6 +25,7 @@ from agentstream.store.recording_wav import read_facts
 
 READ_BYTES = 1_048_576  # of samples at once: each may be a request to another machine
 PIECE_BYTES = 65_536  # of samples between two looks whether the MP3 is still wanted
+KBPS: Final[Mapping[AudioKind, int]] = MappingProxyType({"8.mp3": 8, "32.mp3": 32})  # a channel
 _QUALITY = 5  # LAME's scale: 2 the best, 7 the fastest
 _ROOM = 0.9  # making room goes on until this share of the space is used
 _log = structlog.get_logger("recordings")
@@ -44,9 +48,9 @@ class Mp3Folder:
         """Return the bit rate of each channel."""
         return self._kbps
 
-    def open(self, sid: str) -> Source | None:
+    def open(self, sid: str, kind: AudioKind = "mp3") -> Source | None:
         """Open an MP3 that is there; it then counts as used just now."""
-        path = self._path(sid)
+        path = self._path(sid, kind)
         try:
             os.utime(path)
             file = FileSource(path)
@@ -54,20 +58,22 @@ class Mp3Folder:
             return None
         return SealedSource(file, self._keys, path.name) if self._keys else file
 
-    def make(self, sid: str, wav: Source, is_wanted: Callable[[], bool]) -> None:
+    def make(
+        self, sid: str, wav: Source, is_wanted: Callable[[], bool], kind: AudioKind = "mp3"
+    ) -> None:
         """Encode a recording, give the file its name at once and whole, and make room for it.
 
         Raises StoreError when `is_wanted` becomes false, or the recording cannot be read.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(sid)
+        path, kbps = self._path(sid, kind), KBPS.get(kind, self._kbps)
         if self._keys:
-            seal(encoded(wav, self._kbps, is_wanted), path, self._keys[0])
+            seal(encoded(wav, kbps, is_wanted), path, self._keys[0])
         else:
             fresh = path.with_name(f".{path.name}.tmp")
             with fresh.open("wb") as file:
                 os.fchmod(file.fileno(), 0o600)
-                for piece in encoded(wav, self._kbps, is_wanted):
+                for piece in encoded(wav, kbps, is_wanted):
                     file.write(piece)
             fresh.replace(path)
         self._make_room(path)
@@ -78,12 +84,13 @@ class Mp3Folder:
             clear_left_over(self._folder)
 
     def delete(self, sid: str) -> None:
-        """Forget an MP3, if it is there."""
-        for suffix in (".mp3", ".mp3.enc"):
-            (self._folder / f"{sid}{suffix}").unlink(missing_ok=True)
+        """Forget the MP3 files of a recording, if they are there."""
+        for kind in ("mp3", *KBPS):
+            for suffix in ("", ".enc"):
+                (self._folder / f"{sid}.{kind}{suffix}").unlink(missing_ok=True)
 
-    def _path(self, sid: str) -> Path:
-        return self._folder / f"{sid}.mp3{'.enc' if self._keys else ''}"
+    def _path(self, sid: str, kind: AudioKind) -> Path:
+        return self._folder / f"{sid}.{kind}{'.enc' if self._keys else ''}"
 
     def _make_room(self, kept: Path) -> None:
         found = []

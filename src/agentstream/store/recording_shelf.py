@@ -6,7 +6,7 @@ begun() ─▶ being made ─finished()─▶ keeper: encrypted, stored, row wri
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -17,11 +17,13 @@ from typing import TypeVar
 from agentstream.base.clock import Clock
 from agentstream.base.errors import BusyError
 from agentstream.base.ids import RecordingSid
+from agentstream.calls.commands import AudioKind
+from agentstream.calls.storage import CustomerStorage
 from agentstream.store.protocols import Recordings
 from agentstream.store.recording_files import RecordingFiles
 from agentstream.store.recording_source import PIECE, Source
 from agentstream.store.recording_storage import StoredName
-from agentstream.store.recording_urls import AudioKind, RecordingUrls
+from agentstream.store.recording_urls import RecordingUrls
 from agentstream.store.values import Recording
 
 READY_WAIT_MS = 3_000  # a Passthru's receiver may ask in the moment in which it is told
@@ -51,7 +53,7 @@ class OpenRecording:
         self.source = source
         self._threads = threads
 
-    async def read(self, start: int, length: int) -> AsyncIterator[bytes]:
+    async def read(self, start: int, length: int) -> AsyncGenerator[bytes, None]:
         """Read a part, piece by piece; raises StoreError when it cannot be read (any more)."""
         end = min(start + length, self.size)
         while start < end:
@@ -87,6 +89,7 @@ class RecordingShelf:
         self._on_finished: Callable[[Recording], None] = lambda _: None
         self._live: OrderedDict[str, _Live] = OrderedDict()
         self._recent: OrderedDict[str, Recording] = OrderedDict()
+        self._promised: OrderedDict[str, tuple[AudioKind, CustomerStorage]] = OrderedDict()
         self._waiters = 0
         self._encodings: dict[str, asyncio.Task[None]] = {}
         self._is_open = True
@@ -100,9 +103,21 @@ class RecordingShelf:
         """Return the file that the audio path is to write."""
         return self._files.folder.path(StoredName(recording_sid, is_sealed=False))
 
-    def url_for(self, recording_sid: RecordingSid) -> str:
-        """Return the link to a recording as MP3, whether it is ready yet or not."""
-        return self.urls.url_for(recording_sid, self.now_s())
+    def url_for(self, recording_sid: RecordingSid, kind: AudioKind = "mp3") -> str:
+        """Return the link to a recording, whether it is ready yet or not."""
+        return self.urls.url_for(recording_sid, self.now_s(), kind)
+
+    def promise(
+        self, recording_sid: RecordingSid, kind: AudioKind, storage: CustomerStorage
+    ) -> None:
+        """Take note that a recording is to be sent; in memory alone, as it holds secrets."""
+        self._promised[recording_sid] = kind, storage
+        if len(self._promised) > _LIVE_LIMIT:
+            self._promised.popitem(last=False)
+
+    def promised(self, recording_sid: RecordingSid) -> tuple[AudioKind, CustomerStorage] | None:
+        """Return, once, as what and where a recording is to be sent."""
+        return self._promised.pop(recording_sid, None)
 
     def now_s(self) -> int:
         """Return the seconds since 1970."""
@@ -171,9 +186,9 @@ class RecordingShelf:
         if kind == "wav":
             opened = await self._open_wav(recording)
         else:
-            opened = await self._open_mp3(recording.sid)
-            if opened is None and await self._encode(recording):
-                opened = await self._open_mp3(recording.sid)
+            opened = await self._open_mp3(recording.sid, kind)
+            if opened is None and await self._encode(recording, kind):
+                opened = await self._open_mp3(recording.sid, kind)
         if opened is None:  # deleted by somebody else, or lost
             self._recent.pop(recording.sid, None)
         return opened
@@ -207,24 +222,24 @@ class RecordingShelf:
         source = await _off(self._remote_readers, ask, sid)
         return None if source is None else OpenRecording(source, "wav", self._remote_readers)
 
-    async def _open_mp3(self, sid: RecordingSid) -> OpenRecording | None:
-        source = await _off(self._readers, self._files.mp3.open, sid)
-        return None if source is None else OpenRecording(source, "mp3", self._readers)
+    async def _open_mp3(self, sid: RecordingSid, kind: AudioKind) -> OpenRecording | None:
+        source = await _off(self._readers, self._files.mp3.open, sid, kind)
+        return None if source is None else OpenRecording(source, kind, self._readers)
 
-    async def _encode(self, recording: Recording) -> bool:
+    async def _encode(self, recording: Recording, kind: AudioKind) -> bool:
         """Make the MP3, once for everybody who asks; False when there is no WAV."""
-        sid = recording.sid
-        task = self._encodings.get(sid)
+        sid, name = recording.sid, f"{recording.sid}.{kind}"
+        task = self._encodings.get(name)
         if task is None:
             if len(self._encodings) >= ENCODINGS_LIMIT:
                 raise BusyError(f"{ENCODINGS_LIMIT} recordings are being encoded")
             wav = await self._open_wav(recording)
             if wav is None:
                 return False
-            task = self._encodings.get(sid)  # somebody else may have come meanwhile
+            task = self._encodings.get(name)  # somebody else may have come meanwhile
             if task is None:
-                task = asyncio.create_task(self._make(sid, wav), name=f"mp3 {sid}")
-                self._encodings[sid] = task
+                task = asyncio.create_task(self._make(sid, kind, wav), name=f"encode {name}")
+                self._encodings[name] = task
             else:
                 wav.close()
         try:
@@ -234,15 +249,14 @@ class RecordingShelf:
             raise BusyError(f"recording {sid} is being encoded") from None
         return True
 
-    async def _make(self, sid: RecordingSid, wav: OpenRecording) -> None:
+    async def _make(self, sid: RecordingSid, kind: AudioKind, wav: OpenRecording) -> None:
+        encode, source = self._files.encode, wav.source
         try:
             with closing(wav):
-                await _off(
-                    self._encoders, self._files.encode, sid, wav.source, lambda: self._is_open
-                )
+                await _off(self._encoders, encode, sid, source, lambda: self._is_open, kind)
             self.encoded += 1
         finally:
-            self._encodings.pop(sid, None)
+            self._encodings.pop(f"{sid}.{kind}", None)
 
 
 async def _off(threads: ThreadPoolExecutor, work: Callable[..., T], *arguments: object) -> T:

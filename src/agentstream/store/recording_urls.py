@@ -1,6 +1,6 @@
 """Links to recordings: whoever has one may listen, until it expires (OP-4, RC-1, RC-4).
 
-https://voice.example.net/recordings/SID.mp3?expires=1800604800&signature=5f0c...
+https://voice.example.net/recordings/SID.mp3?expires=1800604800&signature=5f0c...   or .8.mp3, .wav
 
 signature   HMAC-SHA256 of "SID.mp3", a line feed and the expiry, in hex; the key is made from the
             server's secret, so links of another server, or from before a new secret, are wrong
@@ -11,7 +11,8 @@ import hashlib
 import hmac
 from typing import Literal
 
-AudioKind = Literal["mp3", "wav"]
+from agentstream.calls.commands import AudioKind
+
 LinkKind = Literal["signed", "basic", "open"]
 Verdict = Literal["good", "wrong", "expired"]
 

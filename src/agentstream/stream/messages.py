@@ -87,6 +87,7 @@ class SocketPlan:
     connect_timeout_ms: int
     max_message_bytes: int
     rejects_other_sids: bool
+    hides_keys: bool
     buffer_ms: int
     marks_on_clear: Literal["echo", "drop"]
     ping_interval_ms: int

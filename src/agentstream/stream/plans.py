@@ -56,6 +56,7 @@ def plan_socket(
             else profile.max_message_bytes
         ),
         rejects_other_sids=profile.reject_wrong_stream_sid,
+        hides_keys=profile.dtmf_handling == "hide" and order.two_way,
         buffer_ms=profile.buffer_seconds * 1000,
         marks_on_clear=profile.marks_on_clear,
         ping_interval_ms=profile.ping_interval_ms,

@@ -55,7 +55,7 @@ class WireProfile:
     hangup_wait_ms: int = 30_000  # how long a hang-up waits for what is queued
     silence_timeout_ms: int = 0  # BX-4; 0: nobody listens for silence
     silence_action: Literal["notify", "hangup"] = "notify"
-    dtmf_handling: Literal["stream", "suppress", "passthrough"] = "stream"  # BX-5
+    dtmf_handling: Literal["stream", "suppress", "hide", "passthrough"] = "stream"  # BX-5
     # Custom parameters.
     custom_parameters: str = ""  # "k=v,k=v", beside those of the address (BX-3, CX-12)
     custom_field_parameter: str = ""  # the key under which the call's CustomField is sent (OP-5)

@@ -79,7 +79,7 @@ def queue_cleared(life: Life, cleared: QueueCleared, now_ms: int) -> list[Stream
 
 def digit(life: Life, key: DigitPressed, now_ms: int) -> list[StreamOutput]:
     """ST-9; a unidirectional stream has no digits (AS-4)."""
-    if not life.order.two_way or life.profile.dtmf_handling == "suppress":
+    if not life.order.two_way or life.profile.dtmf_handling in ("suppress", "hide"):
         return []
     if life.profile.dtmf_handling == "passthrough":
         return [] if key.in_audio else [SoundKey(key.digit, key.duration_ms)]

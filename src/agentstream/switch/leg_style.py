@@ -4,7 +4,9 @@ from typing import Final, Literal
 
 from agentstream.base.errors import CommandError, PeerError
 from agentstream.base.values import dataclass
+from agentstream.calls.storage import CustomerStorage
 from agentstream.net.egress import GRPC_SCHEMES, HTTP_SCHEMES, STREAM_SCHEMES, parse_url
+from agentstream.net.s3_signature import s3_object
 
 SOCKET: Final = "stream:"  # LD-1: an endpoint that is no address, but whoever listens
 ENDPOINT_CHARS: Final = 2_048
@@ -35,6 +37,22 @@ class LegStyle:
         if self.state_words == "as_documented":
             return "in-progress" if in_event else "connected"
         return self.state_words
+
+
+def check_storage(storage: CustomerStorage, style: LegStyle) -> None:
+    """Refuse an address that no recording can be sent to; raises CommandError without secrets."""
+    url = storage.url
+    if url.startswith("http:") and not style.allow_plain_http:
+        raise CommandError("must begin with https:// (http:// needs allow_plain_http in [legs])")
+    try:
+        if storage.kind == "s3":
+            s3_object(url, storage.region, "")
+        else:
+            parse_url(url, HTTP_SCHEMES)
+    except PeerError:
+        raise CommandError("is no address that a recording could be sent to") from None
+    if storage.kind == "s3" and ("?" in url or "@" in url):
+        raise CommandError("of s3 has no query and no credentials; they are fields of their own")
 
 
 def check_endpoint(url: str, style: LegStyle) -> str:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Protocol
 
 from agentstream.base.ids import RecordingSid
-from agentstream.calls.commands import HttpRequest
+from agentstream.calls.commands import AudioKind, HttpRequest
+from agentstream.calls.storage import CustomerStorage
 
 
 class WebAnswer(Protocol):
@@ -86,5 +87,10 @@ class Shelf(Protocol):
     def path_for(self, recording_sid: RecordingSid) -> Path:
         """Return the WAV file to write."""
 
-    def url_for(self, recording_sid: RecordingSid) -> str:
+    def url_for(self, recording_sid: RecordingSid, kind: AudioKind = "mp3") -> str:
         """Return the link to a recording, whether it is ready yet or not."""
+
+    def promise(
+        self, recording_sid: RecordingSid, kind: AudioKind, storage: CustomerStorage
+    ) -> None:
+        """Take note that a recording is to be sent when it is whole."""

@@ -67,7 +67,8 @@ class CallPrompts:
         return [reports.PromptEnded(prompt_id, completed=False)]
 
     def _play_file(self, effect: effects.PlayPrompt, path: Path) -> None:
-        plan = PromptPlan(effect.prompt_id, str(path), loops=effect.loops, max_ms=effect.max_ms)
+        limits = effect.loops, effect.max_ms, effect.bots_wait_ms
+        plan = PromptPlan(effect.prompt_id, str(path), *limits)
         leg = self._doors.media(effect.leg_sid)
         assert leg is not None, "a leg on which a prompt runs is not released"
         leg.play(plan)

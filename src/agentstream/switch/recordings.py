@@ -6,6 +6,7 @@ from dataclasses import replace
 from agentstream import _media
 from agentstream.base.ids import RecordingSid, StreamSid
 from agentstream.calls import effects, reports
+from agentstream.calls.commands import AudioKind
 from agentstream.media.engine import MediaLeg
 from agentstream.media.plan import RecordPlan
 from agentstream.switch import feed
@@ -19,7 +20,7 @@ class CallRecordings:
         self._shelf = shelf
         self._note = note
         self._promised: dict[StreamSid, RecordingSid] = {}  # recorded from their start on
-        self._begun: set[RecordingSid] = set()  # and not failed
+        self._begun: dict[RecordingSid, AudioKind] = {}  # and not failed
 
     def promise(self, start: effects.StartStream) -> None:
         """Take note of the recording that a stream will have once it is open."""
@@ -29,9 +30,11 @@ class CallRecordings:
     def begin(self, order: effects.RecordLeg, leg: MediaLeg) -> None:
         """Record a leg."""
         sid, spec = order.recording_sid, order.spec
-        self._begun.add(sid)
+        self._begun[sid] = spec.kind
         channels = "mono" if spec.channels == "mono" else "stereo"
         self._note(feed.RecordingBegan(order.leg_sid, sid, channels))
+        if spec.storage is not None:  # not by the feed: it holds secrets, and stories are kept
+            self._shelf.promise(sid, spec.kind, spec.storage)
         path = self._shelf.path_for(sid)
         leg.record(RecordPlan(sid, str(path), channels=spec.channels, max_ms=spec.max_ms))
 
@@ -41,9 +44,9 @@ class CallRecordings:
         """Say what became of a recording, and where it can be had."""
         sid = RecordingSid(event.recording_sid)
         if isinstance(event, _media.RecordingFailed):
-            self._begun.discard(sid)
+            self._begun.pop(sid, None)
             return reports.RecordingFailed(sid, event.error)
-        url = self._shelf.url_for(sid)
+        url = self._shelf.url_for(sid, self._begun.get(sid, "mp3"))
         return reports.RecordingReady(sid, event.duration_ms, event.path, url)
 
     def named(self, told: list[reports.Report]) -> list[reports.Report]:
@@ -59,5 +62,5 @@ class CallRecordings:
         sid = self._promised.pop(ended.stream_sid, None)
         if sid is None or sid not in self._begun:
             return ended
-        outcome = replace(ended.outcome, recording_url=self._shelf.url_for(sid))
+        outcome = replace(ended.outcome, recording_url=self._shelf.url_for(sid, self._begun[sid]))
         return replace(ended, outcome=outcome)

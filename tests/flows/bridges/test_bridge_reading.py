@@ -53,3 +53,5 @@ def test_what_is_for_legs_or_not_there_is_refused_in_words() -> None:
     with pytest.raises(BadActionError, match="bridgeEventEndpoint is missing") as missing:
         read_bridge_action("refer", {})
     assert missing.value.code == 1001
+    with pytest.raises(BadActionError, match="a key or a time is for legs"):  # EX-22
+        read_bridge_exoml('<Flow><StartRecording silenceInSec="5"/></Flow>')

@@ -17,10 +17,12 @@ from agentstream.flows.legs.verbs import (
     Gather,
     Hangup,
     Hold,
+    Message,
     Mute,
     PlaySequence,
     SendDigits,
     StartPlay,
+    StartRecording,
     StartSay,
     StartStream,
     StopStream,
@@ -75,6 +77,15 @@ def one(element: str) -> Verb:
             Hold(AudioFile("https://a.example/b.mp3")),
         ),
         ("<UnHold/>", UnHold()),
+        (
+            '<StartRecording silenceInSec="3" finishOnKey="*" timeoutInSec="60">'
+            "<Say>After the beep</Say></StartRecording>",
+            StartRecording(
+                message=Message(
+                    3_000, "*", 60_000, prompt=StartSay(Speech("After the beep"), is_awaited=True)
+                )
+            ),
+        ),
         ('<StartSay later="x">hello</StartSay>', StartSay(Speech("hello"))),  # EX-3
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from agentstream.calls.commands import AudioFile, Speech
+from agentstream.calls.storage import CustomerStorage
 from agentstream.flows.given import INVALID, MISSING, BadActionError
 from agentstream.flows.legs.json_actions import ACTIONS, read_action, read_custom
 from agentstream.flows.legs.verbs import (
@@ -18,6 +19,7 @@ from agentstream.flows.legs.verbs import (
     Hangup,
     Hold,
     JoinBridge,
+    Message,
     Mute,
     PlaySequence,
     SendDigits,
@@ -106,7 +108,35 @@ BOT = StartStream("wss://bot.example/ws?a=1")
         (
             "start_recording",
             {"direction": "in", "format": "wav", "bitrate": 32, "channel": "stereo"},
-            StartRecording("stereo", "in"),
+            StartRecording("stereo", "in", kind="wav"),
+        ),
+        ("start_recording", {"format": "mp3", "bitrate": 8}, StartRecording(kind="8.mp3")),
+        ("start_recording", {"bitrate": "32"}, StartRecording(kind="32.mp3")),
+        (
+            "start_recording",
+            {"storage_type": "https", "storage_url": "https://x.example/calls/"},
+            StartRecording(storage=CustomerStorage("https", "https://x.example/calls/")),
+        ),
+        (
+            "start_recording",
+            {
+                "storageURL": "s3://calls",
+                "storageURLKey": "AKIA",
+                "storageURLToken": "pw",
+                "storageRegion": "ap-south-1",
+            },
+            StartRecording(storage=CustomerStorage("s3", "s3://calls", "AKIA", "pw", "ap-south-1")),
+        ),
+        ("start_recording", {"finish_on_key": "*"}, StartRecording(message=Message(5_000, "*"))),
+        (
+            "start_recording",
+            {"silenceInSec": 0, "finishOnKey": "", "timeoutInSec": 90, "playBeep": False},
+            StartRecording(message=Message(0, "", 90_000, beeps=False)),
+        ),
+        (
+            "start_recording",
+            {"direction": "in", "prompt": {"text": "After the beep"}},
+            StartRecording("mono", "in", Message(prompt=StartSay(Speech("After the beep")))),
         ),
         ("hold", {}, Hold()),
         (
@@ -266,9 +296,42 @@ PARTY = {"contact_uri": "1000", "exophone": "1000"}
             "must be voip",
         ),
         ("play_sequence", {}, INVALID, "are 1 to 32"),
-        ("start_recording", {"storageURL": "https://x"}, INVALID, "kept by this server"),
-        ("start_recording", {"silenceInSec": 5}, INVALID, "not possible here"),
-        ("start_recording", {"prompt": {"text": "x"}}, INVALID, "not possible here"),
+        ("start_recording", {"storageType": "https"}, MISSING, "storageURL is missing"),
+        ("start_recording", {"storageURLKey": "k"}, MISSING, "storageURL is missing"),
+        (
+            "start_recording",
+            {"storageType": "https", "storageURL": "s3://x"},
+            INVALID,
+            "must begin with http:// or https://",
+        ),
+        ("start_recording", {"storageURL": "s3://x"}, MISSING, "storageURLToken are needed"),
+        (
+            "start_recording",
+            {
+                "storageURL": "s3://x",
+                "storageURLKey": "k",
+                "storageURLToken": "t",
+                "storageRegion": "a/b",
+            },
+            INVALID,
+            "storageRegion must be",
+        ),
+        (
+            "start_recording",
+            {"storageType": "https", "storageURL": "https://x", "storageURLKey": "a\nb"},
+            INVALID,
+            "storageURLKey must be printable ASCII",
+        ),
+        ("start_recording", {"silenceInSec": 601}, INVALID, "silenceInSec must be"),
+        ("start_recording", {"timeoutInSec": 0}, INVALID, "timeoutInSec must be"),
+        ("start_recording", {"finishOnKey": "A"}, INVALID, "finishOnKey must be"),
+        ("start_recording", {"playBeep": "maybe"}, INVALID, "playBeep must be"),
+        (
+            "start_recording",
+            {"prompt": {"url": "https://x/a.wav", "loop": -1}},
+            INVALID,
+            "prompt must end",
+        ),
         ("mute", {"direction": "up"}, INVALID, "must be in or out or both"),
         ("join_bridge", {}, MISSING, "bridgeSid is missing"),
         ("hangup", {"why": {"deep": 1}}, INVALID, "must be a text, a number"),

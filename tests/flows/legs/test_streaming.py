@@ -11,8 +11,12 @@ from agentstream.calls import effects
 from agentstream.calls.reports import (
     StreamOutcome,
 )
+from agentstream.flows.legs.playback import NEXT_ITEM_MS
 from agentstream.flows.legs.settings import LegSettings
 from agentstream.flows.legs.verbs import (
+    Message,
+    PlaySequence,
+    StartRecording,
     StartStream,
     StopSay,
     StopStream,
@@ -63,7 +67,7 @@ def test_the_format_and_the_silence_on_keys_reach_the_wire_lg_87_ex_43(world: Le
     (started,) = [one for one in world.story if isinstance(one, effects.StartStream)]
     overrides = dict(started.spec.overrides)
     assert overrides["media_format"] == "audio/x-alaw;rate=8000"
-    assert overrides["dtmf_handling"] == "suppress"
+    assert overrides["dtmf_handling"] == "hide"
 
 
 @pytest.mark.parametrize(("source", "track"), [("in", "inbound"), ("out", "outbound")])
@@ -161,3 +165,47 @@ def test_greeting_and_bot_may_be_mixed_by_setting_lg_123() -> None:
     world.open_stream()
     world.bot_speaks()
     assert "say_interrupted" not in world.told()
+
+
+@pytest.fixture
+def queueing() -> LegWorld:
+    world = LegWorld(LegSettings(greeting_overlap="queue"))
+    world.up()
+    return world
+
+
+def waits(world: LegWorld) -> list[int]:
+    """Return how long bots wait after each prompt."""
+    return [one.bots_wait_ms for one in world.story if isinstance(one, effects.PlayPrompt)]
+
+
+def test_a_bot_waits_for_the_end_of_the_greeting_by_setting_lg_123(queueing: LegWorld) -> None:
+    queueing.act(BOT)
+    queueing.act(HELLO)
+    queueing.begin_prompt()
+    queueing.open_stream()
+    queueing.end_prompt()
+    queueing.bot_speaks()
+    assert queueing.told()[-1] == "say_completed"
+    queueing.act(HELLO)  # no greeting any more
+    assert waits(queueing) == [1, 0]
+
+
+def test_a_bot_waits_between_the_parts_of_a_greeting_lg_123(queueing: LegWorld) -> None:
+    queueing.act(PlaySequence((HELLO, HELLO)))
+    queueing.end_prompt()
+    assert waits(queueing) == [NEXT_ITEM_MS, 1]
+
+
+def test_a_greeting_that_is_not_ready_when_the_bot_speaks_is_left_out_lg_123(
+    queueing: LegWorld,
+) -> None:
+    queueing.act(replace(BOT, greeting=HELLO))
+    queueing.open_stream()
+    queueing.bot_speaks()
+    assert queueing.told()[-1] == "say_interrupted"
+
+
+def test_a_beep_lets_no_bot_wait_lg_123(queueing: LegWorld) -> None:
+    queueing.act(StartRecording(message=Message()))
+    assert waits(queueing) == [0]

@@ -17,6 +17,7 @@ pub(crate) fn plan(track: &str, rate_hz: u32, encoding: &str) -> StreamPlan {
         two_way: false,
         track: track.into(),
         holds_opening: false,
+        hides_keys: false,
         opening: Vec::new(),
         media_template: String::new(),
         mark_template: String::new(),

@@ -1,6 +1,6 @@
 """Recordings over HTTP: their sound by a link or with an API key (RC-4), and what is known of them.
 
-GET, HEAD  /recordings/{sid}.wav  .mp3              200, 206; 403 wrong, 410 expired or deleted,
+GET, HEAD  /recordings/{sid}.wav  .mp3  .8.mp3 ...  200, 206; 403 wrong, 410 expired or deleted,
                                                     404 unknown, 503 not ready yet
 GET        /v1/Accounts/{sid}/Recordings            PageSize, CallSid, After
 GET        /v1/Accounts/{sid}/Calls/{sid}/Recordings
@@ -23,17 +23,32 @@ from agentstream.api.errors import ApiError, error_response
 from agentstream.api.representation import answer
 from agentstream.base.errors import BusyError
 from agentstream.base.ids import AccountSid, CallSid
+from agentstream.calls.commands import AudioKind
 from agentstream.store.protocols import RecordingQuery, StoreError
 from agentstream.store.recording_shelf import OpenRecording
 from agentstream.store.recording_storage import is_sid
-from agentstream.store.recording_urls import AudioKind
 from agentstream.store.values import Recording
 
 router = APIRouter()
 _log = structlog.get_logger("api")
-_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav"}
+_MP3 = "audio/mpeg"
+_TYPES = {"mp3": _MP3, "8.mp3": _MP3, "32.mp3": _MP3, "wav": "audio/wav"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _AGAIN_S = 2  # when a client may come again for what is not ready
+
+
+@router.head("/recordings/{sid}.8.mp3", include_in_schema=False)
+@router.get("/recordings/{sid}.8.mp3", include_in_schema=False)
+async def small_mp3(request: Request, sid: str) -> Response:
+    """Give it at 8 kbit/s a channel (EX-22)."""
+    return await _sound(request, sid, "8.mp3")
+
+
+@router.head("/recordings/{sid}.32.mp3", include_in_schema=False)
+@router.get("/recordings/{sid}.32.mp3", include_in_schema=False)
+async def large_mp3(request: Request, sid: str) -> Response:
+    """Give it at 32 kbit/s a channel (EX-22)."""
+    return await _sound(request, sid, "32.mp3")
 
 
 @router.head("/recordings/{sid}.mp3", include_in_schema=False)

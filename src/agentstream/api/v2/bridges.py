@@ -35,7 +35,7 @@ from agentstream.api.v2.bridge_shown import BridgeFacts, created, facts_of_view,
 from agentstream.api.v2.json_body import json_of
 from agentstream.api.v2.leg_doors import LegDoor
 from agentstream.api.v2.leg_found import caller, check_lives, leg_of, told
-from agentstream.api.v2.leg_request import MISSING, endpoint
+from agentstream.api.v2.leg_request import MISSING, check_storage, endpoint
 from agentstream.api.v2.leg_shown import events_shown
 from agentstream.base.clock import utc_ms
 from agentstream.base.ids import LegSid, RandomTokens
@@ -178,6 +178,7 @@ async def _done(
         else verb
         for verb in verbs
     )
+    check_storage(verbs, door.settings)
     check_bridge_lives(facts)
     act = BridgeAct(_TOKENS.hex(), facts.row.sid, checked, custom)
     await bridge_door(door).board.act(act)

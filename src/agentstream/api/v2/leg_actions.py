@@ -18,7 +18,7 @@ from agentstream.api.v2.bridge_found import check_bridges
 from agentstream.api.v2.json_body import json_of
 from agentstream.api.v2.leg_doors import LegDoor
 from agentstream.api.v2.leg_found import caller, check_lives, leg_of, told
-from agentstream.api.v2.leg_request import MISSING
+from agentstream.api.v2.leg_request import MISSING, check_storage
 from agentstream.api.v2.leg_shown import LegFacts
 from agentstream.base.clock import utc_ms
 from agentstream.base.ids import RandomTokens
@@ -69,6 +69,7 @@ async def action_of(
         custom = read_custom(body)
     except BadActionError as error:
         raise ApiError(400, str(error), number=error.code) from None
+    check_storage(verbs, door.settings)
     await check_bridges(account, door, verbs)
     return _act(facts, verbs, custom)
 
@@ -84,6 +85,7 @@ async def exoml_of(account: Account, door: LegDoor, leg_sid: str, body: Mapping[
         custom = read_custom(body)
     except BadActionError as error:
         raise ApiError(400, str(error), number=error.code) from None
+    check_storage(verbs, door.settings)
     await check_bridges(account, door, verbs)
     return _act(facts, verbs, custom)
 

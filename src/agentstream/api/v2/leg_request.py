@@ -1,5 +1,6 @@
 """What somebody asks of a leg, from the form of its request to values (LG-20 to LG-43, LG-61)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -8,6 +9,7 @@ from agentstream.api.forms import Form, form_of_json, refuse
 from agentstream.api.v1.connect_request import NUMBER_CHARS, party
 from agentstream.base.errors import CommandError
 from agentstream.calls.answering import AnswerMode
+from agentstream.flows.legs.verbs import StartRecording
 from agentstream.switch.leg_style import (
     CUSTOM_BYTES,
     ENDPOINT_CHARS,
@@ -15,6 +17,7 @@ from agentstream.switch.leg_style import (
     LegStyle,
     check_endpoint,
 )
+from agentstream.switch.leg_style import check_storage as may_be_sent
 from agentstream.switch.leg_view import NetworkType
 
 MISSING: Final = 1001  # LG-11
@@ -110,6 +113,16 @@ def endpoint(url: str, style: LegStyle, name: str = "leg_event_endpoint") -> str
         return check_endpoint(url, style)
     except CommandError as error:
         refuse(name, str(error))
+
+
+def check_storage(verbs: Iterable[object], style: LegStyle) -> None:
+    """Refuse a recording whose storage cannot be reached (EX-46); ApiError 400."""
+    for verb in verbs:
+        if isinstance(verb, StartRecording) and verb.storage is not None:
+            try:
+                may_be_sent(verb.storage, style)
+            except CommandError as error:
+                refuse("storageURL", str(error))
 
 
 def custom_param(form: Form) -> str:

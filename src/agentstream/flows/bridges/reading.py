@@ -9,6 +9,7 @@ from agentstream.flows.given import BadActionError, Given
 from agentstream.flows.legs.exoml import read_document
 from agentstream.flows.legs.json_actions import given_of
 from agentstream.flows.legs.reading import read_verb
+from agentstream.flows.legs.verbs import StartRecording
 
 ENDPOINT_CHARS: Final = 2_048
 ACTIONS: Final[Mapping[str, str]] = MappingProxyType(
@@ -47,4 +48,7 @@ def _read(given: Given, absent_loop: Literal["once", "endless"] = "once") -> Bri
     if given.verb not in VERBS:
         known = ", ".join(sorted(VERBS))
         raise given.wrong(given.verb, f"is for legs; a bridge can be told {known}")
-    return read_verb(given, absent_loop)
+    verb = read_verb(given, absent_loop)
+    if isinstance(verb, StartRecording) and verb.message is not None:
+        raise given.wrong(given.verb, "with a prompt, a silence, a key or a time is for legs")
+    return verb

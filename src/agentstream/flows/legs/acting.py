@@ -46,6 +46,8 @@ def is_awaited(verb: Verb) -> bool:
     """Tell whether the next verb waits for the end of this one (EX-2)."""
     if isinstance(verb, StartPlay | StartSay):
         return verb.is_awaited
+    if isinstance(verb, StartRecording):
+        return verb.message is not None
     # A join is over within a moment, and what follows may need it.
     return isinstance(verb, Answer | Gather | Dial | PlaySequence | JoinBridge | StartMonitoring)
 

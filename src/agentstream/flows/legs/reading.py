@@ -1,15 +1,17 @@
 """From the fields of a verb, whichever shape they came in, to its value."""
 
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, Literal, NoReturn, cast
 from urllib.parse import quote
 
 from agentstream.base.ids import LegSid, StreamSid
-from agentstream.calls.commands import DEFAULT_TONE, AudioFile, Speech
+from agentstream.calls.commands import DEFAULT_TONE, AudioFile, AudioKind, Speech
 from agentstream.calls.events import MonitorMode
+from agentstream.calls.storage import CustomerStorage
 from agentstream.flows.context import DIGITS_LIMIT
-from agentstream.flows.given import MISSING, Given
+from agentstream.flows.given import MISSING, Given, plain
 from agentstream.flows.legs.formats import stream_format
 from agentstream.flows.legs.verbs import (
     Answer,
@@ -20,6 +22,7 @@ from agentstream.flows.legs.verbs import (
     Hold,
     JoinBridge,
     LeaveBridge,
+    Message,
     Mute,
     PlaySequence,
     PromptVerb,
@@ -47,14 +50,17 @@ CUSTOM_CHARS: Final = 1024  # LG-39
 LOOPS: Final = 10  # EX-40
 LOWEST_LOOP: Final = -1_000_000
 SEQUENCE_LIMIT: Final = 32
+MESSAGE_S: Final = 3_600  # the longest message, as XR-13 has it
 DIGITS: Final = frozenset("0123456789*#ABCD")
 DIGITS_AT_ONCE: Final = 64
 KEYS: Final = frozenset("0123456789*#")
 DIRECTIONS: Final = ("in", "out", "both")
 MODES: Final = ("listen", "whisper", "barge")
+REGION: Final = re.compile("[a-z0-9-]*")
 PROMPTS: Final = ("StartPlay", "Play", "StartSay", "Say")
-STORAGE: Final = ("storageURL", "storageURLKey", "storageURLToken")
-VOICEMAIL: Final = ("silenceInSec", "finishOnKey", "timeoutInSec")
+STORAGE_URL_CHARS: Final = 2_048
+SECRET_CHARS: Final = 1_024
+VOICEMAIL: Final = ("silenceInSec", "finishOnKey", "timeoutInSec", "playBeep")
 BUILTIN_SOUNDS: Final = MappingProxyType({"default_tone": DEFAULT_TONE})
 
 
@@ -135,15 +141,19 @@ def _sequence(given: Given) -> PlaySequence:
 
 
 def _gather(given: Given) -> Gather:
-    finish = given.text_of("finishOnKey", limit=1) if "finishonkey" in given.fields else "#"
-    if finish and finish not in KEYS:
-        raise given.wrong("finishOnKey", "must be one of 0-9 * #, or empty")
     return Gather(
         given.number("numDigits", low=1, high=DIGITS_LIMIT, default=1),
         given.number("timeoutInSec", "timeout", low=1, high=600, default=10) * 1000,
-        finish,
+        _finish_key(given),
         _only_prompt(given),
     )
+
+
+def _finish_key(given: Given) -> str:
+    finish = given.text_of("finishOnKey", limit=1) if "finishonkey" in given.fields else "#"
+    if finish and finish not in KEYS:
+        raise given.wrong("finishOnKey", "must be one of 0-9 * #, or empty")
+    return finish
 
 
 def _digits(given: Given) -> SendDigits:
@@ -202,21 +212,59 @@ def _dial(given: Given) -> Dial:
 
 
 def _recording(given: Given) -> StartRecording:
-    for name in STORAGE:
-        if given.text_of(name, limit=2048):
-            why = "cannot be used here: recordings are kept by this server (see its settings)"
-            raise given.wrong(name, why)
-    for name in VOICEMAIL:
-        if given.text_of(name, limit=64):
-            raise given.wrong(name, "is not possible here; use stop_recording")
-    if given.inside:
-        raise given.wrong("prompt", "is not possible here; use start_say or start_play before")
-    given.choice("storageType", of=("s3", "https"), default="s3")
-    given.choice("format", of=("wav", "mp3"), default="mp3")  # what a recording is kept as
-    given.choice("bitrate", of=("8", "32"), default="8")  # is the house's to say
     channel = given.choice("channel", of=("mono", "stereo"), default="mono")
     direction = given.choice("direction", of=DIRECTIONS, default="both")
-    return StartRecording(cast("Literal['mono', 'stereo']", channel), cast("Direction", direction))
+    sides = cast("Literal['mono', 'stereo']", channel), cast("Direction", direction)
+    return StartRecording(*sides, _message(given), _audio_kind(given), _storage(given))
+
+
+def _audio_kind(given: Given) -> AudioKind:
+    """EX-22: without a bit rate an MP3 has that of the house, which is better than EX-35's 8."""
+    form = given.choice("format", of=("wav", "mp3"), default="mp3")
+    rate = given.choice("bitrate", of=("8", "32", ""), default="")
+    return cast("AudioKind", f"{rate}.mp3" if rate and form == "mp3" else form)
+
+
+def _message(given: Given) -> Message | None:
+    """EX-22: any of its fields, also an empty one, or a prompt makes a recording a message."""
+    if not given.inside and not any(plain(name) in given.fields for name in VOICEMAIL):
+        return None
+    silence_s = given.number("silenceInSec", low=0, high=600, default=5)
+    max_s = given.number("timeoutInSec", low=1, high=MESSAGE_S, default=20)
+    beeps = given.flag("playBeep") if "playbeep" in given.fields else True
+    prompt = _only_prompt(given)
+    if prompt is not None and prompt.loops == 0:
+        raise given.wrong("prompt", "must end, for nothing is recorded before; its loop is endless")
+    return Message(silence_s * 1000, _finish_key(given), max_s * 1000, beeps, prompt)
+
+
+def _storage(given: Given) -> CustomerStorage | None:
+    """EX-46: without an address a recording stays in the storage of the house."""
+    kind = given.choice("storageType", of=("s3", "https"), default="s3")
+    url = given.text_of("storageURL", limit=STORAGE_URL_CHARS)
+    key, token = _secret(given, "storageURLKey"), _secret(given, "storageURLToken")
+    region = given.text_of("storageRegion", limit=64)
+    if not url:
+        if kind == "https" or key or token:
+            raise given.wrong("storageURL", "is missing", MISSING)
+        return None
+    schemes = ("s3://", *WEB) if kind == "s3" else WEB
+    if not url.startswith(schemes):
+        raise given.wrong("storageURL", f"must begin with {' or '.join(schemes)}")
+    if kind == "s3":
+        if not (key and token):
+            raise given.wrong("storageURLKey", "and storageURLToken are needed for s3", MISSING)
+        if not REGION.fullmatch(region):
+            raise given.wrong("storageRegion", "must be of a-z, 0-9 and -")
+    return CustomerStorage(cast("Literal['https', 's3']", kind), url, key, token, region)
+
+
+def _secret(given: Given, name: str) -> str:
+    """Return what will stand in a header; no error ever shows it."""
+    text = given.text_of(name, limit=SECRET_CHARS)
+    if not (text.isascii() and text.isprintable()):
+        raise given.wrong(name, "must be printable ASCII")
+    return text
 
 
 def _hold(given: Given) -> Hold:

@@ -12,7 +12,7 @@ class LegSettings:
     answers: Literal["auto", "manual"] = "auto"  # LG-112
     auto_answer_ms: int = 1_500  # after `leg_ringing`, if it is not acknowledged sooner
     manual_answer_ms: int = 30_000  # how long a leg rings for its Answer
-    greeting_overlap: Literal["yield", "mix"] = "yield"  # LG-123
+    greeting_overlap: Literal["yield", "mix", "queue"] = "yield"  # LG-123
     continues_on_error: bool = False  # EX-2
 
 

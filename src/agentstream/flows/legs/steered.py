@@ -110,10 +110,10 @@ class SteeredLeg:
         self._is_answering = False
         self._ending: Origin = NOBODY
         self._teller = teller = Teller(call_sid, leg_sid)
-        self._playback = Playback(teller, lambda: PromptId(tokens.hex()))
+        self._playback = Playback(teller, lambda: PromptId(tokens.hex()), self._is_greeting)
         self._gathering = Gathering(teller, self._playback)
         self._streaming = Streaming(teller, lambda: StreamSid(tokens.hex()))
-        self._taping = Taping(teller, lambda: RecordingSid(tokens.hex()))
+        self._taping = Taping(teller, self._playback, lambda: RecordingSid(tokens.hex()))
         self._quieting = Quieting(teller, lambda: PromptId(tokens.hex()))
         self._pressing = Pressing(teller)
         self._bridging = Bridging(teller)
@@ -122,7 +122,8 @@ class SteeredLeg:
     @property
     def wake_at_ms(self) -> int | None:
         """When to call `wake`, if nothing comes first."""
-        return earliest(self._gathering.wake_at_ms, self._pressing.wake_at_ms)
+        parts = self._gathering, self._pressing, self._taping
+        return earliest(*(part.wake_at_ms for part in parts))
 
     @property
     def is_over(self) -> bool:
@@ -270,7 +271,7 @@ class SteeredLeg:
             case StopStream(stream_sid):
                 return self._streaming.stop(stream_sid)
             case StartRecording():
-                return self._taping.start(origin, verb)
+                return self._taping.start(origin, verb, self._now_ms)
             case StopRecording():
                 return self._taping.stop()
             case Hold():
@@ -319,15 +320,17 @@ class SteeredLeg:
     def wake(self, now_ms: int) -> list[LegOutput]:
         """Let the timers that are due fire."""
         self._now_ms = now_ms
-        return self._follow([*self._gathering.wake(now_ms), *self._pressing.wake(now_ms)], now_ms)
+        parts = self._gathering, self._pressing, self._taping
+        return self._follow([step for part in parts for step in part.wake(now_ms)], now_ms)
 
     def _heard(self, happening: LegInput, now_ms: int) -> list[Step]:
         match happening:
-            case DigitReceived(leg_sid=self.leg_sid, digit=digit) if self._gathering.is_active:
-                return self._gathering.press(digit, now_ms)
+            case DigitReceived(leg_sid=self.leg_sid, digit=digit):
+                is_gathered = self._gathering.is_active
+                gathering, taping = self._gathering, self._taping
+                return gathering.press(digit, now_ms) if is_gathered else taping.press(digit)
             case BotSpeaks() if self._streaming.is_first_word(happening):
-                yields = self._settings.greeting_overlap == "yield"  # LG-123
-                return self._playback.interrupt() if yields else []
+                return self._first_word()
             case AnswerJudged(leg_sid=self.leg_sid) | BeepHeard(leg_sid=self.leg_sid):
                 return self._answerer(happening)
             case Invited(leg_sid=self.leg_sid) | Admitted(leg_sid=self.leg_sid):
@@ -345,6 +348,16 @@ class SteeredLeg:
                 return self._answer_failed(text)
             case _:
                 return []
+
+    def _is_greeting(self) -> bool:
+        """LG-123: with `queue` what is played before a bot's first word comes first."""
+        return self._settings.greeting_overlap == "queue" and not self._streaming.has_spoken
+
+    def _first_word(self) -> list[Step]:
+        overlap = self._settings.greeting_overlap
+        if overlap == "queue":  # what is heard now lets the bot wait; the rest comes too late
+            return self._playback.interrupt_unheard()
+        return self._playback.interrupt() if overlap == "yield" else []
 
     def _called(self, sign: Invited | Admitted) -> list[Step]:
         if isinstance(sign, Admitted):
@@ -382,6 +395,8 @@ class SteeredLeg:
                 outputs.append(step)
             elif self._gathering.waits_for(step):
                 todo.extendleft(reversed(self._gathering.prompt_over(step, now_ms)))
+            elif self._taping.waits_for(step):
+                todo.extendleft(reversed(self._taping.prompt_over(now_ms)))
             else:
                 todo.extendleft(reversed(self._requests.over(step)))
         return outputs

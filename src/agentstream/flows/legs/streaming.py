@@ -89,6 +89,11 @@ class Streaming:
             steps += self._stopped(sid, stream, "leg_terminated")
         return steps
 
+    @property
+    def has_spoken(self) -> bool:
+        """Whether a bot that is here has spoken."""
+        return any(one.has_spoken for one in self._streams.values())
+
     def is_first_word(self, spoken: BotSpeaks) -> bool:
         """Tell whether a bot of this leg speaks for the first time (LG-123)."""
         stream = self._streams.get(spoken.stream_sid)
@@ -126,7 +131,7 @@ class Streaming:
             # What was asked for by its name is announced by its name (LC-6).
             overrides += [("media_format", verb.format), ("media_format_profile", "docs")]
         if verb.secure_dtmf:
-            overrides.append(("dtmf_handling", "suppress"))
+            overrides.append(("dtmf_handling", "hide"))  # EX-43
         track = "inbound" if verb.two_way else TRACKS[verb.source]
         spec = StreamSpec(verb.url, verb.two_way, overrides=tuple(overrides), track=track)
         return [OpenStream(self._teller.leg_sid, sid, spec)]

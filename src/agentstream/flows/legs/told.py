@@ -15,6 +15,7 @@ UNPLAYABLE: Final = 1040  # ours: a sound could not be fetched, spoken or decode
 UNREACHED: Final = 3009  # AS-166: the bot was not reached
 UNWRITTEN: Final = 1041  # ours: a recording broke off
 UNJUDGED: Final = 1042  # ours: nobody knows who answered
+UNSENT: Final = 1043  # ours: a recording did not reach the customer's storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,4 +121,5 @@ WORDS: Final = {
     UNREACHED: "the bot was not reached",
     UNWRITTEN: "the recording broke off",
     UNJUDGED: "it is not known who answered",
+    UNSENT: "the recording was not stored",
 }

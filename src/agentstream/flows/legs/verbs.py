@@ -4,8 +4,9 @@ from typing import Literal, get_args
 
 from agentstream.base.ids import LegSid, StreamSid
 from agentstream.base.values import dataclass
-from agentstream.calls.commands import DEFAULT_TONE, AudioFile, Speech
+from agentstream.calls.commands import DEFAULT_TONE, AudioFile, AudioKind, Speech
 from agentstream.calls.events import MonitorMode
+from agentstream.calls.storage import CustomerStorage
 
 Direction = Literal["in", "out", "both"]  # of the leg: spoken by its party, played to it (EX-44)
 # What a stream's bot is sent, and sends (LG-87); "" is PCM at the rate of the address (LC-6).
@@ -93,7 +94,7 @@ class StartStream:
     url: str
     two_way: bool = True
     format: StreamFormat = ""
-    secure_dtmf: bool = False  # the bot is not told of keys (EX-43)
+    secure_dtmf: bool = False  # the bot is not told of keys, and hears none (EX-43)
     source: Direction = "both"  # what a one-way stream carries
     greeting: PromptVerb | None = None  # played meanwhile, until the bot speaks (ours)
 
@@ -118,11 +119,25 @@ class Dial:
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """EX-22 as voicemail, with the defaults of EX-35: a recording that ends by itself."""
+
+    silence_ms: int = 5_000  # so long a silence ends it; 0: none does
+    finish_key: str = "#"  # "": none
+    max_ms: int = 20_000
+    beeps: bool = True  # before it begins, as the classic Record does (XR-13)
+    prompt: PromptVerb | None = None  # before the beep
+
+
+@dataclass(frozen=True, slots=True)
 class StartRecording:
-    """EX-22: record the leg."""
+    """EX-22: record the leg, until it is stopped or, of a `message`, what ends one."""
 
     channels: Literal["mono", "stereo"] = "mono"
     direction: Direction = "both"
+    message: Message | None = None
+    kind: AudioKind = "mp3"  # that is told of, and sent
+    storage: CustomerStorage | None = None  # None: it stays here
 
 
 @dataclass(frozen=True, slots=True)
