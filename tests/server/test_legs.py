@@ -101,6 +101,7 @@ def test_as_shipped_events_are_told_as_the_documents_say_ev_32_ev_36() -> None:
     assert (wanted.keep_days, wanted.requests_per_minute) == (7, 0)
     control = wanted.control()
     assert (control.auto_answer_ms, control.manual_answer_ms) == (1_500, 30_000)
+    assert (control.greeting_overlap, control.tells_keys) == ("yield", False)  # LG-123, EV-7
 
 
 def test_bridges_are_as_the_documents_say_as_shipped_and_can_be_set_br_5a_br_7a() -> None:

@@ -56,6 +56,7 @@ class LegsConfig(Section):
     manual_answer_seconds: int = Field(default=30, ge=1, le=600)  # LG-112
     greeting_overlap: Literal["yield", "mix", "queue"] = "yield"  # LG-123
     exoml_continue_on_error: bool = False  # EX-2
+    dtmf_received: bool = False  # EV-7: tell of keys outside a gather
 
     @model_validator(mode="after")
     def _falls_back_somewhere(self) -> Self:
@@ -75,6 +76,7 @@ class LegsConfig(Section):
             manual_answer_ms=self.manual_answer_seconds * 1_000,
             greeting_overlap=self.greeting_overlap,
             continues_on_error=self.exoml_continue_on_error,
+            tells_keys=self.dtmf_received,
         )
 
     def settings(self) -> LegStyle:

@@ -184,6 +184,8 @@ class Bridges:
             case CallEnded(call_sid=call_sid):
                 # Its legs have told their ends, unless the call broke off.
                 lost = self._legs.take_call(call_sid)
+                if not lost:
+                    return
                 self._inbox.extend(LegTold(call_sid, leg_sid, "leg_terminated") for leg_sid in lost)
             case _:
                 return

@@ -3,9 +3,8 @@
 import pytest
 
 from agentstream.base.errors import CommandError
-from agentstream.flows.legs.verbs import (
-    Gather,
-)
+from agentstream.flows.legs.settings import LegSettings
+from agentstream.flows.legs.verbs import Gather, Message, StartRecording
 from agentstream.testing.leg_world import HELLO, SONG, LegWorld, facts_of
 
 
@@ -79,3 +78,20 @@ def test_another_playback_in_place_of_the_prompt_opens_the_gather_lg_100(world: 
         "gather_started",
         "gather_success",
     ]
+
+
+def test_keys_that_nothing_takes_are_told_by_setting_ev_7(world: LegWorld) -> None:
+    world.press("7")
+    assert world.told() == []
+    telling = LegWorld(LegSettings(tells_keys=True))
+    telling.up()
+    telling.press("7")
+    [pressed] = telling.tales()
+    assert pressed.name == "dtmf_received"
+    assert facts_of(pressed)["digits"] == "7"
+    telling.act(Gather(num_digits=1))
+    telling.press("8")
+    assert telling.told() == ["gather_initiated", "gather_started", "gather_success"]
+    telling.act(StartRecording(message=Message(finish_key="*", beeps=False)))
+    telling.press("*")
+    assert "dtmf_received" not in telling.told()

@@ -14,6 +14,7 @@ class LegSettings:
     manual_answer_ms: int = 30_000  # how long a leg rings for its Answer
     greeting_overlap: Literal["yield", "mix", "queue"] = "yield"  # LG-123
     continues_on_error: bool = False  # EX-2
+    tells_keys: bool = False  # EV-7: keys that no gather and no recording takes
 
 
 USUAL = LegSettings()

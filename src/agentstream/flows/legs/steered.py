@@ -19,7 +19,6 @@ from agentstream.calls.events import (
     LegsBridged,
     LegsUnbridged,
     LegUp,
-    Mishap,
 )
 from agentstream.flows.applet import CommandRefused
 from agentstream.flows.legs.acting import failure_name
@@ -38,8 +37,6 @@ from agentstream.flows.legs.taping import Taping
 from agentstream.flows.legs.told import (
     IMPOSSIBLE,
     NOBODY,
-    UNJUDGED,
-    WORDS,
     BotSpeaks,
     LegInput,
     LegOutput,
@@ -47,6 +44,7 @@ from agentstream.flows.legs.told import (
     Over,
     Step,
     Teller,
+    who_answered,
 )
 from agentstream.flows.legs.verbs import (
     Act,
@@ -325,14 +323,12 @@ class SteeredLeg:
 
     def _heard(self, happening: LegInput, now_ms: int) -> list[Step]:
         match happening:
-            case DigitReceived(leg_sid=self.leg_sid, digit=digit):
-                is_gathered = self._gathering.is_active
-                gathering, taping = self._gathering, self._taping
-                return gathering.press(digit, now_ms) if is_gathered else taping.press(digit)
+            case DigitReceived(leg_sid=self.leg_sid):
+                return self._pressed(happening, now_ms)
             case BotSpeaks() if self._streaming.is_first_word(happening):
                 return self._first_word()
             case AnswerJudged(leg_sid=self.leg_sid) | BeepHeard(leg_sid=self.leg_sid):
-                return self._answerer(happening)
+                return [who_answered(self._teller, happening)]
             case Invited(leg_sid=self.leg_sid) | Admitted(leg_sid=self.leg_sid):
                 return self._called(happening)
             case LegUp() if self.pairing.pair and happening.leg_sid == self.pairing.pair.second_sid:
@@ -348,6 +344,14 @@ class SteeredLeg:
                 return self._answer_failed(text)
             case _:
                 return []
+
+    def _pressed(self, key: DigitReceived, now_ms: int) -> list[Step]:
+        if self._gathering.is_active:
+            return self._gathering.press(key.digit, now_ms)
+        ends = self._taping.press(key.digit)
+        if ends or not self._settings.tells_keys:
+            return ends
+        return [self._teller.tell("dtmf_received", digits=key.digit, duration_ms=key.duration_ms)]
 
     def _is_greeting(self) -> bool:
         """LG-123: with `queue` what is played before a bot's first word comes first."""
@@ -367,18 +371,6 @@ class SteeredLeg:
     def _part_from_others(self) -> list[Step]:
         """BR-10: whoever is bridged talks with a person, and neither with a bot nor to music."""
         return [*self._streaming.part_from_speaker(), *self._playback.interrupt()]
-
-    def _answerer(self, told: AnswerJudged | BeepHeard) -> list[Step]:
-        """EV-6: who answered; what nobody could find out any more is a failure."""
-        ms = told.elapsed_ms
-        match told:
-            case BeepHeard():
-                return [self._teller.tell("amd_beep_detected", elapsed_ms=ms)]
-            case AnswerJudged(reason="gone"):
-                error = Mishap(UNJUDGED, WORDS[UNJUDGED], "the leg ended before it was known")
-                return [self._teller.tell("amd_result_failed", NOBODY, error, elapsed_ms=ms)]
-            case AnswerJudged(result=result):
-                return [self._teller.tell("amd_result_success", result=result, elapsed_ms=ms)]
 
     def _answer_failed(self, why: str) -> list[Step]:
         answerers, self._answerers = self._answerers, []

@@ -5,7 +5,15 @@ from typing import Final, Literal
 from agentstream.base.ids import CallSid, LegSid, PromptId, RecordingSid, StreamSid
 from agentstream.base.values import dataclass
 from agentstream.calls.commands import Command
-from agentstream.calls.events import BridgeAsked, Event, LegTold, Mishap, MonitorMode
+from agentstream.calls.events import (
+    AnswerJudged,
+    BeepHeard,
+    BridgeAsked,
+    Event,
+    LegTold,
+    Mishap,
+    MonitorMode,
+)
 from agentstream.flows.applet import CommandRefused
 from agentstream.flows.legs.bridge_signs import BridgeSign
 from agentstream.flows.legs.verbs import Acknowledged, Act
@@ -113,6 +121,19 @@ class Teller:
         sentence = why or "it failed"
         error = Mishap(code, WORDS.get(code, "it failed"), sentence)
         return [self.tell(name, origin, error, **data), Over(origin, is_failure=True)]
+
+
+def who_answered(teller: Teller, told: AnswerJudged | BeepHeard) -> LegTold:
+    """Return the event of a verdict (EV-6); what nobody could find out any more is a failure."""
+    ms = told.elapsed_ms
+    match told:
+        case BeepHeard():
+            return teller.tell("amd_beep_detected", elapsed_ms=ms)
+        case AnswerJudged(reason="gone"):
+            error = Mishap(UNJUDGED, WORDS[UNJUDGED], "the leg ended before it was known")
+            return teller.tell("amd_result_failed", NOBODY, error, elapsed_ms=ms)
+        case AnswerJudged(result=result):
+            return teller.tell("amd_result_success", result=result, elapsed_ms=ms)
 
 
 WORDS: Final = {
