@@ -73,6 +73,7 @@ async def test_a_leg_that_a_crash_took_has_its_last_word_after_what_was_left_ev_
             await shop.until_asked("/legs", 2)
             legs = node.house.parts.legs
             await until(lambda: legs.counts()["delivered"] == 2)
+            await legs.writer.flush()  # rows are written behind the telling
             row = await legs.find(leg.sid)
     told = [json.loads(asked.body) for asked in shop.asked("/legs")]
     assert "event_name" not in told[0]  # the one that was left, whose body a test wrote
