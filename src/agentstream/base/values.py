@@ -6,6 +6,8 @@ allows. Everything else (equality, hash, slots, patterns) is as the standard lib
 """
 
 import dataclasses
+from collections.abc import Callable
+from functools import cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -21,21 +23,22 @@ else:
 
     def replace(value: Any, /, **changes: Any) -> Any:  # noqa: ANN401
         """Return a copy with some fields changed; every field is one of the constructor's."""
-        names, read = _fields(type(value))
-        return type(value)(**dict(zip(names, read(value), strict=True)) | changes)
+        return type(value)(**fields_of(value) | changes)
 
 
-_KNOWN: dict[type, tuple[tuple[str, ...], Any]] = {}
+def fields_of(value: object) -> dict[str, Any]:
+    """Return the fields of a dataclass; unlike with `asdict` what is in them is not copied."""
+    names, read = _reader(type(value))  # type: ignore[arg-type]  # mypy: a class has no hash
+    return dict(zip(names, read(value), strict=True))
 
 
-def _fields(kind: type) -> tuple[tuple[str, ...], Any]:
-    known = _KNOWN.get(kind)
-    if known is None:
-        names = tuple(field.name for field in dataclasses.fields(kind))
-        # Of one name, attrgetter returns no tuple.
-        read = attrgetter(*names) if len(names) > 1 else lambda one: (getattr(one, names[0]),)
-        known = _KNOWN[kind] = names, read
-    return known
+@cache
+def _reader(kind: type) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    names = tuple(field.name for field in dataclasses.fields(kind))
+    if len(names) > 1:
+        return names, attrgetter(*names)
+    # Of one name, attrgetter returns no tuple; of none there is no attrgetter.
+    return names, lambda value: tuple(getattr(value, name) for name in names)
 
 
-__all__ = ["dataclass", "replace"]
+__all__ = ["dataclass", "fields_of", "replace"]

@@ -38,9 +38,7 @@ class Keypad:
         self._keys = keys
         self._digits = ""
         self._recital: Recital | None = None  # while a prompt is heard
-        self._late_ms: int | None = (
-            None  # when the silence is too long; None: nothing is waited for
-        )
+        self._late_ms: int | None = None  # when the silence is too long; None: no key is waited for
         self._then: Callable[[str, int], list[Step]] = lambda digits, now_ms: []
         self._otherwise: Callable[[str, int], list[Step]] = lambda why, now_ms: []
 

@@ -12,14 +12,14 @@ import json
 import re
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
-from operator import attrgetter
 from typing import Any, Final
 
 from pydantic_core import PydanticSerializationError, to_json
 
 from agentstream.base.ids import AccountSid, CallSid
+from agentstream.base.values import fields_of
 from agentstream.calls import events
 from agentstream.net.egress import mask_secrets
 from agentstream.store.call_events import Story
@@ -157,7 +157,7 @@ class _Bodies:
         return told if isinstance(told, dict) else self._readers[type(told)](told)
 
     def _learn(self, kind: type) -> str:
-        self._readers.setdefault(kind, _reader(kind))
+        self._readers.setdefault(kind, _plain)
         self._names[kind] = _WORD.sub("_", kind.__name__).lower()
         return self._names[kind]
 
@@ -165,13 +165,11 @@ class _Bodies:
 _Read = Callable[[Any], dict[str, Any]]
 
 
-def _reader(kind: type) -> _Read:
-    """Return what reads every field of a kind but the call's sid, which the row has."""
-    names = tuple(each.name for each in fields(kind) if each.name != "call_sid")
-    if len(names) < 2:  # of one name, attrgetter returns no tuple
-        return lambda event: {name: getattr(event, name) for name in names}
-    values = attrgetter(*names)
-    return lambda event: dict(zip(names, values(event), strict=True))
+def _plain(event: Any) -> dict[str, Any]:  # noqa: ANN401  (any event or note)
+    """Return every field but the call's sid, which the row has."""
+    body = fields_of(event)
+    body.pop("call_sid", None)
+    return body
 
 
 def _started(event: events.CallStarted) -> dict[str, Any]:
@@ -224,37 +222,31 @@ def _answer(event: events.RequestFinished) -> dict[str, Any]:
 
 
 def _key(event: events.DigitReceived) -> dict[str, Any]:
-    return {**_read_key(event), "digit": ""}
+    return {**_plain(event), "digit": ""}
 
 
 def _asked(event: events.BotAsked) -> dict[str, Any]:
-    body = _read_asked(event)
+    body = _plain(event)
     return {**body, "value": ""} if event.action == "send_dtmf" else body
 
 
 def _left(event: events.AppletLeft) -> dict[str, Any]:
-    return {**_read_left(event), "reason": _KEYS_TYPED.sub(r"\1\2·", event.reason)}
+    return {**_plain(event), "reason": _KEYS_TYPED.sub(r"\1\2·", event.reason)}
 
 
 def _noted(event: events.AppletNoted) -> dict[str, Any]:
-    return {**_read_noted(event), "text": _KEYS_TYPED.sub(r"\1\2·", event.text)}
+    return {**_plain(event), "text": _KEYS_TYPED.sub(r"\1\2·", event.text)}
 
 
 def _request(event: events.RequestStarted) -> dict[str, Any]:
-    return {**_read_request(event), "url": _DIGITS_OF_QUERY.sub(r"\1·", event.url)}
+    return {**_plain(event), "url": _DIGITS_OF_QUERY.sub(r"\1·", event.url)}
 
 
 def _told(event: events.LegTold) -> dict[str, Any]:
     data = [(name, "" if name == "digits" else value) for name, value in event.data]
-    return {**_read_told(event), "data": data}
+    return {**_plain(event), "data": data}
 
 
-_read_key = _reader(events.DigitReceived)
-_read_told = _reader(events.LegTold)
-_read_asked = _reader(events.BotAsked)
-_read_left = _reader(events.AppletLeft)
-_read_noted = _reader(events.AppletNoted)
-_read_request = _reader(events.RequestStarted)
 _READERS: Final[dict[type, _Read]] = {
     events.CallStarted: _started,
     events.CallEnded: _ended,

@@ -1,10 +1,11 @@
 """A table of SQL and the frozen value that a row of it becomes; their names are the same."""
 
 from dataclasses import fields
-from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Insert, Table, bindparam, insert
+
+from agentstream.base.values import fields_of
 
 
 class Shelf:
@@ -17,9 +18,7 @@ class Shelf:
         self.value = value
         self.columns = [table.c[name] for name in names]
         self.insert: Insert = insert(table).values({name: bindparam(name) for name in names})
-        self._names = names
-        self._read = attrgetter(*names)
 
     def row(self, value: object) -> dict[str, Any]:
         """Return the row of a value."""
-        return dict(zip(self._names, self._read(value), strict=True))
+        return fields_of(value)

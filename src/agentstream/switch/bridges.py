@@ -181,11 +181,8 @@ class Bridges:
                 self._inbox.append((event, fact.account_sid))
             case LegTold(leg_sid=leg_sid, name=name) if self._concerns(leg_sid, name):
                 self._inbox.append(event)
-            case CallEnded(call_sid=call_sid):
+            case CallEnded(call_sid=call_sid) if lost := self._legs.take_call(call_sid):
                 # Its legs have told their ends, unless the call broke off.
-                lost = self._legs.take_call(call_sid)
-                if not lost:
-                    return
                 self._inbox.extend(LegTold(call_sid, leg_sid, "leg_terminated") for leg_sid in lost)
             case _:
                 return

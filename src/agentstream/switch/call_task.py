@@ -147,7 +147,6 @@ class CallTask:
                 self._timer.cancel()
                 self._timer = None
             self._performer.free()
-            self._performer.jobs.end()
 
     def _call(self) -> None:
         if self._is_running and not self._is_called:

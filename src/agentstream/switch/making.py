@@ -102,13 +102,15 @@ class CallMaker:
         return task
 
     def _call(self, setup: CallSetup, course: Course, leg_sid: LegSid) -> Call:
-        spec, recording = course.recording, None
+        limits, spec, recording = course.limits, course.recording, None
+        if course.flow is None:
+            limits = replace(limits, outlives_first=True)
         if spec is not None:
             sid = RecordingSid(self._wiring.tokens.hex())
             recording = commands.StartRecording(leg_sid, sid, spec)
         return Call(
             setup,
-            replace(course.limits, outlives_first=course.flow is None),
+            limits,
             self._wiring.clock.now_ms(),
             awaits_flow=course.flow is not None,
             recording=recording,

@@ -103,7 +103,7 @@ class Performer:
         return earliest(*[run.wake_at_ms for run in self._streams.values()])
 
     def free(self) -> None:
-        """Free whatever a call that broke off would leave behind."""
+        """Free whatever a call that broke off would leave behind, and let go of the call."""
         for sid, run in tuple(self._streams.items()):
             try:
                 run.break_off()
@@ -111,6 +111,7 @@ class Performer:
                 log.exception("stream_not_closed", stream_sid=sid)
             self._forget_stream(sid)
         self.lines.free()
+        self.jobs.end()
 
     # What the audio path and jobs bring back
 

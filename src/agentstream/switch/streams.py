@@ -1,14 +1,12 @@
 """Runs one stream: its machine on one side, the resolver, DNS and the socket on the other."""
 
 from collections.abc import Callable
-from dataclasses import fields
-from operator import attrgetter
 from typing import Literal
 
 from agentstream import _media
 from agentstream.base.errors import AgentStreamError
 from agentstream.base.ids import AccountSid, StreamSid
-from agentstream.base.values import dataclass, replace
+from agentstream.base.values import dataclass, fields_of, replace
 from agentstream.calls import effects, reports
 from agentstream.calls.commands import HttpRequest
 from agentstream.calls.record import CallSetup
@@ -17,7 +15,7 @@ from agentstream.media.plan import PromptPlan, StreamPlan
 from agentstream.net.egress import EgressError
 from agentstream.stream import happenings as wire
 from agentstream.stream.bot_stream import BotStream
-from agentstream.stream.messages import SocketPlan, StreamOrder
+from agentstream.stream.messages import StreamOrder
 from agentstream.stream.profile import WireProfile
 from agentstream.switch import feed
 from agentstream.switch.jobs import Job
@@ -25,9 +23,6 @@ from agentstream.switch.ports import Web
 
 RESOLVER_BODY_LIMIT = 65_536  # AS-17
 RESOLVER_REDIRECTS = 3
-# Not asdict, which copies every value in depth: all of them are frozen.
-_SOCKET_NAMES = tuple(field.name for field in fields(SocketPlan))
-_socket_values = attrgetter(*_SOCKET_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,9 +250,10 @@ class StreamRun:
             return
         self._dns_ms = pinned.elapsed_ms
         self._dialled += 1
-        settings = dict(zip(_SOCKET_NAMES, _socket_values(order.plan), strict=True))
         plan = StreamPlan(
-            addresses=pinned.addresses, local_address=pinned.local_address, **settings
+            addresses=pinned.addresses,
+            local_address=pinned.local_address,
+            **fields_of(order.plan),
         )
         self._leg.open_stream(plan)
 
