@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from agentstream.client.leg_asks import Acts, TellsEvents, acting, data_of, given, history_of
+from agentstream.client.leg_asks import (
+    Acts,
+    TellsEvents,
+    acting,
+    data_of,
+    given,
+    history_of,
+    running,
+)
 from agentstream.client.leg_values import Bridge, read_bridge
 from agentstream.client.sent import Document, Sent, part
 
@@ -111,8 +119,8 @@ class ActOnBridge(Acts):
 
     def request(self, account_sid: str) -> Sent:
         """Return what is sent."""
-        path = f"{_one(account_sid, self.sid)}/actions/{part(self.action)}"
-        return Sent("POST", path, {}, json=acting(self.fields, self.custom_param))
+        one = _one(account_sid, self.sid)
+        return acting(one, self.action, self.fields, self.custom_param)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +133,7 @@ class RunOnBridge(Acts):
 
     def request(self, account_sid: str) -> Sent:
         """Return what is sent."""
-        body = acting({"exoml": self.exoml}, self.custom_param)
-        return Sent("POST", f"{_one(account_sid, self.sid)}/actions", {}, json=body)
+        return running(_one(account_sid, self.sid), self.exoml, self.custom_param)
 
 
 @dataclass(frozen=True, slots=True)

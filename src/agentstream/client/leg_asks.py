@@ -174,8 +174,8 @@ class ActOnLeg(Acts):
 
     def request(self, account_sid: str) -> Sent:
         """Return what is sent."""
-        path = f"{_one(account_sid, self.sid)}/actions/{part(self.action)}"
-        return Sent("POST", path, {}, json=acting(self.fields, self.custom_param))
+        one = _one(account_sid, self.sid)
+        return acting(one, self.action, self.fields, self.custom_param)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +188,7 @@ class RunOnLeg(Acts):
 
     def request(self, account_sid: str) -> Sent:
         """Return what is sent."""
-        body = acting({"exoml": self.exoml}, self.custom_param)
-        return Sent("POST", f"{_one(account_sid, self.sid)}/actions", {}, json=body)
+        return running(_one(account_sid, self.sid), self.exoml, self.custom_param)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +214,16 @@ def given(**fields: object) -> Document:
     return {name: value for name, value in fields.items() if value}
 
 
-def acting(fields: Document, custom_param: str) -> Document:
-    """Return the body of an action."""
-    return {**fields, **given(action_custom_param=custom_param)}
+def acting(path: str, action: str, fields: Document, custom_param: str) -> Sent:
+    """Return the request for one action of a leg or bridge."""
+    body = {**fields, **given(action_custom_param=custom_param)}
+    return Sent("POST", f"{path}/actions/{part(action)}", {}, json=body)
+
+
+def running(path: str, exoml: str, custom_param: str) -> Sent:
+    """Return the request for all that a document says."""
+    body = {"exoml": exoml, **given(action_custom_param=custom_param)}
+    return Sent("POST", f"{path}/actions", {}, json=body)
 
 
 def history_of(path: str, name: str) -> Sent:

@@ -4,20 +4,16 @@ BridgeFact ─▶ hear(): a row of the bridge, and of its event one for each end
 Feed ─▶ copy(): what its legs tell of it, or do because of it, goes to its own endpoint too (BR-7b)
 """
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from agentstream.base.clock import utc_ms
 from agentstream.base.ids import LegSid, Tokens
 from agentstream.calls.events import LegTold
 from agentstream.flows.bridges.values import BridgeTold
-from agentstream.hooks.leg_event_body import error_of, event_body, event_type
+from agentstream.hooks.leg_event_body import Head, error_of, event_body, event_text, event_type
 from agentstream.hooks.leg_events import Sequences
 from agentstream.store.legs import LegEventRow, LegWritten
-from agentstream.switch.bridge_view import BridgeFact, BridgeView, row_of
+from agentstream.switch.bridge_view import BridgeFact, BridgeView, row_of, snapshot
 from agentstream.switch.feed import Fact
 from agentstream.switch.leg_style import SOCKET, LegStyle
 from agentstream.switch.leg_view import LegView
@@ -44,17 +40,6 @@ class BridgeFinder(Protocol):
 
     def of_action(self, action_sid: str) -> BridgeView | None:
         """Return the bridge to which an action was sent; None for that of a leg."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Event:
-    """One event before it has a body."""
-
-    sid: str
-    kind: str
-    name: str
-    at: datetime
-    sequence: int
 
 
 class BridgeEvents:
@@ -87,7 +72,7 @@ class BridgeEvents:
             return
         sequence = self._sequences.next(view.bridge_sid)
         for place, endpoint in enumerate(view.endpoints or (SOCKET,)):
-            event = _Event(self._tokens.hex(), BRIDGE_EVENT, told.name, fact.at, sequence)
+            event = Head(self._tokens.hex(), BRIDGE_EVENT, told.name, fact.at, sequence)
             row = _row(view, event, _body(view, event, told), endpoint)
             # Whoever listens hears one event once, however many addresses it goes to.
             if not place:
@@ -107,7 +92,7 @@ class BridgeEvents:
         if not endpoint or endpoint == leg.terms.event_endpoint:
             return
         sid, sequence = self._tokens.hex(), self._sequences.next(bridge.bridge_sid)
-        event = _Event(sid, event_type(told.name), told.name, fact.at, sequence)
+        event = Head(sid, event_type(told.name), told.name, fact.at, sequence)
         body = event_body(sid, told, leg, fact.at, sequence, self._style)
         self._publisher.publish(_row(bridge, event, body, endpoint))
 
@@ -117,39 +102,12 @@ class BridgeEvents:
         return self._bridges.of_action(told.action_sid) if told.action_sid else None
 
 
-def _body(view: BridgeView, event: _Event, told: BridgeTold) -> str:
+def _body(view: BridgeView, event: Head, told: BridgeTold) -> str:
     error = {} if told.error is None else error_of(told.error)
-    body: dict[str, Any] = {
-        "event_sid": event.sid,
-        "event_type": event.kind,
-        "event_name": event.name,
-        "event_timestamp": utc_ms(event.at),
-        "action_sid": None,
-        "action_custom_parameter": None,
-        "event_data": {"data": {}, **error},
-        "data": _snapshot(view),
-        "sequence": event.sequence,
-    }
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+    return event_text(event, {"data": {}, **error}, snapshot(row_of(view), view.active_legs))
 
 
-def _snapshot(view: BridgeView) -> dict[str, Any]:
-    """EV-18, and what GET says besides."""
-    return {
-        "bridge_sid": view.bridge_sid,
-        "account_sid": view.account_sid,
-        "state": view.state,
-        "leg_sids": list(view.leg_sids),
-        "active_legs": list(view.active_legs),
-        "terminal_status": view.terminal_status or None,
-        "start_time": utc_ms(view.started_at) if view.started_at else None,
-        "end_time": utc_ms(view.ended_at) if view.ended_at else None,
-        "date_created": utc_ms(view.created_at),
-        "date_updated": utc_ms(view.updated_at),
-    }
-
-
-def _row(bridge: BridgeView, event: _Event, body: str, endpoint: str) -> LegEventRow:
+def _row(bridge: BridgeView, event: Head, body: str, endpoint: str) -> LegEventRow:
     return LegEventRow(
         sid=event.sid,
         leg_sid=LegSid(""),

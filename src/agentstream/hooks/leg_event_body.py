@@ -1,6 +1,8 @@
 """The event of a leg as JSON, the same in every transport (EV-10 to EV-19, LD-7)."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -29,24 +31,46 @@ def event_type(name: str) -> str:
     return "leg_lifecycle_event" if name in LIFECYCLE else "leg_action_event"
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What every event has, of a leg or of a bridge."""
+
+    sid: str
+    kind: str  # EV-2
+    name: str
+    at: datetime
+    sequence: int  # EV-19
+
+
+def event_text(
+    head: Head,
+    data: Mapping[str, Any],
+    snapshot: Mapping[str, Any],
+    cause: LegTold | None = None,
+) -> str:
+    """Return an event's text; `cause` is what says which action it comes of, if any."""
+    told: dict[str, Any] = {
+        "event_sid": head.sid,
+        "event_type": head.kind,
+        "event_name": head.name,
+        "event_timestamp": utc_ms(head.at),
+        "action_sid": (cause.action_sid or None) if cause else None,
+        "action_custom_parameter": (cause.custom or None) if cause else None,
+        "event_data": data,
+        "data": snapshot,
+        "sequence": head.sequence,
+    }
+    if cause is not None and cause.action_sid:
+        told["verb_index"] = cause.verb_index  # EX-2
+    return json.dumps(told, separators=(",", ":"), ensure_ascii=False)
+
+
 def event_body(
     sid: str, event: LegTold, view: LegView, at: datetime, sequence: int, style: LegStyle
 ) -> str:
-    """Return the event's text; `view` is how its leg stands after it."""
-    told: dict[str, Any] = {
-        "event_sid": sid,
-        "event_type": event_type(event.name),
-        "event_name": event.name,
-        "event_timestamp": utc_ms(at),
-        "action_sid": event.action_sid or None,
-        "action_custom_parameter": event.custom or None,
-        "event_data": _data(event, style),
-        "data": _snapshot(view, style),
-        "sequence": sequence,
-    }
-    if event.action_sid:
-        told["verb_index"] = event.verb_index  # EX-2
-    return json.dumps(told, separators=(",", ":"), ensure_ascii=False)
+    """Return the text of a leg's event; `view` is how the leg stands after it."""
+    head = Head(sid, event_type(event.name), event.name, at, sequence)
+    return event_text(head, _data(event, style), _snapshot(view, style), event)
 
 
 def _data(event: LegTold, style: LegStyle) -> dict[str, Any]:

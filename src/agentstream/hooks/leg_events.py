@@ -88,7 +88,7 @@ class LegEvents:
         """Write an event down, and tell its endpoint and whoever listens."""
         listeners = [hear for sid, hear in self._listeners if sid == row.account_sid]
         if not row.endpoint:
-            row = _told_to_sockets(row, len(listeners))
+            row = told_to_sockets(row, len(listeners))
         self.send(row)
         for hear in listeners:
             hear(row)
@@ -116,7 +116,8 @@ class LegEvents:
         )
 
 
-def _told_to_sockets(row: LegEventRow, listeners: int) -> LegEventRow:
+def told_to_sockets(row: LegEventRow, listeners: int) -> LegEventRow:
+    """Return an event without an address as it is kept: so many heard it."""
     if listeners:
         return replace(row, state="delivered", attempts=1)
     return replace(row, state="dropped", error="nobody listened on the event socket")

@@ -11,6 +11,7 @@ from typing import Final
 from agentstream.calls.causes import Cause
 from agentstream.calls.events import LegTold, Mishap
 from agentstream.hooks.leg_event_body import event_body, event_type
+from agentstream.hooks.leg_events import told_to_sockets
 from agentstream.store.legs import LegEventRow, LegRow, Legs, LegWritten
 from agentstream.store.placed_calls import LostCall
 from agentstream.switch.leg_style import SOCKET, LegStyle
@@ -67,11 +68,9 @@ class LostLegs:
             at=at,
             body=event_body(sid, event, ended, at, sequence, self._style),
             endpoint=endpoint,
-            state="waiting" if endpoint else "dropped",
-            error="" if endpoint else "nobody listened on the event socket",
             updated_at=at,
         )
-        self._write(last)
+        self._write(last if endpoint else told_to_sockets(last, 0))
         if endpoint:
             self._tell(last)
 

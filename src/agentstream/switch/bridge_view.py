@@ -2,7 +2,9 @@
 
 from dataclasses import field
 from datetime import datetime
+from typing import Any
 
+from agentstream.base.clock import utc_ms
 from agentstream.base.ids import AccountSid, LegSid
 from agentstream.base.values import dataclass, replace
 from agentstream.flows.bridges.bridge import Bridge
@@ -78,3 +80,19 @@ def row_of(view: BridgeView) -> BridgeRow:
         started_at=view.started_at,
         ended_at=view.ended_at,
     )
+
+
+def snapshot(row: BridgeRow, active_legs: tuple[LegSid, ...]) -> dict[str, Any]:
+    """Return how a bridge stands, for its events (EV-18) and for whoever reads it (BR-4)."""
+    return {
+        "bridge_sid": row.sid,
+        "account_sid": row.account_sid,
+        "state": row.state,
+        "leg_sids": list(row.leg_sids),
+        "active_legs": list(active_legs),
+        "terminal_status": row.terminal_status or None,
+        "start_time": utc_ms(row.started_at) if row.started_at else None,
+        "end_time": utc_ms(row.ended_at) if row.ended_at else None,
+        "date_created": utc_ms(row.created_at),
+        "date_updated": utc_ms(row.updated_at),
+    }

@@ -7,7 +7,7 @@ from agentstream.base.clock import utc_ms
 from agentstream.base.ids import LegSid
 from agentstream.net.egress import mask_secrets
 from agentstream.store.bridges import BridgeRow
-from agentstream.switch.bridge_view import BridgeView, row_of
+from agentstream.switch.bridge_view import BridgeView, row_of, snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,37 +37,16 @@ def created(facts: BridgeFacts) -> dict[str, Any]:
         "created_at": utc_ms(row.created_at),
         "account_sid": row.account_sid,
         "leg_sids": list(row.leg_sids),
-        "bridge_event_endpoint": mask_secrets(row.event_endpoint) or None,
-        "absorb_dtmf": row.absorb_dtmf,
-        "bridge_type": "audio",
-        "max_participants": row.max_participants,
-        "recording": row.recording,
         "state": row.state,
         "date_created": utc_ms(row.created_at),
+        **_ordered(row),
     }
 
 
 def shown(facts: BridgeFacts) -> dict[str, Any]:
     """Return the bridge (BR-4, LC-22)."""
     row = facts.row
-    return {
-        "sid": row.sid,
-        "bridge_sid": row.sid,
-        "account_sid": row.account_sid,
-        "state": row.state,
-        "terminal_status": row.terminal_status or None,
-        "date_created": utc_ms(row.created_at),
-        "date_updated": utc_ms(row.updated_at),
-        "start_time": utc_ms(row.started_at) if row.started_at else None,
-        "end_time": utc_ms(row.ended_at) if row.ended_at else None,
-        "active_legs": list(facts.active_legs),
-        "leg_sids": list(row.leg_sids),
-        "bridge_event_endpoint": mask_secrets(row.event_endpoint) or None,
-        "absorb_dtmf": row.absorb_dtmf,
-        "bridge_type": "audio",
-        "max_participants": row.max_participants,
-        "recording": row.recording,
-    }
+    return {"sid": row.sid, **snapshot(row, facts.active_legs), **_ordered(row)}
 
 
 def told_to(facts: BridgeFacts, action: str) -> dict[str, Any]:
@@ -77,6 +56,21 @@ def told_to(facts: BridgeFacts, action: str) -> dict[str, Any]:
         "bridge_sid": row.sid,
         "created_at": utc_ms(row.created_at),
         "account_sid": row.account_sid,
-        "bridge_event_endpoint": mask_secrets(row.event_endpoint) or None,
+        "bridge_event_endpoint": _endpoint(row),
         "action": action,
     }
+
+
+def _ordered(row: BridgeRow) -> dict[str, Any]:
+    """Return as what it was ordered, or changed."""
+    return {
+        "bridge_event_endpoint": _endpoint(row),
+        "absorb_dtmf": row.absorb_dtmf,
+        "bridge_type": "audio",
+        "max_participants": row.max_participants,
+        "recording": row.recording,
+    }
+
+
+def _endpoint(row: BridgeRow) -> str | None:
+    return mask_secrets(row.event_endpoint) or None

@@ -23,6 +23,7 @@ from agentstream.api.forms import form_of_json, query_of
 from agentstream.api.idempotency import Kind
 from agentstream.api.once import once
 from agentstream.api.v2 import bridge_schemas, leg_schemas
+from agentstream.api.v2.acting import acted, check_known, document_of, refusing
 from agentstream.api.v2.bridge_found import bridge_door, bridge_of, check_bridge_lives
 from agentstream.api.v2.bridge_request import (
     ENDPOINT,
@@ -35,13 +36,11 @@ from agentstream.api.v2.bridge_shown import BridgeFacts, created, facts_of_view,
 from agentstream.api.v2.json_body import json_of
 from agentstream.api.v2.leg_doors import LegDoor
 from agentstream.api.v2.leg_found import caller, check_lives, leg_of, told
-from agentstream.api.v2.leg_request import MISSING, check_storage, endpoint
+from agentstream.api.v2.leg_request import check_storage, endpoint
 from agentstream.api.v2.leg_shown import events_shown
-from agentstream.base.clock import utc_ms
 from agentstream.base.ids import LegSid, RandomTokens
 from agentstream.flows.bridges.reading import ACTIONS, read_bridge_action, read_bridge_exoml
 from agentstream.flows.bridges.values import BridgeAct, BridgeVerb, Refer
-from agentstream.flows.given import BadActionError
 from agentstream.flows.legs.json_actions import read_custom
 from agentstream.store.values import Account
 from agentstream.switch.bridge_ports import BridgeOrder
@@ -126,12 +125,9 @@ async def json_action(
     account, door = await caller(request, account_sid)
     body = await json_of(request, may_be_empty=True)
     facts = await bridge_of(account, door, bridge_sid)
-    if action not in ACTIONS:
-        raise ApiError(404, f"There is no action {action[:40]!r}; there are {', '.join(ACTIONS)}")
-    try:
+    check_known(action, ACTIONS)
+    with refusing():
         verbs = (read_bridge_action(action, body),)
-    except BadActionError as error:
-        raise ApiError(400, str(error), number=error.code) from None
     return await _done(request, door, facts, verbs, body)
 
 
@@ -143,13 +139,9 @@ async def exoml(request: Request, account_sid: str, bridge_sid: str) -> JSONResp
     account, door = await caller(request, account_sid)
     body = await json_of(request)
     facts = await bridge_of(account, door, bridge_sid)
-    document = body.get("exoml")
-    if not isinstance(document, str) or not document.strip():
-        raise ApiError(400, "exoml is missing: an XML document in a text", number=MISSING)
-    try:
+    document = document_of(body)
+    with refusing():
         verbs = read_bridge_exoml(document, door.settings.exoml_loop_absent)
-    except BadActionError as error:
-        raise ApiError(400, str(error), number=error.code) from None
     return await _done(request, door, facts, verbs, body)
 
 
@@ -168,10 +160,8 @@ async def _done(
     verbs: tuple[BridgeVerb, ...],
     body: Mapping[str, Any],
 ) -> JSONResponse:
-    try:
+    with refusing():
         custom = read_custom(body)
-    except BadActionError as error:
-        raise ApiError(400, str(error), number=error.code) from None
     checked = tuple(
         replace(verb, event_endpoint=endpoint(verb.event_endpoint, door.settings, ENDPOINT))
         if isinstance(verb, Refer)
@@ -182,11 +172,6 @@ async def _done(
     check_bridge_lives(facts)
     act = BridgeAct(_TOKENS.hex(), facts.row.sid, checked, custom)
     await bridge_door(door).board.act(act)
-    data = {
-        "bridge_sid": act.bridge_sid,
-        "action_sid": act.action_sid,
-        "created_at": utc_ms(doors(request).clock.wall()),
-        "account_sid": facts.row.account_sid,
-        "action_custom_param": custom or None,
-    }
+    whom, at = {"bridge_sid": act.bridge_sid}, doors(request).clock.wall()
+    data = acted(whom, act.action_sid, facts.row.account_sid, custom, at)
     return told(request, door, data, 202)

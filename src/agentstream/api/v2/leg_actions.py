@@ -5,6 +5,7 @@ POST  /v2/accounts/{sid}/legs/{leg_sid}/actions             `exoml`: verbs in an
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -12,17 +13,15 @@ from fastapi.responses import JSONResponse
 
 from agentstream.api import openapi
 from agentstream.api.auth import doors
-from agentstream.api.errors import ApiError
 from agentstream.api.v2 import leg_schemas
+from agentstream.api.v2.acting import acted, check_known, document_of, refusing
 from agentstream.api.v2.bridge_found import check_bridges
 from agentstream.api.v2.json_body import json_of
 from agentstream.api.v2.leg_doors import LegDoor
 from agentstream.api.v2.leg_found import caller, check_lives, leg_of, told
-from agentstream.api.v2.leg_request import MISSING, check_storage
+from agentstream.api.v2.leg_request import check_storage
 from agentstream.api.v2.leg_shown import LegFacts
-from agentstream.base.clock import utc_ms
 from agentstream.base.ids import RandomTokens
-from agentstream.flows.given import BadActionError
 from agentstream.flows.legs.exoml import read_exoml
 from agentstream.flows.legs.json_actions import ACTIONS, read_action, read_custom
 from agentstream.flows.legs.verbs import Act, Verb
@@ -62,51 +61,35 @@ async def action_of(
 ) -> Act:
     """Return one action in JSON, checked in the order of LG-93; raises ApiError."""
     facts = await leg_of(account, door, leg_sid)
-    if action not in ACTIONS:
-        raise ApiError(404, f"There is no action {action[:40]!r}; there are {', '.join(ACTIONS)}")
-    try:
-        verbs: tuple[Verb, ...] = (read_action(action, body),)
-        custom = read_custom(body)
-    except BadActionError as error:
-        raise ApiError(400, str(error), number=error.code) from None
-    check_storage(verbs, door.settings)
-    await check_bridges(account, door, verbs)
-    return _act(facts, verbs, custom)
+    check_known(action, ACTIONS)
+    with refusing():
+        verbs, custom = (read_action(action, body),), read_custom(body)
+    return await _act(account, door, facts, verbs, custom)
 
 
 async def exoml_of(account: Account, door: LegDoor, leg_sid: str, body: Mapping[str, Any]) -> Act:
     """Return the actions of a document, checked in the order of LG-93; raises ApiError."""
     facts = await leg_of(account, door, leg_sid)
-    document = body.get("exoml")
-    if not isinstance(document, str) or not document.strip():
-        raise ApiError(400, "exoml is missing: an XML document in a text", number=MISSING)
-    try:
-        verbs = read_exoml(document, door.settings.exoml_loop_absent)
-        custom = read_custom(body)
-    except BadActionError as error:
-        raise ApiError(400, str(error), number=error.code) from None
-    check_storage(verbs, door.settings)
-    await check_bridges(account, door, verbs)
-    return _act(facts, verbs, custom)
+    document = document_of(body)
+    with refusing():
+        verbs, custom = read_exoml(document, door.settings.exoml_loop_absent), read_custom(body)
+    return await _act(account, door, facts, verbs, custom)
 
 
-def acted(account: Account, act: Act, now: str) -> dict[str, Any]:
-    """Return what an accepted action is answered with (LG-91, LG-92)."""
-    return {
-        "leg_sid": act.leg_sid,
-        "action_sid": act.action_sid,
-        "created_at": now,
-        "account_sid": account.sid,
-        "action_custom_param": act.custom or None,
-    }
+def answered(account: Account, act: Act, at: datetime) -> dict[str, Any]:
+    """Return what an accepted action of a leg is answered with."""
+    return acted({"leg_sid": act.leg_sid}, act.action_sid, account.sid, act.custom, at)
 
 
 async def _done(request: Request, door: LegDoor, account: Account, act: Act) -> JSONResponse:
     await door.steering.act(act)
-    now = utc_ms(doors(request).clock.wall())
-    return told(request, door, acted(account, act, now), 202)
+    return told(request, door, answered(account, act, doors(request).clock.wall()), 202)
 
 
-def _act(facts: LegFacts, verbs: tuple[Verb, ...], custom: str) -> Act:
+async def _act(
+    account: Account, door: LegDoor, facts: LegFacts, verbs: tuple[Verb, ...], custom: str
+) -> Act:
+    check_storage(verbs, door.settings)
+    await check_bridges(account, door, verbs)
     check_lives(facts)
     return Act(_TOKENS.hex(), facts.row.sid, verbs, custom)

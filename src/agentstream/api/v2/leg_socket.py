@@ -22,11 +22,10 @@ from agentstream.api.envelope import around, enveloped_error, failure, success
 from agentstream.api.errors import ApiError
 from agentstream.api.forms import Form, form_of
 from agentstream.api.v2.json_body import BODY_LIMIT, json_object
-from agentstream.api.v2.leg_actions import acted, action_of, exoml_of
+from agentstream.api.v2.leg_actions import action_of, answered, exoml_of
 from agentstream.api.v2.leg_doors import LegDoor
 from agentstream.api.v2.leg_found import leg_door, leg_of
 from agentstream.api.v2.leg_request import MISSING
-from agentstream.base.clock import utc_ms
 from agentstream.base.errors import BusyError, CommandError
 from agentstream.base.ids import LegSid, RandomTokens
 from agentstream.store.audit import Change
@@ -229,7 +228,7 @@ class _Session:
         else:
             act = await exoml_of(self._account, self._door, leg_sid, said)
         await self._door.steering.act(act)
-        data = acted(self._account, act, utc_ms(doors(self._socket).clock.wall()))
+        data = answered(self._account, act, doors(self._socket).clock.wall())
         return success(202, {"data": data})
 
     def _write_down(self, said: dict[str, Any], status: int) -> None:
