@@ -1,6 +1,5 @@
 """Bridges between legs of calls of their own, on fakes: who hears whom, and what is told of it."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,40 +11,32 @@ from agentstream.base.errors import BusyError, CommandError
 from agentstream.base.ids import AccountSid, CountedTokens, LegSid
 from agentstream.calls.commands import Speech
 from agentstream.flows.bridges.settings import BridgeSettings
-from agentstream.flows.bridges.values import BridgeAct, BridgeTerms, Refer
+from agentstream.flows.bridges.values import BridgeTerms
 from agentstream.flows.legs.verbs import (
     Act,
     Dial,
-    Hold,
     JoinBridge,
     LeaveBridge,
-    Mute,
-    StartMonitoring,
-    StartRecording,
     StartSay,
     StartStream,
-    StopMonitoring,
 )
 from agentstream.sip import commands as sip
 from agentstream.switch.bridge_ports import BridgeLimits, BridgeOrder
 from agentstream.switch.bridges import Bridges
 from agentstream.switch.leg_view import LegViews
 from agentstream.testing.board import NUMBER
-from agentstream.testing.bridged_board import ANSWER, MINE, BridgedBoard, open_bridged
+from agentstream.testing.bridged_board import (
+    ANSWER,
+    MINE,
+    BridgedBoard,
+    Unreachable,
+    both,
+    open_bridged,
+)
 from agentstream.testing.waiting import until
 
 HOOK = "https://bridges.example/events"
 HELLO = StartSay(Speech("hello"))
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[BridgedBoard]:
-    async with open_bridged(tmp_path) as opened:
-        yield opened
-
-
-def both(one: str, other: str) -> set[tuple[str, str]]:
-    return {(one, other), (other, one)}
 
 
 async def test_two_legs_of_two_calls_hear_each_other_br_1_br_7(world: BridgedBoard) -> None:
@@ -230,74 +221,6 @@ async def test_a_bridge_stops_the_bots_stream_br_10_ex_41(world: BridgedBoard) -
     assert stopped["event_data"]["data"]["reason"] == "bridged"
 
 
-async def test_a_leg_of_a_bridge_is_muted_held_and_recorded_ex_24_ex_25(
-    world: BridgedBoard,
-) -> None:
-    legs = [await world.leg() for _ in range(3)]
-    world.create(*legs)
-    await until(lambda: len(world.ears()) == 6)
-    await world.act(legs[0], Mute("in"))
-    assert world.media(legs[0]).muted == (True, False, False)
-    await world.act(legs[1], Hold())
-    assert world.media(legs[1]).muted == (True, True, False), "nobody hears it, it hears music"
-    await until(lambda: world.media(legs[1]).prompts)
-    assert len(world.ears()) == 6
-
-
-async def test_an_action_on_the_bridge_reaches_every_leg_and_is_told_of_it_br_6(
-    world: BridgedBoard,
-) -> None:
-    one, other = await world.leg(), await world.leg()
-    sid = world.create(one, other, event_endpoint=HOOK).bridge_sid
-    await until(lambda: len(world.ears()) == 2)
-    await world.bridges.act(BridgeAct("act-1", sid, (HELLO,), "mine"))
-    await until(lambda: world.names(sid).count("say_started") == 2)
-    told = [event for event in world.of(sid) if event["event_name"] == "say_started"]
-    assert {event["data"]["leg_sid"] for event in told} == {one, other}
-    assert {event["action_sid"] for event in told} == {"act-1"}
-    assert {event["action_custom_parameter"] for event in told} == {"mine"}
-    for leg_sid in (one, other):
-        assert world.names(leg_sid)[-1] == "say_started"
-
-
-async def test_a_bridge_is_recorded_on_one_leg_br_6(world: BridgedBoard) -> None:
-    one, other = await world.leg(), await world.leg()
-    sid = world.create(one, other, event_endpoint=HOOK).bridge_sid
-    await until(lambda: len(world.ears()) == 2)
-    await world.bridges.act(BridgeAct("act-1", sid, (StartRecording(),)))
-    await world.until_told("recording_started", sid)
-    assert (len(world.media(one).recordings), len(world.media(other).recordings)) == (1, 0)
-    await world.act(one, LeaveBridge())
-    await until(lambda: world.media(other).recordings)
-    assert world.media(one).stopped_recordings
-    again = BridgeAct("act-2", sid, (StartRecording(),))
-    with pytest.raises(CommandError, match="being recorded already"):
-        await world.bridges.act(again)
-
-
-async def test_a_bridge_that_cannot_be_recorded_says_so_and_may_be_asked_again_br_6(
-    world: BridgedBoard,
-) -> None:
-    one, other = await world.leg(), await world.leg()
-    sid = world.create(one, other).bridge_sid
-    await until(lambda: len(world.ears()) == 2)
-    await world.act(one, StartRecording())
-    for number in range(2):
-        with pytest.raises(CommandError, match="this leg is being recorded already"):
-            await world.bridges.act(BridgeAct(f"act-{number}", sid, (StartRecording(),)))
-
-
-async def test_refer_lets_the_events_go_elsewhere_ex_28(world: BridgedBoard) -> None:
-    one, other = await world.leg(), await world.leg()
-    sid = world.create(one, other, event_endpoint=HOOK).bridge_sid
-    await until(lambda: len(world.ears()) == 2)
-    await world.bridges.act(BridgeAct("act-1", sid, (Refer("https://other.example/x"),)))
-    world.bridges.stop(sid, hangs_up=False)
-    await world.until_told("bridge_terminal")
-    endpoints = [row.endpoint for row in world.rows if row.bridge_sid == sid]
-    assert endpoints == [HOOK] * 3 + ["https://other.example/x"] * 3
-
-
 async def test_without_an_endpoint_the_legs_are_told_where_they_are_br_3_br_7b(
     world: BridgedBoard,
 ) -> None:
@@ -325,71 +248,6 @@ async def test_a_bridge_whose_endpoint_is_its_legs_is_not_told_twice_br_7b(
     sid = world.create(one, other, event_endpoint=HOOK).bridge_sid
     await until(lambda: len(world.ears()) == 2)
     assert world.names(sid) == ["bridge_created"]
-
-
-@pytest.mark.parametrize(
-    ("mode", "hears_it"), [("listen", ()), ("whisper", (1,)), ("barge", (0, 1))]
-)
-async def test_a_supervisor_hears_and_may_speak_ex_27(
-    world: BridgedBoard, mode: Any, hears_it: tuple[int, ...]
-) -> None:
-    legs = [await world.leg() for _ in range(2)]
-    supervisor = await world.leg()
-    sid = world.create(*legs, event_endpoint=HOOK).bridge_sid
-    await until(lambda: len(world.ears()) == 2)
-    await world.act(supervisor, StartMonitoring(sid, legs[1], mode), sid="watch")
-    started = await world.until_told("monitoring_started", supervisor)
-    assert started["event_data"]["data"] == {"bridge_sid": sid, "mode": mode}
-    wanted = both(*legs) | {(supervisor, leg_sid) for leg_sid in legs}
-    wanted |= {(legs[place], supervisor) for place in hears_it}
-    await until(lambda: world.ears() == wanted)
-    view = world.bridges.find(sid)
-    assert view is not None
-    assert supervisor not in view.leg_sids
-    await world.act(supervisor, StopMonitoring())
-    await until(lambda: world.ears() == both(*legs))
-
-
-async def test_a_supervisor_names_a_leg_and_hears_its_bridge_until_it_ends_ex_27(
-    world: BridgedBoard,
-) -> None:
-    one, other, supervisor = [await world.leg() for _ in range(3)]
-    await world.act(supervisor, StartMonitoring("", one))
-    refused = await world.until_told("monitoring_failed_to_start", supervisor)
-    assert "in no bridge" in refused["event_data"]["error"]["description"]
-    sid = world.create(one, other).bridge_sid
-    await until(lambda: len(world.ears()) == 2)
-    await world.act(supervisor, StartMonitoring("", one))
-    await until(lambda: len(world.ears()) == 4)
-    world.bridges.stop(sid, hangs_up=False)
-    stopped = await world.until_told("monitoring_stopped", supervisor)
-    assert stopped["event_data"]["data"]["reason"] == "bridge_terminal"
-    assert not world.ears()
-
-
-async def test_a_supervisor_that_hangs_up_is_forgotten_ex_27(world: BridgedBoard) -> None:
-    one, other, supervisor = [await world.leg() for _ in range(3)]
-    sid = world.create(one, other).bridge_sid
-    await until(lambda: len(world.ears()) == 2)
-    await world.act(supervisor, StartMonitoring(sid, None, "barge"))
-    await until(lambda: len(world.ears()) == 6)
-    world.hang_up(supervisor)
-    await world.until_told("leg_terminated", supervisor)
-    await until(lambda: world.ears() == both(one, other))
-    assert world.names(supervisor)[-2:] == ["monitoring_stopped", "leg_terminated"]
-
-
-async def test_a_supervisor_goes_from_one_bridge_to_another_ex_27(world: BridgedBoard) -> None:
-    legs = [await world.leg() for _ in range(4)]
-    supervisor = await world.leg()
-    first = world.create(*legs[:2]).bridge_sid
-    second = world.create(*legs[2:]).bridge_sid
-    await until(lambda: len(world.ears()) == 4)
-    await world.act(supervisor, StartMonitoring(first))
-    await until(lambda: len(world.ears()) == 6)
-    await world.act(supervisor, StartMonitoring(second), sid="a2")
-    heard = {(supervisor, legs[2]), (supervisor, legs[3])}
-    await until(lambda: {pair for pair in world.ears() if pair[0] == supervisor} == heard)
 
 
 async def test_a_bridge_of_another_account_is_not_there(world: BridgedBoard) -> None:
@@ -436,54 +294,6 @@ async def test_a_stop_that_fails_is_told_br_7(tmp_path: Path) -> None:
         world.bridges.attach(lines)
         world.bridges.stop(sid, hangs_up=False)
         await world.until_told("bridge_terminal")
-
-
-class Unreachable:
-    """Calls that nobody finds."""
-
-    def line_of(self, leg_sid: LegSid) -> None:
-        """Find none."""
-
-    async def act(self, act: object) -> None:
-        """Refuse."""
-        raise CommandError("there is no live leg")
-
-
-async def test_an_act_that_no_leg_can_do_is_refused_and_one_that_some_can_is_not_br_6(
-    world: BridgedBoard,
-) -> None:
-    one, other = await world.leg(), await world.leg()
-    sid = world.create(one, other).bridge_sid
-    await until(lambda: len(world.ears()) == 2)
-    world.hang_up(one)
-    await world.bridges.act(BridgeAct("act-1", sid, (HELLO,)))
-    world.bridges.attach(Unreachable())
-    with pytest.raises(CommandError, match="no live leg"):
-        await world.bridges.act(BridgeAct("act-2", sid, (HELLO,)))
-    world.bridges.attach(world.board.switchboard)
-
-
-async def test_a_bridge_may_be_ordered_with_a_recording_br_2(world: BridgedBoard) -> None:
-    one, other = await world.leg(), await world.leg()
-    sid = world.create(one, other, event_endpoint=HOOK, is_recorded=True).bridge_sid
-    started = await world.until_told("recording_started", sid)
-    assert started["action_sid"] == sid, "no request asked for it but that for the bridge"
-    assert world.media(one).recordings
-
-
-async def test_a_recording_that_cannot_go_on_elsewhere_leaves_the_bridge_without(
-    world: BridgedBoard,
-) -> None:
-    one, other = await world.leg(), await world.leg()
-    sid = world.create(one, other).bridge_sid
-    await until(lambda: len(world.ears()) == 2)
-    await world.bridges.act(BridgeAct("act-1", sid, (StartRecording(),)))
-    await world.act(other, StartRecording(), sid="its own")
-    await world.act(one, LeaveBridge())
-    await until(lambda: not world.ears())
-    with pytest.raises(CommandError, match="this leg is being recorded already"):
-        await world.bridges.act(BridgeAct("act-2", sid, (StartRecording(),)))
-    assert len(world.media(other).recordings) == 1
 
 
 async def test_a_link_that_the_audio_path_refuses_spoils_no_other(world: BridgedBoard) -> None:

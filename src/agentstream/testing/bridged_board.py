@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agentstream.base.clock import SystemClock
+from agentstream.base.errors import CommandError
 from agentstream.base.ids import AccountSid, CountedTokens, LegSid
 from agentstream.flows.bridges.settings import USUAL, BridgeSettings
 from agentstream.flows.bridges.values import BridgeTerms
@@ -132,3 +133,19 @@ async def open_bridged(
         board.feed.subscribe(told.copy, BridgeEvents.KINDS)
         board.feed.subscribe(bridges.hear, Bridges.KINDS)
         yield world
+
+
+def both(one: str, other: str) -> set[tuple[str, str]]:
+    """Return what `ears` says of two who hear each other."""
+    return {(one, other), (other, one)}
+
+
+class Unreachable:
+    """Calls that nobody finds."""
+
+    def line_of(self, leg_sid: LegSid) -> None:
+        """Find none."""
+
+    async def act(self, act: object) -> None:
+        """Refuse."""
+        raise CommandError("there is no live leg")
