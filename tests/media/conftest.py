@@ -103,6 +103,20 @@ class Phone(asyncio.DatagramProtocol):
             self.send(sound[index : index + 160], port)
             await asyncio.sleep(max(0.0, start + (index / 160 + 1) * 0.02 - loop.time()))
 
+    async def delays_to(self, other: "Phone", port: int, other_port: int) -> list[float]:
+        """Speak for a second while the other is quiet; return how many seconds packets took."""
+        loop = asyncio.get_running_loop()
+        sent: dict[bytes, float] = {}
+        start = loop.time()
+        for number in range(50):
+            payload = bytes([number]) * 160
+            sent[payload] = loop.time()
+            self.send(payload, port)
+            other.send(b"\xff" * 160, other_port)
+            await asyncio.sleep(max(0.0, start + (number + 1) * 0.02 - loop.time()))
+        heard = zip(other.heard, other.heard_at, strict=True)
+        return [at - sent[packet[12:]] for packet, at in heard if packet[12:] in sent]
+
 
 @dataclass
 class Bot:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from agentstream import _media
 from agentstream.media.plan import CodecPlan, FileLegPlan, PromptPlan, RecordPlan
-from agentstream.testing.sound import as_ulaw
+from agentstream.testing.sound import as_ulaw, kept
 
 PCMU, PCMA, G722 = CodecPlan(0, "PCMU"), CodecPlan(8, "PCMA"), CodecPlan(9, "G722")
 FRAME = 160
@@ -74,20 +74,6 @@ def level_of(rig: Any, byte: bytes) -> int:
 def noise(seed: int, frames: int = 40) -> bytes:
     """Every byte there is, among them µ-law's negative zero, which no encoder makes."""
     return np.random.default_rng(seed).integers(0, 256, frames * FRAME, np.uint8).tobytes()
-
-
-def kept(said: bytes, heard: bytes, frame_bytes: int = FRAME) -> float:
-    """The share of the frames that came through byte by byte and in order; chance matches none.
-
-    A packet that a busy machine sent late is covered up, and so is its neighbour.
-    """
-    at, found = 0, 0
-    frames = [said[place : place + frame_bytes] for place in range(0, len(said), frame_bytes)]
-    for frame in frames:
-        place = heard.find(frame, at)
-        if place >= 0:
-            at, found = place + frame_bytes, found + 1
-    return found / len(frames)
 
 
 def tone(hz: float, rate_hz: int, seconds: float) -> NDArray[np.int16]:
@@ -342,16 +328,6 @@ async def test_sound_arrives_within_a_frame_of_its_own_time(rig: Any) -> None:
     """Phase lock 3.5 ms, a frame for the bridge, and what this process takes to hear."""
     a, leg_a, b, leg_b = await two_sides(rig)
     await settle((a, leg_a), (b, leg_b))
-    loop = asyncio.get_running_loop()
-    sent: dict[bytes, float] = {}
-    start = loop.time()
-    for number in range(50):
-        payload = bytes([number]) * FRAME
-        sent[payload] = loop.time()
-        a.send(payload, leg_a.rtp_port)
-        b.send(b"\xff" * FRAME, leg_b.rtp_port)
-        await asyncio.sleep(max(0.0, start + (number + 1) * 0.02 - loop.time()))
-    heard = zip(b.heard, b.heard_at, strict=True)
-    waits = [at - sent[packet[12:]] for packet, at in heard if packet[12:] in sent]
+    waits = await a.delays_to(b, leg_a.rtp_port, leg_b.rtp_port)
     assert len(waits) > 40
     assert float(np.median(waits)) < (0.012 if rig.workers == 1 else 0.032)

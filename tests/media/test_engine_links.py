@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from agentstream import _media
 from agentstream.media.plan import FileLegPlan, PromptPlan, RecordPlan
-from agentstream.testing.sound import write_wav
+from agentstream.testing.sound import strength, write_wav
 
 FRAME = 160
 LONG = 200  # frames of a voice
@@ -105,12 +105,6 @@ def share(heard: Samples, *voices: Samples) -> float:
 
 def steepest(pcm: Samples) -> int:
     return int(np.abs(np.diff(pcm.astype(np.int32))).max())
-
-
-def strength(pcm: Samples, hz: float, rate_hz: int) -> float:
-    """The amplitude at one frequency."""
-    turns = np.exp(np.arange(len(pcm)) * (-2j * np.pi * hz / rate_hz))
-    return float(2 * np.abs(np.mean(pcm * turns)))
 
 
 @both_ways

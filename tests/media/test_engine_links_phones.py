@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from agentstream import _media
 from agentstream.media.plan import CHUNK, PAYLOAD, SEQ, TIMESTAMP_MS, TRACK, CodecPlan, RecordPlan
-from agentstream.testing.sound import as_ulaw, from_pcm
+from agentstream.testing.sound import as_ulaw, from_pcm, kept, strength
 
 PCMU, PCMA, G722 = CodecPlan(0, "PCMU"), CodecPlan(8, "PCMA"), CodecPlan(9, "G722")
 FRAME = 160
@@ -42,26 +42,9 @@ def tone(hz: float, seconds: float = 1.0) -> bytes:
     return as_ulaw(np.sin(angles) * 6000)
 
 
-def strength(pcm: NDArray[Any], hz: float, rate_hz: int = 8000) -> float:
-    """The amplitude at one frequency."""
-    turns = np.exp(np.arange(len(pcm)) * (-2j * np.pi * hz / rate_hz))
-    return float(2 * np.abs(np.mean(pcm * turns)))
-
-
 def told(rig: Any, phone: Any, frames: int = 25) -> NDArray[np.float64]:
     """What a telephone of µ-law was sent last."""
     return from_pcm(rig.pcm_of(b"".join(packet[12:] for packet in phone.heard[-frames:])))
-
-
-def kept(said: bytes, heard: bytes) -> float:
-    """The share of the frames that came through byte by byte and in order."""
-    at, found = 0, 0
-    frames = [said[place : place + FRAME] for place in range(0, len(said), FRAME)]
-    for frame in frames:
-        place = heard.find(frame, at)
-        if place >= 0:
-            at, found = place + FRAME, found + 1
-    return found / len(frames)
 
 
 def frames_of(pcm: NDArray[np.int16]) -> NDArray[np.int16]:
@@ -220,16 +203,6 @@ async def test_a_voice_is_heard_within_a_frame_of_its_own_time(rig: Any) -> None
     b, leg_b = await side(rig, "b")
     leg_b.hear(leg_a)
     await talk((a, leg_a, LEAD), (b, leg_b, LEAD))
-    loop = asyncio.get_running_loop()
-    sent: dict[bytes, float] = {}
-    start = loop.time()
-    for number in range(50):
-        payload = bytes([number]) * FRAME
-        sent[payload] = loop.time()
-        a.send(payload, leg_a.rtp_port)
-        b.send(b"\xff" * FRAME, leg_b.rtp_port)
-        await asyncio.sleep(max(0.0, start + (number + 1) * 0.02 - loop.time()))
-    heard = zip(b.heard, b.heard_at, strict=True)
-    waits = [at - sent[packet[12:]] for packet, at in heard if packet[12:] in sent]
+    waits = await a.delays_to(b, leg_a.rtp_port, leg_b.rtp_port)
     assert len(waits) > 40
     assert float(np.median(waits)) < 0.032

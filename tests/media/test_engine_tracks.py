@@ -12,7 +12,7 @@ from scipy.signal import resample_poly
 
 from agentstream import _media
 from agentstream.media.plan import CHUNK, PAYLOAD, SEQ, TIMESTAMP_MS, TRACK
-from agentstream.testing.sound import as_ulaw, from_pcm
+from agentstream.testing.sound import as_ulaw, from_pcm, strength
 
 FRAME = 160
 MEDIA = (
@@ -25,12 +25,6 @@ TRACKS = ("inbound", "outbound", "mixed", "both")
 def tone(hz: float, seconds: float, level: int = 6000) -> NDArray[np.float64]:
     angles = np.arange(int(8000 * seconds)) * (2 * np.pi * hz / 8000)
     return np.asarray(np.sin(angles) * level, np.float64)
-
-
-def strength(samples: NDArray[np.float64], hz: float, rate_hz: int) -> float:
-    """Amplitude at one frequency, by its own sum."""
-    angles = np.arange(samples.size) * (2 * np.pi * hz / rate_hz)
-    return float(2 * np.abs(np.mean(samples * np.exp(-1j * angles))))
 
 
 def sound(rig: Any, bot: Any, track: str, encoding: str = "pcm16") -> NDArray[np.float64]:
