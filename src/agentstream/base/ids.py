@@ -13,6 +13,7 @@ LegSid = NewType("LegSid", str)
 StreamSid = NewType("StreamSid", str)
 FlowSid = NewType("FlowSid", str)
 RecordingSid = NewType("RecordingSid", str)
+TrunkSid = NewType("TrunkSid", str)
 PromptId = NewType("PromptId", str)
 RequestId = NewType("RequestId", str)
 # SIP's own Call-ID is always spelt in full, so that it is never taken for ours.

@@ -23,6 +23,9 @@ class Invited:
     offer: str | None
     headers: tuple[Header, ...]  # every X-* header, and Diversion, P-Asserted-Identity, Referred-By
     replaces: SipCallRef | None = None
+    # The trunk of an account whose caller this was shown to be; "": nobody of ours, so nothing more
+    # than a caller from outside.
+    trunk_sid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

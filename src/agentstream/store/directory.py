@@ -16,6 +16,7 @@ from agentstream.base.errors import AgentStreamError
 from agentstream.base.ids import AccountSid, FlowSid
 from agentstream.base.phone import ANY_NUMBER, normalise
 from agentstream.store.protocols import Store, StoreError
+from agentstream.store.trunk_book import TrunkBook
 from agentstream.store.values import Account, AnswerMode, Published
 
 POLL_MS = 1_000
@@ -54,6 +55,7 @@ class _Snapshot(Generic[FlowT]):
     accounts: Mapping[str, Account] = field(default_factory=dict)
     legs: Mapping[str, LegRoute] = field(default_factory=dict)
     closed: frozenset[str] = frozenset()  # numbers of somebody whose flow no call can enter
+    trunks: TrunkBook = field(default_factory=TrunkBook)
 
 
 class Directory(Generic[FlowT]):
@@ -102,6 +104,11 @@ class Directory(Generic[FlowT]):
     def numbers(self) -> Mapping[str, Route[FlowT]]:
         """Every number that rings a published flow."""
         return MappingProxyType(dict(self._now.routes))
+
+    @property
+    def trunks(self) -> TrunkBook:
+        """The trunks of all accounts."""
+        return self._now.trunks
 
     @property
     def is_stale(self) -> bool:
