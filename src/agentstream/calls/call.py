@@ -310,7 +310,7 @@ class Call:
         leg = self._legs.get(report.leg_sid)
         if leg is None or leg.is_ending or self._is_closing:
             return None
-        if leg.is_dialled and not leg.is_talking:  # early media may come and go
+        if leg.is_early:
             return None
         call_sid, silent_ms = self.setup.call_sid, report.silent_ms
         outputs: list[Output] = [MediaStopped(call_sid, leg.leg_sid, silent_ms, report.ever_flowed)]

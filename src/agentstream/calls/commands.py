@@ -16,9 +16,13 @@ from agentstream.calls.storage import CustomerStorage
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """Tell the far end of a leg that is not answered yet that it rings here."""
+    """Tell the far end of a leg that is not answered yet that it rings here.
+
+    With media it hears, from now on and before the answer, whom the leg is bridged with (183).
+    """
 
     leg_sid: LegSid
+    with_media: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,10 @@ from agentstream.calls.commands import (
 
 @dataclass(frozen=True, slots=True)
 class RingLeg:
-    """Say that it rings here."""
+    """Say that it rings here; with media the far end hears the leg before its answer."""
 
     leg_sid: LegSid
+    with_media: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ ENDED: Final = LegState.ENDED
 
 MOVES: Final[dict[tuple[LegState, type[LegInput]], LegState]] = {
     (OFFERED, Ring): OFFERED,
+    (OFFERED, MediaFlowing): OFFERED,  # early media
     (OFFERED, Answer): ANSWERING,
     (OFFERED, Reject): ENDING,
     (OFFERED, HangUp): ENDING,
@@ -121,7 +122,12 @@ class Leg:
     @property
     def is_heard(self) -> bool:
         """Whether this leg can be bridged: it talks, or its early media arrives."""
-        return self.state is TALKING or (self.state is RINGING and self.has_early_media)
+        return self.state is TALKING or (self.has_early_media and self.may_be_answered)
+
+    @property
+    def is_early(self) -> bool:
+        """Whether this leg rings: its early media may come and go."""
+        return self.state in (OFFERED, DIALLING, RINGING)
 
     @property
     def is_ending(self) -> bool:
@@ -148,8 +154,7 @@ class Leg:
         self.state = after
         match happening:
             case Ring() | Answer():
-                order = RingLeg if isinstance(happening, Ring) else AnswerLeg
-                return [order(self.leg_sid)]
+                return [self._greet(happening)]
             case Reject(cause=cause, party=party):
                 return [self._refuse(cause, party, "", now_ms)]
             case HangUp(cause=cause, party=party, text=text) if before is OFFERED:
@@ -207,6 +212,12 @@ class Leg:
             talk_ms=self.talk_ms,
             verdict=self.verdict,
         )
+
+    def _greet(self, wish: Ring | Answer) -> LegEffect:
+        if isinstance(wish, Answer):
+            return AnswerLeg(self.leg_sid)
+        self.has_early_media = self.has_early_media or wish.with_media
+        return RingLeg(self.leg_sid, wish.with_media)
 
     def _refuse(self, cause: Cause, party: Party, text: str, now_ms: int) -> LegEffect:
         self._end_by(cause, party, text, now_ms)

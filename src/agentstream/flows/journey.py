@@ -30,6 +30,7 @@ from agentstream.flows.document import FlowDocument
 from agentstream.flows.engine import Flow, FlowOutput
 from agentstream.flows.legs.control import LegControl
 from agentstream.flows.legs.told import LegOutput, Steering
+from agentstream.flows.passage import Passage
 
 JourneyOutput = Event | Effect
 
@@ -48,11 +49,12 @@ STEERING = frozenset(get_args(Steering))
 class Journey:
     """A Machine[Wanted, Event | Effect]; facts and work come out in order.
 
-    In the place of a flow a call may have somebody who steers it from outside, or nobody: it then
-    does what commands say. Make the Call of such a one with `awaits_flow=False`.
+    In the place of a flow a call may have somebody who steers it from outside, a passage to one
+    other party, or nobody: it then does what commands say. Make the Call of such a one with
+    `awaits_flow=False`.
     """
 
-    def __init__(self, call: Call, flow: Flow | LegControl | None) -> None:
+    def __init__(self, call: Call, flow: Flow | LegControl | Passage | None) -> None:
         self.call = call
         self.flow = flow
 

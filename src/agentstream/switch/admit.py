@@ -5,15 +5,27 @@ from datetime import datetime
 from agentstream.base.errors import PeerError
 from agentstream.base.ids import CallSid
 from agentstream.base.phone import normalise
+from agentstream.base.values import dataclass
 from agentstream.calls.causes import Cause, Party, explain, status_word
+from agentstream.calls.commands import DialSpec
 from agentstream.calls.record import CallRecord, CallSetup
 from agentstream.flows.document import FlowDocument
 from agentstream.sip.reports import Invited
 from agentstream.sip.uri import parse_uri
 from agentstream.store.directory import LegRoute, Route
+from agentstream.store.values import Account
 
 VARIABLES_LIMIT = 32
-Variables = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PassageWay:
+    """A call that goes on to one other party, as a call of this account."""
+
+    account: Account
+    spec: DialSpec
+
+
 Way = Route[FlowDocument] | LegRoute  # where a call that comes in goes
 
 
@@ -34,7 +46,12 @@ def header_variables(invited: Invited) -> tuple[tuple[str, str], ...]:
 
 
 def setup_of_route(
-    route: Way, call_sid: CallSid, caller: str, called: str, wall: datetime, variables: Variables
+    route: Way | PassageWay,
+    call_sid: CallSid,
+    caller: str,
+    called: str,
+    wall: datetime,
+    invited: Invited | None,
 ) -> CallSetup:
     """Return what a call that comes in is born with."""
     flow = route if isinstance(route, Route) else None
@@ -47,7 +64,9 @@ def setup_of_route(
         started_at=wall,
         flow_sid=flow.flow_sid if flow else None,
         flow_version=flow.flow_version if flow else 0,
-        variables=variables,
+        variables=header_variables(invited) if invited else (),
+        trunk_sid=invited.trunk_sid if invited else "",
+        phone_number=route.spec.caller_id if isinstance(route, PassageWay) else "",
     )
 
 

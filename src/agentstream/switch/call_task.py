@@ -29,6 +29,7 @@ from agentstream.flows.journey import STEERING, Journey, Redirect
 from agentstream.flows.legs.control import LegControl
 from agentstream.flows.legs.told import Steering
 from agentstream.flows.legs.verbs import Acknowledged, Act
+from agentstream.flows.passage import Passage
 from agentstream.media.engine import MediaLeg
 from agentstream.sip import reports as sip
 from agentstream.switch import feed
@@ -74,7 +75,7 @@ class CallTask:
     def __init__(
         self,
         call: Call,
-        flow: Flow | LegControl | None,
+        flow: Flow | LegControl | Passage | None,
         performer: Performer,
         tell: Callable[[events.Event | feed.Note], None],
         now_ms: Callable[[], int],

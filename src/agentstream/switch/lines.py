@@ -124,9 +124,13 @@ class SipLine(_SipCall):
         offer = invited.offer
         self._answered = None if offer is None else ours.session.answer(offer, ours.local)
 
-    def ring(self) -> None:
-        """Send 180."""
-        self._signaling.ring(self.ref)
+    def ring(self, *, with_media: bool = False) -> None:
+        """Send 180; with media 183 and our answer, unless the far end has offered nothing."""
+        if not with_media or self._answered is None:
+            self._signaling.ring(self.ref)
+            return
+        self._signaling.ring(self.ref, 183, self._answered.sdp)
+        self.media.connect(self._answered.remote)
 
     def answer(self) -> list[reports.Report]:
         """Send 200. With a delayed offer the leg is up only when the ACK brings their answer."""
@@ -229,7 +233,7 @@ class FileLine:
         self.media = media
         self._is_over = False
 
-    def ring(self) -> None:
+    def ring(self, *, with_media: bool = False) -> None:
         """Let a file wait: it hears nothing."""
 
     def answer(self) -> list[reports.Report]:

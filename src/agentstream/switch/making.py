@@ -8,15 +8,17 @@ from agentstream.base.values import dataclass, replace
 from agentstream.calls import commands, events
 from agentstream.calls.answering import AskWho
 from agentstream.calls.call import Call
+from agentstream.calls.legs import RING_GRACE_MS
 from agentstream.calls.record import CallLimits, CallSetup
 from agentstream.flows.document import FlowDocument
 from agentstream.flows.engine import Flow
 from agentstream.flows.legs.control import LegControl
 from agentstream.flows.legs.told import BotSpeaks, PromptBegins, RecordingBegins, Sign
+from agentstream.flows.passage import Passage
 from agentstream.store.directory import LegRoute
 from agentstream.store.values import Account
 from agentstream.switch import feed
-from agentstream.switch.admit import Way
+from agentstream.switch.admit import PassageWay, Way
 from agentstream.switch.call_lines import CallLines, Exchange
 from agentstream.switch.call_task import CallTask
 from agentstream.switch.lines import Line
@@ -35,10 +37,15 @@ class Course:
     recording: commands.RecordingSpec | None = None  # of the whole call
     answers: Literal["auto", "manual"] = "auto"  # of a leg that rings here and is steered (LG-112)
     asks_who: AskWho | None = None  # who answers it
+    passage: commands.DialSpec | None = None  # whom it passes on to, instead of a flow
 
 
-def course_of(way: Way, limits: CallLimits) -> Course:
-    """Return what a call that comes in follows: a flow, or whoever steers its leg (LG-110)."""
+def course_of(way: Way | PassageWay, limits: CallLimits) -> Course:
+    """Return what a call that comes in follows: a flow, its trunk's way out, or who steers it."""
+    if isinstance(way, PassageWay):
+        setup_ms = way.spec.ring_ms + RING_GRACE_MS
+        limits = replace(limits, setup_ms=setup_ms)
+        return Course(way.account, None, limits, passage=way.spec)
     if isinstance(way, LegRoute):
         return Course(way.account, None, limits, answers=way.answers)
     return Course(way.account, way.flow, limits, way.flow.recording)
@@ -94,7 +101,7 @@ class CallMaker:
         account, wiring = course.account, self._wiring
         tenant = Tenant(account.sid, account.stream_limit, account.egress_allow)
         signs = Signs(tell)
-        note = tell if course.flow else signs.note
+        note = tell if course.flow or course.passage else signs.note
         performer = Performer(setup, tenant, CallLines(line, exchange), wiring.means, note)
         call, flow = self._call(setup, course, line.leg_sid), self._flow(setup, course)
         task = CallTask(call, flow, performer, tell, wiring.clock.now_ms)
@@ -103,7 +110,7 @@ class CallMaker:
 
     def _call(self, setup: CallSetup, course: Course, leg_sid: LegSid) -> Call:
         limits, spec, recording = course.limits, course.recording, None
-        if course.flow is None:
+        if course.flow is None and course.passage is None:
             limits = replace(limits, outlives_first=True)
         if spec is not None:
             sid = RecordingSid(self._wiring.tokens.hex())
@@ -117,7 +124,9 @@ class CallMaker:
             asks_who=course.asks_who,
         )
 
-    def _flow(self, setup: CallSetup, course: Course) -> Flow | LegControl:
+    def _flow(self, setup: CallSetup, course: Course) -> Flow | LegControl | Passage:
+        if course.passage is not None:
+            return Passage(course.passage, self._wiring.tokens)
         if course.flow is None:
             settings = replace(self._wiring.legs, answers=course.answers)
             return LegControl(setup, self._wiring.tokens, settings)

@@ -190,8 +190,8 @@ class Performer:
         if line is None:
             return []
         match effect:
-            case effects.RingLeg():
-                line.ring()
+            case effects.RingLeg(with_media=with_media):
+                line.ring(with_media=with_media)
                 return []
             case effects.AnswerLeg():
                 return line.answer()

@@ -27,11 +27,10 @@ from agentstream.store.directory import Route
 from agentstream.store.protocols import StoreError
 from agentstream.switch import feed
 from agentstream.switch.admit import (
-    Variables,
+    PassageWay,
     Way,
     called_number,
     caller_number,
-    header_variables,
     refused_record,
     setup_of_route,
 )
@@ -43,6 +42,7 @@ from agentstream.switch.making import CallMaker, Course, course_of, course_of_or
 from agentstream.switch.media_pump import MediaPump
 from agentstream.switch.placing import CallOrder, refusal, setup_of, spec_of
 from agentstream.switch.routing import NoRoadError
+from agentstream.switch.trunk_calls import NoWay, way_of
 from agentstream.switch.wiring import SwitchCounts, SwitchLimits, Wiring
 
 log = structlog.get_logger()
@@ -194,7 +194,7 @@ class Switchboard:
         """Let a WAV file call; raises MediaError when it cannot be read."""
         leg = self._media.open_file_leg(plan)
         line = FileLine(LegSid(plan.leg_sid), leg)
-        setup = self._setup(route, caller, called, ())
+        setup = self._setup(route, caller, called)
         remote = f"file:{plan.input_path or 'silence'}"
         offered = reports.LegOffered(line.leg_sid, remote)
         _, running = self._begin(setup, course_of(route, self._limits.call), line, offered)
@@ -225,12 +225,12 @@ class Switchboard:
 
     def _invited(self, invited: sip.Invited) -> None:
         called = called_number(invited, self._country_code)
-        route: Way | None = self._directory.find(called)
-        if route is None:
-            self._refuse(invited, Cause.NOT_FOUND, "this number has no flow that a call can enter")
-            return
         caller = caller_number(invited, self._country_code)
-        setup = self._setup(route, caller, called, header_variables(invited))
+        route = self._way_of(invited, called, caller)
+        if isinstance(route, NoWay):
+            self._refuse(invited, route.cause, route.text)
+            return
+        setup = self._setup(route, caller, called, invited)
         if self._is_draining:
             self._refuse(invited, Cause.DRAINING, "the server is about to stop", setup)
         elif full := self._room.why_not(setup.account_sid):
@@ -238,7 +238,16 @@ class Switchboard:
         else:
             self._admit(invited, route, setup)
 
-    def _admit(self, invited: sip.Invited, route: Way, setup: CallSetup) -> None:
+    def _way_of(self, invited: sip.Invited, called: str, caller: str) -> Way | PassageWay | NoWay:
+        if not invited.trunk_sid:
+            way = self._directory.find(called)
+            return way or NoWay(Cause.NOT_FOUND, "this number has no flow that a call can enter")
+        entry = self._directory.trunks.find(invited.trunk_sid)
+        if entry is None:
+            return NoWay(Cause.REJECTED, "trunk-not-found: it was deleted this moment")
+        return way_of(entry, called, caller, self._directory.find)
+
+    def _admit(self, invited: sip.Invited, route: Way | PassageWay, setup: CallSetup) -> None:
         try:
             self._open(invited, route, setup)
         except _media.PortsExhausted:
@@ -250,7 +259,7 @@ class Switchboard:
             log.exception("invite_broke_off", call_sid=setup.call_sid)
             self._refuse(invited, Cause.INTERNAL, "it was not begun", setup)
 
-    def _open(self, invited: sip.Invited, route: Way, setup: CallSetup) -> None:
+    def _open(self, invited: sip.Invited, route: Way | PassageWay, setup: CallSetup) -> None:
         leg_sid = LegSid(self._tokens.hex())
         leg = self._media.open_rtp_leg(self._limits.leg_plan(leg_sid, setup.call_sid))
         try:
@@ -318,9 +327,11 @@ class Switchboard:
 
     # One call
 
-    def _setup(self, route: Way, caller: str, called: str, variables: Variables) -> CallSetup:
+    def _setup(
+        self, route: Way | PassageWay, caller: str, called: str, invited: sip.Invited | None = None
+    ) -> CallSetup:
         wall, call_sid = self._clock.wall(), CallSid(self._tokens.hex())
-        return setup_of_route(route, call_sid, caller, called, wall, variables)
+        return setup_of_route(route, call_sid, caller, called, wall, invited)
 
     def _begin(
         self,

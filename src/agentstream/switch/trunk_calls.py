@@ -1,0 +1,71 @@
+"""Calls that come in by an account's trunk: a flow, or the telephone network (FL-1, FL-2).
+
+the number, as this trunk has it     where the call goes
+flow                                 the flow that is bound to it, of the same account, else 404
+pstn, but it rings here              where a call from the telephone network to it would go
+anything else                        out, as the trunk's own number: a passage
+
+Whether the caller may call at all was settled at the door: `Invited.trunk_sid` says whose it is.
+"""
+
+from collections.abc import Callable
+
+from agentstream.base.phone import normalise
+from agentstream.base.values import dataclass
+from agentstream.calls.causes import Cause
+from agentstream.calls.commands import DialSpec
+from agentstream.store.trunk_book import TrunkEntry
+from agentstream.switch.admit import PassageWay, Way
+
+ANY_CARRIER = "ANY-ANY"
+RING_MS = 60_000  # of a party in the telephone network, where the trunk has no time of its own
+
+
+@dataclass(frozen=True, slots=True)
+class NoWay:
+    """Why a call from a trunk goes nowhere."""
+
+    cause: Cause
+    text: str
+
+
+def way_of(
+    entry: TrunkEntry, called: str, caller: str, find: Callable[[str], Way | None]
+) -> Way | PassageWay | NoWay:
+    """Return where a call from this trunk goes; numbers are in the form of `phone.normalise`.
+
+    `find` is the directory's; a number of another account is the telephone network's.
+    """
+    own = find(called)
+    if own is not None and (own.number == "*" or own.account.sid != entry.account.sid):
+        own = None
+    if entry.numbers.get(called) == "flow":
+        return own or NoWay(Cause.NOT_FOUND, f"flow-missing: {called} is in flow mode, without one")
+    if own is not None:
+        return own
+    if not called.lstrip("+").isdigit():
+        return NoWay(Cause.NUMBER_INCOMPLETE, "number-format: what is called is no number")
+    if not entry.numbers:
+        return NoWay(Cause.REJECTED, "cli-not-mapped: the trunk has no number to show")
+    options = entry.options
+    spec = DialSpec(
+        called,
+        trunk=carriers_of(entry),
+        caller_id=shown_number(entry, caller),
+        ring_ms=options.ring_timeout_s * 1_000 or RING_MS,
+    )
+    return PassageWay(entry.account, spec)
+
+
+def shown_number(entry: TrunkEntry, caller: str) -> str:
+    """Return the number that the telephone network is shown (TR-71, SIP-26)."""
+    plain = normalise(caller)
+    return entry.options.external_alias or (
+        plain if plain in entry.numbers else next(iter(entry.numbers), "")
+    )
+
+
+def carriers_of(entry: TrunkEntry) -> str:
+    """Return which of the operator's trunks its calls go out by; "": the default (TR-37)."""
+    code = entry.trunk.nso_code
+    return "" if code == ANY_CARRIER else code
