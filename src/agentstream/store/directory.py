@@ -16,7 +16,7 @@ from agentstream.base.errors import AgentStreamError
 from agentstream.base.ids import AccountSid, FlowSid
 from agentstream.base.phone import ANY_NUMBER, normalise
 from agentstream.store.protocols import Store, StoreError
-from agentstream.store.trunk_book import TrunkBook
+from agentstream.store.trunk_book import TrunkBook, book_of
 from agentstream.store.values import Account, AnswerMode, Published
 
 POLL_MS = 1_000
@@ -167,7 +167,8 @@ class Directory(Generic[FlowT]):
         by_lower_sid = {sid.lower(): account for sid, account in accounts.items()}
         closed = frozenset(number.number for number in numbers) - routes.keys() - legs.keys()
         named = {(route.account.sid, route.flow_name): route for route in flows.values()}
-        return _Snapshot(revision, routes, flows, named, by_lower_sid, legs, closed)
+        trunks = book_of(await self._store.trunks.all(), accounts)
+        return _Snapshot(revision, routes, flows, named, by_lower_sid, legs, closed, trunks)
 
     def _route(self, live: Published, account: Account) -> Route[FlowT] | None:
         flow, known = live.flow, self._now.flows.get(live.flow.sid)

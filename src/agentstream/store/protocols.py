@@ -16,6 +16,7 @@ from agentstream.store.call_query import CallQuery
 from agentstream.store.first_results import FirstResults
 from agentstream.store.outbox import Outbox
 from agentstream.store.placed_calls import PlacedCalls
+from agentstream.store.trunks import Trunks
 from agentstream.store.values import (
     DEFAULT_STREAM_LIMIT,
     Account,
@@ -237,8 +238,12 @@ class Store(Protocol):
     def placed(self) -> PlacedCalls:
         """The live calls that we placed."""
 
+    @property
+    def trunks(self) -> Trunks:
+        """The trunks of accounts."""
+
     async def revision(self) -> int:
-        """Return a number that grows whenever accounts, numbers or flows change, in any process."""
+        """Return a number that grows whenever any process changes what the directory holds."""
 
     async def close(self) -> None:
         """Let go of every connection."""

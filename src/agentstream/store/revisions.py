@@ -1,4 +1,4 @@
-"""The counter by which one process learns that another changed accounts, numbers or flows."""
+"""The counter by which one process learns that another changed what the directory holds."""
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection

@@ -19,6 +19,7 @@ from agentstream.store.sql_numbers import SqlNumbers
 from agentstream.store.sql_outbox import SqlOutbox
 from agentstream.store.sql_placed_calls import SqlPlacedCalls, load_node
 from agentstream.store.sql_recordings import SqlRecordings
+from agentstream.store.sql_trunks import SqlTrunks
 
 
 class SqlStore:
@@ -48,10 +49,11 @@ class SqlStore:
         self.outbox = SqlOutbox(database)
         self.audit = SqlAudit(database)
         self.first_results = SqlFirstResults(database)
+        self.trunks = SqlTrunks(database)
         self.placed = SqlPlacedCalls(database, node, tokens.hex(), clock)
 
     async def revision(self) -> int:
-        """Return a number that grows whenever accounts, numbers or flows change."""
+        """Return a number that grows whenever what the directory holds changes."""
         async with self._database.read() as connection:
             return await revisions.current(connection)
 

@@ -7,12 +7,15 @@ account makes by the trunks API. Ids count up over all of a kind (TR-4). Wall ti
 from collections.abc import Sequence
 from dataclasses import field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol, TypeVar
 
-from agentstream.base.ids import AccountSid, TrunkSid
+from agentstream.base.errors import CommandError
+from agentstream.base.ids import AccountSid, Tokens, TrunkSid
 from agentstream.base.values import dataclass
 
 NumberMode = Literal["pstn", "flow"]
+TRUNKS_LIMIT: Final = 1_000  # of one account
+SETTINGS_LIMIT: Final = 64  # of one trunk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +109,106 @@ class TrunkParts:
     settings: tuple[TrunkSetting, ...] = ()
 
 
+TrunkPart = TrunkNumber | AclEntry | TrunkCredential | TrunkDestination
+PartT = TypeVar("PartT", bound=TrunkPart)
+PART_LIMITS: Final[dict[type[object], int]] = {  # of one trunk
+    TrunkNumber: 10_000,
+    AclEntry: 256,
+    TrunkCredential: 256,
+    TrunkDestination: 64,
+}
+
+
+class TakenError(CommandError):
+    """There is one like it already, in the account or in the trunk (TR-25)."""
+
+
 class AllTrunks(Protocol):
     """What the book of trunks reads."""
 
     async def all(self) -> Sequence[TrunkParts]:
         """Return every trunk of every account with its parts, oldest first."""
+
+
+class Trunks(AllTrunks, Protocol):
+    """The trunks of accounts, and all that belongs to them; every write counts the revision.
+
+    Unique are the sid, a name and a number in an account, and in a trunk a network of the list, a
+    user, a destination and a setting's name. Another of the same raises TakenError, one over a
+    limit of this file or of a trunk that is gone CommandError.
+    """
+
+    async def of_account(self, account_sid: AccountSid) -> Sequence[AccountTrunk]:
+        """Return the trunks of an account, newest first (TR-7)."""
+
+    async def find(self, account_sid: AccountSid, sid: str) -> TrunkParts | None:
+        """Return an account's trunk, its sid without regard to case; parts are oldest first."""
+
+    async def mapped(self, account_sid: AccountSid, phone_number: str) -> TrunkNumber | None:
+        """Return the map of a number (TR-49)."""
+
+    async def create(self, trunk: AccountTrunk) -> None:
+        """Add a trunk."""
+
+    async def change(self, was: AccountTrunk, now: AccountTrunk) -> None:
+        """Write the fields that differ."""
+
+    async def delete(self, sid: TrunkSid) -> bool:
+        """Forget a trunk with all its parts (TR-41); False when there is none."""
+
+    async def add(self, part: PartT) -> PartT:
+        """Add a part of a trunk, and return it with the id that it has now; its own is ignored."""
+
+    async def change_part(self, was: PartT, now: PartT) -> None:
+        """Write the fields that differ; CommandError when the part is gone."""
+
+    async def remove(self, part: TrunkPart) -> bool:
+        """Forget a part of a trunk; False when it is gone."""
+
+    async def replace_destinations(
+        self, sid: TrunkSid, destinations: Sequence[TrunkDestination]
+    ) -> Sequence[TrunkDestination]:
+        """Let a trunk have these destinations and no other (TR-65); return them with ids."""
+
+    async def set(self, setting: TrunkSetting) -> TrunkSetting:
+        """Write a setting; one of the name is overwritten, and stays as old as it is (TR-70)."""
+
+    async def unset(self, sid: TrunkSid, name: str) -> bool:
+        """Forget a setting; False when there is none of the name."""
+
+
+def new_trunk_sid(tokens: Tokens, region: str) -> TrunkSid:
+    """Return a sid of the shape that clients know (TR-4), of 28 characters.
+
+    `region` is three small letters.
+    """
+    return TrunkSid(f"tr{region}1{tokens.hex(11)}")
+
+
+def no_trunk(sid: str) -> CommandError:
+    """Return the error for a trunk that is not there."""
+    return CommandError(f"no trunk {sid[:64]}")
+
+
+def no_part(part: TrunkPart) -> CommandError:
+    """Return the error for a part that is not there any more."""
+    return CommandError(f"trunk {part.trunk_sid} has none with the id {part.id}")
+
+
+def over_limit(count: int, limit: int) -> None:
+    """Refuse what would be more than a limit: CommandError."""
+    if count > limit:
+        raise CommandError(f"there may be {limit} at most")
+
+
+def what_is_taken(part: TrunkPart) -> str:
+    """Return the sentence for a part that is there already."""
+    match part:
+        case TrunkNumber():
+            return f"the number {part.phone_number} is mapped to a trunk already"
+        case AclEntry():
+            return f"the trunk's list has {part.ip}/{part.mask} already"
+        case TrunkCredential():
+            return "the trunk has a user of this name already"
+        case TrunkDestination():
+            return "the trunk has this destination already"

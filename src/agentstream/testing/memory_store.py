@@ -42,6 +42,7 @@ from agentstream.testing.memory_events import MemoryCallEvents
 from agentstream.testing.memory_first_results import MemoryFirstResults
 from agentstream.testing.memory_legs import MemoryLegs
 from agentstream.testing.memory_outbox import MemoryOutbox, MemoryPlacedCalls
+from agentstream.testing.memory_trunks import MemoryTrunks
 
 
 class _Revision:
@@ -135,6 +136,10 @@ class MemoryAccounts:
             if is_named and not key.is_revoked and hmac.compare_digest(known, token):
                 return KeyHolder(self._accounts[key.account_sid.lower()], key)
         return None
+
+    async def check(self, sid: AccountSid) -> None:
+        """Refuse an account that is not there: CommandError."""
+        self._known(sid)
 
     def _known(self, sid: AccountSid) -> Account:
         account = self._accounts.get(sid.lower())
@@ -412,9 +417,10 @@ class MemoryStore:
         self.legs = MemoryLegs()
         self.audit = MemoryAudit()
         self.first_results = MemoryFirstResults()
+        self.trunks = MemoryTrunks(self._revision.touch, self.accounts.check)
 
     async def revision(self) -> int:
-        """Return a number that grows whenever accounts, numbers or flows change."""
+        """Return a number that grows whenever what the directory holds changes."""
         return self._revision.value
 
     async def close(self) -> None:
