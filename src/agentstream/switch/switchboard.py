@@ -228,7 +228,7 @@ class Switchboard:
         caller = caller_number(invited, self._country_code)
         route = self._way_of(invited, called, caller)
         if isinstance(route, NoWay):
-            self._refuse(invited, route.cause, route.text)
+            self._refuse(invited, route.cause, route.text, status=route.status)
             return
         setup = self._setup(route, caller, called, invited)
         if self._is_draining:
@@ -244,7 +244,7 @@ class Switchboard:
             return way or NoWay(Cause.NOT_FOUND, "this number has no flow that a call can enter")
         entry = self._directory.trunks.find(invited.trunk_sid)
         if entry is None:
-            return NoWay(Cause.REJECTED, "trunk-not-found: it was deleted this moment")
+            return NoWay(Cause.REJECTED, "trunk-not-found: it was deleted this moment", 403)
         return way_of(entry, called, caller, self._directory.find)
 
     def _admit(self, invited: sip.Invited, route: Way | PassageWay, setup: CallSetup) -> None:

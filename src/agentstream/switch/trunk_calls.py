@@ -23,10 +23,11 @@ RING_MS = 60_000  # of a party in the telephone network, where the trunk has no 
 
 @dataclass(frozen=True, slots=True)
 class NoWay:
-    """Why a call from a trunk goes nowhere."""
+    """Why a call goes nowhere; `status` 0 is the cause's own."""
 
     cause: Cause
     text: str
+    status: int = 0
 
 
 def way_of(
@@ -46,7 +47,7 @@ def way_of(
     if not called.lstrip("+").isdigit():
         return NoWay(Cause.NUMBER_INCOMPLETE, "number-format: what is called is no number")
     if not entry.numbers:
-        return NoWay(Cause.REJECTED, "cli-not-mapped: the trunk has no number to show")
+        return NoWay(Cause.REJECTED, "cli-not-mapped: the trunk has no number to show", 403)
     options = entry.options
     spec = DialSpec(
         called,

@@ -68,6 +68,7 @@ class FakeSignaling:
         caller: str = "+912240000017",
         headers: tuple[Header, ...] = (),
         source: str = "udp:192.0.2.1:5060",
+        trunk_sid: str = "",
     ) -> SipCallRef:
         """Let a call come in; `offer` None is a delayed offer."""
         ref = self._new_ref("in")
@@ -82,6 +83,7 @@ class FakeSignaling:
                 source=source,
                 offer=offer,
                 headers=headers,
+                trunk_sid=trunk_sid,
             )
         )
         return ref
