@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 PY := $(VENV)/bin/python
 NATIVE := build/native.stamp
 RUST_SOURCES := $(shell find media -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock

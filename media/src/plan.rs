@@ -58,6 +58,7 @@ plan!(
         ptime_ms: u32,
         dtmf_payload_type: Option<u8>,
         dtmf_receive_payload_type: Option<u8>,
+        dtmf_rate_hz: u32,
         cn_payload_type: Option<u8>,
         sends: bool,
         receives: bool,

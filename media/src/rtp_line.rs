@@ -17,7 +17,7 @@ use crate::rtp::rtcp::RtcpSession;
 use crate::rtp::sender::Sender;
 use crate::rtp::source::SourceLock;
 use crate::rtp::steady::Steady;
-use crate::rtp::Formats;
+use crate::rtp::{ClockScale, Formats};
 use crate::stats::mos;
 use crate::stream::link::Here;
 
@@ -53,6 +53,8 @@ pub struct RtpLine {
     receiver: Receiver,
     source: SourceLock,
     rtcp: RtcpSession,
+    /// Of a far end whose timestamps count in 48 kHz.
+    clock: Option<ClockScale>,
     formats: Formats,
     remote: Option<Remote>,
     /// The beat's place relative to the packets.
@@ -89,6 +91,7 @@ impl RtpLine {
             sender: Sender::new(ssrc, (chance[1] & 0x7fff) as u16, (chance[1] >> 16) as u32),
             source: SourceLock::new(),
             rtcp: RtcpSession::new(ssrc, &cname, chance[2]),
+            clock: None,
             formats: Formats::default(),
             remote: None,
             phase: plan.follows_clock.then(PhaseLock::new),
@@ -127,6 +130,7 @@ impl RtpLine {
             .collect();
         self.formats = Formats {
             dtmf: plan.dtmf_receive_payload_type.or(plan.dtmf_payload_type),
+            dtmf_factor: plan.dtmf_rate_hz / 8_000,
             comfort_noise: plan.cn_payload_type,
             codecs,
         };
@@ -137,6 +141,9 @@ impl RtpLine {
             self.figures.codec = name_of(codec).to_owned();
             self.sender
                 .set_formats(codec, payload_type, plan.ptime_ms, dtmf);
+            self.sender.set_event_clock(self.formats.dtmf_factor);
+            self.rtcp.set_clock_factor(codec.clock_factor());
+            self.clock = (codec == Codec::Opus).then(ClockScale::default);
         }
         self.source
             .set_remote(SocketAddr::new(ip, plan.port), here.at_ms());
@@ -293,6 +300,7 @@ pub fn codec_named(name: &str) -> Option<Codec> {
         "PCMU" => Some(Codec::Pcmu),
         "PCMA" => Some(Codec::Pcma),
         "G722" => Some(Codec::G722),
+        "OPUS" => Some(Codec::Opus),
         _ => None,
     }
 }
@@ -302,6 +310,7 @@ fn name_of(codec: Codec) -> &'static str {
         Codec::Pcmu => "PCMU",
         Codec::Pcma => "PCMA",
         Codec::G722 => "G722",
+        Codec::Opus => "OPUS",
     }
 }
 

@@ -25,6 +25,8 @@ pub fn mos(codec: Codec, loss: f32, one_way_ms: f32, jitter_buffer_ms: f32) -> f
     let codec_ms = match codec {
         Codec::Pcmu | Codec::Pcma => 20.0,
         Codec::G722 => 21.5,
+        // It looks 6.5 ms ahead.
+        Codec::Opus => 26.5,
     };
     let delay_ms = one_way_ms.max(0.0) + jitter_buffer_ms.max(0.0) + codec_ms;
     let percent = loss.clamp(0.0, 1.0) * 100.0;

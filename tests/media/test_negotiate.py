@@ -94,6 +94,39 @@ def test_the_48000_clock_of_telephone_event_and_opus_are_passed_over() -> None:
     assert remote.codecs == (G722, PCMA)
 
 
+def test_opus_takes_telephone_events_of_its_clock_along() -> None:
+    """SIP-41: both clocks are offered; an answer has the one that its codec needs."""
+    local = replace(LOCAL, codecs=("OPUS", "PCMU"))
+    theirs = make_offer(replace(local, address="192.0.2.9"))
+    assert "a=rtpmap:111 opus/48000/2\r\n" in theirs
+    assert "a=rtpmap:101 telephone-event/8000\r\n" in theirs
+    assert "a=rtpmap:110 telephone-event/48000\r\n" in theirs
+    for ours, number, rate_hz in ((local, 110, 48_000), (LOCAL, 101, 8_000)):
+        answered = answer(theirs, ours)
+        assert f"a=rtpmap:{number} telephone-event/{rate_hz}" in answered.sdp
+        assert answered.sdp.count("telephone-event") == 1
+        for plan in (answered.remote, accept_answer(theirs, answered.sdp)):
+            assert (plan.dtmf_payload_type, plan.dtmf_rate_hz) == (number, rate_hz)
+            assert plan.dtmf_receive_payload_type is None
+
+
+def test_opus_without_events_of_its_clock_has_those_of_8000() -> None:
+    theirs = offer_of(
+        "a=rtpmap:96 opus/48000/2",
+        "a=rtpmap:97 telephone-event/8000",
+        media="m=audio 4000 RTP/AVP 96 97",
+    )
+    plan = answer(theirs, replace(LOCAL, codecs=("OPUS",))).remote
+    assert plan.codecs == (CodecPlan(96, "OPUS"),)
+    assert (plan.dtmf_payload_type, plan.dtmf_rate_hz) == (97, 8_000)
+
+
+def test_opus_of_one_channel_is_no_opus() -> None:
+    """RFC 7587 section 7: it is announced with two, whatever it carries."""
+    theirs = offer_of("a=rtpmap:96 opus/48000", media="m=audio 4000 RTP/AVP 96 0")
+    assert answer(theirs, replace(LOCAL, codecs=("OPUS", "PCMU"))).remote.codecs == (PCMU,)
+
+
 def test_rtcp_mux_is_agreed_when_offered_and_enabled() -> None:
     offer = capture("asterisk_several_dtmf_clocks_offer")
     agreed = answer(offer, LOCAL)

@@ -11,6 +11,7 @@ pub mod loudness;
 pub mod mixer;
 pub mod network_tones;
 pub mod noise;
+pub mod opus;
 pub mod payload;
 pub mod plc;
 pub mod resample;

@@ -1,8 +1,8 @@
-//! Twenty milliseconds as they came in one packet, for whoever can use them without decoding.
+//! Twenty milliseconds as they came in one packet, for whoever can use them without decoding; never Opus.
 
 use super::{g711, Codec};
 
-/// All three codecs make one byte per tick of the 8 kHz RTP clock: 20 ms are 160 bytes.
+/// The codecs here make one byte per tick of the 8 kHz RTP clock: 20 ms are 160 bytes.
 pub const FRAME_BYTES: usize = 160;
 
 /// The bytes of one packet of 20 ms, or nothing.
@@ -27,6 +27,9 @@ impl Payload {
     /// Takes over `bytes`, if they are 20 ms; else it is empty afterwards.
     pub fn set(&mut self, codec: Codec, bytes: &[u8]) {
         self.codec = None;
+        if codec == Codec::Opus {
+            return;
+        }
         if let Ok(bytes) = bytes.try_into() {
             self.codec = Some(codec);
             self.bytes = bytes;
@@ -56,7 +59,7 @@ impl Payload {
         match self.codec {
             Some(Codec::Pcmu) => g711::decode_ulaw(&self.bytes, pcm),
             Some(Codec::Pcma) => g711::decode_alaw(&self.bytes, pcm),
-            Some(Codec::G722) | None => {}
+            Some(Codec::G722 | Codec::Opus) | None => {}
         }
     }
 }
@@ -71,6 +74,13 @@ mod tests {
         payload.set(Codec::Pcmu, &[0x10; FRAME_BYTES]);
         assert_eq!(payload.codec(), Some(Codec::Pcmu));
         payload.set(Codec::Pcmu, &[0x10; FRAME_BYTES / 2]);
+        assert_eq!(payload.codec(), None);
+    }
+
+    #[test]
+    fn a_packet_of_opus_is_none_whatever_its_length() {
+        let mut payload = Payload::NONE;
+        payload.set(Codec::Opus, &[8; FRAME_BYTES]);
         assert_eq!(payload.codec(), None);
     }
 

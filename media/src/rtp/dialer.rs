@@ -121,8 +121,10 @@ impl Moment {
     }
 
     /// The payload of this frame's event packet (RFC 4733 §2.3): how long the tone sounds at its end.
-    pub(super) fn event(&self, code: u8) -> [u8; 4] {
-        let [high, low] = ((self.before_ticks + FRAME_TICKS) as u16).to_be_bytes();
+    /// `factor` ticks of the event clock are one of 8 kHz; a key longer than its 16 bits tell stays at their most.
+    pub(super) fn event(&self, code: u8, factor: u32) -> [u8; 4] {
+        let ticks = ((self.before_ticks + FRAME_TICKS) * factor).min(u32::from(u16::MAX));
+        let [high, low] = (ticks as u16).to_be_bytes();
         [code, u8::from(self.is_last) << 7 | VOLUME, high, low]
     }
 }

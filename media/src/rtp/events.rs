@@ -17,7 +17,7 @@ use super::Packet;
 
 /// Senders update every 20–50 ms; after so long without one the end was lost.
 const END_LOST_US: u64 = 200_000;
-/// Ticks per millisecond of the event clock (telephone-event/8000).
+/// Ticks per millisecond that all is counted in here, whatever the event clock.
 const TICKS_PER_MS: u32 = 8;
 /// A segment this long may be followed by another of the same press (RFC 4733 §2.5.1.3).
 const SEGMENT_NEARLY_FULL: u32 = 0xf000;
@@ -55,13 +55,29 @@ impl Event {
     }
 }
 
+impl Event {
+    fn slowed(self, factor: u32) -> Self {
+        Event {
+            ticks: self.ticks / factor,
+            ..self
+        }
+    }
+}
+
 /// Joins event packets into digits.
 #[derive(Clone, Debug, Default)]
 pub(super) struct EventReader {
     press: Option<Press>,
+    /// Less one: ticks of the event clock in one of 8 kHz.
+    more: u32,
 }
 
 impl EventReader {
+    /// How many ticks of the event clock are one of 8 kHz.
+    pub(super) fn set_factor(&mut self, factor: u32) {
+        self.more = factor.max(1) - 1;
+    }
+
     /// Takes one event packet in; appends the digits that are complete. `false`: it was no DTMF event.
     pub(super) fn packet(
         &mut self,
@@ -69,14 +85,15 @@ impl EventReader {
         arrival_us: u64,
         digits: &mut Vec<Digit>,
     ) -> bool {
-        let Some(event) = Event::parse(packet.payload) else {
+        let factor = 1 + self.more;
+        let Some(event) = Event::parse(packet.payload).map(|event| event.slowed(factor)) else {
             return false;
         };
         match &mut self.press {
             Some(press) if press.timestamp == packet.timestamp => {
                 press.ticks = press.ticks.max(event.ticks)
             }
-            Some(press) if press.is_continued_by(packet, event) => {
+            Some(press) if press.is_continued_by(packet, event, factor) => {
                 press.earlier_ticks += packet.timestamp.wrapping_sub(press.timestamp);
                 press.timestamp = packet.timestamp;
                 press.ticks = event.ticks;
@@ -140,10 +157,10 @@ impl EventReader {
 }
 
 impl Press {
-    fn is_continued_by(&self, packet: &Packet<'_>, event: Event) -> bool {
+    fn is_continued_by(&self, packet: &Packet<'_>, event: Event, factor: u32) -> bool {
         let step = packet.timestamp.wrapping_sub(self.timestamp);
-        let is_next_segment =
-            (self.ticks..=0xffff).contains(&step) && self.ticks >= SEGMENT_NEARLY_FULL;
+        let is_next_segment = (self.ticks..=0xffff / factor).contains(&step)
+            && self.ticks >= SEGMENT_NEARLY_FULL / factor;
         is_next_segment && !self.is_reported && !packet.marker && event.digit == self.digit
     }
 

@@ -137,9 +137,9 @@ impl JitterBuffer {
                 sequence,
                 timestamp,
             } => {
-                if let Kind::Audio(_) = kind {
+                if let Kind::Audio(codec) = kind {
                     self.measure(timestamp, arrival_us, ready_ticks);
-                    let end = timestamp + packet.payload.len() as i64;
+                    let end = timestamp + codec.ticks(packet.payload) as i64;
                     if self.is_too_late(sequence, timestamp, end, ready_ticks) {
                         let lead_us = timestamp * TICK_US - arrival_us as i64;
                         return self.late(packet, kind, arrival_us, sequence, lead_us);

@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a clock; only `ports` touches sockets.
 
+mod clock;
 mod dialer;
 mod events;
 pub mod formats;
@@ -20,5 +21,6 @@ pub mod steady;
 mod timeline;
 mod voice;
 
+pub use clock::ClockScale;
 pub use formats::Formats;
 pub use packet::Packet;

@@ -27,10 +27,10 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Timestamp after its last sample: all three codecs make one byte per tick of the RTP clock.
+    /// Timestamp after its last sample.
     pub(super) fn end(&self) -> i64 {
         match self.kind {
-            Kind::Audio(_) => self.timestamp + self.payload.len() as i64,
+            Kind::Audio(codec) => self.timestamp + codec.ticks(&self.payload) as i64,
             _ => self.timestamp,
         }
     }

@@ -132,6 +132,7 @@ impl Receiver {
     pub fn set_formats(&mut self, formats: &Formats) {
         self.formats = formats.clone();
         self.usual = None;
+        self.events.set_factor(formats.dtmf_factor);
     }
 
     /// Takes in one datagram that arrived at `arrival_us` (monotonic).
@@ -274,13 +275,13 @@ impl Receiver {
 
     fn kind(&mut self, packet: &Packet<'_>) -> Kind {
         if let Some((number, codec)) = self.usual {
-            if number == packet.payload_type && !packet.payload.is_empty() {
+            if number == packet.payload_type && codec.ticks(packet.payload) > 0 {
                 return Kind::Audio(codec);
             }
         }
         let number = Some(packet.payload_type);
         match self.formats.codec(packet.payload_type) {
-            Some(codec) if !packet.payload.is_empty() => {
+            Some(codec) if codec.ticks(packet.payload) > 0 => {
                 self.usual = Some((packet.payload_type, codec));
                 Kind::Audio(codec)
             }
@@ -349,10 +350,10 @@ impl Receiver {
         match entry.kind {
             // It follows a packet that was passed over, and this frame's rate was promised.
             Kind::Audio(codec) if codec.rate_hz() != self.voice.rate_hz() => {
-                self.voice.conceal(entry.payload.len() - skip_ticks);
+                self.voice.conceal(codec.ticks(&entry.payload) - skip_ticks);
             }
             Kind::Audio(codec) => {
-                let length = entry.payload.len() as i64;
+                let length = codec.ticks(&entry.payload) as i64;
                 let within = |tick: i64| (tick - entry.timestamp).clamp(0, length) as usize;
                 // AS-93: what RFC 4733 says is not heard as well.
                 let muted = within(self.muted.start)..within(self.muted.end);

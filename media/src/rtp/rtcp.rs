@@ -65,6 +65,8 @@ pub struct RtcpSession {
     last_report: Option<(u32, u64)>,
     reported_packets: u32,
     quality: Quality,
+    /// Ticks of the codec's RTP clock in one of 8 kHz; reports count jitter in the former.
+    clock_factor: u32,
 }
 
 impl RtcpSession {
@@ -81,7 +83,13 @@ impl RtcpSession {
             last_report: None,
             reported_packets: 0,
             quality: Quality::default(),
+            clock_factor: 1,
         }
+    }
+
+    /// The RTP clock of the codec, in ticks per 8 kHz tick: 6 for Opus.
+    pub fn set_clock_factor(&mut self, factor: u32) {
+        self.clock_factor = factor.max(1);
     }
 
     /// An RTP packet of theirs arrived at `arrival_us` (monotonic).
@@ -206,7 +214,8 @@ impl RtcpSession {
                 self.quality.far_loss = (loss >> 24) as f32 / 256.0;
                 // 24 bits, signed.
                 self.quality.far_lost = (loss << 8) as i32 >> 8;
-                self.quality.far_jitter_ms = jitter as f32 / TICKS_PER_MS;
+                let ticks = jitter as f32 / self.clock_factor as f32;
+                self.quality.far_jitter_ms = ticks / TICKS_PER_MS;
                 self.round_trip(now_ntp, last, delay);
             }
         }
@@ -233,7 +242,10 @@ impl RtcpSession {
         put(datagram, reception.ssrc());
         put(datagram, u32::from(fraction) << 24 | lost);
         put(datagram, reception.extended_highest());
-        put(datagram, reception.jitter_ticks());
+        put(
+            datagram,
+            reception.jitter_ticks().saturating_mul(self.clock_factor),
+        );
         put(datagram, last);
         put(datagram, delay);
     }

@@ -13,9 +13,9 @@ use super::Packet;
 use crate::audio::codec::Encoder;
 use crate::audio::{mixer, Codec};
 
-/// RTP ticks of one 20 ms frame; the clock is 8000 Hz for every codec here.
+/// 8 kHz ticks of one 20 ms frame; the RTP clock of Opus ticks six times as fast.
 pub(super) const FRAME_TICKS: u32 = 160;
-/// All three codecs make one byte per tick of the RTP clock.
+/// All codecs but Opus make one byte per tick of the RTP clock.
 const BYTES_PER_MS: usize = 8;
 /// The longest packet: 60 ms.
 const PTIME_MS_LIMIT: u32 = 60;
@@ -41,6 +41,8 @@ pub struct Sender {
     sequence: u16,
     payload_type: u8,
     dtmf_payload_type: Option<u8>,
+    /// Ticks of the telephone events' clock in one of 8 kHz.
+    dtmf_factor: u32,
     /// The next packet begins a talk spurt.
     is_beginning: bool,
     codec: Codec,
@@ -65,6 +67,7 @@ impl Sender {
             sequence,
             payload_type: 0,
             dtmf_payload_type: None,
+            dtmf_factor: 1,
             packet_bytes,
             codec: Codec::Pcmu,
             encoder: Encoder::new(Codec::Pcmu),
@@ -75,8 +78,13 @@ impl Sender {
         }
     }
 
+    /// How many ticks of the telephone events' clock are one of 8 kHz: 1, or 6 beside Opus.
+    pub fn set_event_clock(&mut self, factor: u32) {
+        self.dtmf_factor = factor.max(1);
+    }
+
     /// What SDP agreed; may be called again in mid-call. `ptime_ms` is 10–60 in steps of 10, anything else is
-    /// rounded into that. Without a `dtmf_payload_type` keys are tones in the sound.
+    /// rounded into that; packets of Opus are of 20 ms always. Without a `dtmf_payload_type` keys are tones in the sound.
     pub fn set_formats(
         &mut self,
         codec: Codec,
@@ -152,12 +160,34 @@ impl Sender {
 
     fn sound(&mut self, pcm: &[i16], emit: &mut dyn FnMut(&[u8])) {
         self.encoder.encode(pcm, &mut self.payload);
-        self.send(emit);
+        if self.codec == Codec::Opus {
+            self.send_packet(emit);
+        } else {
+            self.send(emit);
+        }
+    }
+
+    /// Sends what is encoded as one packet: a codec whose packets cannot be cut.
+    fn send_packet(&mut self, emit: &mut dyn FnMut(&[u8])) {
+        let timestamp = self.sent.timestamp;
+        self.advance();
+        let mut payload = std::mem::take(&mut self.payload);
+        if !payload.is_empty() {
+            self.emit_sound(timestamp, &payload, emit);
+        }
+        payload.clear();
+        self.payload = payload;
+    }
+
+    /// The RTP clock moves by one frame.
+    fn advance(&mut self) {
+        let ticks = FRAME_TICKS * self.codec.clock_factor();
+        self.sent.timestamp = self.sent.timestamp.wrapping_add(ticks);
     }
 
     /// Sends what is due after 20 ms more.
     fn send(&mut self, emit: &mut dyn FnMut(&[u8])) {
-        self.sent.timestamp = self.sent.timestamp.wrapping_add(FRAME_TICKS);
+        self.advance();
         while self.payload.len() >= self.packet_bytes {
             self.flush(self.packet_bytes, emit);
         }
@@ -194,15 +224,16 @@ impl Sender {
         if let Some(moment) = self.dialer.next_frame() {
             if let Some(code) = moment.code() {
                 let copies = if moment.is_last { END_COPIES } else { 1 };
-                let begun = self.sent.timestamp.wrapping_sub(moment.before_ticks);
-                let payload = moment.event(code);
+                let before = moment.before_ticks * self.codec.clock_factor();
+                let begun = self.sent.timestamp.wrapping_sub(before);
+                let payload = moment.event(code, self.dtmf_factor);
                 for copy in 0..copies {
                     let marker = moment.before_ticks == 0 && copy == 0;
                     self.event(payload_type, marker, begun, &payload, emit);
                 }
             }
         }
-        self.sent.timestamp = self.sent.timestamp.wrapping_add(FRAME_TICKS);
+        self.advance();
         // RFC 3551 §4.1: sound after a pause begins a talk spurt.
         self.is_beginning = true;
     }

@@ -8,7 +8,7 @@ use crate::audio::plc::Concealer;
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// Ticks per second of the RTP clock of every codec here.
+/// Ticks per second that all is counted in.
 const CLOCK_HZ: u32 = 8_000;
 /// Mean magnitude below which a frame counts as quiet (about −48 dBov).
 const QUIET_LEVEL: i32 = 130;
@@ -148,7 +148,7 @@ impl Voice {
         if payload.codec().is_none() {
             return false;
         }
-        if self.form == Form::Payload && at == 0 && codec != Codec::G722 {
+        if self.form == Form::Payload && at == 0 && !codec.has_memory() {
             self.remember(payload);
             self.is_undecoded = true;
             return true;
@@ -163,8 +163,7 @@ impl Voice {
         let is_even = self.pcm.is_empty() && !self.is_undecoded && self.payloads.is_empty();
         let is_speech = self.filler == Filler::Speech && !self.concealer.is_inventing();
         let is_passing = self.form == Form::Payload && is_even && is_speech;
-        self.codec
-            .filter(|codec| is_passing && *codec != Codec::G722)
+        self.codec.filter(|codec| is_passing && !codec.has_memory())
     }
 
     /// A payload was handed over undecoded, which the concealment may need.
@@ -177,6 +176,16 @@ impl Voice {
 
     /// Sound for a lost packet.
     pub(super) fn conceal(&mut self, ticks: usize) {
+        let samples = self.samples(ticks);
+        // A decoder that makes it up itself fits the packet that comes next.
+        if self.codec.map(Codec::rate_hz) == Some(self.rate_hz) && samples > 0 {
+            self.settle();
+            let from = self.pcm.len();
+            if self.decoder.conceal(samples, &mut self.pcm) {
+                self.concealer.good(&mut self.pcm[from..]);
+                return;
+            }
+        }
         let from = self.lengthen(ticks);
         self.concealer.lost(&mut self.pcm[from..]);
     }

@@ -175,6 +175,17 @@ impl RtpLine {
         came
     }
 
+    /// Whether a packet of sound is exactly 20 ms.
+    fn is_one_frame(&self, packet: &Packet<'_>) -> bool {
+        match self.clock {
+            None => packet.payload.len() == FRAME_BYTES,
+            Some(_) => self
+                .formats
+                .codec(packet.payload_type)
+                .is_some_and(|codec| codec.ticks(packet.payload) == FRAME_BYTES),
+        }
+    }
+
     fn judge(
         &mut self,
         datagram: &Datagram<'_>,
@@ -187,7 +198,7 @@ impl RtpLine {
             self.report(bytes, from, arrival_us + wall_offset_us);
             return Came::Other;
         }
-        let Some(packet) = Packet::parse(bytes) else {
+        let Some(mut packet) = Packet::parse(bytes) else {
             self.receiver.malformed();
             return Came::Other;
         };
@@ -206,6 +217,11 @@ impl RtpLine {
                 });
             }
         }
+        if let Some(clock) = &mut self.clock {
+            if self.formats.is_fast(packet.payload_type) {
+                packet.timestamp = clock.to_slow(packet.timestamp);
+            }
+        }
         self.figures.bytes_received += bytes.len() as u64;
         if self.last_packet_us.replace(arrival_us).is_none() {
             tell_started("in", here);
@@ -214,7 +230,7 @@ impl RtpLine {
         self.rtcp.on_received(&packet, arrival_us);
         let next = std::mem::replace(&mut self.next_sequence, packet.sequence.wrapping_add(1));
         match self.receiver.receive(arrival_us, &packet) {
-            Verdict::Audio if packet.sequence == next && packet.payload.len() == FRAME_BYTES => {
+            Verdict::Audio if packet.sequence == next && self.is_one_frame(&packet) => {
                 Came::Expected
             }
             Verdict::Audio => Came::Sound,

@@ -127,6 +127,7 @@ fn remote(phone: &UdpSocket) -> RemotePlan {
         ptime_ms: 20,
         dtmf_payload_type: Some(101),
         dtmf_receive_payload_type: None,
+        dtmf_rate_hz: 8_000,
         cn_payload_type: None,
         sends: true,
         receives: true,

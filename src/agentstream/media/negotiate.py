@@ -18,7 +18,9 @@ from agentstream.base.values import dataclass, replace
 from agentstream.media import sdp
 from agentstream.media.formats import (
     CN_PAYLOAD_TYPE,
+    DTMF48_PAYLOAD_TYPE,
     DTMF_PAYLOAD_TYPE,
+    FAST_HZ,
     Formats,
     choose_ptime_ms,
     format_lines,
@@ -91,6 +93,9 @@ def _offered(
         codecs=tuple(CodecPlan(known.number_of(name), name) for name in local.codecs),
         dtmf=(known.dtmf or DTMF_PAYLOAD_TYPE) if local.dtmf else None,
         cn=CN_PAYLOAD_TYPE if local.comfort_noise else None,
+        dtmf48=(known.dtmf48 or DTMF48_PAYLOAD_TYPE)
+        if local.dtmf and "OPUS" in local.codecs
+        else None,
     )
     shown = _Shown(local.port, local.ptime_ms, local.direction, local.rtcp_mux)
     lines[index : index + 1] = [_audio(shown, formats, profile)]
@@ -113,11 +118,9 @@ def _answered(
     ptime_ms = choose_ptime_ms(media, local.ptime_ms)
     remote = _remote(theirs, media, common, mux=mux)
     sends, receives = _both(_FLOWS[local.direction], _mirrored(theirs, media))
-    listed = Formats(
-        codecs=common.codecs[:1] if local.answer_codecs == "one" else common.codecs,
-        dtmf=common.dtmf,
-        cn=common.cn if local.comfort_noise else None,
-    )
+    codecs = common.codecs[:1] if local.answer_codecs == "one" else common.codecs
+    cn = common.cn if local.comfort_noise else None
+    listed = Formats(codecs, common.dtmf, cn, common.dtmf48).with_needed_events()
     lines = [_refusal(line) for line in theirs.media]
     shown = _Shown(local.port, ptime_ms, _DIRECTIONS[sends, receives], mux)
     lines[index] = _audio(shown, listed, media.profile)
@@ -148,14 +151,14 @@ def _accepted(ours: sdp.Session, answer: str) -> RemotePlan:
     if not common.codecs:
         raise PeerError("no codec of our offer is in the answer", 488)
     if own.dtmf is None:
-        common = replace(common, dtmf=None)
+        common = replace(common, dtmf=None, dtmf48=None)
     mux = offered.has("rtcp-mux") and media.has("rtcp-mux")
     remote = _remote(theirs, media, common, mux=mux)
     sends, receives = _both(_FLOWS[_stated(ours, offered)], _mirrored(theirs, media))
     return replace(
         remote,
         codecs=(*common.codecs, *(c for c in own.codecs if _is_renumbered(c, common))),
-        dtmf_receive_payload_type=own.dtmf if own.dtmf != common.dtmf else None,
+        dtmf_receive_payload_type=_renumbered_events(own, common),
         ptime_ms=choose_ptime_ms(media, choose_ptime_ms(offered, 20)),
         sends=sends,
         receives=receives,
@@ -225,7 +228,7 @@ def _choose(theirs: sdp.Session, local: LocalMedia) -> tuple[int, Formats]:
             formats.ordered(local.codecs) if local.prefer == "ours" else formats.only(local.codecs)
         )
         if common.codecs:
-            return index, common if local.dtmf else replace(common, dtmf=None)
+            return index, common if local.dtmf else replace(common, dtmf=None, dtmf48=None)
         reason = "no common codec"
     raise PeerError(reason, 488)
 
@@ -249,7 +252,8 @@ def _remote(theirs: sdp.Session, media: sdp.Media, common: Formats, *, mux: bool
         port=media.port,
         codecs=common.codecs,
         rtcp_port=None if mux else _rtcp_port(media),
-        dtmf_payload_type=common.dtmf,
+        dtmf_payload_type=common.events[0],
+        dtmf_rate_hz=common.events[1],
         cn_payload_type=silence,
     )
 
@@ -292,6 +296,13 @@ def _is_renumbered(codec: CodecPlan, common: Formats) -> bool:
     return any(codec.encoding == c.encoding for c in common.codecs) and all(
         codec.payload_type not in (c.payload_type, common.dtmf) for c in common.codecs
     )
+
+
+def _renumbered_events(own: Formats, common: Formats) -> int | None:
+    """Return under which number events come, where that is ours and not theirs."""
+    number, rate_hz = common.events
+    ours = own.dtmf48 if rate_hz == FAST_HZ else own.dtmf
+    return ours if ours != number else None
 
 
 def _our_audio(lines: Sequence[sdp.Media]) -> int:

@@ -19,7 +19,7 @@ MARK_NAME = "\x05"  # the bot's mark name, JSON-escaped, without quotes
 PLAYED_MS = "\x06"  # milliseconds of bot audio heard by the line so far, decimal
 TRACK = "\x07"  # in `media_template`: whose sound it is, "inbound", "outbound" or "mixed"
 
-Encoding = Literal["PCMU", "PCMA", "G722"]
+Encoding = Literal["PCMU", "PCMA", "G722", "OPUS"]
 Track = Literal["inbound", "outbound", "mixed", "both"]
 
 
@@ -85,6 +85,7 @@ class RemotePlan:
     ptime_ms: int = 20  # what we send; 10 to 60 in steps of 10
     dtmf_payload_type: int | None = None  # RFC 4733; what we send, and may receive
     dtmf_receive_payload_type: int | None = None  # set when they send under another number
+    dtmf_rate_hz: int = 8_000  # the events' clock: 48,000 beside Opus, where it was agreed
     cn_payload_type: int | None = 13  # RFC 3389
     sends: bool = True  # we send media (their direction lets us)
     receives: bool = True

@@ -122,6 +122,7 @@ jitter_buffer_delay 1-5
 module_path {modules}
 module g711.so
 module g722.so
+module opus.so
 module sndfile.so
 module aufile.so
 module_tmp uuid.so

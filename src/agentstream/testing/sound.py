@@ -42,13 +42,13 @@ def with_silence(samples: Samples, rate_hz: int, silence_ms: int) -> Samples:
     return np.concatenate([samples, np.zeros(rate_hz * silence_ms // 1000)])
 
 
-def write_wav(path: Path, samples: Samples, rate_hz: int) -> Path:
-    """Write 16-bit mono."""
+def write_wav(path: Path, samples: Samples, rate_hz: int, channels: int = 1) -> Path:
+    """Write 16-bit samples, the same in each channel."""
     with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(channels)
         file.setsampwidth(2)
         file.setframerate(rate_hz)
-        file.writeframes(as_pcm(samples))
+        file.writeframes(as_pcm(np.repeat(samples, channels)))
     return path
 
 

@@ -86,7 +86,7 @@ impl JitterBuffer {
     /// Takes the packet whose turn has come; `None` when nothing of it is left to play.
     pub(super) fn play_front(&mut self) -> Option<Step> {
         let entry = self.entries.pop_front()?;
-        let ticks = entry.payload.len() as i64;
+        let ticks = entry.end() - entry.timestamp;
         self.account(entry.sequence, entry.timestamp);
         if let Kind::Audio(_) = entry.kind {
             let skip = (self.cursor - entry.timestamp).max(0);

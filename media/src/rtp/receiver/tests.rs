@@ -37,6 +37,7 @@ impl Night {
             codecs: vec![(PCMU, Codec::Pcmu), (G722, Codec::G722)],
             dtmf: Some(DTMF),
             comfort_noise: Some(CN),
+            dtmf_factor: 1,
         });
         // Beats fall 5 ms after the packets of a steady sender.
         Night {

@@ -107,6 +107,7 @@ fn our_receiver_reads_the_keys_that_our_sender_dials() {
             codecs: vec![(0, Codec::Pcmu)],
             dtmf: Some(101),
             comfort_noise: None,
+            dtmf_factor: 1,
         });
         let mut pcm = Vec::new();
         for beat in 0..140_u64 {
@@ -163,6 +164,44 @@ fn a_change_of_codec_in_mid_call_keeps_the_numbers_going() {
         (packet.sequence, packet.timestamp, packet.payload.len()),
         (12, 320, 160)
     );
+}
+
+#[test]
+fn packets_of_opus_and_the_keys_among_them_count_in_its_clock() {
+    let mut sender = Sender::new(7, 0, 0);
+    sender.set_formats(Codec::Opus, 111, 60, Some(110));
+    sender.set_event_clock(6);
+    assert!(!sender.passes(Some(Codec::Pcmu)));
+    let sound = frames(&mut sender, 3, 1_000);
+    let places: Vec<(u16, u32, usize)> = sound
+        .iter()
+        .map(|datagram| parse(datagram))
+        .map(|packet| {
+            (
+                packet.sequence,
+                packet.timestamp,
+                Codec::Opus.ticks(packet.payload),
+            )
+        })
+        .collect();
+    assert_eq!(places, [(0, 0, 160), (1, 960, 160), (2, 1_920, 160)]);
+    sender.queue_digits("5", 40, 40);
+    let keys = frames(&mut sender, 2, 0);
+    let lengths: Vec<(u32, u16)> = keys
+        .iter()
+        .map(|datagram| parse(datagram))
+        .map(|packet| {
+            (
+                packet.timestamp,
+                u16::from_be_bytes([packet.payload[2], packet.payload[3]]),
+            )
+        })
+        .collect();
+    assert_eq!(
+        lengths,
+        [(2_880, 960), (2_880, 1_920), (2_880, 1_920), (2_880, 1_920)]
+    );
+    assert_eq!(sender.sent().timestamp, 5 * 960);
 }
 
 #[test]

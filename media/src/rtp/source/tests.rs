@@ -34,6 +34,7 @@ fn judge(
         codecs: vec![(0, Codec::Pcmu)],
         dtmf: Some(101),
         comfort_noise: None,
+        dtmf_factor: 1,
     };
     let packet = Packet {
         marker: false,
