@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from agentstream.sip.digest import from_stored, ha1
-from agentstream.store.audit import ChangeQuery
 from agentstream.store.sql_store import open_store
 from agentstream.testing.calls_api import ACCOUNT_SID, CallsApi, calls_api
 from agentstream.testing.node import scripted_phone

@@ -328,7 +328,8 @@ async def test_a_setting_that_means_nothing_is_refused_by_itself_tr_13(trunks: A
     assert whole["metadata"] == {"total": 6, "success": 1, "failed": 5}
     codes = [one["error_data"] and one["error_data"]["code"] for one in whole["response"]]
     assert codes == [None, 1002, 1002, 1001, 1002, 1002]
-    for wrong in ({}, {"settings": []}):
+    nothing: list[dict[str, Any]] = [{}, {"settings": []}]
+    for wrong in nothing:
         answer = await trunks.of("POST", "settings", json=wrong)
         assert refused(answer) == (400, 1001, "Settings is mandatory")
     many = {"settings": [items[0]] * 65}
