@@ -227,7 +227,7 @@ async def test_a_strangers_trunk_is_as_unknown_as_one_that_is_none_tr_20_sc_2(
 ) -> None:
     other = await trunks.site.store.accounts.create("Other", sid="other1")
     key = await trunks.site.store.accounts.create_key(other.sid)
-    for path in (trunks.sid, "trdev1none", "%20", f"{trunks.sid}/settings"):
+    for path in (trunks.sid, "trdev1none", "%20", "%00", f"{trunks.sid}/settings"):
         answer = await trunks.site.ask(
             "GET", f"/v2/accounts/other1/trunks/{path}", auth=(key.key, key.token)
         )

@@ -61,7 +61,8 @@ async def asked_of(request: Request, account_sid: str, trunk_sid: str) -> AskedO
 
 async def about(request: Request, by: Asked, trunk_sid: str) -> AskedOf:
     """Return the same, of one who is known already."""
-    parts = await by.door.rows.find(by.account.sid, trunk_sid)
+    is_sid = trunk_sid.isascii() and trunk_sid.isalnum()  # no database is asked for a NUL
+    parts = await by.door.rows.find(by.account.sid, trunk_sid) if is_sid else None
     if parts is None:
         raise unknown_trunk(by.door)
     note_about(request, f"trunk {parts.trunk.sid}")
