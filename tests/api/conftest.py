@@ -16,7 +16,7 @@ from agentstream.api.rate_limit import RateLimiter, RateLimits
 from agentstream.api.settings import ApiSettings
 from agentstream.api.v2.bridge_doors import BridgeDoor
 from agentstream.api.v2.leg_doors import LegDoor
-from agentstream.base.errors import CommandError
+from agentstream.base.errors import CommandError, PeerError
 from agentstream.base.ids import AccountSid, CallSid, CountedTokens, LegSid
 from agentstream.base.phone import NumberStyle
 from agentstream.calls.commands import Command
@@ -27,6 +27,8 @@ from agentstream.flows.legs.bridge_signs import Admitted, BridgeSign, Dismissed,
 from agentstream.flows.legs.verbs import Act, Hangup
 from agentstream.hooks.bridge_events import BridgeEvents
 from agentstream.hooks.leg_events import LegEvents
+from agentstream.server.config import Config
+from agentstream.server.trunk_door import open_trunks
 from agentstream.store.audit import Change
 from agentstream.store.bridges import BridgeRow
 from agentstream.store.call_events import Story
@@ -251,8 +253,25 @@ def leg_style() -> LegStyle:
 
 
 @pytest.fixture
+def trunk_config() -> dict[str, Any]:
+    """Give what a test has in the configuration about trunks."""
+    return {}
+
+
+class Names:
+    """Knows the names that tests use."""
+
+    async def lookup(self, host: str) -> tuple[str, ...]:
+        if host[0].isdecimal() or ":" in host:
+            return (host,)
+        if not host.endswith("acme.test"):
+            raise PeerError(f"{host} has no address")
+        return ("10.0.0.7",) if host.startswith("inside") else ("8.8.4.4",)
+
+
+@pytest.fixture
 async def site(
-    settings: ApiSettings, limits: RateLimits, leg_style: LegStyle
+    settings: ApiSettings, limits: RateLimits, leg_style: LegStyle, trunk_config: dict[str, Any]
 ) -> AsyncIterator[Site]:
     store, feed, clock = MemoryStore(country_code="91"), Feed(), ManualClock()
     account = await store.accounts.create("Green Leaf", sid="GreenLeaf1")
@@ -293,6 +312,7 @@ async def site(
         legs=LegDoor(
             legs.views, store.legs, legs, events, leg_style, BridgeDoor(bridges, store.legs)
         ),
+        trunks=open_trunks(Config.model_validate(trunk_config), store, Names()),
         settings=settings,
         limiter=RateLimiter(limits),
         clock=clock,
@@ -309,3 +329,34 @@ async def site(
         bridges.attach(Lines(made))
         yield made
     hub.close()
+
+
+@dataclass
+class TrunksSite:
+    """A site that is asked about trunks, with one trunk of the account."""
+
+    site: Site
+    sid: str = ""
+
+    async def ask(self, method: str, path: str, **how: Any) -> httpx.Response:
+        """Ask something below the account's trunks; a path from / on is one below the account."""
+        beginning = "/v2/accounts/GreenLeaf1"
+        url = f"{beginning}{path}" if path.startswith("/") else f"{beginning}/trunks/{path}"
+        return await self.site.ask(method, url.rstrip("/"), **how)
+
+    async def of(self, method: str, path: str = "", **how: Any) -> httpx.Response:
+        """Ask something of the trunk."""
+        return await self.ask(method, f"{self.sid}/{path}", **how)
+
+    async def create(self, name: str = "bot_one", **fields: Any) -> httpx.Response:
+        """Make a trunk."""
+        domain = "greenleaf1.pstn.exotel.com"
+        body = {"trunk_name": name, "nso_code": "ANY-ANY", "domain_name": domain, **fields}
+        return await self.ask("POST", "", json=body)
+
+
+@pytest.fixture
+async def trunks(site: Site) -> TrunksSite:
+    made = TrunksSite(site)
+    made.sid = (await made.create()).json()["response"]["data"]["trunk_sid"]
+    return made

@@ -182,7 +182,9 @@ async def test_a_deleted_trunk_takes_all_its_parts_along_tr_41(kept: Store) -> N
 async def test_trunks_are_listed_newest_first_tr_7(kept: Store) -> None:
     later = replace(trunk(TrunkSid("tr2"), name="other"), created_at=LATER)
     await kept.trunks.create(later)
-    assert await kept.trunks.of_account(ONE) == [later, trunk()]
+    network = await kept.trunks.add(NETWORK)
+    first = rows.TrunkParts(trunk(), acl=(network,))
+    assert await kept.trunks.of_account(ONE) == [rows.TrunkParts(later), first]
     assert await kept.trunks.of_account(AccountSid("two")) == []
 
 

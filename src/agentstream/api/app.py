@@ -23,7 +23,18 @@ from agentstream.api.v1 import (
     live,
     recordings,
 )
-from agentstream.api.v2 import bridges, leg_actions, leg_socket, legs
+from agentstream.api.v2 import (
+    bridges,
+    leg_actions,
+    leg_socket,
+    legs,
+    trunk_acl,
+    trunk_credentials,
+    trunk_destinations,
+    trunk_numbers,
+    trunk_settings,
+    trunks,
+)
 from agentstream.api.v3 import calls as v3_calls
 from agentstream.base.ids import RandomTokens
 
@@ -40,6 +51,12 @@ _MODULES = (
     (leg_actions, "Legs"),
     (leg_socket, "Legs"),
     (bridges, "Bridges"),
+    (trunks, "Trunks"),
+    (trunk_numbers, "Trunks"),
+    (trunk_acl, "Trunks"),
+    (trunk_credentials, "Trunks"),
+    (trunk_destinations, "Trunks"),
+    (trunk_settings, "Trunks"),
     (accounts, "Account and numbers"),
     (exophones, "Account and numbers"),
     (v3_calls, "Calls, version 3"),

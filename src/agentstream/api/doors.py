@@ -9,6 +9,7 @@ from agentstream.api.live import LiveHub
 from agentstream.api.rate_limit import RateLimiter
 from agentstream.api.settings import ApiSettings
 from agentstream.api.v2.leg_doors import LegDoor
+from agentstream.api.v2.trunk_doors import TrunkDoor
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.ids import AccountSid, CallSid
 from agentstream.calls.commands import Command
@@ -107,6 +108,7 @@ class Doors:
     stories: Callable[[AccountSid | None, str], Sequence[Story]] | None = None  # None: not kept
     telephony: Telephony | None = None  # None: there is no calls API
     legs: LegDoor | None = None  # None: there is no Legs API
+    trunks: TrunkDoor | None = None  # None: there is no trunks API
     once: Once | None = None  # None: no request may have an Idempotency-Key
     settings: ApiSettings = field(default_factory=ApiSettings)
     limiter: RateLimiter = field(default_factory=RateLimiter)

@@ -6,6 +6,7 @@ from typing import Any, Final
 from fastapi.requests import HTTPConnection
 from fastapi.responses import JSONResponse
 
+from agentstream.api.trunk_errors import is_about_trunks, trunk_failure
 from agentstream.base.ids import RandomTokens
 
 ENVELOPED: Final = ("/v2/", "/v3/")
@@ -40,10 +41,12 @@ def enveloped_error(
     message: str,
     code: int = 0,
     headers: Mapping[str, str] = {},
+    wire_status: int = 0,
 ) -> JSONResponse:
-    """Return an error; `code` 0 is the one that goes with the status."""
-    whole = around(request, status, failure(request, status, message, code))
-    return JSONResponse(whole, status, dict(headers))
+    """Return an error; `code` 0 is the one that goes with the status, `wire_status` 0 the same."""
+    wire_status = wire_status or status
+    whole = around(request, wire_status, failure(request, status, message, code))
+    return JSONResponse(whole, wire_status, dict(headers))
 
 
 def success(status: int, response: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,6 +56,8 @@ def success(status: int, response: Mapping[str, Any]) -> dict[str, Any]:
 
 def failure(request: HTTPConnection, status: int, message: str, code: int = 0) -> dict[str, Any]:
     """Return what an error says under the name `response`."""
+    if is_about_trunks(request.scope["path"]):
+        return trunk_failure(status, message, code)
     codes = _LEG_CODES if request.scope["path"].startswith("/v2/") else _CODES
     data = {"code": code or codes.get(status, status), "message": message, "description": message}
     return {"code": status, "status": "failure", "error_data": data, "data": None}

@@ -12,6 +12,7 @@ from agentstream.api.envelope import enveloped_error, is_enveloped
 from agentstream.api.representation import answer, original_path
 from agentstream.base.errors import AgentStreamError, BusyError, CommandError, PeerError
 from agentstream.store.protocols import StoreError
+from agentstream.store.trunk_rules import NOT_FOUND, RuleError
 
 _log = structlog.get_logger("api")
 _REALM = 'Basic realm="AgentStream", charset="UTF-8"'
@@ -22,7 +23,7 @@ class ApiError(Exception):
     """An answer that is no success; `status` is HTTP's and the body's (ER-1).
 
     `code` is a word for programs (ER-2), `number` the envelope's code where the status does not
-    say it (V3-8).
+    say it (V3-8), `wire_status` HTTP's own where it is another than the body's (TR-25).
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class ApiError(Exception):
         *,
         code: str = "",
         number: int = 0,
+        wire_status: int = 0,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
@@ -39,6 +41,7 @@ class ApiError(Exception):
         self.message = message
         self.code = code
         self.number = number
+        self.wire_status = wire_status
         self.headers = dict(headers or {})
 
 
@@ -65,6 +68,11 @@ def add_error_answers(app: FastAPI) -> None:
         first = error.errors()[0]
         return error_response(request, 400, f"{first['loc'][-1]}: {first['msg']}")
 
+    @app.exception_handler(RuleError)
+    async def on_rule(request: Request, error: RuleError) -> Response:
+        status = 404 if error.code == NOT_FOUND else 400
+        return _response(request, ApiError(status, str(error), number=error.code))
+
     @app.exception_handler(AgentStreamError)
     async def on_ours(request: Request, error: AgentStreamError) -> Response:
         if isinstance(error, BusyError):  # ER-8
@@ -85,7 +93,8 @@ def _response(request: Request, error: ApiError) -> Response:
     if error.status == 401:
         headers["WWW-Authenticate"] = _REALM  # ER-5
     if is_enveloped(request):
-        return enveloped_error(request, error.status, error.message, error.number, headers)
+        said = (error.message, error.number, headers, error.wire_status)
+        return enveloped_error(request, error.status, *said)
     told: dict[str, Any] = {"Status": error.status, "Message": error.message}
     if error.code:
         told["Code"] = error.code

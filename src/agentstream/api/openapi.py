@@ -148,6 +148,11 @@ NUMBER_CHANGE: Final = _object(
         "leg_answer_mode": {"type": "string", "enum": ["auto", "manual"]},
     }
 )
+NUMBER_PAGES: Final = 1_000_000
+NUMBER_PAGE: Final = {
+    "page": {"type": "integer", "minimum": 0, "maximum": NUMBER_PAGES, "default": 0},
+    "page_size": {"type": "integer", "minimum": 1, "maximum": NUMBER_PAGES},
+}
 V3_CALL: Final = _object(
     {
         "from": _object({"user_contact_uri": _NUMBER, "contact_uri": _NUMBER}),

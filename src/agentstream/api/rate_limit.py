@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agentstream.base.ids import AccountSid
 
-Kind = Literal["orders", "reads", "numbers", "legs"]
+Kind = Literal["orders", "reads", "numbers", "legs", "trunks"]
 WINDOW_MS: Final = 60_000
 WINDOWS_LIMIT: Final = 10_000  # of accounts and kinds; the one that began first is forgotten
 _SCOPE: Final = "agentstream.allowance"
@@ -31,6 +31,7 @@ class RateLimits:
     reads: int = 300
     numbers: int = 50  # of the account's phone numbers
     legs: int = 0  # of every kind (LG-13)
+    trunks: int = 0  # of every kind (TR-3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class RateLimiter:
             "reads": limits.reads,
             "numbers": limits.numbers,
             "legs": limits.legs,
+            "trunks": limits.trunks,
         }
         self._windows: OrderedDict[tuple[str, Kind | Literal["key"]], _Window] = OrderedDict()
         self.refused: Counter[str] = Counter()

@@ -107,11 +107,28 @@ def _told(response: httpx.Response) -> Mapping[str, Any]:
         answer = response.json()
     except ValueError:
         answer = None
-    if response.is_success and isinstance(answer, dict):
+    if response.is_success and isinstance(answer, dict) and not _is_refused_inside(answer):
         return answer
     after = response.headers.get("Retry-After", "")
     retry_after_s = int(after) if after.isascii() and after.isdecimal() else None
-    raise RefusedError(response.status_code, _sentence(response, answer), retry_after_s)
+    raise RefusedError(_status(response, answer), _sentence(response, answer), retry_after_s)
+
+
+def _is_refused_inside(answer: object) -> bool:
+    """Tell whether the answer is a refusal in a success, as of a duplicate trunk (TR-25)."""
+    match answer:
+        case {"response": {"status": "failure"}}:
+            return True
+        case _:
+            return False
+
+
+def _status(response: httpx.Response, answer: object) -> int:
+    match answer:
+        case {"response": {"status": "failure", "code": int(code)}}:
+            return code
+        case _:
+            return response.status_code
 
 
 def _sentence(response: httpx.Response, answer: object) -> str:

@@ -24,6 +24,7 @@ from agentstream.server.cli_common import (
 from agentstream.server.cli_exoml import exoml
 from agentstream.server.cli_flows import flows, numbers
 from agentstream.server.cli_recordings import recordings
+from agentstream.server.cli_trunks import trunks
 from agentstream.server.config import Config, as_toml
 
 calls.command("tail", epilog=cli_tail.EXAMPLES)(cli_tail.tail)
@@ -32,6 +33,7 @@ app = commands("A phone server for voicebots: SIP in, WebSocket out.")
 for _name, _group in (
     ("flows", flows),
     ("numbers", numbers),
+    ("trunks", trunks),
     ("exoml", exoml),
     ("calls", calls),
     ("recordings", recordings),

@@ -35,6 +35,7 @@ from agentstream.server.config_recordings import RecordingsConfig
 from agentstream.server.config_requests import RequestsConfig
 from agentstream.server.config_roads import DialConfig, MailConfig, Trunks
 from agentstream.server.config_section import HostEntries, Section, Texts, split
+from agentstream.server.config_trunk import CompatConfig, TrunkConfig
 from agentstream.store.files import DATABASE_FILE
 from agentstream.stream.profile import WireProfile
 from agentstream.switch.routing import Roads
@@ -260,7 +261,9 @@ class Config(Section):
     legs: LegsConfig = LegsConfig()
     bridges: BridgesConfig = BridgesConfig()
     audit: AuditConfig = AuditConfig()
-    trunks: Trunks = Field(default_factory=dict)
+    compat: CompatConfig = CompatConfig()
+    trunk: TrunkConfig = TrunkConfig()  # of accounts
+    trunks: Trunks = Field(default_factory=dict)  # roads to carriers
     dial: DialConfig = DialConfig()
     machine_detection: MachineDetectionConfig = MachineDetectionConfig()
     mail: MailConfig = MailConfig()

@@ -26,6 +26,8 @@ class ApiConfig(Section):
     stream_url_https: WebStream = "reject"  # AS-19: http(s) as a StreamUrl
     document_urls: bool = False  # AF-2, KX-9: a Url that is no flow's is a server of documents
     strict: bool = False  # CC-7, CC-27, CC-31, AF-1: refuse what hosted servers refuse
+    duplicate_http_status: Literal[200, 409] = 200  # TR-29, SC-1: HTTP's, of a trunk's duplicate
+    unknown_trunk_status: Literal[404, 403] | None = None  # SC-2; None: strict is 403
     calls_per_minute: int = Field(default=200, ge=0)  # ER-7, of each account; 0: no limit
     reads_per_minute: int = Field(default=300, ge=0)
     numbers_per_minute: int = Field(default=50, ge=0)

@@ -94,6 +94,8 @@ class House:
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._parts: Parts | None = None
+        self.resolver = Resolver()
+        self._stack.callback(self.resolver.close)
 
     @property
     def parts(self) -> Parts:
@@ -247,10 +249,8 @@ class House:
 
     def _open_web(self) -> HttpClient:
         wanted = self.config.egress
-        resolver = Resolver()
-        self._stack.callback(resolver.close)
         web = HttpClient(
-            Egress(wanted.policy(), resolver, self._clock),
+            Egress(wanted.policy(), self.resolver, self._clock),
             verify_tls=wanted.verify_tls,
             ca_file=str(wanted.ca_file) if wanted.ca_file else None,
             local_address=str(wanted.local_address) if wanted.local_address else None,

@@ -34,6 +34,7 @@ from agentstream.hooks.call_records import CallRecords
 from agentstream.hooks.metrics import Facts, Metrics
 from agentstream.server.config import Config, HttpConfig
 from agentstream.server.house import House
+from agentstream.server.trunk_door import open_trunks
 from agentstream.store.directory import Directory, Route
 
 log = structlog.get_logger("server")
@@ -55,7 +56,11 @@ async def serve(config: Config, *, started: asyncio.Event | None = None) -> None
         parts = house.parts
         hub = LiveHub(parts.feed, config.http.live_subscribers)
         limiter = RateLimiter(
-            replace(config.api.rate_limits(), legs=config.legs.requests_per_minute)
+            replace(
+                config.api.rate_limits(),
+                legs=config.legs.requests_per_minute,
+                trunks=config.trunk.requests_per_minute,
+            )
         )
         once = Once(parts.store.first_results, SystemClock())
         metrics = Metrics(lambda: _facts(house, hub, limiter, once))
@@ -130,6 +135,7 @@ def _doors(house: House, hub: LiveHub, metrics: Metrics) -> Doors:
             bridges=BridgeDoor(parts.legs.bridges, parts.legs),
             masks_digits=house.config.events.mask_digits,
         ),
+        trunks=open_trunks(house.config, parts.store, house.resolver),
         settings=house.config.api.settings(house.config.numbers()),
         audit=parts.changes.write,
         outbox=parts.store.outbox,

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Table, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Table, and_, delete, func, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -62,27 +62,26 @@ class SqlTrunks:
         query = select(trunks).order_by(trunks.c.created_at, trunks.c.sid)
         async with self._database.read() as connection:
             found = [AccountTrunk(**row._mapping) for row in await connection.execute(query)]
-            return await _with_parts(connection, found)
+            return await _with_parts(connection, found, true())
 
-    async def of_account(self, account_sid: AccountSid) -> Sequence[AccountTrunk]:
-        """Return the trunks of an account, newest first (TR-7)."""
-        query = select(trunks).where(trunks.c.account_sid == account_sid)
-        query = query.order_by(trunks.c.created_at.desc(), trunks.c.sid.desc())
+    async def of_account(self, account_sid: AccountSid) -> Sequence[TrunkParts]:
+        """Return the trunks of an account with their parts, newest first (TR-7)."""
+        is_own = trunks.c.account_sid == account_sid
+        order = (trunks.c.created_at.desc(), trunks.c.sid.desc())
+        query = select(trunks).where(is_own).order_by(*order)
         async with self._database.read() as connection:
-            return [AccountTrunk(**row._mapping) for row in await connection.execute(query)]
+            found = [AccountTrunk(**row._mapping) for row in await connection.execute(query)]
+            return await _with_parts(connection, found, is_own)
 
     async def find(self, account_sid: AccountSid, sid: str) -> TrunkParts | None:
         """Return an account's trunk, its sid without regard to case; parts are oldest first."""
-        query = select(trunks).where(
-            trunks.c.sid == sid.lower(), trunks.c.account_sid == account_sid
-        )
+        is_it = and_(trunks.c.sid == sid.lower(), trunks.c.account_sid == account_sid)
+        query = select(trunks).where(is_it)
         async with self._database.read() as connection:
             row = (await connection.execute(query)).one_or_none()
             if row is None:
                 return None
-            [whole] = await _with_parts(
-                connection, [AccountTrunk(**row._mapping)], TrunkSid(sid.lower())
-            )
+            [whole] = await _with_parts(connection, [AccountTrunk(**row._mapping)], is_it)
             return whole
 
     async def mapped(self, account_sid: AccountSid, phone_number: str) -> TrunkNumber | None:
@@ -202,14 +201,14 @@ class SqlTrunks:
 
 
 async def _with_parts(
-    connection: AsyncConnection, found: Sequence[AccountTrunk], only: TrunkSid | None = None
+    connection: AsyncConnection, found: Sequence[AccountTrunk], are_meant: ColumnElement[bool]
 ) -> Sequence[TrunkParts]:
-    """Put all that belongs to these trunks beside them; `only`: of this one."""
-    numbers = await _by_trunk(connection, TrunkNumber, trunk_numbers, only)
-    acl = await _by_trunk(connection, AclEntry, trunk_acl, only)
-    credentials = await _by_trunk(connection, TrunkCredential, trunk_credentials, only)
-    destinations = await _by_trunk(connection, TrunkDestination, trunk_destinations, only)
-    settings = await _by_trunk(connection, TrunkSetting, trunk_settings, only)
+    """Put all that belongs to these trunks beside them; `are_meant` is how they were found."""
+    numbers = await _by_trunk(connection, TrunkNumber, trunk_numbers, are_meant)
+    acl = await _by_trunk(connection, AclEntry, trunk_acl, are_meant)
+    credentials = await _by_trunk(connection, TrunkCredential, trunk_credentials, are_meant)
+    destinations = await _by_trunk(connection, TrunkDestination, trunk_destinations, are_meant)
+    settings = await _by_trunk(connection, TrunkSetting, trunk_settings, are_meant)
     return [
         TrunkParts(
             trunk,
@@ -224,12 +223,11 @@ async def _with_parts(
 
 
 async def _by_trunk(
-    connection: AsyncConnection, kind: type[Any], table: Table, only: TrunkSid | None
+    connection: AsyncConnection, kind: type[Any], table: Table, are_meant: ColumnElement[bool]
 ) -> Mapping[TrunkSid, list[Any]]:
     order = (table.c.created_at, table.c.name) if table is trunk_settings else (table.c.id,)
-    query = select(table).order_by(*order)
-    if only is not None:
-        query = query.where(table.c.trunk_sid == only)
+    meant = select(trunks.c.sid).where(are_meant)
+    query = select(table).where(table.c.trunk_sid.in_(meant)).order_by(*order)
     found: defaultdict[TrunkSid, list[Any]] = defaultdict(list)
     for row in await connection.execute(query):
         found[row.trunk_sid].append(kind(**row._mapping))

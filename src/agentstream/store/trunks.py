@@ -138,8 +138,8 @@ class Trunks(AllTrunks, Protocol):
     limit of this file or of a trunk that is gone CommandError.
     """
 
-    async def of_account(self, account_sid: AccountSid) -> Sequence[AccountTrunk]:
-        """Return the trunks of an account, newest first (TR-7)."""
+    async def of_account(self, account_sid: AccountSid) -> Sequence[TrunkParts]:
+        """Return the trunks of an account with their parts, newest first (TR-7)."""
 
     async def find(self, account_sid: AccountSid, sid: str) -> TrunkParts | None:
         """Return an account's trunk, its sid without regard to case; parts are oldest first."""

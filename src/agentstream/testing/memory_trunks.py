@@ -47,10 +47,10 @@ class MemoryTrunks:
         oldest = sorted(self._trunks.values(), key=lambda trunk: (trunk.created_at, trunk.sid))
         return [self._whole(trunk) for trunk in oldest]
 
-    async def of_account(self, account_sid: AccountSid) -> Sequence[AccountTrunk]:
-        """Return the trunks of an account, newest first (TR-7)."""
-        oldest = [parts.trunk for parts in await self.all()]
-        return [trunk for trunk in reversed(oldest) if trunk.account_sid == account_sid]
+    async def of_account(self, account_sid: AccountSid) -> Sequence[TrunkParts]:
+        """Return the trunks of an account with their parts, newest first (TR-7)."""
+        oldest = await self.all()
+        return [one for one in reversed(oldest) if one.trunk.account_sid == account_sid]
 
     async def find(self, account_sid: AccountSid, sid: str) -> TrunkParts | None:
         """Return an account's trunk, its sid without regard to case; parts are oldest first."""

@@ -4,7 +4,8 @@ GET             /v1/Accounts/{sid}/IncomingPhoneNumbers
 GET             /v2_beta/Accounts/{sid}/IncomingPhoneNumbers
 GET PUT DELETE  /v2_beta/Accounts/{sid}/IncomingPhoneNumbers/{number}
 
-PUT takes VoiceUrl, or leg_event_endpoint with leg_answer_mode (LG-112, LG-114).
+PUT takes VoiceUrl, or leg_event_endpoint with leg_answer_mode (LG-112, LG-114). A number that is
+only mapped to a trunk of the account is given a flow so as well (FL-7).
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from agentstream.api import openapi
 from agentstream.api.audit import note_about
 from agentstream.api.auth import account_of, doors
 from agentstream.api.errors import ApiError
-from agentstream.api.forms import body_of
+from agentstream.api.forms import body_of, query_of
 from agentstream.api.own_numbers import own_number
 from agentstream.api.representation import answer
 from agentstream.api.settings import ApiSettings
@@ -45,12 +46,19 @@ async def listed(request: Request, account_sid: str) -> Response:
     return answer(request, {"IncomingPhoneNumbers": shown})
 
 
-@router.get("/v2_beta/accounts/{account_sid}/incomingphonenumbers")
+@router.get(
+    "/v2_beta/accounts/{account_sid}/incomingphonenumbers",
+    openapi_extra=openapi.queries(openapi.NUMBER_PAGE),
+)
 async def listed_beta(request: Request, account_sid: str) -> Response:
-    """Tell the account's numbers (AF-21)."""
-    account = await _account(request, account_sid)
-    shown = [_beta(number) for number in await _numbers(request, account)]
-    return answer(request, {"incoming_phone_numbers": shown})
+    """Tell the account's numbers (AF-21), all of them or a page, counted from 0 (TR-55)."""
+    account, query = await _account(request, account_sid), query_of(request)
+    numbers = await _numbers(request, account)
+    page = query.whole("page", 0, openapi.NUMBER_PAGES) or 0
+    size = query.whole("page_size", 1, openapi.NUMBER_PAGES) or max(1, len(numbers))
+    shown = [_beta(number) for number in numbers[page * size : (page + 1) * size]]
+    told = {"page": page, "page_size": size, "incoming_phone_numbers": shown}
+    return answer(request, told)
 
 
 @router.get(ONE)
@@ -64,7 +72,7 @@ async def one(request: Request, account_sid: str, exophone_sid: str) -> Response
 async def change(request: Request, account_sid: str, exophone_sid: str) -> Response:
     """Let a number ring another flow (AF-1), or legs that are steered from outside (LG-114)."""
     account, form = await _account(request, account_sid), await body_of(request)
-    number = await _number(request, account, exophone_sid)
+    number = await _number_to_change(request, account, exophone_sid)
     telephony, legs = telephony_of(request), doors(request).legs
     if "leg_event_endpoint" in form and legs is not None:
         if "VoiceUrl" in form:
@@ -72,16 +80,16 @@ async def change(request: Request, account_sid: str, exophone_sid: str) -> Respo
         url = endpoint(form.text("leg_event_endpoint", URL_CHARS), legs.settings)
         modes: dict[str, AnswerMode] = {"auto": "auto", "manual": "manual"}
         mode = modes[form.word("leg_answer_mode", {name: name for name in modes}, "auto")]
-        attached = await telephony.numbers.attach(number.number, account.sid, url, mode)
-        log.info("number_attached", number=number.number, events=mask_url(url))
+        attached = await telephony.numbers.attach(number, account.sid, url, mode)
+        log.info("number_attached", number=number, events=mask_url(url))
         return answer(request, _beta(attached))
     if "VoiceUrl" not in form:
         raise ApiError(400, "VoiceUrl or leg_event_endpoint is missing")
     ordering = Ordering(account, telephony, doors(request).settings)
     route = await ordering.flow(form.text("VoiceUrl", URL_CHARS), "VoiceUrl")
-    changed = await telephony.numbers.assign(number.number, account.sid, route.flow_sid)
+    changed = await telephony.numbers.assign(number, account.sid, route.flow_sid)
     note_about(request, f"flow {route.flow_sid}")
-    log.info("number_assigned", number=number.number, flow_sid=route.flow_sid)
+    log.info("number_assigned", number=number, flow_sid=route.flow_sid)
     return answer(request, _beta(changed))
 
 
@@ -111,6 +119,16 @@ async def _number(request: Request, account: Account, exophone_sid: str) -> Numb
     if not found:
         raise ApiError(404, f"This account has no number {exophone_sid}")
     return owned[found]
+
+
+async def _number_to_change(request: Request, account: Account, exophone_sid: str) -> str:
+    """Return a number that the account has, or that is mapped to a trunk of it (FL-7)."""
+    house = doors(request)
+    if house.trunks is not None:
+        plain = house.settings.normalised(exophone_sid)
+        if await house.trunks.rows.mapped(account.sid, plain) is not None:
+            return plain
+    return (await _number(request, account, exophone_sid)).number
 
 
 def _v1(number: Number, settings: ApiSettings) -> dict[str, Any]:
