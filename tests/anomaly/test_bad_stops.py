@@ -19,7 +19,8 @@ from websockets.exceptions import ConnectionClosed
 import agentstream
 from agentstream.base.errors import CommandError
 from agentstream.server.caller import PlacedCall, ScriptedCaller
-from agentstream.server.config import Config, LimitsConfig, SipConfig
+from agentstream.server.config import Config, LimitsConfig
+from agentstream.server.config_sip import SipConfig
 from agentstream.store.call_query import CallQuery
 from agentstream.store.sql_store import open_store
 from agentstream.store.values import CallRecord

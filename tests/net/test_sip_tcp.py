@@ -13,7 +13,7 @@ from agentstream.base.errors import ConfigError
 from agentstream.net.admission import Admission
 from agentstream.net.sip_connection import StreamLimits
 from agentstream.net.sip_tcp import StreamOptions, StreamTransport, open_tcp
-from agentstream.net.tls import Certificate, ClientCheck, Tls, TlsServer, client_context
+from agentstream.net.tls import Certificate, ClientCheck, Tls, TlsFiles
 from agentstream.sip.flow import Flow
 from agentstream.testing.manual_clock import ManualClock
 from agentstream.testing.waiting import until
@@ -46,8 +46,9 @@ class Shell:
     def address(self) -> tuple[str, int]:
         return self.transport.local_address
 
-    def flow_to(self, other: "Shell") -> Flow:
-        return Flow(self.transport.transport, "", 0, *other.address)
+    def flow_to(self, other: "Shell", tls_name: str = "", tls_profile: str = "") -> Flow:
+        host, port = other.address
+        return Flow(self.transport.transport, "", 0, host, port, 0, tls_name, tls_profile)
 
 
 @contextlib.asynccontextmanager
@@ -262,20 +263,18 @@ async def test_an_address_in_use_is_named() -> None:
 
 
 def tls_of(authority: Authority, certificate: Certificate, check: ClientCheck | None = None) -> Tls:
-    return Tls(
-        TlsServer([certificate], check).context, client_context(authority.ca_file, certificate)
-    )
+    return Tls(TlsFiles((certificate,), authority.ca_file, check))
 
 
 async def test_tls_carries_messages_both_ways_when_the_name_is_right(authority: Authority) -> None:
     tls = tls_of(authority, authority.issue("sip.carrier.example", "127.0.0.1"))
     async with opened(tls=tls) as server, opened(tls=tls) as client:
-        client.transport.send(MESSAGE, client.flow_to(server), "sip.carrier.example")
+        client.transport.send(MESSAGE, client.flow_to(server, "sip.carrier.example"))
         data, flow = await server.inbox.get()
         assert (data, flow.transport) == (MESSAGE, "tls")
         server.transport.send(REPLY, flow)
         assert (await client.inbox.get())[0] == REPLY
-        assert server.transport.peer_names(flow) == ()
+        assert flow.peer_names == ()
 
 
 async def test_tls_is_refused_when_the_certificate_names_another_host(
@@ -283,7 +282,7 @@ async def test_tls_is_refused_when_the_certificate_names_another_host(
 ) -> None:
     tls = tls_of(authority, authority.issue("sip.carrier.example"))
     async with opened(tls=tls) as server, opened(tls=tls) as client:
-        client.transport.send(MESSAGE, client.flow_to(server), "sip.other.example")
+        client.transport.send(MESSAGE, client.flow_to(server, "sip.other.example"))
         _, text = await client.failures.get()
         assert "sip.other.example" in text
         assert server.inbox.empty()
@@ -291,7 +290,7 @@ async def test_tls_is_refused_when_the_certificate_names_another_host(
 
 async def test_tls_1_1_is_refused(authority: Authority) -> None:
     tls = tls_of(authority, authority.issue("sip.carrier.example", "127.0.0.1"))
-    assert tls.server.minimum_version == tls.client.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert tls.server.minimum_version == tls.client().minimum_version == ssl.TLSVersion.TLSv1_2
 
 
 async def test_a_certificate_of_another_authority_is_refused(
@@ -305,19 +304,20 @@ async def test_a_certificate_of_another_authority_is_refused(
         assert "CERTIFICATE_VERIFY_FAILED" in (await client.failures.get())[1]
 
 
-async def test_mutual_tls_proves_the_client_and_refuses_one_without_certificate(
-    authority: Authority,
+async def test_mutual_tls_proves_the_client_and_refuses_a_stranger_sip_36(
+    authority: Authority, new_authority: Callable[[str], Authority]
 ) -> None:
     certificate = authority.issue("pbx.customer.example", "127.0.0.1")
     check = ClientCheck(authority.ca_file)
     mutual = tls_of(authority, certificate, check)
-    nameless = Tls(mutual.server, client_context(authority.ca_file))
+    stranger = new_authority("stranger")
+    unknown = tls_of(authority, stranger.issue("pbx.customer.example"))
     async with opened(tls=mutual) as server:
         async with opened(tls=mutual) as client:
             client.transport.send(MESSAGE, client.flow_to(server))
             _, flow = await server.inbox.get()
-            assert server.transport.peer_names(flow) == ("pbx.customer.example", "127.0.0.1")
-        async with opened(tls=nameless) as client:
+            assert flow.peer_names == ("pbx.customer.example", "127.0.0.1")
+        async with opened(tls=unknown) as client:
             client.transport.send(MESSAGE, client.flow_to(server))
             await until(lambda: server.transport.counters.failed)
         assert server.inbox.empty()

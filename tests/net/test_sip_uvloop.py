@@ -10,7 +10,7 @@ import uvloop
 from agentstream.net.sip_connection import StreamLimits
 from agentstream.net.sip_tcp import StreamOptions, StreamTransport, open_tcp
 from agentstream.net.sip_udp import UdpTransport, open_udp
-from agentstream.net.tls import Certificate, Tls, TlsServer, client_context
+from agentstream.net.tls import Certificate, Tls, TlsFiles
 from agentstream.net.transport import Failed, Receive
 from agentstream.sip.flow import Flow
 from agentstream.testing.waiting import until
@@ -79,7 +79,7 @@ def test_tcp() -> None:
 
 def test_tls(authority: Authority) -> None:
     certificate = authority.issue("127.0.0.1")
-    tls = Tls(TlsServer([certificate]).context, client_context(authority.ca_file))
+    tls = Tls(TlsFiles((certificate,), authority.ca_file))
     on_uvloop(
         there_and_back(
             lambda receive, failed: open_tcp("127.0.0.1", 0, receive, failed=failed, tls=tls)
@@ -88,7 +88,7 @@ def test_tls(authority: Authority) -> None:
 
 
 def test_a_handshake_that_never_comes_is_given_up(authority: Authority) -> None:
-    tls = Tls(TlsServer([authority.issue("127.0.0.1")]).context, client_context(authority.ca_file))
+    tls = Tls(TlsFiles((authority.issue("127.0.0.1"),), authority.ca_file))
 
     async def knock_and_wait() -> None:
         options = StreamOptions(limits=StreamLimits(handshake_ms=50))

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from agentstream.base.errors import ConfigError
 from agentstream.base.phone import NumberStyle
-from agentstream.server.config import Config, Listener, as_toml
+from agentstream.server.config import Config, as_toml
+from agentstream.server.config_sip import Listener
 from agentstream.server.config_sources import load_config
 
 

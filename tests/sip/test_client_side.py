@@ -38,7 +38,7 @@ def test_a_name_is_looked_up_and_the_next_address_is_tried_when_one_fails() -> N
     script.feed(Resolved(question, (first, second)))
     assert script.sent[0][1].to == first
     assert script.request("INVITE").top_via.transport == "TLS"
-    script.feed(TransportFailed(Flow("tls", "", 0, "192.0.2.1", 5061), "refused"))
+    script.feed(TransportFailed(first.as_flow(), "refused"))
     assert script.sent[0][1].to == second
     invite = script.request("INVITE")
     assert invite.top_via.transport == "UDP"

@@ -70,6 +70,8 @@ class Facts:
     webhooks: Mapping[str, int] = field(default_factory=dict)
     # Whatever the SIP endpoint counts, by name: messages dropped, transactions, retransmissions ...
     sip: Mapping[str, int] = field(default_factory=dict)
+    # For how many seconds each TLS certificate is still valid, by its file.
+    certificates: Mapping[str, int] = field(default_factory=dict)
 
 
 class Metrics:
@@ -240,6 +242,12 @@ class _Now(Collector):
             "api_keyed_requests", "Requests with an Idempotency-Key", "result", facts.keyed_requests
         )
         yield _counters("sip", "What the SIP endpoint counts", "what", facts.sip)
+        yield _gauges(
+            "tls_certificate_expires_seconds",
+            "How long a TLS certificate is still valid",
+            "file",
+            facts.certificates,
+        )
         packets = {"in": engine.get("packets_received", 0), "out": engine.get("packets_sent", 0)}
         yield _counters("rtp_packets", "RTP packets", "direction", packets)
         for name, theirs, text in _ENGINE_COUNTERS:
@@ -325,6 +333,13 @@ def _gauge(name: str, text: str, value: float) -> Metric:
 
 def _counter(name: str, text: str, value: float) -> Metric:
     return CounterMetricFamily(f"agentstream_{name}", text, value)
+
+
+def _gauges(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:
+    family = GaugeMetricFamily(f"agentstream_{name}", text, labels=[label])
+    for value, number in values.items():
+        family.add_metric([value], number)
+    return family
 
 
 def _counters(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:

@@ -9,21 +9,28 @@ only a name                      NAPTR, else SRV of each transport, else address
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
-from agentstream.base.values import dataclass
+from agentstream.base.values import dataclass, replace
 from agentstream.net.dns import DnsError
 from agentstream.net.egress import EgressError
-from agentstream.sip.flow import DEFAULT_PORTS, Hop, TransportName
+from agentstream.sip.flow import DEFAULT_PORTS, SECURE, Hop, TransportName
 
 HOP_LIMIT = 16  # servers tried for one request; a larger zone file would only delay the failure
-PREFERENCE: tuple[TransportName, ...] = ("udp", "tcp", "tls")
+PREFERENCE: tuple[TransportName, ...] = ("udp", "tcp", "tls", "ws", "wss")
 
+# WebSocket has none: who wants it says so in a NAPTR record or in the URI.
 _SRV_PREFIX: dict[TransportName, str] = {
     "udp": "_sip._udp.",
     "tcp": "_sip._tcp.",
     "tls": "_sips._tcp.",
 }
-# RFC 3263 §4.1: what a NAPTR record's service field promises.
-_SERVICES: dict[str, TransportName] = {"SIP+D2U": "udp", "SIP+D2T": "tcp", "SIPS+D2T": "tls"}
+# What a NAPTR record's service field promises: RFC 3263 §4.1, RFC 7118 §7.
+_SERVICES: dict[str, TransportName] = {
+    "SIP+D2U": "udp",
+    "SIP+D2T": "tcp",
+    "SIPS+D2T": "tls",
+    "SIP+D2W": "ws",
+    "SIPS+D2W": "wss",
+}
 
 Screen = Callable[[str, int], Awaitable[tuple[str, ...]]]  # as `Egress.addresses`
 Draw = Callable[[int], int]  # a whole number from 0 to the given one, both included
@@ -96,11 +103,10 @@ class Locator:
     async def _services(self, hop: Hop) -> list[tuple[TransportName, tuple[Srv, ...]]]:
         """Return SRV answers, the best transport first; empty when the name has none."""
         if hop.transport:
-            asked = [(hop.transport, _SRV_PREFIX[hop.transport] + hop.host)]
+            asked = _usual_services(hop.host, (hop.transport,))
         else:
-            asked = in_naptr_order(await self._naptr(hop.host), self._transports) or [
-                (transport, _SRV_PREFIX[transport] + hop.host) for transport in self._transports
-            ]
+            asked = in_naptr_order(await self._naptr(hop.host), self._transports)
+            asked = asked or _usual_services(hop.host, self._transports)
         found = []
         for transport, name in asked:
             records = await self._srv(name)
@@ -117,9 +123,9 @@ class Locator:
         error: DnsError | None = None
         for server in servers[:HOP_LIMIT]:
             # RFC 5922 §4: the certificate is for the name that was asked for, not for the target.
-            name = (hop.tls_name or hop.host) if transport == "tls" else ""
+            name = (hop.tls_name or hop.host) if transport in SECURE else ""
             try:
-                goal = Hop(transport, server.target, server.port, name)
+                goal = Hop(transport, server.target, server.port, name, hop.tls_profile)
                 hops += await self._at_addresses(server.target, goal, hop.host)
             except DnsError as failed:
                 error = failed
@@ -130,7 +136,7 @@ class Locator:
     async def _at_addresses(self, name: str, hop: Hop, wanted: str) -> tuple[Hop, ...]:
         """Return the hops of a name, which was found on the way to the one that is wanted."""
         transport: TransportName = hop.transport or "udp"
-        tls_name = (hop.tls_name or name) if transport == "tls" else ""
+        tls_name = (hop.tls_name or name) if transport in SECURE else ""
         port = hop.port or DEFAULT_PORTS[transport]
         if self._screen is None or wanted.lower() in self._trusted:
             addresses = await self._dns.addresses(name)
@@ -139,7 +145,8 @@ class Locator:
                 addresses = await self._screen(name, port)
             except EgressError as error:
                 raise DnsError(str(error)) from error
-        return tuple(Hop(transport, address, port, tls_name) for address in addresses[:HOP_LIMIT])
+        goal = replace(hop, transport=transport, port=port, tls_name=tls_name)
+        return tuple(replace(goal, host=address) for address in addresses[:HOP_LIMIT])
 
     async def _naptr(self, name: str) -> tuple[Naptr, ...]:
         try:
@@ -152,6 +159,12 @@ class Locator:
             return await self._dns.srv(name)
         except DnsError:
             return ()
+
+
+def _usual_services(
+    host: str, transports: Iterable[TransportName]
+) -> list[tuple[TransportName, str]]:
+    return [(one, _SRV_PREFIX[one] + host) for one in transports if one in _SRV_PREFIX]
 
 
 def in_naptr_order(

@@ -19,7 +19,9 @@ from agentstream.net.egress import Egress, EgressPolicy
 from agentstream.net.locate import PREFERENCE, Locator
 from agentstream.net.sip_connection import StreamLimits
 from agentstream.net.sip_dns import SystemSipDns
-from agentstream.net.sip_sockets import Listener, SipSockets, SocketSettings, TlsFiles
+from agentstream.net.sip_sockets import Listener, SipSockets, SocketSettings
+from agentstream.net.tls import TlsFiles
+from agentstream.net.tls_watch import CertificateWatch
 from agentstream.sip.commands import (
     Answer,
     AnswerMedia,
@@ -70,6 +72,7 @@ class SipConfig:
     admission: AdmissionLimits = field(default_factory=AdmissionLimits)
     streams: StreamLimits = field(default_factory=StreamLimits)
     tls: TlsFiles = field(default_factory=TlsFiles)
+    origins: tuple[str, ...] = ()  # web pages that may open a WebSocket; empty: all
     egress: EgressPolicy = field(default_factory=EgressPolicy)  # where names may lead
     trusted: frozenset[str] = frozenset()  # names that may lead anywhere
 
@@ -100,6 +103,7 @@ class SipEngine:
                 config.admission,
                 config.streams,
                 config.tls,
+                config.origins,
             ),
             self._received,
             self._send_failed,
@@ -108,6 +112,8 @@ class SipEngine:
         self._resolver: Resolver | None = None  # ours, if no other way to locate was given
         self._locate = locate
         self._lookups: set[asyncio.Task[None]] = set()
+        self._watch: CertificateWatch | None = None  # once there are certificates
+        self._watching: asyncio.Task[None] | None = None
         self._errors: Counter[str] = Counter()
         self._is_stopping = False
         self._idle = asyncio.Event()  # stopping, and no call is left
@@ -125,6 +131,9 @@ class SipEngine:
     async def start(self) -> None:
         """Open the listeners; raises ConfigError naming the address that cannot be bound."""
         await self._sockets.open()
+        if self._sockets.tls is not None:
+            self._watch = CertificateWatch(self._sockets.tls)
+            self._watching = asyncio.create_task(self._watch.run(), name="certificates")
         if self._locate is None:
             self._resolver = Resolver(clock=self._clock)
             spoken = {transport for transport, _, _ in self._sockets.addresses}
@@ -148,9 +157,10 @@ class SipEngine:
         except TimeoutError:
             log.warning("event=sip_stopped_with_calls calls=%d", self._endpoint.load.calls)
         self._driver.close()
-        for task in self._lookups:
+        tasks = [*self._lookups, *([self._watching] if self._watching else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._lookups, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._sockets.close()
         if self._resolver is not None:
             self._resolver.close()
@@ -223,6 +233,15 @@ class SipEngine:
 
     # For operators and tests
 
+    def reload_certificates(self) -> None:
+        """Read the TLS files again now; live connections keep what they have."""
+        if self._watch is not None:
+            self._watch.ask()
+
+    def certificates(self) -> dict[str, int]:
+        """Return for how many seconds each certificate is still valid, by its file."""
+        return self._watch.expires_in_s() if self._watch is not None else {}
+
     @property
     def counters(self) -> dict[str, int]:
         """Everything that was counted since the start, and what is held now."""
@@ -234,6 +253,8 @@ class SipEngine:
             "messages_denied": admission.denied,
             "messages_unlisted": admission.unlisted,
             "messages_too_fast": admission.too_fast,
+            **self._sockets.counters,
+            **self._certificate_counts(),
             "calls_now": load.calls,
             "transactions_now": load.transactions,
         }
@@ -242,6 +263,12 @@ class SipEngine:
     def addresses(self) -> list[tuple[str, str, int]]:
         """What is bound: transport, host, port."""
         return self._sockets.addresses
+
+    def _certificate_counts(self) -> dict[str, int]:
+        if self._watch is None:
+            return {}
+        watch = self._watch
+        return {"certificate_reloads": watch.reloads, "certificates_refused": watch.failures}
 
     # Sockets
 

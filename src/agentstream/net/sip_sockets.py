@@ -1,7 +1,8 @@
 """All SIP listeners of one node: which one a message goes out by, and how peers see us."""
 
 import socket
-from dataclasses import field
+from collections import Counter
+from dataclasses import asdict, field
 from ipaddress import ip_address
 
 from agentstream.base.clock import Clock
@@ -11,9 +12,9 @@ from agentstream.net.admission import Admission, AdmissionLimits
 from agentstream.net.sip_connection import StreamLimits
 from agentstream.net.sip_tcp import StreamOptions, StreamTransport, open_tcp
 from agentstream.net.sip_udp import open_udp
-from agentstream.net.tls import Certificate, ClientCheck, Tls, TlsServer, client_context
+from agentstream.net.tls import Tls, TlsFiles
 from agentstream.net.transport import Failed, Receive, SipTransport
-from agentstream.sip.flow import DEFAULT_PORTS, Flow, Hop, TransportName
+from agentstream.sip.flow import DEFAULT_PORTS, SECURE, WEBSOCKET, Flow, Hop, TransportName
 
 HOSTS_REMEMBERED = 65_536
 
@@ -28,16 +29,6 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """What TLS needs. Without `certificates` there can be no TLS listener, and no TLS out."""
-
-    certificates: tuple[Certificate, ...] = ()
-    ca_file: str = ""  # whom we believe beside nobody; "": the system's authorities
-    client_check: ClientCheck | None = None  # mutual TLS
-    verify: bool = True  # False accepts any peer: for tests
-
-
-@dataclass(frozen=True, slots=True)
 class SocketSettings:
     """Where to listen, who may come in, and under which name we are known."""
 
@@ -48,6 +39,7 @@ class SocketSettings:
     admission: AdmissionLimits = field(default_factory=AdmissionLimits)
     streams: StreamLimits = field(default_factory=StreamLimits)
     tls: TlsFiles = field(default_factory=TlsFiles)
+    origins: tuple[str, ...] = ()  # web pages that may open a WebSocket; empty: all
 
 
 class SipSockets:
@@ -63,12 +55,24 @@ class SipSockets:
         self._transports: list[SipTransport] = []
         self._local_hosts: dict[str, str] = {}
         self.admission = Admission(settings.allow, settings.deny, settings.admission)
-        self.tls_server: TlsServer | None = None  # `reload` it when a certificate was renewed
+        self.tls: Tls | None = None  # what every listener shares; once one needs it
 
     @property
     def addresses(self) -> list[tuple[str, str, int]]:
         """What is bound: transport, host, port."""
         return [(t.transport, *t.local_address) for t in self._transports]
+
+    @property
+    def counters(self) -> Counter[str]:
+        """What became of connections, all listeners together, and how many there are now."""
+        counts: Counter[str] = Counter(connections_now=0)
+        for transport in self._transports:
+            if isinstance(transport, StreamTransport):
+                counts.update(
+                    {f"connections_{k}": v for k, v in asdict(transport.counters).items()}
+                )
+                counts["connections_now"] += transport.connections
+        return counts
 
     async def open(self) -> None:
         """Open every listener or none; raises ConfigError naming what cannot be bound."""
@@ -90,10 +94,7 @@ class SipSockets:
         transport = self._transport_for(to)
         if transport is None:
             return False
-        if isinstance(to, Flow):
-            transport.send(data, to)
-        else:
-            transport.send(data, to.as_flow(), to.tls_name)
+        transport.send(data, to if isinstance(to, Flow) else to.as_flow())
         return True
 
     def our_address(self, transport: str, peer: str) -> tuple[str, int]:
@@ -126,24 +127,26 @@ class SipSockets:
                 admission=self.admission,
                 clock=self._clock,
             )
-        options = StreamOptions(self.admission, self._settings.streams, self._clock)
+        settings = self._settings
         return await open_tcp(
             listener.host,
             listener.port,
             self._receive,
             failed=self._failed,
-            tls=self._tls() if listener.transport == "tls" else None,
-            options=options,
+            tls=self._shared_tls() if listener.transport in SECURE else None,
+            options=StreamOptions(
+                self.admission,
+                settings.streams,
+                self._clock,
+                listener.transport in WEBSOCKET,
+                settings.origins,
+            ),
         )
 
-    def _tls(self) -> Tls:
-        files = self._settings.tls
-        if self.tls_server is None:
-            self.tls_server = TlsServer(files.certificates, files.client_check)
-        shown = files.certificates[0]
-        return Tls(
-            self.tls_server.context, client_context(files.ca_file, shown, verify=files.verify)
-        )
+    def _shared_tls(self) -> Tls:
+        if self.tls is None:
+            self.tls = Tls(self._settings.tls)
+        return self.tls
 
     def _transport_for(self, to: Flow | Hop) -> SipTransport | None:
         """Return the listener that a flow came by, or the first that can reach the hop."""

@@ -1,4 +1,4 @@
-"""SIP over TCP and TLS: a listener, its connections, and new ones made for what is to be sent."""
+"""SIP over TCP, TLS and WebSocket: a listener, its connections, and new ones for what is sent."""
 
 import asyncio
 import socket
@@ -8,19 +8,21 @@ from ipaddress import ip_address
 from itertools import count
 
 from agentstream.base.clock import Clock, SystemClock
+from agentstream.base.errors import PeerError
 from agentstream.base.values import dataclass
 from agentstream.net.admission import Admission
-from agentstream.net.sip_connection import Connection, StreamCounters, StreamLimits
+from agentstream.net.sip_connection import Connection, Peer, StreamCounters, StreamLimits
+from agentstream.net.sip_framing import Framing, StreamFraming
 from agentstream.net.sip_udp import bind
+from agentstream.net.sip_ws import WebSocketFraming
 from agentstream.net.tls import Tls
 from agentstream.net.transport import Failed, Receive
-from agentstream.sip.flow import Flow, TransportName
+from agentstream.sip.flow import WEBSOCKET, Flow, TransportName
 
 SWEEP_S = 1.0
 CLOSE_S = 1.0
 BACKLOG = 1_024
 _numbers = count(1)  # of connections; no two listeners ever use the same
-_Peer = tuple[str, int, str]  # address, port, the name that its certificate proved
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,18 @@ class StreamOptions:
     admission: Admission | None = None
     limits: StreamLimits = field(default_factory=StreamLimits)
     clock: Clock = field(default_factory=SystemClock)
+    is_websocket: bool = False  # RFC 7118
+    origins: tuple[str, ...] = ()  # web pages that may open a WebSocket; empty: all
+
+
+_KINDS: dict[bool, tuple[TransportName, TransportName]] = {
+    False: ("tcp", "tls"),
+    True: ("ws", "wss"),
+}
 
 
 class StreamTransport:
-    """A bound TCP or TLS listener with its connections; see `open_tcp`."""
+    """A bound listener with its connections; see `open_tcp`."""
 
     def __init__(
         self,
@@ -43,19 +53,21 @@ class StreamTransport:
         tls: Tls | None,
         options: StreamOptions,
     ) -> None:
-        self.transport: TransportName = "tls" if tls else "tcp"
+        plain, secure = _KINDS[options.is_websocket]
+        self.transport: TransportName = secure if tls else plain
+        self._tls = tls
         self.local_address: tuple[str, int] = listener.getsockname()[:2]
         self.counters = StreamCounters()
         self._listener = listener
         self._receive = receive
         self._failed = failed
-        self._tls = tls
         self._admission = options.admission
-        self._limits = options.limits
-        self._clock = options.clock
+        self._origins = options.origins
+        self.limits = options.limits
+        self.clock = options.clock
         self._connections: dict[int, Connection] = {}
-        self._by_peer: dict[_Peer, Connection] = {}
-        self._waiting: dict[_Peer, list[tuple[bytes, Flow]]] = {}  # while its connection is made
+        self._by_peer: dict[Peer, Connection] = {}
+        self._waiting: dict[Peer, list[tuple[bytes, Flow]]] = {}  # while its connection is made
         self._per_source: dict[str, int] = {}
         self._inbound = 0  # accepted, those that still shake hands included
         self._outbound = 0
@@ -72,24 +84,28 @@ class StreamTransport:
         self._own(self._accept_all())
         self._own(self._sweep())
 
-    def send(self, data: bytes, flow: Flow, tls_name: str = "") -> None:
+    def send(self, data: bytes, flow: Flow) -> None:
         """Send on the flow's connection, or another one to the same peer, or a new one."""
         if self._is_closed:
             self._failed(flow, "the listener is closed")
             return
-        peer = (flow.remote_host, flow.remote_port, tls_name)
+        peer = Peer(flow.remote_host, flow.remote_port, flow.tls_name, flow.tls_profile)
         connection = self._connections.get(flow.id) or self._by_peer.get(peer)
         if connection is not None and connection.is_open:
             if not connection.write(data):
                 self._failed(flow, "the peer does not read")
             return
+        if flow.id and flow.local_port == self.local_address[1]:
+            # It came in from a port where nobody listens: there is no way back but another.
+            self._failed(flow, "the connection is gone")
+            return
         queue = self._waiting.get(peer)
         if queue is not None:
-            if sum(len(waiting) for waiting, _ in queue) + len(data) > self._limits.unsent_bytes:
+            if sum(len(waiting) for waiting, _ in queue) + len(data) > self.limits.unsent_bytes:
                 self._failed(flow, "too much is waiting for this connection")
             else:
                 queue.append((data, flow))
-        elif self.connections >= self._limits.connections:
+        elif self.connections >= self.limits.connections:
             self._failed(flow, "too many connections")
         else:
             self._waiting[peer] = [(data, flow)]
@@ -98,11 +114,6 @@ class StreamTransport:
     def has(self, flow: Flow) -> bool:
         """Tell whether this flow's connection lives here."""
         return flow.id in self._connections
-
-    def peer_names(self, flow: Flow) -> tuple[str, ...]:
-        """Return the names that the certificate of this flow's peer proves (mutual TLS)."""
-        connection = self._connections.get(flow.id)
-        return connection.peer_names if connection else ()
 
     async def drop(self, flow: Flow) -> None:
         """End this flow's connection at once, if it still lives."""
@@ -131,18 +142,15 @@ class StreamTransport:
         flow = connection.flow
         assert flow is not None  # a connection that is made knows its addresses
         self._connections[connection.number] = connection
-        self._by_peer[flow.remote_host, flow.remote_port, ""] = connection
         if connection.peer is not None:
             self._outbound += 1
-            self._by_peer[connection.peer] = connection
+        self._by_peer[_peer_of(connection, flow)] = connection
 
     def arrived(self, frame: bytes, connection: Connection) -> None:
         """Pass a whole message on, if its source is admitted."""
         flow = connection.flow
         assert flow is not None  # a connection that is made knows its addresses
-        if self._admission is None or self._admission.admits(
-            flow.remote_host, self._clock.now_ms()
-        ):
+        if self._admission is None or self._admission.admits(flow.remote_host, self.clock.now_ms()):
             self._receive(frame, flow)
 
     def gone(self, connection: Connection) -> None:
@@ -150,13 +158,17 @@ class StreamTransport:
         self._connections.pop(connection.number, None)
         flow = connection.flow
         assert flow is not None  # a connection that was made knows its addresses
-        for peer in ((flow.remote_host, flow.remote_port, ""), connection.peer):
-            if peer is not None and self._by_peer.get(peer) is connection:
-                del self._by_peer[peer]
+        peer = _peer_of(connection, flow)
+        if self._by_peer.get(peer) is connection:
+            del self._by_peer[peer]
         if connection.peer is None:
             self._leave(flow.remote_host)
-        else:
-            self._outbound -= 1
+            return
+        self._outbound -= 1
+        if not connection.has_heard and not self._is_closed:
+            # In TLS 1.3 a server refuses our certificate after we take the connection as made.
+            self.counters.failed += 1
+            self._failed(flow, "the peer ended the connection without a word")
 
     async def _accept_all(self) -> None:
         loop = asyncio.get_running_loop()
@@ -176,43 +188,53 @@ class StreamTransport:
                 accepted.close()
 
     def _has_room(self, source: str) -> bool:
-        if self.connections >= self._limits.connections:
+        if self.connections >= self.limits.connections:
             return False
-        if self._per_source.get(source, 0) >= self._limits.per_source:
+        if self._per_source.get(source, 0) >= self.limits.per_source:
             return False
-        return self._admission is None or self._admission.admits(source, self._clock.now_ms())
+        return self._admission is None or self._admission.admits(source, self.clock.now_ms())
 
     async def _greet(self, accepted: socket.socket, source: str) -> None:
         """Make a connection of an accepted socket; TLS begins only for a source that has room."""
-        connection = self._new_connection(None)
+        connection = self._new_connection(self._framing(None), None)
         try:
-            async with asyncio.timeout(self._limits.handshake_ms / 1000):
+            async with asyncio.timeout(self.limits.handshake_ms / 1000):
                 await asyncio.get_running_loop().connect_accepted_socket(
                     lambda: connection, accepted, ssl=self._tls.server if self._tls else None
                 )
-        except (OSError, TimeoutError):  # ssl.SSLError is an OSError
+                await connection.ready
+        except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
             self.counters.failed += 1
+            self.counters.handshakes_timed_out += isinstance(error, TimeoutError)
         else:
             self.counters.accepted += 1
         finally:
-            if connection.flow is None:  # it never was up, so nobody will say that it is gone
-                accepted.close()
+            if not connection.is_made:  # so nobody will say that it is gone
+                connection.give_up()
+                if connection.flow is None:
+                    accepted.close()
                 self._leave(source)
 
-    async def _connect(self, peer: _Peer) -> None:
-        host, port, tls_name = peer
+    async def _connect(self, peer: Peer) -> None:
+        connection: Connection | None = None
         try:
-            async with asyncio.timeout(self._limits.connect_ms / 1000):
-                _, connection = await asyncio.get_running_loop().create_connection(
-                    lambda: self._new_connection(peer),
-                    host,
-                    port,
-                    ssl=self._tls.client if self._tls else None,
-                    server_hostname=(tls_name or host) if self._tls else None,
-                    local_addr=self._outbound_address(host),
+            async with asyncio.timeout(self.limits.connect_ms / 1000):
+                connection = self._new_connection(self._framing(peer), peer)
+                made = connection
+                await asyncio.get_running_loop().create_connection(
+                    lambda: made,
+                    peer.host,
+                    peer.port,
+                    ssl=self._tls.client(peer.tls_profile) if self._tls else None,
+                    server_hostname=(peer.tls_name or peer.host) if self._tls else None,
+                    local_addr=self._outbound_address(peer.host),
                 )
-        except (OSError, TimeoutError, ValueError) as error:
+                await connection.ready
+        except (OSError, TimeoutError, ValueError, PeerError) as error:
             self.counters.failed += 1
+            self.counters.connects_timed_out += isinstance(error, TimeoutError)
+            if connection is not None:
+                connection.give_up()
             text = "no answer in time" if isinstance(error, TimeoutError) else str(error)
             for _, flow in self._waiting.pop(peer):
                 self._failed(flow, f"cannot connect: {text}")
@@ -222,8 +244,17 @@ class StreamTransport:
             if not connection.write(data):
                 self._failed(flow, "the connection ended at once")
 
-    def _new_connection(self, peer: _Peer | None) -> Connection:
-        return Connection(self, next(_numbers), peer, self._clock, self._limits, self.counters)
+    def _new_connection(self, framing: Framing, peer: Peer | None) -> Connection:
+        return Connection(self, next(_numbers), framing, peer)
+
+    def _framing(self, peer: Peer | None) -> Framing:
+        limits = self.limits.message
+        if self.transport not in WEBSOCKET:
+            return StreamFraming(limits)
+        if peer is None:
+            return WebSocketFraming.as_server(limits, self._origins)
+        name, is_secure = peer.tls_name or peer.host, self.transport == "wss"
+        return WebSocketFraming.as_client(limits, name, peer.port, is_secure=is_secure)
 
     def _outbound_address(self, host: str) -> tuple[str, int] | None:
         """Return where to connect from: the listener's address, if it is one that reaches out."""
@@ -245,7 +276,7 @@ class StreamTransport:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_S)
-            self.check(self._clock.now_ms())
+            self.check(self.clock.now_ms())
 
     def check(self, now_ms: int) -> None:
         """End the connections that are over a limit, ping the quiet ones; called every second."""
@@ -256,6 +287,11 @@ class StreamTransport:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _peer_of(connection: Connection, flow: Flow) -> Peer:
+    """Return what a connection is known by: whom we called, or where it came from."""
+    return connection.peer or Peer(flow.remote_host, flow.remote_port)
 
 
 async def open_tcp(
@@ -269,7 +305,8 @@ async def open_tcp(
 ) -> StreamTransport:
     """Listen on a numeric address (port 0: any). Raises ConfigError when it cannot be bound.
 
-    With `tls` the transport is "tls", else "tcp". "::" takes IPv6 only; open "0.0.0.0" beside it.
+    The transport is "tcp", or "tls" with `tls`; for `options.is_websocket` "ws" or "wss". "::"
+    takes IPv6 only; open "0.0.0.0" beside it.
     """
     listener = bind(socket.SOCK_STREAM, host, port)
     listener.listen(BACKLOG)

@@ -44,7 +44,7 @@ class UdpTransport(asyncio.DatagramProtocol):
         """Return the bound address and port."""
         return self._local
 
-    def send(self, data: bytes, flow: Flow, tls_name: str = "") -> None:
+    def send(self, data: bytes, flow: Flow) -> None:
         """Send one datagram; a refusal of the system is told to `failed`."""
         if self._socket is None or self._socket.is_closing():
             self._failed(flow, "the listener is closed")

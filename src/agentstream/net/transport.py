@@ -14,18 +14,18 @@ class SipTransport(Protocol):
 
     @property
     def transport(self) -> TransportName:
-        """Return "udp", "tcp" or "tls"."""
+        """Return "udp", "tcp", "tls", "ws" or "wss"."""
 
     @property
     def local_address(self) -> tuple[str, int]:
         """Return the address and port that are bound (the port as chosen, if 0 was asked for)."""
 
-    def send(self, data: bytes, flow: Flow, tls_name: str = "") -> None:
+    def send(self, data: bytes, flow: Flow) -> None:
         """Send one message to the flow's remote side; what goes wrong is told to `failed`.
 
-        Over TCP and TLS: on the connection `flow.id` if it still lives, else on another one to the
-        same address and port, else on a new one. `tls_name` is whom a new connection's certificate
-        must name ("" takes the address). The local side of the flow is not looked at.
+        On connections: on `flow.id` if it still lives, else on another one to the same address,
+        port and TLS name, else on a new one. The local side of the flow is not looked at, but to
+        tell a connection that came in.
         """
 
     async def close(self) -> None:

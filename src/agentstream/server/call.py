@@ -20,7 +20,8 @@ from agentstream.calls.events import CallEnded
 from agentstream.flows.direct import DirectBot, bot
 from agentstream.flows.document import FlowDocument
 from agentstream.media.plan import FileLegPlan
-from agentstream.server.config import Config, LimitsConfig, RtpConfig, SipConfig
+from agentstream.server.config import Config, LimitsConfig, RtpConfig
+from agentstream.server.config_sip import SipConfig
 from agentstream.server.house import House
 from agentstream.server.timeline import Timeline, leg_rows, stream_rows, table
 from agentstream.store.directory import Route

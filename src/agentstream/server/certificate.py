@@ -1,12 +1,17 @@
-"""A TLS certificate: can it be read, does it fit its key, and for how long is it valid."""
+"""A TLS certificate: can it be read, does it fit its key, for whom, from whom, and for how long."""
 
 import ssl
 import time
 from pathlib import Path
 from typing import Literal
 
+from agentstream.base.errors import ConfigError
+from agentstream.net.tls import read_chain
+from agentstream.net.tls_names import identities
+
 _DAY_S = 86_400
 _SOON_DAYS = 14
+_NAMES_SHOWN = 8
 
 
 def check_certificate(
@@ -37,7 +42,28 @@ def check_certificate(
         return "error", f"{certificate}: {error.reason or error}"
     ends = str(found["notAfter"])
     days = int((ssl.cert_time_to_seconds(ends) - time.time()) // _DAY_S)
-    return ("warning" if days < _SOON_DAYS else "ok"), f"valid for {days} more days, until {ends}"
+    verdict: Literal["ok", "warning"] = "warning" if days < _SOON_DAYS else "ok"
+    names = ", ".join(identities(found)[:_NAMES_SHOWN]) or "nobody (it has no subjectAltName)"
+    return verdict, f"for {names}; {_chain(certificate)}; valid for {days} more days, until {ends}"
+
+
+def why_no_authority(file: Path) -> str:
+    """Return why nobody can be believed by this file; "" when it serves."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(file)
+    except OSError as error:  # ssl.SSLError too
+        return f"{file}: {error.strerror or 'no certificates in PEM form'}"
+    return ""
+
+
+def _chain(file: Path) -> str:
+    """Say who issued whom, as far as the file tells."""
+    try:
+        chain = read_chain(str(file))
+    except ConfigError:
+        return "a chain that cannot be read"
+    return f"{len(chain)} in the chain, issued by {chain[-1].issuer.rfc4514_string() or 'nobody'}"
 
 
 def _shown_certificate(server: ssl.SSLContext, client: ssl.SSLContext) -> dict[str, object]:

@@ -15,8 +15,9 @@ from typing import Literal
 
 from agentstream.base.errors import ConfigError
 from agentstream.base.ids import RandomTokens
-from agentstream.server.certificate import check_certificate
+from agentstream.server.certificate import check_certificate, why_no_authority
 from agentstream.server.config import Config
+from agentstream.sip.flow import hop_of
 from agentstream.sip.uri import parse_uri
 from agentstream.store.files import SECRET_FILE
 from agentstream.store.key_hash import load_secret
@@ -151,12 +152,29 @@ def socket_buffers(config: Config) -> Iterator[Finding]:
 
 
 def certificate(config: Config) -> Iterator[Finding]:
-    """Try the TLS certificate."""
-    sip = config.sip
-    if sip.tls_certificate is None or sip.tls_key is None:
-        return
-    verdict, text = check_certificate(sip.tls_certificate, sip.tls_key)
-    yield Finding("TLS certificate", verdict, text)
+    """Try every TLS certificate: ours, and those that trunks have of their own."""
+    if config.sip.tls_certificate is not None and config.sip.tls_key is not None:
+        yield _certified("TLS certificate", config.sip.tls_certificate, config.sip.tls_key)
+    for one in config.sip.certificates:
+        yield _certified(f"TLS certificate {one.chain.name}", one.chain, one.key)
+    for name, trunk in config.trunks.items():
+        if trunk.tls_certificate is not None and trunk.tls_key is not None:
+            yield _certified(f"trunk {name}: TLS", trunk.tls_certificate, trunk.tls_key)
+        if not trunk.tls_verify:
+            text = "tls_verify is off: whoever answers is believed"
+            yield Finding(f"trunk {name}: TLS", "warning", text)
+    if not config.sip.tls_verify:
+        yield Finding("TLS", "warning", "sip.tls_verify is off: whoever answers is believed")
+    authorities = [config.sip.tls_ca_file, config.sip.tls_client_ca_file]
+    authorities += [trunk.tls_ca_file for trunk in config.trunks.values()]
+    for file in filter(None, authorities):
+        why = why_no_authority(file)
+        yield Finding(f"TLS authorities {file.name}", "error" if why else "ok", why or str(file))
+
+
+def _certified(name: str, chain: Path, key: Path) -> Finding:
+    verdict, text = check_certificate(chain, key)
+    return Finding(name, verdict, text)
 
 
 def ways_out(config: Config) -> Iterator[Finding]:
@@ -164,7 +182,7 @@ def ways_out(config: Config) -> Iterator[Finding]:
     spoken = {listener.transport for listener in config.sip.listeners}
     for name, trunk in config.trunks.items():
         uri = parse_uri(trunk.proxy or trunk.target)
-        transport = uri.transport or ("tls" if uri.scheme == "sips" else "udp")
+        transport = hop_of(uri).transport or "udp"
         shown = f"trunk {name}" + (" (default)" if name == config.dial.trunk.lower() else "")
         where = f"{uri.host}{f':{uri.port}' if uri.port else ''} over {transport}"
         if transport in spoken:

@@ -7,24 +7,20 @@ mistake is a ConfigError that names the field, where it was set and what it may 
 
 import json
 from collections.abc import Mapping
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     BeforeValidator,
     Field,
     IPvAnyAddress,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
 from agentstream.base.errors import ConfigError
 from agentstream.base.phone import NumberStyle
 from agentstream.media.plan import Encoding, EnginePlan
-from agentstream.net.admission import AdmissionLimits
 from agentstream.net.egress import EgressPolicy, mask_secrets
 from agentstream.server.config_answering import MachineDetectionConfig
 from agentstream.server.config_api import ApiConfig
@@ -35,6 +31,7 @@ from agentstream.server.config_recordings import RecordingsConfig
 from agentstream.server.config_requests import RequestsConfig
 from agentstream.server.config_roads import DialConfig, MailConfig, Trunks
 from agentstream.server.config_section import HostEntries, Section, Texts, split
+from agentstream.server.config_sip import SipConfig
 from agentstream.server.config_trunk import CompatConfig, TrunkConfig
 from agentstream.store.files import DATABASE_FILE
 from agentstream.stream.profile import WireProfile
@@ -42,84 +39,6 @@ from agentstream.switch.routing import Roads
 
 FILES = ("agentstream.toml", "agentstream.yaml", "agentstream.yml")
 _SECRET_NAMES = ("password", "secret", "token")
-
-
-class Listener(Section):
-    """One SIP listener, written "udp://0.0.0.0:5060"."""
-
-    transport: Literal["udp", "tcp", "tls"]
-    host: str
-    port: int = Field(ge=0, le=65_535)  # 0: any free port
-
-    @model_validator(mode="before")
-    @classmethod
-    def _parse(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        try:
-            parts = urlsplit(value)
-            port = parts.port
-        except ValueError:
-            port, parts = None, urlsplit("")
-        if parts.scheme not in {"udp", "tcp", "tls"} or not parts.hostname or parts.path:
-            raise ValueError('write it as "udp://0.0.0.0:5060", with udp, tcp or tls')
-        default = 5061 if parts.scheme == "tls" else 5060
-        return {
-            "transport": parts.scheme,
-            "host": parts.hostname,
-            "port": default if port is None else port,
-        }
-
-    @model_serializer
-    def _text(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.transport}://{host}:{self.port}"
-
-    def __str__(self) -> str:
-        return self._text()
-
-
-class SipConfig(Section):
-    """Where carriers and phones reach us, and who may."""
-
-    listeners: Annotated[tuple[Listener, ...], BeforeValidator(split)] = (
-        Listener(transport="udp", host="0.0.0.0", port=5060),  # noqa: S104  (phones come from outside)
-        Listener(transport="tcp", host="0.0.0.0", port=5060),  # noqa: S104  (as above)
-    )
-    public_host: str = ""  # our name or address for the far end; "": the one that faces it
-    tls_certificate: Path | None = None  # PEM, with the chain
-    tls_key: Path | None = None
-    tls_ca_file: Path | None = None  # extra certificates that we trust at the far end
-    allow: Texts = ()  # addresses and networks that may call; empty: every one
-    deny: Texts = ()
-    rate_per_s: int = Field(default=200, ge=0)  # messages from one address that is in no list
-    burst: int = Field(default=400, ge=1)
-    listed_rate_per_s: int = Field(default=0, ge=0)  # 0: no limit
-    max_transactions: int = Field(default=100_000, ge=1)  # 64 live for each call per second
-    max_message_bytes: int = Field(default=65_535, ge=1_024, le=65_535)
-    max_connections: int = Field(default=4_096, ge=1)
-    socket_buffer_bytes: int = Field(default=8_388_608, ge=65_536)
-
-    @field_validator("allow", "deny")
-    @classmethod
-    def _are_networks(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_network(entry) for entry in entries)
-
-    @model_validator(mode="after")
-    def _has_what_tls_needs(self) -> Self:
-        if any(listener.transport == "tls" for listener in self.listeners) and not (
-            self.tls_certificate and self.tls_key
-        ):
-            raise ValueError("a tls listener needs tls_certificate and tls_key")
-        return self
-
-    def admission(self) -> AdmissionLimits:
-        """Return the rates as the listeners take them."""
-        return AdmissionLimits(
-            rate_per_s=self.rate_per_s,
-            burst=self.burst,
-            listed_rate_per_s=self.listed_rate_per_s,
-        )
 
 
 class RtpConfig(Section):
@@ -343,7 +262,7 @@ def as_toml(values: Mapping[str, Any]) -> str:
 
 
 def _tables(values: Mapping[str, Any], place: tuple[str, ...]) -> list[str]:
-    plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
+    plain = {key: v for key, v in values.items() if not isinstance(v, dict) and not _is_array(v)}
     lines = [
         f"{json.dumps(key) if place[2:] else key} = {json.dumps(v)}" for key, v in plain.items()
     ]
@@ -353,7 +272,15 @@ def _tables(values: Mapping[str, Any], place: tuple[str, ...]) -> list[str]:
             # A table of tables alone needs no line of its own.
             has_own = not table or any(not isinstance(value, dict) for value in table.values())
             lines += ["", f"[{'.'.join((*place, key))}]", *inner] if has_own else inner
+        elif _is_array(table):
+            for each in table:
+                lines += ["", f"[[{'.'.join((*place, key))}]]", *_tables(each, (*place, key))]
     return lines
+
+
+def _is_array(value: object) -> bool:
+    """Tell whether this is an array of tables."""
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
 def _masked(values: dict[str, Any]) -> dict[str, Any]:
@@ -366,14 +293,6 @@ def _masked(values: dict[str, Any]) -> dict[str, Any]:
         else:
             shown[key] = mask_secrets(value) if isinstance(value, str) else value
     return shown
-
-
-def _network(entry: str) -> str:
-    try:
-        ip_network(entry, strict=False)
-    except ValueError:
-        raise ValueError(f"{entry!r} is no address or network, such as 192.0.2.0/24") from None
-    return entry
 
 
 def _port_range(entry: str) -> tuple[int, int]:

@@ -17,14 +17,16 @@ import re
 from collections.abc import Iterator, Mapping
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Self, get_args
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from agentstream.base.errors import PeerError
 from agentstream.calls.record import WhichLeg
 from agentstream.net.mailer import MailRoad
+from agentstream.net.tls import Certificate, TlsProfile
 from agentstream.server.config_section import HostEntries, Port, Section, Texts
+from agentstream.sip.flow import TransportName
 from agentstream.sip.signaling import Credentials
 from agentstream.sip.uri import parse_uri
 from agentstream.switch.dial_guard import DialGuard
@@ -32,7 +34,7 @@ from agentstream.switch.routing import NoRoadError, Roads, Trunk, check_headers
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}", re.ASCII)
 _PREFIX = re.compile(r"\+[0-9]{1,15}", re.ASCII)
-_TRANSPORTS = ("", "udp", "tcp", "tls")
+_TRANSPORTS = ("", *get_args(TransportName))
 
 
 def _sip_host(text: str) -> str:
@@ -42,7 +44,7 @@ def _sip_host(text: str) -> str:
     except PeerError:
         uri = None
     if uri is None or uri.user or uri.headers or uri.transport not in _TRANSPORTS:
-        raise ValueError('write it as "sip:host:5060;transport=udp", with udp, tcp or tls')
+        raise ValueError('write it as "sip:host:5060;transport=udp", with udp, tcp, tls or ws')
     return text
 
 
@@ -62,6 +64,16 @@ class TrunkConfig(Section):
     headers: Mapping[str, str] = Field(default_factory=dict)  # of every INVITE
     plus: bool = True  # numbers in international form have one
     late_offer: bool = False  # the carrier offers first: no SDP in our INVITE
+    tls_certificate: Path | None = None  # shown to this carrier, instead of that of [sip]
+    tls_key: Path | None = None
+    tls_ca_file: Path | None = None  # whom we believe there, instead of those of [sip]
+    tls_verify: bool = True
+
+    @model_validator(mode="after")
+    def _has_a_key(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together")
+        return self
 
     @field_validator("headers")
     @classmethod
@@ -85,7 +97,16 @@ class TrunkConfig(Section):
             tuple(self.headers.items()),
             self.plus,
             self.late_offer,
+            name if self.tls_profile() else "",
         )
+
+    def tls_profile(self) -> TlsProfile | None:
+        """Return how this carrier is called over TLS; None: as every other."""
+        if not (self.tls_certificate or self.tls_ca_file) and self.tls_verify:
+            return None
+        chain, key = self.tls_certificate, self.tls_key
+        own = Certificate(str(chain), str(key)) if chain else None
+        return TlsProfile(own, str(self.tls_ca_file or ""), self.tls_verify)
 
 
 def _trunk_names(trunks: Mapping[str, TrunkConfig]) -> Mapping[str, TrunkConfig]:
@@ -161,6 +182,12 @@ def _calling_code(region: str) -> str:
 
     code = country_code_for_region(region.upper())
     return str(code) if code else ""
+
+
+def tls_profiles(trunks: Mapping[str, TrunkConfig]) -> Mapping[str, TlsProfile]:
+    """Return the trunks that have TLS of their own, by name."""
+    found = {name: trunk.tls_profile() for name, trunk in trunks.items()}
+    return {name: profile for name, profile in found.items() if profile is not None}
 
 
 def trunk_hosts(trunks: Mapping[str, TrunkConfig]) -> Iterator[str]:

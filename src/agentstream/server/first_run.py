@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from agentstream.server.config import Config, Listener
+from agentstream.server.config import Config
+from agentstream.server.config_sip import Listener
 from agentstream.store.protocols import Store
 from agentstream.store.values import NewKey
 
@@ -78,8 +79,11 @@ def show_addresses(number: str, config: Config, console: Console) -> None:
 
 
 def _uri(number: str, host: str, listener: Listener) -> str:
-    transport = "" if listener.transport == "udp" else f";transport={listener.transport}"
-    return f"sip:{number}@{_bracketed(host)}:{listener.port}{transport}"
+    # RFC 7118 §5.2: "ws" names both kinds of WebSocket, and the scheme tells them apart.
+    name = "ws" if listener.transport == "wss" else listener.transport
+    scheme = "sips" if listener.transport == "wss" else "sip"
+    transport = "" if listener.transport == "udp" else f";transport={name}"
+    return f"{scheme}:{number}@{_bracketed(host)}:{listener.port}{transport}"
 
 
 def _reachable(bound: str, host: str) -> str:

@@ -26,17 +26,13 @@ from agentstream.net.dns import Resolver
 from agentstream.net.egress import Egress, EgressPolicy
 from agentstream.net.http_client import HttpClient
 from agentstream.net.mailer import Mailer, NoMailer
-from agentstream.net.sip_connection import StreamLimits as ConnectionLimits
-from agentstream.net.sip_engine import Listener, SipConfig, SipEngine, TlsFiles
-from agentstream.net.tls import Certificate
+from agentstream.net.sip_engine import Listener, SipConfig, SipEngine
 from agentstream.server.config import Config
-from agentstream.server.config import SipConfig as SipSection
-from agentstream.server.config_roads import trunk_hosts
+from agentstream.server.config_roads import tls_profiles, trunk_hosts
 from agentstream.server.legs import SteeredLegs
 from agentstream.server.recordings import RECORDINGS_FOLDER, Recordings
 from agentstream.server.webhooks import Webhooks
 from agentstream.sip.settings import SipSettings
-from agentstream.sip.wire import Limits as MessageLimits
 from agentstream.store.audit import Change
 from agentstream.store.call_events import StoryWriter
 from agentstream.store.call_writer import BatchWriter, CallWriter
@@ -312,11 +308,9 @@ def _sip_config(config: Config) -> SipConfig:
         deny=wanted.deny,
         admission=wanted.admission(),
         settings=SipSettings(transactions=wanted.max_transactions),
-        streams=ConnectionLimits(
-            connections=wanted.max_connections,
-            message=MessageLimits(message_bytes=wanted.max_message_bytes),
-        ),
-        tls=_tls_files(wanted),
+        streams=wanted.stream_limits(),
+        tls=wanted.tls_files(tls_profiles(config.trunks)),
+        origins=wanted.websocket_origins,
         egress=_sip_egress(config),
         trusted=frozenset(trunk_hosts(config.trunks)),
     )
@@ -326,13 +320,6 @@ def _sip_egress(config: Config) -> EgressPolicy:
     """Return where names of SIP may lead; which of them may be dialled at all is [dial]'s."""
     allow = (*config.egress.allow, *config.dial.sip_hosts)
     return EgressPolicy("open", allow, config.egress.deny)
-
-
-def _tls_files(wanted: SipSection) -> TlsFiles:
-    if wanted.tls_certificate is None or wanted.tls_key is None:
-        return TlsFiles()
-    certificate = Certificate(str(wanted.tls_certificate), str(wanted.tls_key))
-    return TlsFiles((certificate,), ca_file=str(wanted.tls_ca_file or ""))
 
 
 def _switch_limits(config: Config) -> SwitchLimits:

@@ -2,12 +2,13 @@
 
 SIGTERM, Ctrl-C ─▶ not ready, 503 to new calls ─▶ live calls finish, or the deadline ─▶ the end
 a second signal ─▶ the deadline is now
+SIGHUP ─▶ TLS certificates are read again
 """
 
 import asyncio
 import gc
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 
@@ -74,7 +75,7 @@ async def serve(config: Config, *, started: asyncio.Event | None = None) -> None
             parts.feed.subscribe(kept.hear)
             doors = replace(doors, stories=kept.live)
         server = _http(create_app(doors), config.http)
-        with _signals(stop, hurry):
+        with _signals(stop, hurry, parts.signaling.reload_certificates):
             serving = asyncio.create_task(server.serve(), name="http")
             await server.ready(serving)
             # What was built so far stays: later collections need not look at it, which takes the
@@ -197,6 +198,7 @@ def _facts(house: House, hub: LiveHub, limiter: RateLimiter, once: Once) -> Fact
         errands=asdict(parts.courier.counts),
         webhooks=parts.webhooks.counts(),
         sip=parts.signaling.counters,
+        certificates=parts.signaling.certificates(),
     )
 
 
@@ -234,7 +236,9 @@ class _Http(uvicorn.Server):
 
 
 @contextmanager
-def _signals(stop: asyncio.Event, hurry: asyncio.Event) -> Iterator[None]:
+def _signals(
+    stop: asyncio.Event, hurry: asyncio.Event, renew: Callable[[], None]
+) -> Iterator[None]:
     loop = asyncio.get_running_loop()
 
     def told() -> None:
@@ -242,8 +246,9 @@ def _signals(stop: asyncio.Event, hurry: asyncio.Event) -> Iterator[None]:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told)
+    loop.add_signal_handler(signal.SIGHUP, renew)
     try:
         yield
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(number)

@@ -20,6 +20,8 @@ from agentstream.net.sip_engine import Listener, SipConfig, SipEngine
 from agentstream.server import config as settings
 from agentstream.server.callee import Manners, ScriptedPhone
 from agentstream.server.caller import ScriptedCaller
+from agentstream.server.config_sip import Listener as SipListener
+from agentstream.server.config_sip import SipConfig as SipSection
 from agentstream.server.house import House
 from agentstream.switch import feed
 
@@ -96,9 +98,7 @@ async def node(folder: Path, **flows: str) -> AsyncIterator[House]:
     async def attempt(low: int) -> House:
         config = settings.Config(
             data_dir=folder / "node",
-            sip=settings.SipConfig(
-                listeners=(settings.Listener(transport="udp", host=HOST, port=0),)
-            ),
+            sip=SipSection(listeners=(SipListener(transport="udp", host=HOST, port=0),)),
             rtp=settings.RtpConfig(host=HOST, port_low=low, port_high=low + 19, workers=1),
             limits=settings.LimitsConfig(calls=10),
         )

@@ -13,7 +13,7 @@ from agentstream.sip.client_transaction import (
     cancel_of,
 )
 from agentstream.sip.core import Exchange
-from agentstream.sip.flow import Flow, Hop, is_same_way
+from agentstream.sip.flow import WEBSOCKET, Flow, Hop, is_same_way
 from agentstream.sip.message import Headers, Request, Response
 from agentstream.sip.settings import OurAddress, SipSettings
 from agentstream.sip.traffic import Put, Resolve, Send
@@ -24,6 +24,7 @@ WAITING_LIMIT = 1_000  # requests that wait for DNS; beyond, one more fails at o
 
 
 _WITH_CONTACT = frozenset(("INVITE", "UPDATE"))
+_CONTACT_WORDS = {"wss": "ws"}
 
 
 class ClientSide:
@@ -246,7 +247,9 @@ class ClientSide:
         host, port = self._our_address(to.transport, peer)
         if ":" in host:
             host = f"[{host}]"
-        via = f"SIP/2.0/{to.transport.upper()} {host}:{port};branch={branch};rport"
+        via = f"SIP/2.0/{to.transport.upper()} {host}:{port};branch={branch}"
+        if to.transport not in WEBSOCKET:  # there an answer has no other way than the connection
+            via += ";rport"
         headers = Headers.trusted([("Via", via), *request.headers.items()])
         if request.method in _WITH_CONTACT and "Contact" not in headers:
             headers.add("Contact", contact(to.transport, host, port))
@@ -256,5 +259,6 @@ class ClientSide:
 def contact(transport: str, host: str, port: int) -> str:
     """Write a Contact; host and port always, as some take 5060 when there is none (PN-6a)."""
     host = f"[{host}]" if ":" in host and host[0] != "[" else host
-    kind = "" if transport == "udp" else f";transport={transport}"
+    # RFC 7118 §5.2: "ws" names both kinds of WebSocket.
+    kind = "" if transport == "udp" else f";transport={_CONTACT_WORDS.get(transport, transport)}"
     return f"<sip:{host}:{port}{kind}>"

@@ -1,7 +1,8 @@
 """A dialog (RFC 3261 §12): Call-ID and two tags, sequence numbers, route set, remote target."""
 
 from agentstream.base.errors import PeerError
-from agentstream.sip.flow import Flow, Hop, hop_of, is_private
+from agentstream.base.values import replace
+from agentstream.sip.flow import SECURE, WEBSOCKET, Flow, Hop, hop_of, is_private
 from agentstream.sip.headers import NameAddr, parse_name_addr, parse_name_addr_list, parse_options
 from agentstream.sip.message import Headers, Request, Response
 from agentstream.sip.uri import SipUri, parse_uri
@@ -94,17 +95,23 @@ class Dialog:
 
     def other_hops(self) -> list[Hop]:
         """Return where else our requests may go when the connection that they came by is gone."""
-        if (
-            self.flow is None
-            or self.flow.transport == "udp"
-            or not isinstance(self.next_hop(), Flow)
-        ):
+        flow = self.flow
+        # RFC 7118 §5.2.4: a browser cannot be called back; its connection is the only way.
+        if flow is None or flow.transport == "udp" or flow.transport in WEBSOCKET:
+            return []
+        if not isinstance(self.next_hop(), Flow):
             return []
         text = parse_name_addr(self.routes[0]).uri if self.routes else self.target
         hop = hop_of(parse_uri(text))
-        if not hop.is_numeric or is_private(hop.host) != is_private(self.flow.remote_host):
+        if not hop.is_numeric or is_private(hop.host) != is_private(flow.remote_host):
             return []
-        return [Hop(self.flow.transport, hop.host, hop.port, hop.tls_name).settled()]
+        # RFC 5922 §4: a peer that was called by its name proves that name again.
+        name = (flow.tls_name or hop.host) if flow.transport in SECURE else ""
+        return [
+            replace(
+                hop, transport=flow.transport, tls_name=name, tls_profile=flow.tls_profile
+            ).settled()
+        ]
 
     def refresh(self, message: Request | Response, flow: Flow) -> None:
         """Take over the Contact of a target refresh (§12.2.1.2, §12.2.2), when there is one."""
@@ -133,10 +140,20 @@ def destination(uri: SipUri, flow: Flow | None) -> Flow | Hop:
 
     The flow is kept when it leads to the same host (RFC 5923), and when the URI holds a private
     address that cannot be what we see: the peer is behind a NAT. A URI that says no transport does
-    not make us leave the connection that the peer came by.
+    not make us leave the connection that the peer came by, and nothing but another transport makes
+    us leave a WebSocket: the host of its Contact is made up (RFC 7118 §5.1).
     """
     hop = hop_of(uri)
-    if flow is None or not hop.is_numeric:
+    if flow is None:
+        return hop
+    if flow.transport in WEBSOCKET:
+        is_elsewhere = uri.transport and uri.transport not in WEBSOCKET
+        return hop if is_elsewhere and not uri.host.lower().endswith(".invalid") else flow
+    if hop.transport in SECURE:
+        if hop.transport == flow.transport and hop.host.lower() in flow.peer_names:
+            return flow  # RFC 5923 §4: the far end of it has proven to be that host
+        hop = replace(hop, tls_profile=flow.tls_profile)
+    if not hop.is_numeric:
         return hop
     if is_private(hop.host) and not is_private(flow.remote_host):
         return flow

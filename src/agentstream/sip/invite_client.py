@@ -6,6 +6,7 @@ INVITE --1xx--> early dialogs --2xx--> ACK, confirmed (invite.py); other forks: 
 """
 
 from agentstream.base.errors import PeerError
+from agentstream.base.values import replace
 from agentstream.sip.bodies import passed_headers, put_sdp, q850_of, reason, sdp_of
 from agentstream.sip.commands import AnswerMedia, HangUp
 from agentstream.sip.core import Core, Exchange
@@ -289,6 +290,8 @@ class OutgoingCall(InviteUsage):
             hop = hop_of(proxy)
         if not hop.host:
             raise PeerError("target without a host", 416)
+        if dial.tls_profile:
+            hop = replace(hop, tls_profile=dial.tls_profile)
         settings = self.core.settings
         headers.add("User-Agent", settings.user_agent)
         headers.add("Allow", ALLOW)

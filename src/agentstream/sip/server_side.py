@@ -6,7 +6,7 @@ from agentstream.base.errors import PeerError
 from agentstream.base.ids import Tokens
 from agentstream.sip.call_table import CallTable
 from agentstream.sip.core import Core
-from agentstream.sip.flow import Flow, Hop, is_private
+from agentstream.sip.flow import SECURE, WEBSOCKET, Flow, Hop, is_private
 from agentstream.sip.invite import InviteUsage
 from agentstream.sip.invite_server import IncomingCall, SessionTooSmallError
 from agentstream.sip.message import BadRequestError, Request, Response
@@ -179,12 +179,14 @@ class ServerSide:
 
     def transport_failed(self, to: Flow, now_ms: int) -> None:
         """Answer by a new connection what came by one that is gone (RFC 3261 §18.2.2)."""
-        if not to.id:
+        if not to.id or to.transport in WEBSOCKET:  # a browser takes no connection
             return
         for transaction in self._transactions.servers():
             if transaction.reply_to == to:
                 via = transaction.request.top_via
-                transaction.reply_to = Hop(to.transport, to.remote_host, via.port).settled()
+                name = via.host.strip("[]") if to.transport in SECURE else ""
+                hop = Hop(to.transport, to.remote_host, via.port, name)
+                transaction.reply_to = hop.settled()
                 self.perform(transaction, transaction.receive(transaction.request, now_ms))
 
     def perform(self, transaction: ServerTransaction, outputs: list[ServerOutput]) -> None:

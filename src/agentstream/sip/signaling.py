@@ -36,6 +36,7 @@ class Dial:
     headers: tuple[Header, ...] = ()
     credentials: Credentials | None = None
     answer_timeout_ms: int = 60_000  # ring no longer than this, then CANCEL
+    tls_profile: str = ""  # whose certificate we show (see `sip.flow.Hop`)
 
 
 class SignalingEngine(Protocol):

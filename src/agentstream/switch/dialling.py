@@ -64,4 +64,5 @@ def _order(road: Road, our_host: str, ring_ms: int) -> Dial:
         headers=road.headers,
         credentials=road.credentials,
         answer_timeout_ms=ring_ms,
+        tls_profile=road.tls_profile,
     )

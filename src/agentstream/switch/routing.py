@@ -58,6 +58,7 @@ class Trunk:
     headers: tuple[tuple[str, str], ...] = ()
     has_plus: bool = True  # of numbers in international form
     offers_late: bool = False  # no SDP in the INVITE
+    tls_profile: str = ""  # whose certificate it is shown; "": the node's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ class Road:
     credentials: Credentials | None = None
     headers: tuple[tuple[str, str], ...] = ()
     offers_late: bool = False
+    tls_profile: str = ""
 
     @property
     def first_host(self) -> str:
@@ -146,6 +148,7 @@ def _by_trunk(trunk: Trunk, number: str, spec: DialSpec, roads: Roads, called_nu
         trunk.credentials,
         (*trunk.headers, *spec.headers),
         trunk.offers_late,
+        trunk.tls_profile,
     )
 
 
