@@ -250,6 +250,8 @@ class ClientSide:
         via = f"SIP/2.0/{to.transport.upper()} {host}:{port};branch={branch}"
         if to.transport not in WEBSOCKET:  # there an answer has no other way than the connection
             via += ";rport"
+        if to.transport == "tls":
+            via += ";alias"  # RFC 5923 §5: requests for this port may come back on the connection
         headers = Headers.trusted([("Via", via), *request.headers.items()])
         if request.method in _WITH_CONTACT and "Contact" not in headers:
             headers.add("Contact", contact(to.transport, host, port))
