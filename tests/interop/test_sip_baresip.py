@@ -1,4 +1,4 @@
-"""baresip over TLS (and UDP, TCP), both directions, against the SIP engine alone."""
+"""baresip over TLS with certificates both ways (and UDP, TCP), against the SIP engine alone."""
 
 import asyncio
 import json
@@ -6,20 +6,16 @@ import shutil
 import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
 
-from agentstream.net.sip_engine import Listener, SipConfig, SipEngine, TlsFiles
-from agentstream.net.tls import Certificate
+from agentstream.net.sip_engine import Listener, SipConfig, SipEngine
+from agentstream.net.tls import Certificate, ClientCheck, TlsFiles
 from agentstream.sip.flow import TransportName
 from agentstream.sip.signaling import Dial
 from agentstream.testing.answering import SDP, Answering
+from agentstream.testing.certificates import Authority
 from agentstream.testing.ports import HOST, free_port
 
 pytestmark = [
@@ -30,6 +26,7 @@ CONFIG = """\
 poll_method epoll
 sip_listen {host}:{port}
 sip_certificate {folder}/cert.pem
+sip_cafile {ca_file}
 audio_source aufile,{folder}/say.wav
 audio_player aufile,{folder}/play.wav
 audio_alert aufile,{folder}/alert.wav
@@ -56,9 +53,16 @@ class Phone:
         self.control = free_port()
         self._writer: asyncio.StreamWriter | None = None
 
-    def write_files(self, transport: TransportName, cert_pem: bytes) -> None:
-        (self.folder / "cert.pem").write_bytes(cert_pem)
-        text = CONFIG.format(host=HOST, port=self.port, folder=self.folder, control=self.control)
+    def write_files(self, transport: TransportName, own: Certificate, authority: Authority) -> None:
+        pem = Path(own.key_file).read_bytes() + Path(own.chain_file).read_bytes()
+        (self.folder / "cert.pem").write_bytes(pem)
+        text = CONFIG.format(
+            host=HOST,
+            port=self.port,
+            folder=self.folder,
+            control=self.control,
+            ca_file=authority.ca_file,
+        )
         (self.folder / "config").write_text(text)
         (self.folder / "contacts").write_text("")
         with wave.open(str(self.folder / "say.wav"), "wb") as say:
@@ -95,15 +99,14 @@ class Phone:
 async def phone_and_engine(
     transport: TransportName, folder: Path
 ) -> AsyncIterator[tuple[Phone, SipEngine, Answering, int]]:
-    cert, key = certificate()
-    (folder / "ours.pem").write_bytes(cert + key)
-    ours = Certificate(str(folder / "ours.pem"), str(folder / "ours.pem"))
-    engine = SipEngine(
-        SipConfig((Listener(transport, HOST, 0),), tls=TlsFiles((ours,), verify=False))
-    )
+    authority = Authority.found(folder / "authority")
+    ours, theirs = (authority.issue(HOST, file_name=name) for name in ("ours", "theirs"))
+    # RFC 5922: its certificate is checked when it is called, and asked for when it calls.
+    tls = TlsFiles((ours,), authority.ca_file, ClientCheck(authority.ca_file))
+    engine = SipEngine(SipConfig((Listener(transport, HOST, 0),), tls=tls))
     product = Answering(engine, rings=True)
     await engine.start()
-    phone, process = await started_phone(transport, folder, key + cert)
+    phone, process = await started_phone(transport, folder, theirs, authority)
     try:
         yield phone, engine, product, engine.addresses[0][2]
         assert "bugs" not in engine.counters
@@ -116,11 +119,11 @@ async def phone_and_engine(
 
 
 async def started_phone(
-    transport: TransportName, folder: Path, cert_pem: bytes
+    transport: TransportName, folder: Path, own: Certificate, authority: Authority
 ) -> tuple[Phone, asyncio.subprocess.Process]:
     for _ in range(4):
         phone = Phone(free_port(2), folder)
-        phone.write_files(transport, cert_pem)
+        phone.write_files(transport, own, authority)
         process = await asyncio.create_subprocess_exec(
             "baresip",
             *("-f", str(folder)),
@@ -141,6 +144,8 @@ async def test_baresip_calls_us_and_hangs_up(transport: TransportName, tmp_path:
         phone.command("hangup")
         await product.told("Ended", 1)
         assert product.ended[0].by == "remote"
+        if transport == "tls":
+            assert engine.counters["connections_accepted"] == 1
         assert engine.counters["calls_now"] == 0
 
 
@@ -161,26 +166,3 @@ async def test_we_call_baresip_hold_it_and_hang_up(
         engine.hang_up(ref)
         await product.told("Ended", 1)
         assert product.ended[0].by == "local"
-
-
-def certificate() -> tuple[bytes, bytes]:
-    """Return a self-signed certificate and its key, as PEM."""
-    key = rsa.generate_private_key(65_537, 2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    secret = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.TraditionalOpenSSL,
-        serialization.NoEncryption(),
-    )
-    return made.public_bytes(serialization.Encoding.PEM), secret
