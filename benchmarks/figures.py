@@ -55,6 +55,9 @@ FIGURES = (
     Figure("api_connect_p99_ms", "… an order for a call, p99", 100, 50, "ms"),
     Figure("setups_per_s", "call set-ups, no failure", 100, 300, "/s", higher_is_better=True),
     Figure("cpu_ms_per_setup", "CPU per set-up and tear-down", 2.5, 1.5, "ms"),
+    Figure("tls_setups_failed", "100 set-ups/s over TLS with digest: failed", 0, 0),
+    Figure("tls_cpu_ratio", "… CPU ÷ that of plain UDP, SIP alone", 2.5, 1.7),
+    Figure("tls_setup_p99_ms", "… INVITE to 200, p99", 100, 20, "ms"),
     Figure(
         "loss10_ok", "sipp losing 10 % of its packets: calls completed of 300", 300, 300, "", True
     ),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import api, bridge, measures
+from benchmarks import api, bridge, measures, secure
 from benchmarks.figures import FIGURES, Value, missed, print_table
 from benchmarks.measures import QUICK, Outcome, Scale
 from benchmarks.server import Server
@@ -74,6 +74,11 @@ STEPS = (
         api.measure,
     ),
     Step("set-ups", frozenset({"setups_per_s", "cpu_ms_per_setup"}), measures.setups),
+    Step(
+        "set-ups over TLS with digest",
+        frozenset({"tls_setups_failed", "tls_cpu_ratio", "tls_setup_p99_ms"}),
+        lambda _, scale: secure.measure(scale),
+    ),
     Step("10 % packet loss", frozenset({"loss10_ok"}), lambda server, _: measures.lossy(server)),
 )
 

@@ -1,56 +1,82 @@
-"""CPU per call of the SIP engine alone: sipp places and ends calls, nobody listens.
+"""CPU per call of the SIP engine alone: another process places and ends calls, nobody listens.
 
-    python -m benchmarks.sip_setups --rate 250 --seconds 15 [--transport tcp] [--profile FILE]
+    python -m benchmarks.sip_setups --rate 100 --seconds 15 --transport tls --digest
 
-The engine runs in this process with uvloop; a call is INVITE, 100, 180, 200, ACK, BYE, 200.
+The engine runs in this process with uvloop; a call is INVITE, 100, 180, 200, ACK, BYE, 200, with
+`--digest` behind a 407 and its ACK. Prints one line of JSON.
 """
 
 import argparse
 import asyncio
 import cProfile
+import json
 import os
 import resource
+import sys
 import tempfile
+from pathlib import Path
 
 import uvloop
+from benchmarks.sip_caller import PASSWORD, REALM, USER
 
 from agentstream.net.admission import AdmissionLimits
 from agentstream.net.sip_engine import Listener, SipConfig, SipEngine
-from agentstream.sip.flow import TransportName
+from agentstream.net.tls import TlsFiles
+from agentstream.sip.flow import SECURE, TransportName
+from agentstream.sip.settings import DigestPolicy, SipSettings
 from agentstream.testing.answering import Answering
+from agentstream.testing.certificates import Authority
 
 HOST = "127.0.0.1"
+TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
 
 
-async def measure(rate: int, seconds: int, transport: TransportName) -> None:
-    """Run sipp against an engine and print what a call costs."""
-    config = SipConfig((Listener(transport, HOST, 0),), admission=AdmissionLimits(rate_per_s=0))
-    engine = SipEngine(config)
-    product = Answering(engine, rings=True, keep=0)
-    await engine.start()
-    _, _, port = engine.addresses[0]
-    calls = rate * seconds
-    option = "u1" if transport == "udp" else "t1"
+async def measure(options: argparse.Namespace) -> dict[str, object]:
+    """Run a caller against an engine; return what its calls cost and how they went."""
+    transport: TransportName = options.transport
+    policy = DigestPolicy(REALM, {USER: PASSWORD}) if options.digest else None
     with tempfile.TemporaryDirectory() as folder:
-        before = cpu_s()
-        sipp = await asyncio.create_subprocess_exec(
-            "sipp",
-            *("-sn", "uac", "-t", option, "-m", str(calls), "-r", str(rate), "-d", "1000"),
-            *("-l", "5000", "-i", HOST, "-nostdin", "-timeout", str(seconds + 30)),
-            f"{HOST}:{port}",
-            cwd=folder,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
+        tls, ca_file = _tls(transport, Path(folder))
+        engine = SipEngine(
+            SipConfig(
+                (Listener(transport, HOST, 0),),
+                settings=SipSettings(digest=policy),
+                admission=AdmissionLimits(rate_per_s=0),
+                tls=tls,
+            )
         )
-        code = await sipp.wait()
-        used_s = cpu_s() - before
-    memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"sipp={code} calls={product.counts['Ended']}/{calls} rate={rate}/s "
-        f"cpu_ms_per_call={used_s / max(calls, 1) * 1000:.3f} peak_rss_mb={memory_mb:.0f} "
-        f"load={os.getloadavg()[0]:.1f}"
-    )
-    await engine.stop(2_000)
+        product = Answering(engine, rings=True, keep=0)
+        await engine.start()
+        before_s = cpu_s()
+        caller = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "benchmarks.sip_caller", "--transport", transport),
+            *("--port", str(engine.addresses[0][2]), "--rate", str(options.rate)),
+            *("--seconds", str(options.seconds), "--ca-file", ca_file),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        out, _ = await caller.communicate()
+        used_s = cpu_s() - before_s
+        counters = engine.counters
+        await engine.stop(2_000)
+    calls = options.rate * options.seconds
+    return {
+        "transport": transport,
+        "digest": options.digest,
+        **json.loads(out or b'{"failed": -1}'),
+        "ended_here": product.counts["Ended"],
+        "bugs": counters.get("bugs", 0),
+        "connections": counters.get("connections_accepted", 0),
+        "cpu_ms_per_setup": round(used_s / max(calls, 1) * 1000, 3),
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
+def _tls(transport: TransportName, folder: Path) -> tuple[TlsFiles, str]:
+    if transport not in SECURE:
+        return TlsFiles(), ""
+    authority = Authority.found(folder / "authority")
+    return TlsFiles((authority.issue(HOST),), authority.ca_file), authority.ca_file
 
 
 def cpu_s() -> float:
@@ -64,18 +90,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=int, default=200)
     parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--transport", choices=("udp", "tcp"), default="udp")
+    parser.add_argument("--transport", choices=TRANSPORTS, default="udp")
+    parser.add_argument("--digest", action="store_true")
     parser.add_argument("--profile", default="")
     options = parser.parse_args()
-    work = measure(options.rate, options.seconds, options.transport)
-    if not options.profile:
-        uvloop.run(work)
-        return
     profile = cProfile.Profile()
-    profile.enable()
-    uvloop.run(work)
-    profile.disable()
-    profile.dump_stats(options.profile)
+    if options.profile:
+        profile.enable()
+    print(json.dumps(uvloop.run(measure(options))))
+    if options.profile:
+        profile.disable()
+        profile.dump_stats(options.profile)
 
 
 if __name__ == "__main__":
