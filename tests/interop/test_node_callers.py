@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.mark.parametrize(
     ("transport", "host"),
-    [("udp", HOST), ("tcp", HOST), ("tls", HOST), ("udp", "::1"), ("tcp", "::1"), ("tls", "::1")],
+    [(each, host) for host in (HOST, "::1") for each in ("udp", "tcp", "tls", "ws", "wss")],
 )
 async def test_the_voice_reaches_the_bot_and_comes_back(
     transport: TransportName, host: str, tmp_path: Path

@@ -16,6 +16,7 @@ from agentstream.server.cli import app
 from agentstream.server.cli_common import run
 from agentstream.server.config import Config
 from agentstream.store.sql_store import open_store
+from agentstream.testing.certificates import Authority
 
 pytestmark = pytest.mark.integration
 
@@ -206,6 +207,38 @@ def test_a_certificate_is_judged_by_its_end(
     sip = {"listeners": ["tls://127.0.0.1:0"], "tls_certificate": certificate, "tls_key": key}
     [finding] = check.certificate(config(tmp_path, sip=sip))
     assert (finding.name, finding.verdict) == ("TLS certificate", verdict)
+
+
+def test_every_certificate_is_shown_with_its_names_and_issuer(tmp_path: Path) -> None:
+    authority = Authority.found(tmp_path / "authority")
+    first, second = authority.issue("a.example", "*.b.example"), authority.issue("c.example")
+    given = config(
+        tmp_path,
+        sip={
+            "tls_certificate": first.chain_file,
+            "tls_key": first.key_file,
+            "certificates": [{"chain": second.chain_file, "key": second.key_file}],
+            "tls_ca_file": first.key_file,
+        },
+        trunks={
+            "x": {
+                "target": "sip:x.example;transport=tls",
+                "tls_certificate": second.chain_file,
+                "tls_key": first.key_file,
+                "tls_verify": False,
+            }
+        },
+    )
+    found = [(one.name, one.verdict, one.text) for one in check.certificate(given)]
+    assert [one[:2] for one in found] == [
+        ("TLS certificate", "ok"),
+        ("TLS certificate c.crt", "ok"),
+        ("trunk x: TLS", "error"),
+        ("trunk x: TLS", "warning"),
+        ("TLS authorities a.key", "error"),
+    ]
+    assert found[0][2].startswith("for a.example, *.b.example; 1 in the chain, issued by")
+    assert "CN=authority" in found[0][2]
 
 
 def test_a_certificate_that_is_none_or_not_ours_is_an_error(

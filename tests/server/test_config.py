@@ -187,6 +187,58 @@ def test_any_text_is_a_listener_or_a_mistake(text: str) -> None:
     assert Listener.model_validate(str(listener)) == listener
 
 
+def test_a_certificate_opens_tls_on_5061_and_listeners_that_are_set_are_all_there_are() -> None:
+    """SIP-3."""
+    own = {"tls_certificate": "a.pem", "tls_key": "k.pem"}
+    opened = [str(each) for each in Config.model_validate({"sip": own}).sip.listeners]
+    assert opened == ["udp://0.0.0.0:5060", "tcp://0.0.0.0:5060", "tls://0.0.0.0:5061"]
+    named = {"certificates": [{"chain": "a.pem", "key": "k.pem", "names": "a.example,b.example"}]}
+    config = Config.model_validate({"sip": {**named, "listeners": "wss://[::]:443,ws://[::]:80"}})
+    assert [str(each) for each in config.sip.listeners] == ["wss://[::]:443", "ws://[::]:80"]
+    assert config.sip.tls_files({}).certificates[0].names == ("a.example", "b.example")
+
+
+def test_defaults_of_ports_are_those_of_the_transports() -> None:
+    """RFC 3261 section 19.1.2, RFC 7118 section 5.2."""
+    texts = ("udp://[::1]", "tls://127.0.0.1", "ws://127.0.0.1", "wss://127.0.0.1")
+    assert [Listener.model_validate(text).port for text in texts] == [5060, 5061, 80, 443]
+
+
+@pytest.mark.parametrize(
+    ("sip", "says"),
+    [
+        ('listeners = ["tls://0.0.0.0"]', "sip: a tls listener needs tls_certificate and tls_key"),
+        ('listeners = ["wss://0.0.0.0"]', "sip: a wss listener needs tls_certificate"),
+        ('listeners = ["sctp://0.0.0.0"]', "with udp, tcp, tls, ws or wss"),
+        ('tls_certificate = "a.pem"', "sip: tls_certificate and tls_key belong together"),
+        ('tls_client_check = "required"', "tls_client_check and tls_client_ca_file belong"),
+        ('tls_minimum = "1.1"', "sip.tls_minimum: input should be '1.2' or '1.3'"),
+        ('websocket_origins = "phone.example"', "'phone.example' is no origin"),
+        ("connect_ms = 5", "sip.connect_ms: input should be greater than or equal to 100"),
+    ],
+)
+def test_mistakes_about_tls_are_named(sip: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(f"[sip]\n{sip}\n"), environ={})
+    assert says in str(caught.value)
+
+
+def test_certificates_and_trunks_come_back_from_what_is_shown() -> None:
+    text = (
+        '[sip]\ntls_client_check = "optional"\ntls_client_ca_file = "ca.pem"\n'
+        '[[sip.certificates]]\nchain = "a.pem"\nkey = "a.key"\nnames = ["a.example"]\n'
+        '[[sip.certificates]]\nchain = "b.pem"\nkey = "b.key"\n'
+        '[trunks.x]\ntarget = "sip:x.example;transport=tls"\ntls_ca_file = "x.pem"\n'
+    )
+    config = load_config(write(text), environ={})
+    again = load_config(write(as_toml(config.shown()), "again.toml"), environ={})
+    assert again == config
+    assert [each.key for each in again.sip.certificates] == [Path("a.key"), Path("b.key")]
+    files = config.sip.tls_files({})
+    assert files.client_check is not None
+    assert not files.client_check.is_required
+
+
 def test_sections_become_what_their_rooms_take() -> None:
     config = Config.model_validate(
         {"egress": {"mode": "closed", "ports": ["443", "8000-8999"]}, "sip": {"rate_per_s": 5}}

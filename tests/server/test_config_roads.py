@@ -8,7 +8,9 @@ import pytest
 from agentstream.base.errors import ConfigError
 from agentstream.calls.commands import DialSpec
 from agentstream.net.mailer import MailRoad
+from agentstream.net.tls import Certificate, TlsProfile
 from agentstream.server.config import Config, as_toml
+from agentstream.server.config_roads import tls_profiles
 from agentstream.server.config_sources import load_config
 from agentstream.sip.signaling import Credentials
 from agentstream.switch.routing import Roads, find_road
@@ -153,3 +155,23 @@ def test_the_mail_server_is_spoken_to_as_it_wants(settings: str, kind: str, tmp_
     assert road.tls == kind
     assert "secret" not in repr(MailRoad("smtp.example", password="secret"))
     assert Config().mail.road() is None
+
+
+def test_a_trunk_with_tls_of_its_own_is_called_by_its_name(tmp_path: Path) -> None:
+    """PN-50: a client certificate of ours for each carrier."""
+    text = (
+        '[trunks.a]\ntarget = "sip:a.example;transport=tls"\ntls_certificate = "a.pem"\n'
+        'tls_key = "a.key"\ntls_ca_file = "ca.pem"\n'
+        '[trunks.b]\ntarget = "sip:b.example;transport=tls"\ntls_verify = false\n'
+        '[trunks.c]\ntarget = "sips:c.example;transport=ws"\n'
+    )
+    file = tmp_path / "a.toml"
+    file.write_text(text)
+    given = load_config(file, environ={})
+    profiles = tls_profiles(given.trunks)
+    assert profiles == {
+        "a": TlsProfile(Certificate("a.pem", "a.key"), "ca.pem"),
+        "b": TlsProfile(verify=False),
+    }
+    roads = given.roads()
+    assert [roads.trunks[name].tls_profile for name in "abc"] == ["a", "b", ""]

@@ -45,11 +45,14 @@ class Authority:
         return str(self.folder / "ca.pem")
 
     def issue(self, *names: str, file_name: str = "") -> Certificate:
-        """Make a certificate for DNS names and addresses."""
+        """Make a certificate for DNS names, addresses, and URIs ("sip:host")."""
         key = ec.generate_private_key(ec.SECP256R1())
         stem = self.folder / (file_name or names[0].replace("*", "any"))
         general: list[x509.GeneralName] = []
         for name in names:
+            if name.startswith("sip:"):
+                general.append(x509.UniformResourceIdentifier(name))
+                continue
             try:
                 general.append(x509.IPAddress(ipaddress.ip_address(name)))
             except ValueError:
