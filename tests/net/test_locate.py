@@ -116,6 +116,21 @@ async def test_naptr_chooses_the_transport() -> None:
     assert await only_tcp(Hop("", "a.example")) == (Hop("tcp", "192.0.2.1", 5060),)
 
 
+async def test_websocket_is_taken_when_naptr_offers_it() -> None:
+    """RFC 7118 section 7; it has no service records of its own to guess at."""
+    secure = Naptr(10, 10, "s", "SIPS+D2W", "_sips._ws.a.example")
+    dns = FakeDns(
+        naptrs={"a.example": (secure,)},
+        srvs={"_sips._ws.a.example": (Srv(0, 0, 8443, "edge.a.example"),)},
+        hosts={"edge.a.example": ("192.0.2.9",), "b.example": ("192.0.2.8",)},
+    )
+    locator = Locator(dns, first)
+    profiled = Hop("", "a.example", tls_profile="carrier")
+    assert await locator(profiled) == (Hop("wss", "192.0.2.9", 8443, "a.example", "carrier"),)
+    assert await locator(Hop("ws", "b.example")) == (Hop("ws", "192.0.2.8", 80),)
+    assert "SRV" not in "".join(dns.asked[-1:])
+
+
 async def test_without_naptr_each_transport_is_asked_for_in_our_order() -> None:
     dns = FakeDns(
         srvs={"_sip._tcp.a.example": (Srv(0, 0, 5060, "t"),)}, hosts={"t": ("192.0.2.1",)}

@@ -87,6 +87,54 @@ def test_tls(authority: Authority) -> None:
     )
 
 
+@pytest.mark.parametrize("is_secure", [False, True])
+def test_websocket(is_secure: bool, authority: Authority) -> None:
+    files = TlsFiles((authority.issue("127.0.0.1"),), authority.ca_file)
+    tls = Tls(files) if is_secure else None
+    options = StreamOptions(is_websocket=True)
+    on_uvloop(
+        there_and_back(
+            lambda receive, failed: open_tcp(
+                "127.0.0.1", 0, receive, failed=failed, tls=tls, options=options
+            )
+        )
+    )
+
+
+def test_a_session_is_resumed_and_a_wrong_name_refused(authority: Authority) -> None:
+    """RFC 5922 section 4: what is resumed is checked again."""
+    tls = Tls(TlsFiles((authority.issue("s.example"),), authority.ca_file))
+
+    async def connect_twice() -> None:
+        inbox: asyncio.Queue[tuple[bytes, Flow]] = asyncio.Queue()
+        failures: list[str] = []
+        server = await open_tcp(
+            "127.0.0.1", 0, lambda d, flow: inbox.put_nowait((d, flow)), tls=tls
+        )
+        client = await open_tcp(
+            "127.0.0.1",
+            0,
+            lambda data, flow: inbox.put_nowait((data, flow)),
+            failed=lambda _flow, text: failures.append(text),
+            tls=tls,
+        )
+        for resumed in (0, 1):
+            client.send(MESSAGE, Flow("tls", "", 0, *server.local_address, tls_name="s.example"))
+            _, flow = await inbox.get()
+            server.send(REPLY, flow)
+            _, back = await inbox.get()
+            assert back.peer_names == ("s.example",)
+            assert client.counters.tls_resumed == resumed
+            await client.drop(back)
+        client.send(MESSAGE, Flow("tls", "", 0, *server.local_address, tls_name="x.example"))
+        await until(lambda: failures)
+        assert "not for x.example but for s.example" in failures[0]
+        await client.close()
+        await server.close()
+
+    on_uvloop(connect_twice())
+
+
 def test_a_handshake_that_never_comes_is_given_up(authority: Authority) -> None:
     tls = Tls(TlsFiles((authority.issue("127.0.0.1"),), authority.ca_file))
 
