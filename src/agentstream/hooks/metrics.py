@@ -81,6 +81,7 @@ class Metrics:
         feed.StreamConnected,
         feed.StreamAttemptFailed,
         feed.StreamWarned,
+        feed.RoadFailed,
         feed.StreamCounted,
         feed.LegCounted,
         DigitReceived,
@@ -107,6 +108,8 @@ class Metrics:
                 measures.counted(measures.failed_attempts, phase)
             case feed.StreamWarned(about=about):
                 measures.counted(measures.warnings, about)
+            case feed.RoadFailed(outcome=outcome):
+                measures.counted(measures.roads, _road(fact.event), outcome)
             case feed.StreamCounted():
                 measures.stream_counted(fact.event)
             case feed.LegCounted():
@@ -141,6 +144,9 @@ class _Measures:
         )
         self.warnings = counter(
             "stream_warnings", "What bots' developers should know, by its id", ("about",)
+        )
+        self.roads = counter(
+            "roads_failed", "Attempts of dialled legs that failed", ("road", "outcome")
         )
         self.underruns = counter("stream_underruns", "Times that a bot's audio ran dry")
         self.dropped = counter("stream_media_dropped", "Media messages that a bot did not read")
@@ -210,6 +216,11 @@ class _Measures:
         self.lost.inc(note.stats.packets_lost)
         if note.stats.packets_received:
             self.mos.observe(note.stats.mos)
+
+
+def _road(note: feed.RoadFailed) -> str:
+    """Return an operator's trunk by name; those of accounts, without end, under one."""
+    return note.road if note.road.startswith("trunk ") and "→" not in note.road else "destination"
 
 
 class _Now(Collector):

@@ -36,6 +36,8 @@ class Dial:
     headers: tuple[Header, ...] = ()
     credentials: Credentials | None = None
     answer_timeout_ms: int = 60_000  # ring no longer than this, then CANCEL
+    # A server that says nothing at all, not even 100, is given up after this; 0: only Timer B.
+    silence_timeout_ms: int = 0
 
 
 class SignalingEngine(Protocol):
