@@ -17,20 +17,28 @@ def draw_by(tokens: Tokens) -> Draw:
 def by_weight(items: Iterable[T], rank: Callable[[T], tuple[int, int]], draw: Draw) -> list[T]:
     """Return every item once; `rank` says its priority (lower first) and its weight (0 or more).
 
-    One of weight 0 stands a small chance beside others, as the RFC wants it; where there is only
-    one of a priority nothing is drawn.
+    One of weight 0 stands a small chance beside others, as the RFC wants it. Without such a one
+    shares are exact: equal weights take turns evenly (SIP-18).
     """
     # Those of weight 0 stand first, so that they are drawn only when the draw is 0.
     waiting = sorted(((*rank(item), item) for item in items), key=lambda one: (one[0], one[1] > 0))
     ordered: list[T] = []
     while waiting:
         same = [one for one in waiting if one[0] == waiting[0][0]]
-        chosen = same[0]
-        drawn = draw(sum(weight for _, weight, _ in same)) if len(same) > 1 else 0
-        for chosen in same:
-            drawn -= chosen[1]
-            if drawn <= 0:
-                break
+        chosen = same[_drawn([weight for _, weight, _ in same], draw)]
         ordered.append(chosen[2])
         waiting.remove(chosen)
     return ordered
+
+
+def _drawn(weights: list[int], draw: Draw) -> int:
+    """Return the place of the one that is drawn; a single one costs no chance."""
+    if len(weights) == 1:
+        return 0
+    least = 0 if weights[0] == 0 else 1
+    left = least + draw(sum(weights) - least)
+    for place, weight in enumerate(weights):
+        left -= weight
+        if left <= 0:
+            return place
+    raise AssertionError("the draw is at most the sum")
