@@ -328,3 +328,42 @@ def test_a_delayed_offer_is_answered_in_the_ack() -> None:
     assert ack.body.decode() == ANSWER
     script.say(ok)
     assert script.request("ACK").body.decode() == ANSWER
+
+
+def test_a_server_that_says_nothing_is_given_up_in_the_time_that_was_set_sip_17() -> None:
+    script, _ = placed(silence_timeout_ms=4_000)
+    script.wait(4_000)
+    ended = script.report(Ended)
+    assert (ended.by, ended.status, ended.text) == ("network", 408, "no answer at all")
+    script.wait(32_000)
+    invites = [at for at, word in script.sent_at_ms if word == "INVITE"]
+    assert invites[:4] == [0, 500, 1500, 3500]
+    script.expect_empty()
+
+
+def test_a_server_that_wakes_up_after_it_was_given_up_is_cancelled() -> None:
+    """RFC 3261 section 9.1: nobody may ring for a call that goes on elsewhere."""
+    script, invite = placed(silence_timeout_ms=4_000)
+    script.wait(4_000)
+    script.report(Ended)
+    script.sent.clear()
+    script.say(answer_to(invite, 180))
+    assert script.request("CANCEL").top_via.branch == invite.top_via.branch
+
+
+def test_a_server_that_answers_too_late_is_hung_up() -> None:
+    script, invite = placed(silence_timeout_ms=4_000)
+    script.wait(4_000)
+    script.report(Ended)
+    script.sent.clear()
+    script.say(answer_to(invite, 200, sdp=ANSWER))
+    script.request("ACK")
+    script.request("BYE")
+
+
+@pytest.mark.parametrize("status", [100, 180, 183])
+def test_any_answer_ends_the_wait_for_one(status: int) -> None:
+    script, invite = placed(silence_timeout_ms=4_000)
+    script.say(answer_to(invite, status))
+    script.wait(20_000)
+    assert not any(isinstance(report, Ended) for report in script.reports)
