@@ -77,6 +77,9 @@ class ClientSide:
             self._fail(exchange, 487, "cancelled", now_ms)
         elif transaction.state is ClientState.PROCEEDING:
             self._send_cancel(transaction, now_ms)
+        elif transaction.is_open:
+            transaction.hush()  # if it was lost, the better
+            self._transactions.settle(transaction)
 
     def pass_over(self, exchange: Exchange, now_ms: int) -> bool:
         """Take a server that says nothing as failed, and try the next one; False: there is none."""
