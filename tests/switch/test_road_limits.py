@@ -25,7 +25,6 @@ def test_a_full_road_has_room_again_when_a_call_ends() -> None:
     assert limits.take("b", two, 0, NOON) == ""
     limits.leave("a")
     assert limits.take("a", two, 0, NOON) == ""
-    assert limits.passed_over["calls"] == 1
 
 
 def test_calls_begin_no_faster_than_the_rate() -> None:
@@ -33,7 +32,6 @@ def test_calls_begin_no_faster_than_the_rate() -> None:
     assert [bool(limits.take("a", rate, 0, NOON)) for _ in range(3)] == [False, False, True]
     assert "2 calls in a second" in limits.take("a", rate, 400, NOON)
     assert limits.take("a", rate, 500, NOON) == ""
-    assert limits.passed_over["rate"] == 2
 
 
 def test_a_road_is_closed_outside_of_its_hours() -> None:

@@ -51,6 +51,7 @@ class Facts:
     # Recordings: "waiting" now; "stored", "failed_attempts" and "encoded" since the start.
     recordings: Mapping[str, int] = field(default_factory=dict)
     legs_dialled: int = 0
+    trunk_calls: Mapping[str, int] = field(default_factory=dict)  # now, by the operator's trunks
     orders: Mapping[str, int] = field(default_factory=dict)  # by result: "placed" or a cause
     requests_refused: Mapping[str, int] = field(default_factory=dict)  # by kind (ER-7)
     keyed_requests: Mapping[str, int] = field(default_factory=dict)  # by result (OC-6)
@@ -258,6 +259,7 @@ class _Now(Collector):
         yield _gauge("media_events_waiting", "Audio events", engine.get("events_waiting", 0))
         yield _counter("streams_throttled", "Streams refused by limit", facts.streams_throttled)
         yield _counter("legs_dialled", "Legs that calls dialled", facts.legs_dialled)
+        yield _gauges("trunk_calls", "Dialled legs by trunk now", "trunk", facts.trunk_calls)
         yield _gauge("errands_waiting", "Background requests not begun", facts.errands_waiting)
         yield _counters("errands", "Background requests and letters", "result", facts.errands)
         yield from _steered(facts)
@@ -332,6 +334,13 @@ _WEBHOOK_COUNTERS = (
 
 def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(f"agentstream_{name}", text, value)
+
+
+def _gauges(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(f"agentstream_{name}", text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
 
 
 def _counter(name: str, text: str, value: float) -> Metric:

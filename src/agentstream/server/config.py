@@ -338,15 +338,13 @@ class Config(Section):
 
 
 def as_toml(values: Mapping[str, Any]) -> str:
-    """Write plain values as TOML (a JSON text, number or flat list is one in TOML as well)."""
+    """Write plain values as TOML."""
     return "\n".join(_tables(values, ())) + "\n"
 
 
 def _tables(values: Mapping[str, Any], place: tuple[str, ...]) -> list[str]:
     plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
-    lines = [
-        f"{json.dumps(key) if place[2:] else key} = {json.dumps(v)}" for key, v in plain.items()
-    ]
+    lines = [f"{json.dumps(key) if place[2:] else key} = {_value(v)}" for key, v in plain.items()]
     for key, table in values.items():
         if isinstance(table, dict):
             inner = _tables(table, (*place, key))
@@ -354,6 +352,16 @@ def _tables(values: Mapping[str, Any], place: tuple[str, ...]) -> list[str]:
             has_own = not table or any(not isinstance(value, dict) for value in table.values())
             lines += ["", f"[{'.'.join((*place, key))}]", *inner] if has_own else inner
     return lines
+
+
+def _value(value: Any) -> str:  # noqa: ANN401  (a plain value)
+    """Write a value; a JSON text or number is one in TOML as well."""
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{json.dumps(key)} = {_value(each)}" for key, each in value.items())
+        return f"{{{pairs}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    return json.dumps(value)
 
 
 def _masked(values: dict[str, Any]) -> dict[str, Any]:

@@ -39,6 +39,12 @@ class Dialler:
             wiring.clock,
         )
 
+    @property
+    def trunk_calls(self) -> dict[str, int]:
+        """How many calls go by each of the operator's trunks now."""
+        limits = self.wiring.road_limits
+        return {name: limits.live(name) for name in self.wiring.roads.trunks}
+
     def open(self, leg_sid: LegSid, spec: DialSpec, setup: CallSetup) -> DialledLine:
         """Place a leg of this call; raises NoRoadError when it cannot be."""
         wiring = self.wiring
@@ -78,8 +84,8 @@ class Tries:
         """Return the first attempt; raises NoRoadError when every road is full."""
         made = self._next()
         if made is None:
-            why = self._told[-1].text if self._told else "there was no time"
-            raise NoRoadError(Cause.OVERLOADED, f"No road has room: {why}.")
+            why = "; ".join(f"{one.road}: {one.text}" for one in self._told)
+            raise NoRoadError(Cause.OVERLOADED, f"No road has room: {why[:TEXT_LIMIT]}.")
         return made
 
     def after(self, ended: sip.Ended, *, is_over: bool) -> Try | None:
@@ -140,7 +146,7 @@ class Tries:
         why = limits.take(key, road.limit, now_ms, clock.wall())
         if not why:
             self._held = key
-        return f"{road.name}: {why}" if why else ""
+        return why
 
     def _made(self, road: Road, ring_ms: int) -> Try:
         local = self._wiring.local

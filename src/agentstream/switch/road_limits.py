@@ -31,7 +31,6 @@ class RoadLimits:
     def __init__(self) -> None:
         self._live: Counter[str] = Counter()
         self._buckets: dict[str, tuple[float, int]] = {}  # what is left, and when that was
-        self.passed_over: Counter[str] = Counter()  # by reason: calls, rate, hours
 
     def live(self, key: str) -> int:
         """Return how many calls go by this road now."""
@@ -40,13 +39,10 @@ class RoadLimits:
     def take(self, key: str, limit: RoadLimit, now_ms: int, wall: datetime) -> str:
         """Take a place on a road; returns why there is none, "" when it was taken."""
         if limit.hours is not None and not limit.hours.are_open(wall):
-            self.passed_over["hours"] += 1
             return "it is closed at this hour"
         if limit.calls and self._live[key] >= limit.calls:
-            self.passed_over["calls"] += 1
             return f"it has {limit.calls} calls, and no more may be"
         if limit.per_second and not self._draw(key, limit.per_second, now_ms):
-            self.passed_over["rate"] += 1
             return f"it takes {limit.per_second} calls in a second, and no more"
         self._live[key] += 1
         return ""

@@ -96,6 +96,11 @@ class Switchboard:
         """How many calls there are."""
         return len(self._calls)
 
+    @property
+    def trunk_calls(self) -> dict[str, int]:
+        """How many calls go by each of the operator's trunks now."""
+        return self._dialler.trunk_calls
+
     def start_drain(self) -> None:
         """Refuse new calls from now on; live ones go on."""
         self._is_draining = True
