@@ -1,6 +1,7 @@
 """The order of RFC 2782: every one once, by priority, in proportion to weight."""
 
 from collections import Counter
+from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,8 +31,7 @@ def test_each_is_first_as_often_as_its_weight_sip_17(weights: list[int]) -> None
     items = list(enumerate(weights))
     total = sum(weights)
     firsts = Counter(
-        by_weight(items, lambda one: (0, one[1]), lambda most, at=at: min(at, most))[0]
-        for at in range(total)
+        by_weight(items, lambda one: (0, one[1]), partial(min, at))[0] for at in range(total)
     )
     assert firsts == Counter({(place, weight): weight for place, weight in items})
 
@@ -44,9 +44,7 @@ def test_equal_weights_share_evenly_sip_18() -> None:
 
 def test_one_of_weight_0_wins_on_0_alone() -> None:
     ranks = {"spare": (0, 0), "heavy": (0, 3), "light": (0, 1)}
-    firsts = [
-        by_weight(ranks, ranks.__getitem__, lambda most, at=at: min(at, most))[0] for at in range(5)
-    ]
+    firsts = [by_weight(ranks, ranks.__getitem__, partial(min, at))[0] for at in range(5)]
     assert firsts == ["spare", "heavy", "heavy", "heavy", "light"]
 
 
