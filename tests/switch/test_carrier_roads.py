@@ -79,6 +79,9 @@ def test_the_code_of_an_accounts_trunk_chooses_its_routes_tr_37() -> None:
     assert names(roads, origin=replace(ORIGIN, nso_code="ANY-ANY")) == ["a"]
     assert names(roads, origin=replace(ORIGIN, nso_code="KA-BLR")) == ["b"]
     assert names(roads, origin=replace(ORIGIN, nso_code="NO-ONE")) == ["a"]
+    assert names(roads, trunk="KA-BLR") == ["b"]
+    with pytest.raises(NoRoadError, match="no trunk named 'NO-ONE'"):
+        names(roads, trunk="NO-ONE")
 
 
 def test_a_trunk_that_cannot_take_a_number_is_passed_over() -> None:
@@ -102,7 +105,7 @@ def test_numbers_are_written_as_the_carrier_wants_them() -> None:
     [
         (A, ORIGIN, "", ME),
         (A, ORIGIN, "+918040000005", "+918040000005"),
-        (A, replace(ORIGIN, alias=ALIAS), "+918040000005", ALIAS),
+        (A, replace(ORIGIN, alias=ALIAS), "+918040000005", "+918040000005"),
         (replace(A, caller_id_rule="alias", caller_id="+911"), ORIGIN, "+912", "+911"),
         (replace(A, caller_id_rule="alias"), replace(ORIGIN, alias=ALIAS), "+912", ALIAS),
         (

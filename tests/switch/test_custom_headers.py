@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from agentstream.base.ids import AccountSid, CallSid, LegSid, TrunkSid
 from agentstream.base.values import replace
-from agentstream.store.trunk_options import TrunkOptions
+from agentstream.server.presets import load
+from agentstream.store.trunk_options import TrunkOptions, options_of
 from agentstream.switch.custom_headers import HeaderFacts, check_custom, headers_for
 from agentstream.switch.roads import NoRoadError
 
@@ -47,8 +48,10 @@ def test_a_trunks_map_is_filled_from_the_call_sip_15() -> None:
     assert "X-None" not in made
 
 
-def test_a_preset_adds_what_its_partner_reads_pn_21() -> None:
-    made = dict(headers_for(FACTS, TrunkOptions(preset="ElevenLabs"), ()))
+def test_the_preset_of_a_partner_makes_the_headers_that_it_reads_pn_21() -> None:
+    preset = load("elevenlabs")
+    options = options_of(preset.trunk.settings.items())
+    made = dict(headers_for(FACTS, options, ()))
     assert (made["X-CALL-ID"], made["X-CALLER-ID"]) == ("c0ffee", "+912240000017")
 
 

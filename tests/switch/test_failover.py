@@ -19,7 +19,7 @@ from agentstream.switch.road_states import Outcome
 from agentstream.switch.roads import Roads, Route, RouteTrunk, Trunk
 from agentstream.switch.wiring import Wiring
 from agentstream.testing.board import NUMBER, Board, open_board
-from agentstream.testing.trunk_rows import TRUNK_SID, know_trunks, trunk_parts
+from agentstream.testing.trunks import TRUNK_SID, TrunkMaker
 from agentstream.testing.waiting import until
 
 OFFER = make_offer(LocalMedia(address="192.0.2.1", port=40_000))
@@ -249,10 +249,18 @@ async def test_progress_without_ringing_does_not_bind_a_leg_whose_early_media_is
         assert board.signaling.dials[second].target.endswith("@b.carrier.test")
 
 
+async def trunk_of(board: Board, account_sid: str) -> None:
+    """Give an account a trunk with two destinations."""
+    maker = await TrunkMaker(board.store, AccountSid(account_sid)).make()
+    await maker.destination("sip:192.0.2.71", 1)
+    await maker.destination("sip:192.0.2.72", 2)
+    await board.directory.refresh()
+
+
 async def test_a_connect_to_the_sid_of_a_trunk_dials_its_destinations_fl_3_tr_81(
     board: Board,
 ) -> None:
-    know_trunks(board.directory, trunk_parts("sip:192.0.2.71", "sip:192.0.2.72"))
+    await trunk_of(board, "greenleaf1")
     first = await dial(board, f"sip:{TRUNK_SID.upper()}")
     order = board.signaling.dials[first]
     assert order.target == f"sip:{NUMBER}@192.0.2.71"
@@ -261,12 +269,12 @@ async def test_a_connect_to_the_sid_of_a_trunk_dials_its_destinations_fl_3_tr_81
     assert board.signaling.dials[second].target == f"sip:{NUMBER}@192.0.2.72"
     assert dict(board.signaling.dials[second].headers) == headers  # X-Exotel-CallSid stays
     assert headers["X-Exotel-LegSid"] == AGENT
-    assert STATES[0].told == [(f"{TRUNK_SID}#301", "refused")]
+    assert STATES[0].told == [(f"{TRUNK_SID}#1", "refused")]
 
 
 async def test_the_trunk_of_another_account_is_as_good_as_none_fl_3(board: Board) -> None:
-    theirs = trunk_parts("sip:192.0.2.71", account_sid=AccountSid("someoneelse1"))
-    know_trunks(board.directory, theirs)
+    await board.store.accounts.create("Somebody Else", "someoneelse1")
+    await trunk_of(board, "someoneelse1")
     await board.ask(Dial(AGENT, DialSpec(f"sip:{TRUNK_SID}", to_number=NUMBER)))
     one = await gone(board)
     other = "trdev1ffffffffffffffffffff0"

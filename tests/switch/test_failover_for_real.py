@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agentstream.base.ids import CallSid, LegSid
+from agentstream.base.ids import AccountSid, CallSid, LegSid
 from agentstream.calls.causes import Cause
 from agentstream.calls.commands import Dial, DialSpec, HangUpLeg
 from agentstream.calls.events import CallStarted, LegGone, LegUp
@@ -18,7 +18,7 @@ from agentstream.switch.feed import RoadFailed
 from agentstream.testing.ports import HOST
 from agentstream.testing.scene import Scene, scene
 from agentstream.testing.scripted_callee import ScriptedCallee, scripted_callee
-from agentstream.testing.trunk_rows import DOMAIN, TRUNK_SID, know_trunks, trunk_parts
+from agentstream.testing.trunks import DOMAIN, TRUNK_SID, TrunkMaker
 from agentstream.testing.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -218,12 +218,12 @@ async def test_the_destinations_of_a_trunk_are_tried_by_priority_fl_3_sip_10_sip
         scene(tmp_path, pairs=4) as night,
     ):
         call = await night.talk()
-        parts = trunk_parts(
-            (f"sip:{HOST}:{second.port};transport=tcp", 7, 1),
-            (f"sip:{HOST}:{first.port}", 3, 1),
-            as_header_map="X-CALL-ID={call_sid}",
-        )
-        know_trunks(night.node.house.parts.directory, parts)
+        parts = night.node.house.parts
+        maker = await TrunkMaker(parts.store, AccountSid("greenleaf1")).make()
+        await maker.destination(f"sip:{HOST}:{second.port};transport=tcp", 7)
+        await maker.destination(f"sip:{HOST}:{first.port}", 3)
+        await maker.settings({"as_header_map": "X-CALL-ID={call_sid}"})
+        await parts.directory.refresh()
         await dial(
             night, f"sip:{TRUNK_SID}", to_number="+918000000042", headers=(("X-Ticket", "42"),)
         )

@@ -13,7 +13,8 @@ from agentstream.store.trunks import TrunkParts
 from agentstream.switch.dialling import order_of
 from agentstream.switch.roads import NoRoadError, Road, Roads
 from agentstream.switch.trunk_roads import trunk_roads
-from agentstream.testing.trunk_rows import DOMAIN, TRUNK_SID, entry_of, trunk_parts
+from agentstream.testing.trunk_rows import entry_of, trunk_parts
+from agentstream.testing.trunks import DOMAIN, TRUNK_SID
 
 EXOPHONE, CALLER = "+918000000042", "+912240000017"
 SETUP = CallSetup(

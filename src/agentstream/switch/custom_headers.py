@@ -1,11 +1,9 @@
 """The X- headers of an INVITE to an account's trunk: ids, the trunk's map, what a call adds.
 
-SIP-12 (ids), SIP-13 (three of a Connect's own), SIP-15 (templates of the trunk), PN-21.
+SIP-12 (ids), SIP-13 (three of a Connect's own), SIP-15 (templates of the trunk).
 """
 
 import re
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 from agentstream.base.ids import AccountSid, CallSid, LegSid, TrunkSid
@@ -21,10 +19,6 @@ RESERVED: Final = ("x-exotel-", "x-veeno-")
 VALUE_LIMIT: Final = 512  # characters of a header that a template makes
 
 _VARIABLE: Final = re.compile(r"\{([a-z_]+(?:\.[A-Za-z0-9_.-]{1,64})?)\}", re.ASCII)
-# What partners read, whose preset a trunk has (PN-21).
-_PRESETS: Final[Mapping[str, tuple[Header, ...]]] = MappingProxyType(
-    {"elevenlabs": (("X-CALL-ID", "{call_sid}"), ("X-CALLER-ID", "{caller}"))}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +55,7 @@ def check_custom(headers: tuple[Header, ...]) -> None:
 def headers_for(facts: HeaderFacts, options: TrunkOptions, own: tuple[Header, ...]) -> list[Header]:
     """Return the headers in their order; a name stands once, `own` (of the call) last wins."""
     found: dict[str, Header] = {}
-    mapped = (*_PRESETS.get(options.preset.lower(), ()), *options.header_map)
-    filled = [(name, _filled(template, facts)) for name, template in mapped]
+    filled = [(name, _filled(template, facts)) for name, template in options.header_map]
     for name, value in (*_ids(facts), *filled, *own):
         if value:
             found[name.lower()] = (name, value)

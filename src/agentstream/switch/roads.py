@@ -19,7 +19,6 @@ from agentstream.switch.number_rules import NumberRule
 from agentstream.switch.road_limits import NO_LIMIT, RoadLimit
 
 FAILOVER_MS: Final = 4_000  # SIP-17: how long a server may say nothing at all
-ANY_CODE: Final = "ANY-ANY"  # TR-37
 _NO_TRUNKS: Final[Mapping[str, "Trunk"]] = MappingProxyType({})
 
 EarlyMedia = Literal["pass", "ignore"]

@@ -22,7 +22,6 @@ from agentstream.sip.uri import SipUri, parse_uri
 from agentstream.switch.identity import ANONYMOUS, PLAIN, Identity
 from agentstream.switch.number_rules import NumberRule, rewrite
 from agentstream.switch.roads import (
-    ANY_CODE,
     NoRoadError,
     Origin,
     Road,
@@ -86,27 +85,30 @@ def _by_trunks(
     spec: DialSpec, number: str, roads: Roads, origin: Origin, draw: Draw
 ) -> tuple[Road, ...]:
     """Return the roads of a number: by each trunk of its route that can take it."""
-    if not spec.trunk and roads.routes:
+    if roads.routes and spec.trunk.lower() not in roads.trunks:
         plain = normalise(number, roads.country_code)
-        route = _route_of(plain, roads, origin)
+        route = _route_of(plain, roads, origin, spec.trunk)
         if route is not None:
             return _by_route(route, _allowed(number, roads), spec, roads, origin, draw)
     trunk = _trunk(spec.trunk, roads)
     return (_by_trunk(trunk, _allowed(number, roads), spec, roads, origin),)
 
 
-def _route_of(plain: str, roads: Roads, origin: Origin) -> Route | None:
+def _route_of(plain: str, roads: Roads, origin: Origin, asked: str) -> Route | None:
     """Return the open route with the longest beginning of this number; of equal ones the first.
 
-    A call out of an account's trunk takes the routes of that trunk's code, if there are any.
+    A call out of an account's trunk takes the routes of that trunk's code, if there are any; where
+    a code is `asked` for as if it were a trunk's name, no others.
     """
     open_now = [
         route for route in roads.routes if route.hours is None or route.hours.are_open(origin.at)
     ]
-    code = "" if origin.nso_code == ANY_CODE else origin.nso_code
+    code = asked.upper() or origin.nso_code
     coded = [route for route in open_now if code and route.nso_code == code]
+    if not coded and not asked:
+        coded = [route for route in open_now if not route.nso_code]
     best, longest = None, -1
-    for route in coded or [route for route in open_now if not route.nso_code]:
+    for route in coded:
         for prefix in route.prefixes:
             if plain.startswith(prefix) and len(prefix) > longest:
                 best, longest = route, len(prefix)
@@ -187,14 +189,14 @@ def _as_it_wants(number: str, trunk: Trunk, rules: tuple[NumberRule, ...]) -> st
 
 
 def _caller_id(trunk: Trunk, spec: DialSpec, origin: Origin) -> str:
-    """Return whom a carrier is shown; an alias of an account's trunk wins over its DID (TR-71)."""
+    """Return whom a carrier is shown (TR-71: the alias of the account's trunk, where that is)."""
     match trunk.caller_id_rule:
         case "fixed":
             return trunk.caller_id
         case "alias":
             return origin.alias or trunk.caller_id
         case "as-is":
-            return origin.alias or spec.caller_id or trunk.caller_id or origin.called_number
+            return spec.caller_id or trunk.caller_id or origin.called_number
 
 
 def _identity(trunk: Trunk, shown: str, origin: Origin) -> Identity:

@@ -45,7 +45,7 @@ from agentstream.switch.making import CallMaker, Course, course_of, course_of_or
 from agentstream.switch.media_pump import MediaPump
 from agentstream.switch.placing import CallOrder, refusal, setup_of, spec_of
 from agentstream.switch.routing import NoRoadError
-from agentstream.switch.trunk_calls import NoWay, way_of
+from agentstream.switch.trunk_calls import NoWay, find_way
 from agentstream.switch.wiring import SwitchCounts, SwitchLimits, Wiring
 
 log = structlog.get_logger()
@@ -74,7 +74,7 @@ class Switchboard:
         self._by_leg: dict[str, CallTask] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_draining = False
-        self._dialler = Dialler(wiring, self._limits)
+        self.dialler = Dialler(wiring, self._limits)
         self._maker = CallMaker(wiring)
         self._pump = MediaPump(wiring.media, self._take_event)
         self.counts = SwitchCounts()
@@ -95,11 +95,6 @@ class Switchboard:
     def live_calls(self) -> int:
         """How many calls there are."""
         return len(self._calls)
-
-    @property
-    def trunk_calls(self) -> dict[str, int]:
-        """How many calls go by each of the operator's trunks now."""
-        return self._dialler.trunk_calls
 
     def start_drain(self) -> None:
         """Refuse new calls from now on; live ones go on."""
@@ -221,7 +216,7 @@ class Switchboard:
     def _invited(self, invited: sip.Invited) -> None:
         called = called_number(invited, self._country_code)
         caller = caller_number(invited, self._country_code)
-        route = self._way_of(invited, called, caller)
+        route = find_way(self._directory, invited.trunk_sid, called, caller)
         if isinstance(route, NoWay):
             self._refuse(invited, route.cause, route.text, status=route.status)
             return
@@ -232,15 +227,6 @@ class Switchboard:
             self._refuse(invited, *full, setup)
         else:
             self._admit(invited, route, setup)
-
-    def _way_of(self, invited: sip.Invited, called: str, caller: str) -> Way | PassageWay | NoWay:
-        if not invited.trunk_sid:
-            way = self._directory.find(called)
-            return way or NoWay(Cause.NOT_FOUND, "this number has no flow that a call can enter")
-        entry = self._directory.trunks.find(invited.trunk_sid)
-        if entry is None:
-            return NoWay(Cause.REJECTED, "trunk-not-found: it was deleted this moment", 403)
-        return way_of(entry, called, caller, self._directory.find)
 
     def _admit(self, invited: sip.Invited, route: Way | PassageWay, setup: CallSetup) -> None:
         try:
@@ -366,7 +352,7 @@ class Switchboard:
         Raises NoRoadError.
         """
         with self._by_ref.placing() as untold:
-            line = self._dialler.open(leg_sid, spec, setup)
+            line = self.dialler.open(leg_sid, spec, setup)
         self.counts.dialled += 1
         return line, untold
 

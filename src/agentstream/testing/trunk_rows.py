@@ -4,20 +4,13 @@ parts = trunk_parts("sip:192.0.2.7:5060;transport=tcp", as_failover_timeout="300
 know_trunks(directory, parts)
 """
 
-from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any
-
 from agentstream.base.ids import AccountSid, TrunkSid
-from agentstream.store.directory import Directory
 from agentstream.store.trunk_book import TrunkEntry, book_of
 from agentstream.store.trunks import AccountTrunk, TrunkDestination, TrunkParts, TrunkSetting
 from agentstream.store.values import Account
+from agentstream.testing.trunks import DOMAIN, MADE_AT, TRUNK_SID
 
 ACCOUNT = AccountSid("greenleaf1")
-TRUNK_SID = TrunkSid("trdev1a0b1c2d3e4f5a6b7c8z1n0")
-DOMAIN = "greenleaf1.pstn.agentstream.example"
-_AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
 
 def trunk_parts(
@@ -40,8 +33,8 @@ def trunk_parts(
         domain_name=DOMAIN,
         is_active=is_active,
         is_secure=is_secure,
-        created_at=_AT,
-        updated_at=_AT,
+        created_at=MADE_AT,
+        updated_at=MADE_AT,
     )
     ranked = [
         (one, place, 1) if isinstance(one, str) else one for place, one in enumerate(destinations)
@@ -55,13 +48,15 @@ def trunk_parts(
                 uri=uri,
                 priority=priority,
                 weight=weight,
-                created_at=_AT,
-                updated_at=_AT,
+                created_at=MADE_AT,
+                updated_at=MADE_AT,
             )
             for place, (uri, priority, weight) in enumerate(ranked)
         ),
         settings=tuple(
-            TrunkSetting(trunk_sid=sid, name=name, value=value, created_at=_AT, updated_at=_AT)
+            TrunkSetting(
+                trunk_sid=sid, name=name, value=value, created_at=MADE_AT, updated_at=MADE_AT
+            )
             for name, value in settings.items()
         ),
     )
@@ -69,12 +64,5 @@ def trunk_parts(
 
 def entry_of(parts: TrunkParts) -> TrunkEntry:
     """Return a trunk as calls find it."""
-    account = Account(parts.trunk.account_sid, "Green Leaf", _AT)
+    account = Account(parts.trunk.account_sid, "Green Leaf", MADE_AT)
     return book_of([parts], {account.sid: account}).entries[parts.trunk.sid]
-
-
-def know_trunks(directory: Directory[Any], *trunks: TrunkParts) -> None:
-    """Let a directory know these trunks until its rows change."""
-    sids = {parts.trunk.account_sid for parts in trunks}
-    accounts = {sid: directory.account(sid) or Account(sid, sid, _AT) for sid in sids}
-    directory._now = replace(directory._now, trunks=book_of(trunks, accounts))
