@@ -38,6 +38,7 @@ def test_an_invite_says_who_calls_whom_and_how_to_reach_us() -> None:
     assert invite.to_tag == ""
     assert invite.contacts[0].uri == "sip:192.0.2.10:5060"
     assert invite.headers.get("X-Exotel-CallSid") == "7"
+    assert invite.headers.get("Max-Forwards") == "70"
     assert invite.headers.get("Route") == "<sip:192.0.2.1:5080;lr>"
     assert invite.top_via.transport == "UDP"
     assert invite.top_via.rport == 0

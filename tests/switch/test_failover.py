@@ -283,3 +283,28 @@ async def test_the_trunk_of_another_account_is_as_good_as_none_fl_3(board: Board
     two = board.saw("LegGone")[1]
     assert isinstance(two, LegGone)
     assert (one.cause, one.text.replace(TRUNK_SID, other)) == (two.cause, two.text)
+
+
+async def second_caller(board: Board, hops_left: int) -> None:
+    """Let one more call come in; it is the latest one then."""
+    board.signaling.invite(NUMBER, offer=OFFER, hops_left=hops_left)
+    await until(lambda: len(board.saw("CallAnswered")) == 2)
+
+
+@pytest.mark.parametrize(("came_with", "goes_with"), [(70, 69), (2, 1)])
+async def test_a_call_that_is_passed_on_has_one_hop_less_sip_11(
+    board: Board, came_with: int, goes_with: int
+) -> None:
+    """RFC 7332 section 4: a ring of servers comes to its end."""
+    await second_caller(board, came_with)
+    ref = await dial(board)
+    assert board.signaling.dials[ref].max_forwards == goes_with
+
+
+async def test_a_call_without_a_hop_left_is_not_passed_on(board: Board) -> None:
+    await second_caller(board, 1)
+    await board.ask(Dial(AGENT, DialSpec("+918040000009")))
+    await until(lambda: board.saw("LegGone"))
+    (event,) = board.saw("LegGone")
+    assert isinstance(event, LegGone)
+    assert "Max-Forwards" in event.text

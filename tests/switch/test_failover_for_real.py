@@ -235,6 +235,7 @@ async def test_the_destinations_of_a_trunk_are_tried_by_priority_fl_3_sip_10_sip
             assert f"@{DOMAIN}>" in named(invite, "From")
             assert named(invite, "P-Asserted-Identity").endswith(f"@{DOMAIN}>")
             assert named(invite, "P-Early-Media") == "supported"
+            assert named(invite, "Max-Forwards") == "69"  # RFC 7332: it came with 70
             assert named(invite, "X-Exotel-CallSid") == sid
             assert named(invite, "X-Exotel-TrunkSid") == TRUNK_SID
             assert named(invite, "X-Exotel-AccountSid") == "greenleaf1"

@@ -297,7 +297,7 @@ class OutgoingCall(InviteUsage):
         to_uri = str(parse_uri(dial.to_uri or dial.target).without("transport", headers=True))
         caller = NameAddr(dial.from_display, dial.from_uri, {"tag": self.local_tag})
         headers = Headers()
-        headers.add("Max-Forwards", "70")
+        headers.add("Max-Forwards", str(dial.max_forwards))
         headers.add("From", str(caller))
         headers.add("To", f"<{to_uri}>")
         headers.add("Call-ID", self.call_id)

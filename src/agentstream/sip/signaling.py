@@ -38,6 +38,7 @@ class Dial:
     answer_timeout_ms: int = 60_000  # ring no longer than this, then CANCEL
     # A server that says nothing at all, not even 100, is given up after this; 0: only Timer B.
     silence_timeout_ms: int = 0
+    max_forwards: int = 70  # RFC 7332: less in a call that is placed for another one
 
 
 class SignalingEngine(Protocol):

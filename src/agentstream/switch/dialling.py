@@ -1,10 +1,10 @@
 """Opens the line of a leg that a call dials: its roads, its RTP port, an INVITE per attempt."""
 
-from dataclasses import replace
 from typing import Final
 
 from agentstream import _media
 from agentstream.base.ids import LegSid
+from agentstream.base.values import replace
 from agentstream.base.weight import draw_by
 from agentstream.calls.causes import Cause
 from agentstream.calls.commands import DialSpec
@@ -49,12 +49,15 @@ class Dialler:
         """Place a leg of this call; raises NoRoadError when it cannot be."""
         wiring = self.wiring
         roads = self._finder.find(spec, setup, leg_sid)
+        if setup.hops_left < 2:
+            text = "The call was passed on too often already: its Max-Forwards is spent."
+            raise NoRoadError(Cause.FAILED, text)
         try:
             leg = wiring.media.open_rtp_leg(self._limits.leg_plan(leg_sid, setup.call_sid))
         except _media.PortsExhausted:
             raise NoRoadError(Cause.NO_PORTS, "No RTP port is free for one more leg.") from None
         attempts = Attempts(roads, wiring.roads, spec.ring_ms, wiring.clock.now_ms())
-        tries = Tries(leg_sid, attempts, wiring, leg)
+        tries = Tries(leg_sid, attempts, wiring, leg, setup.hops_left - 1)
         try:
             session = SdpSession(session_id=int(wiring.tokens.hex(4), 16))
             first = tries.first()
@@ -69,11 +72,14 @@ class Dialler:
 class Tries:
     """Makes an INVITE of each road of a leg, counts it there, and tells what became of it."""
 
-    def __init__(self, leg_sid: LegSid, attempts: Attempts, wiring: Wiring, leg: MediaLeg) -> None:
+    def __init__(
+        self, leg_sid: LegSid, attempts: Attempts, wiring: Wiring, leg: MediaLeg, hops: int
+    ) -> None:
         self._leg_sid = leg_sid
         self._attempts = attempts
         self._wiring = wiring
         self._rtp_port = leg.rtp_port
+        self._hops = hops
         self._road: Road | None = None  # that is tried now
         self._began_ms = 0
         self._held = ""  # whose place is taken in the limits
@@ -154,7 +160,8 @@ class Tries:
         local = replace(local, address=host, port=self._rtp_port)
         if road.codecs:
             local = replace(local, codecs=road.codecs)
-        return Try(order_of(road, host, ring_ms), local, road.offers_late, road.hears_early_media)
+        order = replace(order_of(road, host, ring_ms), max_forwards=self._hops)
+        return Try(order, local, road.offers_late, road.hears_early_media)
 
     def _note(self, outcome: Outcome | None, road: Road) -> None:
         if outcome is not None and road.key and not self._is_known:
