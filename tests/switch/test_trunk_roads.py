@@ -99,7 +99,7 @@ def test_settings_of_the_trunk_are_used() -> None:
     )
     first, second = roads_of(parts)
     assert (first.target.transport, second.target.transport) == ("tcp", "tls")
-    assert first.codecs == ("PCMA", "PCMU")
+    assert first.codecs == ("PCMA", "OPUS", "PCMU")
     assert (first.ring_ms, first.silence_ms) == (20_000, 700)
     assert (first.limit.calls, first.limit_key) == (3, TRUNK_SID)
     assert ("X-CALL-ID", "c0ffee") in first.headers
