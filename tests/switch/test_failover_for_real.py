@@ -263,3 +263,31 @@ async def test_a_redirect_is_followed_where_the_operator_allows_it(tmp_path: Pat
             ((_, two),) = second.invites
             assert two.startswith("INVITE sip:+918040000001@127.0.0.1:")
             await ends(night, call, first, second)
+
+
+async def test_roads_that_fail_while_they_are_placed_are_passed_over_too(tmp_path: Path) -> None:
+    """No listener speaks TLS here: each of the first two ends before `place` has returned."""
+    async with scripted_callee(always("answers")) as third:
+        targets = [f"sip:{HOST}:{closed_port()};transport=tls" for _ in range(2)]
+        targets.append(f"sip:{HOST}:{third.port}")
+        async with scene(tmp_path, pairs=4, **carriers(*targets)) as night:
+            call = await night.talk()
+            await dial(night)
+            await is_up(night)
+            assert [note.after for note in failures(night)] == ["trunk b", "trunk c"]
+            await ends(night, call, third)
+
+
+async def test_a_placed_call_fails_over_before_anybody_has_answered(tmp_path: Path) -> None:
+    async with (
+        scripted_callee(always("failing")) as first,
+        scripted_callee(always("voicemail")) as second,
+    ):
+        targets = (f"sip:{HOST}:{first.port}", f"sip:{HOST}:{second.port}")
+        async with scene(tmp_path, pairs=4, **carriers(*targets)) as night:
+            await night.node.place(NUMBER)
+            await until(lambda: bool(second.live))
+            assert [note.after for note in failures(night)] == ["trunk b"]
+            second.hang_up(NUMBER)
+            await night.record()
+            assert await night.node.is_idle()

@@ -98,13 +98,12 @@ class Tries:
         """Take the end of an attempt; returns the next one, None when this end is the leg's."""
         road, since_ms = self._road, self._now_ms() - self._began_ms
         self.leave()
-        if road is None:
-            return None
-        if is_over or ended.by == "local":
-            self._note("reached" if is_over and ended.by != "local" else None, road)
+        if road is None or ended.by == "local":
             return None
         outcome = outcome_of(ended)
         self._note(outcome, road)
+        if is_over:
+            return None
         number, place = self._attempts.count, len(self._told)
         made = self._next() if self._attempts.leads_on(ended, road) else None
         if road.key or made is not None or number > 1:
@@ -160,11 +159,11 @@ class Tries:
         local = replace(local, address=host, port=self._rtp_port)
         if road.codecs:
             local = replace(local, codecs=road.codecs)
-        order = replace(order_of(road, host, ring_ms), max_forwards=self._hops)
+        order = order_of(road, host, ring_ms, self._hops)
         return Try(order, local, road.offers_late, road.hears_early_media)
 
-    def _note(self, outcome: Outcome | None, road: Road) -> None:
-        if outcome is not None and road.key and not self._is_known:
+    def _note(self, outcome: Outcome, road: Road) -> None:
+        if road.key and not self._is_known:
             self._is_known = True
             self._wiring.road_states.note(road.key, outcome)
 
@@ -172,7 +171,7 @@ class Tries:
         return self._wiring.clock.now_ms()
 
 
-def order_of(road: Road, our_host: str, ring_ms: int) -> Dial:
+def order_of(road: Road, our_host: str, ring_ms: int, max_forwards: int = 70) -> Dial:
     """Return the INVITE of a road, without its offer."""
     host = road.domain or (f"[{our_host}]" if ":" in our_host else our_host)
     headers, identity = road.headers, road.identity
@@ -192,4 +191,5 @@ def order_of(road: Road, our_host: str, ring_ms: int) -> Dial:
         credentials=road.credentials,
         answer_timeout_ms=ring_ms,
         silence_timeout_ms=road.silence_ms,
+        max_forwards=max_forwards,
     )
