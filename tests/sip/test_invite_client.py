@@ -2,7 +2,7 @@
 
 import pytest
 
-from agentstream.sip.commands import AnswerMedia, HangUp, Place
+from agentstream.sip.commands import AnswerMedia, HangUp, Place, UpdateMedia
 from agentstream.sip.flow import Hop
 from agentstream.sip.message import Request, Response
 from agentstream.sip.reports import Accepted, Ended, Progressed
@@ -368,3 +368,19 @@ def test_any_answer_ends_the_wait_for_one(status: int) -> None:
     script.say(answer_to(invite, status))
     script.wait(20_000)
     assert not any(isinstance(report, Ended) for report in script.reports)
+
+
+def test_an_answer_to_our_re_invite_that_comes_again_after_the_call_is_acknowledged() -> None:
+    """RFC 3261 section 13.2.2.4: each 2xx, though nobody has the call any more."""
+    script, _, _ = answered()
+    script.do(UpdateMedia(REF, OFFER.replace("4000", "4002")))
+    invite = script.request("INVITE")
+    ok = answer_to(invite, 200, sdp=ANSWER)
+    script.say(ok)
+    script.request("ACK")
+    script.do(HangUp(REF))
+    script.say(answer_to(script.request("BYE"), 200))
+    assert script.endpoint.load.calls == 0
+    script.wait(6_000)  # until nothing holds the call, not even the BYE's transaction
+    script.say(ok)
+    script.request("ACK")
