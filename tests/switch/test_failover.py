@@ -167,14 +167,13 @@ async def test_a_road_that_is_down_is_not_tried(board: Board) -> None:
     await gone(board)
 
 
-async def test_when_every_road_is_down_the_party_is_unavailable_sip_76(board: Board) -> None:
+async def test_when_every_road_is_down_all_are_tried_all_the_same(board: Board) -> None:
+    """One answer that was lost must not cost the next caller the only way out."""
     STATES[0].down = {"a", "b"}
-    await board.ask(Dial(AGENT, DialSpec("+918040000009")))
-    event = await gone(board)
-    assert (event.cause, event.text) == (
-        Cause.UNAVAILABLE,
-        "No road is up: trunk a, trunk b.",
-    )
+    second = await refused(board, await dial(board))
+    assert board.signaling.dials[second].target == "sip:+918040000009@b.carrier.test"
+    board.signaling.end(second, status=486, q850=0)
+    assert (await gone(board)).cause is Cause.BUSY
 
 
 async def test_a_full_trunk_is_passed_over_and_has_room_when_its_call_is_gone(

@@ -118,7 +118,7 @@ def test_custom_headers_go_along_and_reserved_ones_are_refused_sip_13_fl_4() -> 
     assert "reserved" in str(refusal(parts, spec))
 
 
-def test_a_trunk_that_leads_nowhere_says_why() -> None:
+def test_a_trunk_that_leads_nowhere_says_why_sip_76() -> None:
     assert refusal(trunk_parts()).cause is Cause.UNAVAILABLE
     assert "no destination" in str(refusal(trunk_parts()))
     assert "not a SIP address" in str(refusal(trunk_parts("nonsense")))

@@ -7,12 +7,11 @@ from agentstream.base.clock import Clock
 from agentstream.base.ids import LegSid
 from agentstream.base.values import replace
 from agentstream.base.weight import Draw
-from agentstream.calls.causes import Cause
 from agentstream.calls.commands import DialSpec
 from agentstream.calls.record import CallSetup
 from agentstream.store.trunk_book import TrunkBook, TrunkEntry
 from agentstream.switch.road_states import RoadStates
-from agentstream.switch.roads import NoRoadError, Origin, Road, Roads
+from agentstream.switch.roads import Origin, Road, Roads
 from agentstream.switch.routing import TOKEN, find_roads
 from agentstream.switch.trunk_roads import trunk_roads
 
@@ -43,11 +42,11 @@ class RoadFinder:
             found = trunk_roads(entry, spec, (setup, leg_sid), self.roads, self._draw)
         else:
             found = find_roads(spec, self.roads, self._origin(setup), self._draw)
+        if len(found) == 1:
+            return found
         up = tuple(road for road in found if not road.key or self._states.is_up(road.key))
-        if not up:
-            names = ", ".join(road.name for road in found)
-            raise NoRoadError(Cause.UNAVAILABLE, f"No road is up: {names[:200]}.")  # SIP-76
-        return up
+        # A state is a guess of seconds ago: where all are said to be down a call still finds out.
+        return up or found
 
     def _trunk(self, spec: DialSpec, setup: CallSetup) -> TrunkEntry | None:
         """Return the account's own trunk that is meant; another's is as good as none (FL-3)."""

@@ -16,7 +16,7 @@ class RoadStates(Protocol):
     """Whoever watches roads implements this; both return at once."""
 
     def is_up(self, key: str) -> bool:
-        """Tell whether this road may be tried; True for one that nobody watches."""
+        """Tell whether this road is worth a try where there are others; True for an unknown one."""
 
     def note(self, key: str, outcome: Outcome) -> None:
         """Take note of what became of a call by this road; once per attempt."""
