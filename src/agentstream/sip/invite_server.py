@@ -70,6 +70,7 @@ class IncomingCall(InviteUsage):
                 source=str(self._transaction.flow),
                 offer=self._offer,
                 headers=passed_headers(request.headers),
+                hops_left=min(int(request.headers.get("Max-Forwards") or 70), 70),
             )
         )
         self.core.watch(self)

@@ -59,7 +59,14 @@ class CallLines:
     def take(self, report: sip.Report) -> list[reports.Report]:
         """Translate what signalling reports."""
         line = self._by_ref.get(report.ref)
-        return [] if line is None else line.take(report)
+        if line is None:
+            return []
+        try:
+            return line.take(report)
+        finally:
+            if line.ref != report.ref:  # it tries its next road
+                del self._by_ref[report.ref]
+                self._by_ref[line.ref] = line
 
     def dial(self, leg_sid: LegSid, spec: DialSpec) -> list[reports.Report]:
         """Open a line for one more leg; where there is no road, the leg has ended at once."""
