@@ -33,7 +33,9 @@ from agentstream.sip.commands import (
 )
 from agentstream.sip.endpoint import Endpoint
 from agentstream.sip.flow import Flow, Hop
+from agentstream.sip.gate import OPEN, Gate
 from agentstream.sip.reports import Header, Report, SipCallRef
+from agentstream.sip.server_side import Door
 from agentstream.sip.settings import SipSettings
 from agentstream.sip.signaling import Dial
 from agentstream.sip.traffic import (
@@ -85,7 +87,9 @@ class SipEngine:
         tokens: Tokens | None = None,
         locate: Locate | None = None,
         trace: Trace | None = None,
+        gate: Gate = OPEN,
     ) -> None:
+        self._gate = gate
         self._config = config
         self._clock = clock or SystemClock()
         self._tokens = tokens or RandomTokens()
@@ -100,6 +104,7 @@ class SipEngine:
                 config.admission,
                 config.streams,
                 config.tls,
+                gate.knows,
             ),
             self._received,
             self._send_failed,
@@ -111,7 +116,8 @@ class SipEngine:
         self._errors: Counter[str] = Counter()
         self._is_stopping = False
         self._idle = asyncio.Event()  # stopping, and no call is left
-        self._endpoint = Endpoint(config.settings, self._tokens, self._our_address)
+        door = Door(gate, self._sockets.peer_names)
+        self._endpoint = Endpoint(config.settings, self._tokens, self._our_address, door)
         self._driver: Driver[EndpointInput, EndpointOutput] = Driver(
             self._endpoint, self._clock, self._perform, self._failed
         )
@@ -229,14 +235,23 @@ class SipEngine:
         admission, load = self._sockets.admission.counters, self._endpoint.load
         return {
             **self._endpoint.counters,
+            **{f"gate_{name}": count for name, count in self._gate.counters.items()},
             **self._errors,
             "messages_admitted": admission.admitted,
             "messages_denied": admission.denied,
             "messages_unlisted": admission.unlisted,
             "messages_too_fast": admission.too_fast,
+            "messages_too_many_invites": admission.too_many_invites,
+            "messages_banned": admission.banned,
+            "bans": self._sockets.admission.bans.given,
+            "banned_now": len(self._sockets.admission.bans),
             "calls_now": load.calls,
             "transactions_now": load.transactions,
         }
+
+    def strike(self, host: str, now_ms: int) -> bool:
+        """Note that a source did what no honest one does; tell whether it is banned by that."""
+        return self._sockets.admission.strike(host, now_ms)
 
     @property
     def addresses(self) -> list[tuple[str, str, int]]:

@@ -1,6 +1,7 @@
 """All SIP listeners of one node: which one a message goes out by, and how peers see us."""
 
 import socket
+from collections.abc import Callable
 from dataclasses import field
 from ipaddress import ip_address
 
@@ -48,6 +49,7 @@ class SocketSettings:
     admission: AdmissionLimits = field(default_factory=AdmissionLimits)
     streams: StreamLimits = field(default_factory=StreamLimits)
     tls: TlsFiles = field(default_factory=TlsFiles)
+    knows: Callable[[str], bool] | None = None  # addresses of carriers and trunks
 
 
 class SipSockets:
@@ -62,7 +64,9 @@ class SipSockets:
         self._clock = clock
         self._transports: list[SipTransport] = []
         self._local_hosts: dict[str, str] = {}
-        self.admission = Admission(settings.allow, settings.deny, settings.admission)
+        self.admission = Admission(
+            settings.allow, settings.deny, settings.admission, knows=settings.knows
+        )
         self.tls_server: TlsServer | None = None  # `reload` it when a certificate was renewed
 
     @property
@@ -95,6 +99,13 @@ class SipSockets:
         else:
             transport.send(data, to.as_flow(), to.tls_name)
         return True
+
+    def peer_names(self, flow: Flow) -> tuple[str, ...]:
+        """Return the names that the certificate of a flow's peer proves (mutual TLS)."""
+        for transport in self._transports:
+            if isinstance(transport, StreamTransport) and transport.has(flow):
+                return transport.peer_names(flow)
+        return ()
 
     def our_address(self, transport: str, peer: str) -> tuple[str, int]:
         """Return our host and port, as a peer at this numeric address sees them."""

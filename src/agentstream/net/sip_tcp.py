@@ -11,7 +11,7 @@ from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.values import dataclass
 from agentstream.net.admission import Admission
 from agentstream.net.sip_connection import Connection, StreamCounters, StreamLimits
-from agentstream.net.sip_udp import bind
+from agentstream.net.sip_udp import INVITE, bind
 from agentstream.net.tls import Tls
 from agentstream.net.transport import Failed, Receive
 from agentstream.sip.flow import Flow, TransportName
@@ -141,7 +141,7 @@ class StreamTransport:
         flow = connection.flow
         assert flow is not None  # a connection that is made knows its addresses
         if self._admission is None or self._admission.admits(
-            flow.remote_host, self._clock.now_ms()
+            flow.remote_host, self._clock.now_ms(), is_invite=frame.startswith(INVITE)
         ):
             self._receive(frame, flow)
 

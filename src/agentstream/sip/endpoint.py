@@ -31,7 +31,7 @@ from agentstream.sip.invite_client import OutgoingCall
 from agentstream.sip.invite_server import IncomingCall
 from agentstream.sip.message import BadRequestError, Request, Response
 from agentstream.sip.reports import Ended, Report, SipCallRef
-from agentstream.sip.server_side import ServerSide
+from agentstream.sip.server_side import Door, ServerSide
 from agentstream.sip.server_transaction import (
     Say,
     ServerTransaction,
@@ -64,7 +64,13 @@ class Load:
 class Endpoint:
     """A Machine[EndpointInput, EndpointOutput] for all calls of one node."""
 
-    def __init__(self, settings: SipSettings, tokens: Tokens, our_address: OurAddress) -> None:
+    def __init__(
+        self,
+        settings: SipSettings,
+        tokens: Tokens,
+        our_address: OurAddress,
+        door: Door | None = None,
+    ) -> None:
         self.settings = settings
         self.tokens = tokens
         self.counters: Counter[str] = Counter()
@@ -74,7 +80,9 @@ class Endpoint:
         self._outputs: list[EndpointOutput] = []
         self._client = ClientSide(settings, tokens, our_address, self._transactions, self._put)
         self._calls = CallTable()
-        self._server = ServerSide(self, self._transactions, self._calls, self.counters, self._put)
+        self._server = ServerSide(
+            self, self._transactions, self._calls, self.counters, self._put, door or Door()
+        )
 
     # Machine
 
