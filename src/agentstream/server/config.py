@@ -7,7 +7,6 @@ mistake is a ConfigError that names the field, where it was set and what it may 
 
 import json
 from collections.abc import Mapping
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -30,6 +29,7 @@ from agentstream.server.config_answering import MachineDetectionConfig
 from agentstream.server.config_api import ApiConfig
 from agentstream.server.config_bridges import BridgesConfig
 from agentstream.server.config_callbacks import CallbacksConfig
+from agentstream.server.config_gate import GateSection, Networks
 from agentstream.server.config_legs import LegsConfig
 from agentstream.server.config_recordings import RecordingsConfig
 from agentstream.server.config_requests import RequestsConfig
@@ -39,6 +39,7 @@ from agentstream.server.config_trunk import CompatConfig, TrunkConfig
 from agentstream.store.files import DATABASE_FILE
 from agentstream.stream.profile import WireProfile
 from agentstream.switch.routing import Roads
+from agentstream.switch.trunk_gate import GateSettings
 
 FILES = ("agentstream.toml", "agentstream.yaml", "agentstream.yml")
 _SECRET_NAMES = ("password", "secret", "token")
@@ -79,7 +80,7 @@ class Listener(Section):
         return self._text()
 
 
-class SipConfig(Section):
+class SipConfig(GateSection):
     """Where carriers and phones reach us, and who may."""
 
     listeners: Annotated[tuple[Listener, ...], BeforeValidator(split)] = (
@@ -90,8 +91,8 @@ class SipConfig(Section):
     tls_certificate: Path | None = None  # PEM, with the chain
     tls_key: Path | None = None
     tls_ca_file: Path | None = None  # extra certificates that we trust at the far end
-    allow: Texts = ()  # addresses and networks that may call; empty: every one
-    deny: Texts = ()
+    allow: Networks = ()  # addresses and networks that may call; empty: every one
+    deny: Networks = ()
     rate_per_s: int = Field(default=200, ge=0)  # messages from one address that is in no list
     burst: int = Field(default=400, ge=1)
     listed_rate_per_s: int = Field(default=0, ge=0)  # 0: no limit
@@ -99,11 +100,6 @@ class SipConfig(Section):
     max_message_bytes: int = Field(default=65_535, ge=1_024, le=65_535)
     max_connections: int = Field(default=4_096, ge=1)
     socket_buffer_bytes: int = Field(default=8_388_608, ge=65_536)
-
-    @field_validator("allow", "deny")
-    @classmethod
-    def _are_networks(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_network(entry) for entry in entries)
 
     @model_validator(mode="after")
     def _has_what_tls_needs(self) -> Self:
@@ -118,6 +114,9 @@ class SipConfig(Section):
         return AdmissionLimits(
             rate_per_s=self.rate_per_s,
             burst=self.burst,
+            invites_per_s=self.invites_per_s,
+            invite_burst=self.invite_burst,
+            bans=self.bans(),
             listed_rate_per_s=self.listed_rate_per_s,
         )
 
@@ -301,6 +300,11 @@ class Config(Section):
             raise ValueError(f"dial.trunk is {name!r}, but the trunks are: {known}")
         return self
 
+    def gate(self) -> GateSettings:
+        """Return who may call, and what."""
+        sources = [source for trunk in self.trunks.values() for source in trunk.sources]
+        return self.sip.gate(sources, self.country_code, self.roads().guard)
+
     def roads(self) -> Roads:
         """Return the ways out for the legs that calls dial."""
         return self.dial.roads(self.trunks, self.country_code, self.egress.mode, self.egress.deny)
@@ -366,14 +370,6 @@ def _masked(values: dict[str, Any]) -> dict[str, Any]:
         else:
             shown[key] = mask_secrets(value) if isinstance(value, str) else value
     return shown
-
-
-def _network(entry: str) -> str:
-    try:
-        ip_network(entry, strict=False)
-    except ValueError:
-        raise ValueError(f"{entry!r} is no address or network, such as 192.0.2.0/24") from None
-    return entry
 
 
 def _port_range(entry: str) -> tuple[int, int]:

@@ -24,6 +24,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from agentstream.base.errors import PeerError
 from agentstream.calls.record import WhichLeg
 from agentstream.net.mailer import MailRoad
+from agentstream.server.config_gate import Networks
 from agentstream.server.config_section import HostEntries, Port, Section, Texts
 from agentstream.sip.signaling import Credentials
 from agentstream.sip.uri import parse_uri
@@ -62,6 +63,7 @@ class TrunkConfig(Section):
     headers: Mapping[str, str] = Field(default_factory=dict)  # of every INVITE
     plus: bool = True  # numbers in international form have one
     late_offer: bool = False  # the carrier offers first: no SDP in our INVITE
+    sources: Networks = ()  # where its calls come from; they are nobody else's
 
     @field_validator("headers")
     @classmethod

@@ -12,7 +12,7 @@ import structlog
 
 from agentstream import _media
 from agentstream.base.errors import BusyError, CommandError, PeerError
-from agentstream.base.ids import AccountSid, CallSid, LegSid
+from agentstream.base.ids import AccountSid, CallSid, LegSid, TrunkSid
 from agentstream.calls import commands, events, reports
 from agentstream.calls.causes import Cause, Party, sip_status
 from agentstream.calls.record import CallSetup
@@ -43,6 +43,7 @@ from agentstream.switch.media_pump import MediaPump
 from agentstream.switch.placing import CallOrder, refusal, setup_of, spec_of
 from agentstream.switch.routing import NoRoadError
 from agentstream.switch.trunk_calls import NoWay, way_of
+from agentstream.switch.trunk_load import TrunkLoad
 from agentstream.switch.wiring import SwitchCounts, SwitchLimits, Wiring
 
 log = structlog.get_logger()
@@ -67,10 +68,10 @@ class Switchboard:
         self._limits = limits or SwitchLimits()
         self._calls: dict[CallSid, CallTask] = {}
         self._room = self._limits.room()
+        self._trunk_load = wiring.trunk_load or TrunkLoad(lambda: wiring.clock.wall().date())
         self._by_ref: dict[sip.SipCallRef, CallTask] = {}
         self._by_leg: dict[str, CallTask] = {}
-        # What is reported of a call while it is being placed: its ref is not known yet.
-        self._untold: list[sip.Report] | None = None
+        self._untold: list[sip.Report] | None = None  # of a call being placed: it has no ref yet
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_draining = False
         self._dialler = Dialler(
@@ -195,8 +196,7 @@ class Switchboard:
         leg = self._media.open_file_leg(plan)
         line = FileLine(LegSid(plan.leg_sid), leg)
         setup = self._setup(route, caller, called)
-        remote = f"file:{plan.input_path or 'silence'}"
-        offered = reports.LegOffered(line.leg_sid, remote)
+        offered = reports.LegOffered(line.leg_sid, f"file:{plan.input_path or 'silence'}")
         _, running = self._begin(setup, course_of(route, self._limits.call), line, offered)
         return setup.call_sid, running
 
@@ -287,13 +287,12 @@ class Switchboard:
         """Refuse an invitation; what an account's number missed leaves a call record."""
         self.counts.refused[cause.value] += 1
         status = status or sip_status(cause)
-        headers: tuple[sip.Header, ...] = ()
-        if status == 503:
-            headers = (("Retry-After", str(RETRY_AFTER_S)),)
+        headers = (("Retry-After", str(RETRY_AFTER_S)),) if status == 503 else ()
         log.info(
             "invite_refused", status=status, cause=cause.value, text=text, source=invited.source
         )
-        self._signaling.reject(invited.ref, status, "", headers)
+        shown = text if invited.trunk_sid else ""  # PN-6; strangers are told nothing
+        self._signaling.reject(invited.ref, status, shown, headers)
         if setup is not None:
             record = refused_record(setup, cause, text)
             self._tell(setup, events.CallEnded(setup.call_sid, record))
@@ -352,6 +351,7 @@ class Switchboard:
         task = self._maker.make(setup, course, line, exchange, tell)
         self._calls[setup.call_sid] = task
         self._room.take(setup.call_sid, setup.account_sid)
+        self._trunk_load.take(setup.call_sid, TrunkSid(setup.trunk_sid), self._clock.now_ms())
         self._by_leg[line.leg_sid] = task
         if isinstance(began, reports.LegOffered):
             self.counts.admitted += 1
@@ -406,4 +406,5 @@ class Switchboard:
         finally:
             del self._calls[call_sid]
             self._room.leave(call_sid)
+            self._trunk_load.leave(call_sid, self._clock.now_ms())
             self._forget(line)

@@ -21,6 +21,7 @@ from agentstream.switch.feed import Feed
 from agentstream.switch.perform import Means
 from agentstream.switch.room import Room
 from agentstream.switch.routing import Roads
+from agentstream.switch.trunk_load import TrunkLoad
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Wiring:
     placed: PlacedCalls | None = None  # where calls are noted before they are dialled
     legs: LegSettings = USUAL  # how legs that are steered behave
     two_leg_status: WhichLeg = "second"  # whose result a two-number call has (CC-60)
+    trunk_load: TrunkLoad | None = None  # the gate's; None: one of the switchboard's own
 
 
 @dataclass(slots=True)
