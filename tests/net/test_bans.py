@@ -1,5 +1,6 @@
 """Sources that are not heard for a while, in virtual time."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,6 +73,15 @@ def test_a_stranger_may_send_so_many_invites_and_still_other_messages() -> None:
     assert admission.admits("192.0.2.1", 0)
     assert admission.counters.too_many_invites == 2
     assert admission.admits("192.0.2.1", 500, is_invite=True)
+
+
+@pytest.mark.parametrize(("rate", "burst", "invites"), [(200, 400, 200), (8, 3, 2), (0, 400, 999)])
+def test_unless_it_is_set_invites_have_a_share_of_the_rate(
+    rate: int, burst: int, invites: int
+) -> None:
+    admission = Admission(limits=AdmissionLimits(rate_per_s=rate, burst=burst))
+    let_in = [admission.admits("192.0.2.1", 0, is_invite=True) for _ in range(999)]
+    assert sum(let_in) == invites
 
 
 def test_a_fast_stranger_that_a_trunk_has_listed_meanwhile_is_no_stranger() -> None:

@@ -1,5 +1,6 @@
 """What the endpoint asks of a gate, and what the far end gets: nothing is kept before it passes."""
 
+import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -211,3 +212,19 @@ def test_who_has_logged_in_may_still_be_refused() -> None:
     script.feed(Received(with_login(challenge), UDP))
     assert script.response(503).headers.get("Retry-After") == "5"
     assert script.endpoint.load.transactions == 0
+
+
+def test_unknown_users_and_wrong_passwords_take_the_same_time() -> None:
+    """SIP-35: the fastest of many, taken in turn, so that a busy machine does not matter."""
+    script, challenge = challenged(Told())
+    messages = {
+        user: Received(with_login(challenge, Credentials(user, "guess")), UDP)
+        for user in ("ann", "eve")
+    }
+    fastest = dict.fromkeys(messages, 1.0)
+    for _ in range(600):
+        for user, message in messages.items():
+            began = time.perf_counter()
+            script.endpoint.receive(message, 0)
+            fastest[user] = min(fastest[user], time.perf_counter() - began)
+    assert abs(fastest["ann"] - fastest["eve"]) < 0.15 * fastest["ann"]

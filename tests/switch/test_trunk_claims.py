@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from agentstream.sip.flow import Flow
 from agentstream.sip.gate import Arrival, Login
 from agentstream.switch.caller_id import CliSource, shown_caller, user_number
@@ -96,6 +99,23 @@ def test_a_realm_claims_its_trunk_whoever_the_user_is() -> None:
 
 def test_ipv6_sources_are_found_in_lists() -> None:
     assert claim("2001:db8::7") == "two by acl"
+
+
+@given(st.text(), st.text(), st.text(max_size=40), st.text())
+def test_whatever_is_written_there_is_a_claim_or_none(
+    from_uri: str, request_uri: str, realm: str, asserted: str
+) -> None:
+    headers = (("P-Asserted-Identity", asserted), ("X-Exotel-TrunkSid", asserted))
+    for prefix in ("", "sip:", "sip:+"):
+        find(
+            "192.0.2.1",
+            from_uri=prefix + from_uri,
+            request_uri=prefix + request_uri,
+            logins=(Login(from_uri, realm),),
+            headers=headers,
+            reads_trunk_header=True,
+        )
+        shown_caller(CLI, prefix + from_uri, headers, ("pai",), "91")
 
 
 # --- which number is shown (SIP-26) --------------------------------------------------------------

@@ -252,11 +252,23 @@ def test_a_carriers_call_comes_from_outside_whatever_it_shows() -> None:
 
 def test_a_trunks_number_in_from_does_not_stop_a_call_that_any_stranger_may_place() -> None:
     users = trunk("acme", users={"ann": "x"}, numbers=NUMBERS)
-    judge = gate(book_with(users))
-    home = arrival(STRANGE, from_uri=f"sip:{DID}@carrier.test", request_uri=f"sip:{FLOW}@edge.test")
-    assert judge.judge(home, 0).verdict == Pass()
-    away = arrival(STRANGE, from_uri=f"sip:{DID}@carrier.test")
-    assert isinstance(judge.judge(away, 0).verdict, Ask)
+    judge = gate(book_with(users), rings=(FLOW, SECOND))
+    carried: dict[str, Any] = {"source": STRANGE, "from_uri": f"sip:{DID}@carrier.test"}
+    assert (
+        judge.judge(arrival(request_uri=f"sip:{SECOND}@edge.test", **carried), 0).verdict == Pass()
+    )
+    assert isinstance(judge.judge(arrival(**carried), 0).verdict, Ask)
+
+
+def test_a_call_to_a_flow_number_of_its_own_account_is_asked_for_its_user() -> None:
+    """FL-2: StreamKit's caller shows one of its numbers, and wants to be known."""
+    to_flow: dict[str, Any] = {"source": STRANGE, "request_uri": f"sip:{FLOW}@edge.test"}
+    streamkit = arrival(from_uri=f"sip:{FLOW}@theirs.test", **to_flow)
+    users = trunk("acme", users={"ann": "x"}, numbers=NUMBERS)
+    assert isinstance(gate(book_with(users)).judge(streamkit, 0).verdict, Ask)
+    assert gate().judge(streamkit, 0).verdict == Pass()  # a list alone has nothing to ask for
+    other = arrival(from_uri="sip:+15550100@theirs.test", **to_flow)
+    assert gate(book_with(users)).judge(other, 0).verdict == Pass()
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ class AdmissionLimits:
 
     rate_per_s: int = 200  # messages of one source that is in no list
     burst: int = 400
-    invites_per_s: int = 50  # of one source that is in no list, its repetitions counted
-    invite_burst: int = 200
+    # INVITEs among them, their repetitions counted; unset: a quarter of the rate, half the burst.
+    invites_per_s: int | None = None
+    invite_burst: int | None = None
     listed_rate_per_s: int = 0  # messages of one listed source (a carrier sends many calls)
     listed_burst: int = 4_000
     sources: int = 16_384  # buckets remembered; beyond, the one unused longest is forgotten
@@ -97,7 +98,13 @@ class Admission:
         if self._only_listed:
             return _Source("unlisted")
         messages = _Bucket(limits.rate_per_s, limits.burst, now_ms)
-        return _Source("", messages, _Bucket(limits.invites_per_s, limits.invite_burst, now_ms))
+        rate, burst = limits.invites_per_s, limits.invite_burst
+        invites = _Bucket(
+            -(-limits.rate_per_s // 4) if rate is None else rate,
+            -(-limits.burst // 2) if burst is None else burst,
+            now_ms,
+        )
+        return _Source("", messages, invites)
 
     def _known_source(self, now_ms: int) -> "_Source":
         limits = self._limits

@@ -64,8 +64,9 @@ class GateSection(Section):
     trunk_header: bool = False  # SIP-25: X-Exotel-TrunkSid tells trunks of one address apart
     trunk_certificates: bool = False  # SIP-36
     trunk_daily_minutes: int = Field(default=0, ge=0, le=1_000_000)  # of each trunk; 0: no limit
-    invites_per_s: int = Field(default=50, ge=0)  # of one address that is in no list; 0: no limit
-    invite_burst: int = Field(default=200, ge=1)
+    # INVITEs of one address that is in no list; 0: no limit, unset: a quarter of rate_per_s.
+    invites_per_s: int | None = Field(default=None, ge=0)
+    invite_burst: int | None = Field(default=None, ge=1)  # unset: half of burst
     ban_after: int = Field(default=10, ge=0, le=10_000)  # strikes in a minute; 0: nobody is banned
     ban_seconds: int = Field(default=600, ge=1, le=604_800)
     scanners: Texts = SCANNERS  # parts of User-Agent that get no answer

@@ -94,7 +94,7 @@ class Gatekeeper:
         if isinstance(verdict, Pass):
             self._passed(judged, arrival)
         elif isinstance(verdict, Ask):
-            self._counts["challenged"] += 1
+            self._counts["challenged"] += not arrival.logins  # one who shows some is judged next
         else:
             self._turned_away(judged, arrival, now_ms, is_proven=False)
         return verdict

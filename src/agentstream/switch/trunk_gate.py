@@ -141,7 +141,7 @@ class TrunkGate:
             settings.country_code,
             reads_trunk_header=settings.reads_trunk_header,
         )
-        if claim is None or (claim.is_weak and self._may_call_as_outsider(arrival)):
+        if claim is None or self._is_anybodys(claim, arrival):
             return self._outsider(arrival)
         return self._claimed(claim, arrival, now_ms)
 
@@ -167,9 +167,18 @@ class TrunkGate:
             return _LET_IN
         return _LET_IN if book.at_source(arrival.flow.remote_host) else self._outsider(arrival)
 
-    def _may_call_as_outsider(self, arrival: Arrival) -> bool:
+    def _is_anybodys(self, claim: Claim, arrival: Arrival) -> bool:
+        """Tell whether any stranger could place this call, and it shows no more than one would.
+
+        A call to a flow number of the same account is StreamKit's (FL-2), so its user is asked for.
+        """
+        if not claim.is_weak or self.settings.unknown_callers != "accept":
+            return False
+        entry = claim.entry
         number = user_number(arrival.request_uri, self.settings.country_code)
-        return self.settings.unknown_callers == "accept" and self._numbers.rings(number)
+        if entry.parts.credentials and is_flow_number(self._book(), entry, number):
+            return False
+        return self._numbers.rings(number)
 
     def _outsider(self, arrival: Arrival) -> Judged:
         """Let a caller from outside reach what rings here, and nothing else.
