@@ -134,7 +134,7 @@ async def test_a_trunk_made_while_calls_run_is_asked_for_from_the_next_call_on(
     async with node(tmp_path) as (here, carrier), caller() as ann:
         parts = here.house.parts
         trunks = await parts.store.trunks.of_account((await parts.store.accounts.list())[0].sid)
-        await parts.store.trunks.delete(trunks[0].sid)
+        await parts.store.trunks.delete(trunks[0].trunk.sid)
         await parts.directory.refresh()
         await ann.call(here, FAR, ANN)  # rings the flow of every other number, as a stranger's call
         assert not carrier.calls
