@@ -23,7 +23,7 @@ from agentstream.net.admission import AdmissionLimits
 from agentstream.net.sip_engine import Listener, SipConfig, SipEngine
 from agentstream.net.tls import TlsFiles
 from agentstream.sip.flow import SECURE, TransportName
-from agentstream.sip.settings import DigestPolicy, SipSettings
+from agentstream.sip.gate import OPEN, PasswordGate
 from agentstream.testing.answering import Answering
 from agentstream.testing.certificates import Authority
 
@@ -34,16 +34,16 @@ TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
 async def measure(options: argparse.Namespace) -> dict[str, object]:
     """Run a caller against an engine; return what its calls cost and how they went."""
     transport: TransportName = options.transport
-    policy = DigestPolicy(REALM, {USER: PASSWORD}) if options.digest else None
+    gate = PasswordGate(REALM, {USER: PASSWORD}) if options.digest else OPEN
     with tempfile.TemporaryDirectory() as folder:
         tls, ca_file = _tls(transport, Path(folder))
         engine = SipEngine(
             SipConfig(
                 (Listener(transport, HOST, 0),),
-                settings=SipSettings(digest=policy),
                 admission=AdmissionLimits(rate_per_s=0),
                 tls=tls,
-            )
+            ),
+            gate=gate,
         )
         product = Answering(engine, rings=True, keep=0)
         await engine.start()

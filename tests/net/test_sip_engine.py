@@ -18,8 +18,9 @@ from agentstream.net.egress import EgressPolicy
 from agentstream.net.sip_engine import Listener, SipConfig, SipEngine, TlsFiles
 from agentstream.net.tls import Certificate
 from agentstream.sip.flow import Hop, TransportName
+from agentstream.sip.gate import OPEN, Gate, PasswordGate
 from agentstream.sip.reports import Accepted, Confirmed, Ended, Invited, MediaAnswered
-from agentstream.sip.settings import DigestPolicy, SipSettings
+from agentstream.sip.settings import SipSettings
 from agentstream.sip.signaling import Credentials, Dial
 from agentstream.testing.answering import SDP, Answering
 
@@ -61,13 +62,13 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
 
 @asynccontextmanager
 async def two_engines(
-    caller: SipConfig, callee: SipConfig
+    caller: SipConfig, callee: SipConfig, gate: Gate = OPEN
 ) -> AsyncIterator[tuple[SipEngine, Answering, SipEngine, Answering]]:
     async def locate(hop: Hop) -> tuple[Hop, ...]:
         return (Hop(hop.transport, HOST, hop.port, hop.tls_name).settled(),)
 
     async with AsyncExitStack() as stack:
-        engines = SipEngine(caller, locate=locate), SipEngine(callee, locate=locate)
+        engines = SipEngine(caller, locate=locate), SipEngine(callee, locate=locate, gate=gate)
         products = Answering(engines[0]), Answering(engines[1], rings=True)
         for engine in engines:
             await engine.start()
@@ -141,9 +142,9 @@ async def test_a_name_that_leads_where_nobody_may_go_is_not_called(trusted: froz
 
 
 async def test_a_caller_logs_in_by_digest(tls: TlsFiles) -> None:
-    policy = DigestPolicy("sip.test", {"ann": "secret"})
-    guarded = config("udp", tls, SipSettings(digest=policy))
-    async with two_engines(config("udp", tls), guarded) as (caller, told, callee, _):
+    gate = PasswordGate("sip.test", {"ann": "secret"})
+    ours = config("udp", tls)
+    async with two_engines(ours, ours, gate) as (caller, told, callee, _):
         target = f"sip:+1@{HOST}:{callee.addresses[0][2]}"
         caller.place(Dial(target, "sip:ann@sip.test", OFFER))
         await told.told("Ended", 1)

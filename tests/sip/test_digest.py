@@ -188,13 +188,13 @@ def test_an_unknown_user_looks_like_a_wrong_password_sip_35() -> None:
     for credentials in (Credentials("alice", "wrong"), Credentials("bob", "wonderland")):
         values = answered(invite(), *challenge, client=DigestClient(credentials))
         verdict = server.verify("INVITE", values, REALM, look_up, 0)
-        assert verdict == Wrong(credentials.user)
+        assert verdict == Wrong(credentials.user, is_proven=True)
 
 
 def test_another_method_is_not_covered() -> None:
     server = DigestServer(b"secret")
     values = answered(invite(), *server.challenge(REALM, 0))
-    assert server.verify("BYE", values, REALM, look_up, 0) == Wrong("alice")
+    assert server.verify("BYE", values, REALM, look_up, 0) == Wrong("alice", is_proven=True)
 
 
 def test_an_algorithm_that_was_not_offered_is_refused() -> None:

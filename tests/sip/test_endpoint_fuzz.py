@@ -17,9 +17,9 @@ from agentstream.sip.commands import (
     SendInfo,
     UpdateMedia,
 )
+from agentstream.sip.gate import OPEN, PasswordGate
 from agentstream.sip.message import Request, Response
 from agentstream.sip.reports import Ended, SipCallRef
-from agentstream.sip.settings import DigestPolicy, SipSettings
 from agentstream.sip.signaling import Credentials, Dial
 from agentstream.sip.traffic import Received, Resolved
 from agentstream.sip.wire import encode
@@ -73,8 +73,8 @@ class Trouble:
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
-        policy = DigestPolicy("r", {"ann": "x"}) if seed % 5 == 0 else None
-        self.script = SipScript(SipSettings(digest=policy), TCP if seed % 2 else UDP)
+        gate = PasswordGate("r", {"ann": "x"}) if seed % 5 == 0 else OPEN
+        self.script = SipScript(flow=TCP if seed % 2 else UDP, gate=gate)
         self.answers: list[Response] = []
         self.requests: list[Request] = []
         self.refs: list[SipCallRef] = []

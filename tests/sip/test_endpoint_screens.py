@@ -5,9 +5,10 @@ import pytest
 from agentstream.sip.commands import Answer, Reject
 from agentstream.sip.digest import DigestClient
 from agentstream.sip.flow import Flow
+from agentstream.sip.gate import PasswordGate
 from agentstream.sip.message import Request
 from agentstream.sip.reports import Invited
-from agentstream.sip.settings import DigestPolicy, SipSettings
+from agentstream.sip.settings import SipSettings
 from agentstream.sip.signaling import Credentials
 from agentstream.sip.traffic import Received, RefuseNewCalls
 from agentstream.sip.wire import encode, parse_datagram
@@ -185,7 +186,7 @@ def test_answers_go_where_rport_or_the_via_say() -> None:
     assert script.sent.popleft()[1].to == nat
 
 
-POLICY = DigestPolicy("acme7.example", {"ann": "secret"})
+POLICY = PasswordGate("acme7.example", {"ann": "secret"})
 
 
 @pytest.mark.parametrize(
@@ -193,19 +194,19 @@ POLICY = DigestPolicy("acme7.example", {"ann": "secret"})
     [
         (POLICY, "Proxy-Authenticate", "Proxy-Authorization"),
         (
-            DigestPolicy("acme7.example", {"ann": "secret"}, 401, ("SHA-256", "MD5")),
+            PasswordGate("acme7.example", {"ann": "secret"}, 401, ("SHA-256", "MD5")),
             "WWW-Authenticate",
             "Authorization",
         ),
     ],
 )
 def test_a_caller_must_log_in_where_the_settings_say_so(
-    policy: DigestPolicy, asks: str, answers_with: str
+    policy: PasswordGate, asks: str, answers_with: str
 ) -> None:
-    script = SipScript(SipSettings(digest=policy))
+    script = SipScript(gate=policy)
     script.say(invite_text())
-    challenge = script.response(policy.status)
-    assert len(challenge.headers.all(asks)) == len(policy.algorithms)
+    challenge = script.response(policy.asked.status)
+    assert len(challenge.headers.all(asks)) == len(policy.asked.algorithms)
     assert script.endpoint.load.transactions == 0
     script.say(inside_text("ACK", challenge, cseq=1, branch="z9hG4bKi1"))
     again = parse_datagram(from_text(invite_text(branch="z9hG4bKi2", cseq=2)))
@@ -228,7 +229,7 @@ def test_a_caller_must_log_in_where_the_settings_say_so(
 @pytest.mark.parametrize("credentials", [Credentials("ann", "wrong"), Credentials("eve", "secret")])
 def test_wrong_credentials_and_unknown_users_look_the_same(credentials: Credentials) -> None:
     """SIP-35."""
-    script = SipScript(SipSettings(digest=POLICY))
+    script = SipScript(gate=POLICY)
     script.say(invite_text())
     challenge = script.response(407)
     again = parse_datagram(from_text(invite_text(branch="z9hG4bKi2", cseq=2)))
@@ -243,7 +244,7 @@ def test_wrong_credentials_and_unknown_users_look_the_same(credentials: Credenti
 def test_a_trusted_source_need_not_log_in() -> None:
     from ipaddress import ip_network
 
-    policy = DigestPolicy("r", {}, trusted=(ip_network("192.0.2.0/24"),))
-    script = SipScript(SipSettings(digest=policy))
+    policy = PasswordGate("r", {}, trusted=(ip_network("192.0.2.0/24"),))
+    script = SipScript(gate=policy)
     script.say(invite_text())
     script.response(100)

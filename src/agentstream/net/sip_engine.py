@@ -36,6 +36,7 @@ from agentstream.sip.commands import (
 )
 from agentstream.sip.endpoint import Endpoint
 from agentstream.sip.flow import Flow, Hop
+from agentstream.sip.gate import OPEN, Gate
 from agentstream.sip.reports import Header, Report, SipCallRef
 from agentstream.sip.settings import SipSettings
 from agentstream.sip.signaling import Dial
@@ -89,7 +90,9 @@ class SipEngine:
         tokens: Tokens | None = None,
         locate: Locate | None = None,
         trace: Trace | None = None,
+        gate: Gate = OPEN,
     ) -> None:
+        self._gate = gate
         self._config = config
         self._clock = clock or SystemClock()
         self._tokens = tokens or RandomTokens()
@@ -105,6 +108,7 @@ class SipEngine:
                 config.streams,
                 config.tls,
                 config.origins,
+                gate.knows,
             ),
             self._received,
             self._send_failed,
@@ -118,7 +122,7 @@ class SipEngine:
         self._errors: Counter[str] = Counter()
         self._is_stopping = False
         self._idle = asyncio.Event()  # stopping, and no call is left
-        self._endpoint = Endpoint(config.settings, self._tokens, self._our_address)
+        self._endpoint = Endpoint(config.settings, self._tokens, self._our_address, gate)
         self._driver: Driver[EndpointInput, EndpointOutput] = Driver(
             self._endpoint, self._clock, self._perform, self._failed
         )
@@ -249,6 +253,7 @@ class SipEngine:
         admission, load = self._sockets.admission.counters, self._endpoint.load
         return {
             **self._endpoint.counters,
+            **{f"gate_{name}": count for name, count in self._gate.counters.items()},
             **self._errors,
             "messages_admitted": admission.admitted,
             "messages_denied": admission.denied,
@@ -256,9 +261,17 @@ class SipEngine:
             "messages_too_fast": admission.too_fast,
             **self._sockets.counters,
             **self._certificate_counts(),
+            "messages_too_many_invites": admission.too_many_invites,
+            "messages_banned": admission.banned,
+            "bans": self._sockets.admission.bans.given,
+            "banned_now": len(self._sockets.admission.bans),
             "calls_now": load.calls,
             "transactions_now": load.transactions,
         }
+
+    def strike(self, host: str, now_ms: int) -> bool:
+        """Note that a source did what no honest one does; tell whether it is banned by that."""
+        return self._sockets.admission.strike(host, now_ms)
 
     @property
     def addresses(self) -> list[tuple[str, str, int]]:

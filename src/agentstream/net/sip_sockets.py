@@ -2,6 +2,7 @@
 
 import socket
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, field
 from ipaddress import ip_address
 
@@ -40,6 +41,7 @@ class SocketSettings:
     streams: StreamLimits = field(default_factory=StreamLimits)
     tls: TlsFiles = field(default_factory=TlsFiles)
     origins: tuple[str, ...] = ()  # web pages that may open a WebSocket; empty: all
+    knows: Callable[[str], bool] | None = None  # addresses of carriers and trunks
 
 
 class SipSockets:
@@ -54,7 +56,9 @@ class SipSockets:
         self._clock = clock
         self._transports: list[SipTransport] = []
         self._local_hosts: dict[str, str] = {}
-        self.admission = Admission(settings.allow, settings.deny, settings.admission)
+        self.admission = Admission(
+            settings.allow, settings.deny, settings.admission, knows=settings.knows
+        )
         self.tls: Tls | None = None  # what every listener shares; once one needs it
 
     @property

@@ -13,7 +13,7 @@ from agentstream.base.values import dataclass
 from agentstream.net.admission import Admission
 from agentstream.net.sip_connection import Connection, Peer, StreamCounters, StreamLimits
 from agentstream.net.sip_framing import Framing, StreamFraming
-from agentstream.net.sip_udp import bind
+from agentstream.net.sip_udp import INVITE, bind
 from agentstream.net.sip_ws import WebSocketFraming
 from agentstream.net.tls import Tls
 from agentstream.net.transport import Failed, Receive
@@ -150,7 +150,9 @@ class StreamTransport:
         """Pass a whole message on, if its source is admitted."""
         flow = connection.flow
         assert flow is not None  # a connection that is made knows its addresses
-        if self._admission is None or self._admission.admits(flow.remote_host, self.clock.now_ms()):
+        if self._admission is None or self._admission.admits(
+            flow.remote_host, self.clock.now_ms(), is_invite=frame.startswith(INVITE)
+        ):
             self._receive(frame, flow)
 
     def gone(self, connection: Connection) -> None:

@@ -12,6 +12,7 @@ from agentstream.net.admission import Admission
 from agentstream.net.transport import Failed, Receive
 from agentstream.sip.flow import Flow, TransportName
 
+INVITE = b"INVITE "  # how one begins, to count it without parsing
 RECEIVE_BUFFER_BYTES = 8 * 1024 * 1024  # a busy loop must not lose the INVITEs of the moment
 
 
@@ -78,7 +79,9 @@ class UdpTransport(asyncio.DatagramProtocol):
     ) -> None:
         """Pass a datagram on, if its source is admitted (asyncio calls this)."""
         host, port = addr[0], addr[1]
-        if self._admission is not None and not self._admission.admits(host, self._clock.now_ms()):
+        if self._admission is not None and not self._admission.admits(
+            host, self._clock.now_ms(), is_invite=data.startswith(INVITE)
+        ):
             return
         if data.strip(b"\r\n\0"):  # else it only keeps a NAT open
             self._receive(data, Flow("udp", *self._local, host, port))

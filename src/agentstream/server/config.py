@@ -36,6 +36,7 @@ from agentstream.server.config_trunk import CompatConfig, TrunkConfig
 from agentstream.store.files import DATABASE_FILE
 from agentstream.stream.profile import WireProfile
 from agentstream.switch.routing import Roads
+from agentstream.switch.trunk_gate import GateSettings
 
 FILES = ("agentstream.toml", "agentstream.yaml", "agentstream.yml")
 _SECRET_NAMES = ("password", "secret", "token")
@@ -219,6 +220,11 @@ class Config(Section):
                 known = ", ".join(self.trunks) or "none"
                 raise ValueError(f"{place} is {name!r}, but the trunks are: {known}")
         return self
+
+    def gate(self) -> GateSettings:
+        """Return who may call, and what."""
+        sources = [source for trunk in self.trunks.values() for source in trunk.sources]
+        return self.sip.gate(sources, self.country_code, self.roads().guard)
 
     def roads(self) -> Roads:
         """Return the ways out for the legs that calls dial."""

@@ -25,6 +25,7 @@ from agentstream.base.errors import PeerError
 from agentstream.calls.record import WhichLeg
 from agentstream.net.mailer import MailRoad
 from agentstream.net.tls import Certificate, TlsProfile
+from agentstream.server.config_gate import Networks
 from agentstream.server.config_routes import NumberRules, Routes, WindowSection
 from agentstream.server.config_section import HostEntries, Port, Section, Texts
 from agentstream.sip.flow import TransportName
@@ -86,6 +87,7 @@ class TrunkConfig(WindowSection):
     failover_timeout_ms: int = Field(default=FAILOVER_MS, ge=100, le=32_000)  # of silence
     max_calls: int = Field(default=0, ge=0, le=1_000_000)  # at once; 0: no limit
     calls_per_second: int = Field(default=0, ge=0, le=10_000)  # begun; 0: no limit
+    sources: Networks = ()  # where its calls come from; they are nobody else's
 
     @field_validator("headers")
     @classmethod

@@ -12,7 +12,6 @@ names = ["sip.other.example"]
 """
 
 from collections.abc import Mapping
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
@@ -22,6 +21,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_serializer, 
 from agentstream.net.admission import AdmissionLimits
 from agentstream.net.sip_connection import StreamLimits
 from agentstream.net.tls import Certificate, ClientCheck, Minimum, TlsFiles, TlsProfile
+from agentstream.server.config_gate import GateSection, Networks
 from agentstream.server.config_section import Section, Texts, split
 from agentstream.sip.flow import DEFAULT_PORTS, SECURE, TransportName
 from agentstream.sip.wire import Limits
@@ -86,7 +86,7 @@ _WITH_TLS = (
 )
 
 
-class SipConfig(Section):
+class SipConfig(GateSection):
     """Where carriers and phones reach us, and who may."""
 
     # Unset: UDP and TCP on 5060, and TLS on 5061 where there is a certificate (SIP-3).
@@ -101,8 +101,8 @@ class SipConfig(Section):
     tls_client_ca_file: Path | None = None  # who issues the certificates of clients
     tls_verify: bool = True  # False believes every far end: for a laboratory
     websocket_origins: Texts = ()  # "https://phone.example": web pages that may connect; empty: all
-    allow: Texts = ()  # addresses and networks that may call; empty: every one
-    deny: Texts = ()
+    allow: Networks = ()  # addresses and networks that may call; empty: every one
+    deny: Networks = ()
     rate_per_s: int = Field(default=200, ge=0)  # messages from one address that is in no list
     burst: int = Field(default=400, ge=1)
     listed_rate_per_s: int = Field(default=0, ge=0)  # 0: no limit
@@ -125,11 +125,6 @@ class SipConfig(Section):
             return given
         has_certificate = given.get("tls_certificate") or given.get("certificates")
         return {**given, "listeners": _WITH_TLS} if has_certificate else given
-
-    @field_validator("allow", "deny")
-    @classmethod
-    def _are_networks(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_network(entry) for entry in entries)
 
     @field_validator("websocket_origins")
     @classmethod
@@ -156,6 +151,9 @@ class SipConfig(Section):
         return AdmissionLimits(
             rate_per_s=self.rate_per_s,
             burst=self.burst,
+            invites_per_s=self.invites_per_s,
+            invite_burst=self.invite_burst,
+            bans=self.bans(),
             listed_rate_per_s=self.listed_rate_per_s,
         )
 
@@ -191,11 +189,3 @@ class SipConfig(Section):
         if self.tls_certificate is not None:
             own = (Certificate(str(self.tls_certificate), str(self.tls_key)),)
         return (*own, *(each.certificate() for each in self.certificates))
-
-
-def _network(entry: str) -> str:
-    try:
-        ip_network(entry, strict=False)
-    except ValueError:
-        raise ValueError(f"{entry!r} is no address or network, such as 192.0.2.0/24") from None
-    return entry

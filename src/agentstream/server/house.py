@@ -45,9 +45,13 @@ from agentstream.store.sql_store import SqlStore, open_store
 from agentstream.switch.call_view import CallViews
 from agentstream.switch.courier import Courier
 from agentstream.switch.feed import Feed
+from agentstream.switch.gatekeeper import Gatekeeper
 from agentstream.switch.limits import StreamLimits
 from agentstream.switch.perform import Means
+from agentstream.switch.rejections import Rejections
 from agentstream.switch.switchboard import Switchboard
+from agentstream.switch.trunk_gate import TrunkGate
+from agentstream.switch.trunk_load import TrunkLoad
 from agentstream.switch.wiring import SwitchLimits, Wiring
 
 log = structlog.get_logger("server")
@@ -74,6 +78,8 @@ class Parts:
     webhooks: Webhooks
     legs: SteeredLegs
     changes: BatchWriter[Change]
+    gate: Gatekeeper
+    trunk_load: TrunkLoad
 
     @property
     def views(self) -> CallViews:
@@ -152,7 +158,8 @@ class House:
         courier = self._open_courier(web)
         self._tasks += legs.run_tasks()
         stack.push_async_callback(legs.stop)
-        signaling = SipEngine(_sip_config(config), clock=self._clock)
+        load = TrunkLoad(lambda: self._clock.wall().date())
+        signaling, gate = self._open_signaling(directory, load)
         stack.push_async_callback(signaling.stop, 2_000)
         feed, limits = Feed(), StreamLimits()
         legs.subscribe(feed)
@@ -175,6 +182,7 @@ class House:
             two_leg_status=config.dial.two_leg_status,
             legs=config.legs.control(),
             placed=store.placed,
+            trunk_load=load,
         )
         switchboard = Switchboard(wiring, _switch_limits(config))
         legs.attach(switchboard, recordings.shelf)
@@ -194,6 +202,8 @@ class House:
             webhooks,
             legs,
             changes,
+            gate,
+            load,
         )
 
     def _run(self, job: Coroutine[None, None, None], name: str) -> None:
@@ -261,6 +271,16 @@ class House:
         courier = Courier(web, Mailer(road) if road else NoMailer(), clock=self._clock)
         self._stack.push_async_callback(courier.drain, ERRANDS_MS)
         return courier
+
+    def _open_signaling(
+        self, directory: Directory[FlowDocument], load: TrunkLoad
+    ) -> tuple[SipEngine, Gatekeeper]:
+        config, clock = self.config, self._clock
+        judge = TrunkGate(config.gate(), lambda: directory.trunks, directory, load)
+        gate = Gatekeeper(judge, Rejections(), clock, config.sip.scanners)
+        signaling = SipEngine(_sip_config(config), clock=clock, gate=gate)
+        gate.strike = signaling.strike
+        return signaling, gate
 
     async def _end_tasks(self) -> None:
         for task in self._tasks:

@@ -41,6 +41,13 @@ def put_sdp(message: Request | Response, sdp: str | None) -> None:
         message.body = sdp.encode("utf-8", "surrogateescape")
 
 
+def put_text(message: Request | Response, text: str) -> None:
+    """Set a body for a person to read; "" leaves the message without one."""
+    if text:
+        message.headers.add("Content-Type", "text/plain;charset=utf-8")
+        message.body = text.encode("utf-8", "replace")
+
+
 def put_headers(message: Request | Response, headers: tuple[Header, ...]) -> None:
     """Add headers of the product; what would break a line is dropped, as the call must go on."""
     for name, value in headers:

@@ -52,9 +52,13 @@ class Stale:
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """No credentials for this realm (`user` ""), or wrong ones; both look the same to the peer."""
+    """No credentials for this realm (`user` ""), or wrong ones; both look the same to the peer.
+
+    `is_proven`: they answer a young challenge of ours, so they come from where that was sent.
+    """
 
     user: str = ""
+    is_proven: bool = False
 
 
 Verdict = Verified | Stale | Wrong
@@ -158,20 +162,15 @@ class DigestServer:
         expected = _response(algorithm, found or "", nonce, counted, method, uri)
         is_right = hmac.compare_digest(expected.encode(), response.lower().encode(*_BYTES))
         if not is_right or found is None:
-            return Wrong(user)
+            return Wrong(user, self._issued(pairs["realm"], nonce, now_ms) is not None)
         if not self._spend(pairs["realm"], nonce, int(nc, 16) if qop else 1, now_ms):
             return Stale(user)
         return Verified(user, uri)
 
     def _spend(self, realm: str, nonce: str, nc: int, now_ms: int) -> bool:
         """Tell whether this nonce is ours, young, and its count not used before; mark it used."""
-        match = _NONCE.fullmatch(nonce)
-        if match is None:
-            return False
-        issued_ms, count = int(match[1], 16), int(match[2], 16)
-        if not hmac.compare_digest(self._nonce(realm, issued_ms, count), nonce):
-            return False
-        if not 0 <= now_ms - issued_ms <= self._nonce_lifetime_ms:
+        count = self._issued(realm, nonce, now_ms)
+        if count is None:
             return False
         if count not in self._seen and count <= self._forgotten:
             return False
@@ -188,6 +187,16 @@ class DigestServer:
         if len(self._seen) > SEEN_LIMIT:
             self._forgotten = max(self._forgotten, self._seen.popitem(last=False)[0])
         return True
+
+    def _issued(self, realm: str, nonce: str, now_ms: int) -> int | None:
+        """Return the count of a nonce that is ours and young; None for another."""
+        match = _NONCE.fullmatch(nonce)
+        if match is None:
+            return None
+        issued_ms, count = int(match[1], 16), int(match[2], 16)
+        if not hmac.compare_digest(self._nonce(realm, issued_ms, count), nonce):
+            return None
+        return count if 0 <= now_ms - issued_ms <= self._nonce_lifetime_ms else None
 
     def _nonce(self, realm: str, issued_ms: int, count: int) -> str:
         stamp = f"{issued_ms:x}.{count:x}"
@@ -281,6 +290,12 @@ def parse_challenge(text: str) -> Challenge | None:
         pairs.get("opaque"),
         pairs.get("stale", "").lower() == "true",
     )
+
+
+def named_login(value: str) -> tuple[str, str] | None:
+    """Return the user and the realm that credentials name, unproven; None for another scheme."""
+    pairs = _credentials(value)
+    return (pairs.get("username", ""), pairs["realm"]) if "realm" in pairs else None
 
 
 _HEADER_PAIRS = (

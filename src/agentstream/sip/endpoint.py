@@ -26,6 +26,7 @@ from agentstream.sip.commands import (
 )
 from agentstream.sip.core import Exchange, Usage
 from agentstream.sip.flow import Flow, Hop
+from agentstream.sip.gate import OPEN, Gate
 from agentstream.sip.invite import InviteUsage
 from agentstream.sip.invite_client import OutgoingCall
 from agentstream.sip.invite_server import IncomingCall
@@ -64,7 +65,13 @@ class Load:
 class Endpoint:
     """A Machine[EndpointInput, EndpointOutput] for all calls of one node."""
 
-    def __init__(self, settings: SipSettings, tokens: Tokens, our_address: OurAddress) -> None:
+    def __init__(
+        self,
+        settings: SipSettings,
+        tokens: Tokens,
+        our_address: OurAddress,
+        gate: Gate = OPEN,
+    ) -> None:
         self.settings = settings
         self.tokens = tokens
         self.counters: Counter[str] = Counter()
@@ -74,7 +81,9 @@ class Endpoint:
         self._outputs: list[EndpointOutput] = []
         self._client = ClientSide(settings, tokens, our_address, self._transactions, self._put)
         self._calls = CallTable()
-        self._server = ServerSide(self, self._transactions, self._calls, self.counters, self._put)
+        self._server = ServerSide(
+            self, self._transactions, self._calls, self.counters, self._put, gate
+        )
 
     # Machine
 

@@ -5,11 +5,20 @@ RINGING --answer--> 2xx repeated --ACK--> confirmed (invite.py)
 """
 
 from agentstream.base.errors import PeerError
-from agentstream.sip.bodies import one_line, passed_headers, put_headers, put_sdp, q850_of, sdp_of
+from agentstream.sip.bodies import (
+    one_line,
+    passed_headers,
+    put_headers,
+    put_sdp,
+    put_text,
+    q850_of,
+    sdp_of,
+)
 from agentstream.sip.commands import Answer, HangUp, Reject, Ring
 from agentstream.sip.core import Core
 from agentstream.sip.dialog import Dialog
 from agentstream.sip.flow import Flow
+from agentstream.sip.gate import OUTSIDER, Pass
 from agentstream.sip.headers import Reason, parse_options, parse_rack
 from agentstream.sip.invite import InviteUsage, describe
 from agentstream.sip.message import Request, Response
@@ -18,6 +27,7 @@ from agentstream.sip.reports import Confirmed, Invited, MediaAnswered, SipCallRe
 from agentstream.sip.server_transaction import ServerTransaction
 from agentstream.sip.session_timer import TooSmall, agree_as_server, write_agreement
 
+READ_BY_PEOPLE = frozenset((400, 404, 480, 486, 488))  # PN-6: LiveKit shows their bodies
 STILL_RINGING_MS = 60_000  # RFC 3261 §13.3.1.1: or proxies give up
 
 
@@ -49,7 +59,7 @@ class IncomingCall(InviteUsage):
         self._answer_after_prack: Answer | None = None
         self._last_ringing = b""
 
-    def start(self, now_ms: int) -> None:
+    def start(self, now_ms: int, passed: Pass = OUTSIDER) -> None:
         """Tell the product; answer 100 if it has nothing to say in time (RFC 3261 §17.2.1)."""
         settings, request = self.core.settings, self._transaction.request
         self.alarms.set("unanswered", now_ms + settings.ring_limit_ms)
@@ -71,6 +81,8 @@ class IncomingCall(InviteUsage):
                 offer=self._offer,
                 headers=passed_headers(request.headers),
                 hops_left=min(int(request.headers.get("Max-Forwards") or 70), 70),
+                trunk_sid=passed.trunk_sid,
+                shown_caller=passed.caller,
             )
         )
         self.core.watch(self)
@@ -258,6 +270,8 @@ class IncomingCall(InviteUsage):
     ) -> None:
         response = self.response(self._transaction.request, status, one_line(text))
         put_headers(response, headers)
+        if status in READ_BY_PEOPLE:
+            put_text(response, one_line(text))
         self.core.answer(self._transaction, response, now_ms)
 
     def _response(self, status: int) -> Response:

@@ -7,18 +7,23 @@ again, with the same words and the same tag.
 import hashlib
 import hmac
 
-from agentstream.sip.digest import DigestServer, Stale, Verified, ha1
+from agentstream.base.errors import PeerError
+from agentstream.sip.bodies import passed_headers, put_headers, put_text
+from agentstream.sip.digest import DigestServer, Verified, Wrong, named_login
+from agentstream.sip.digest import Verdict as Proof
 from agentstream.sip.flow import Flow
+from agentstream.sip.gate import Arrival, Ask, Login, Refuse
 from agentstream.sip.headers import parse_options
 from agentstream.sip.invite import describe
 from agentstream.sip.message import Request, Response, respond
 from agentstream.sip.settings import ALLOW, EXTENSIONS, METHODS, SipSettings
-from agentstream.sip.uri import parse_uri
+from agentstream.sip.uri import SipUri, parse_uri
 
 # Methods that exist only inside a dialog.
 _INSIDE = frozenset(("BYE", "PRACK", "UPDATE", "INFO", "NOTIFY"))
 _ALLOWED = frozenset(METHODS)
 _EXTENSIONS = frozenset(EXTENSIONS)
+LOGINS_READ = 4  # credentials of one request; others name no trunk
 
 
 class Screen:
@@ -71,36 +76,50 @@ class Screen:
             return self.response(request, 482)
         return self._invite_refusal(request)
 
-    def challenge(self, request: Request, flow: Flow, now_ms: int) -> Response | None:
-        """Ask who is calling (RFC 3261 §22), when the settings want to know and it is not shown."""
-        policy = self._settings.digest
-        if policy is None or not policy.concerns(flow.remote_host):
-            return None
-        asks, answers_with = (
-            ("Proxy-Authenticate", "Proxy-Authorization")
-            if policy.status == 407
-            else ("WWW-Authenticate", "Authorization")
+    def arrival(self, request: Request, flow: Flow) -> Arrival:
+        """Say what a request shows of its sender."""
+        headers = request.headers
+        values = headers.all("Proxy-Authorization") + headers.all("Authorization")
+        logins = [named_login(value) for value in values[:LOGINS_READ]]
+        return Arrival(
+            method=request.method,
+            request_uri=request.uri,
+            from_uri=request.from_addr.uri,
+            flow=flow,
+            sip_call_id=request.call_id,
+            user_agent=headers.get("User-Agent") or "",
+            headers=passed_headers(headers),
+            logins=tuple(Login(*login) for login in logins if login is not None),
+            certificate_names=flow.peer_names,
         )
 
-        def look_up(user: str, algorithm: str) -> str | None:
-            password = policy.users.get(user)
-            return None if password is None else ha1(user, policy.realm, password, algorithm)
-
-        verdict = self._digest.verify(
-            request.method,
-            request.headers.all(answers_with),
-            policy.realm,
-            look_up,
-            now_ms,
-            algorithms=policy.algorithms,
+    def login(self, request: Request, asked: Ask, now_ms: int) -> Proof:
+        """Judge the credentials of a request; either header will do (SIP-31)."""
+        values = request.headers.all("Proxy-Authorization") + request.headers.all("Authorization")
+        proof = self._digest.verify(
+            request.method, values, asked.realm, asked.look_up, now_ms, algorithms=asked.algorithms
         )
-        if isinstance(verdict, Verified):
-            return None
-        response = self.response(request, policy.status)
+        if isinstance(proof, Verified) and not _is_meant(proof.uri, request):
+            return Wrong(proof.user, is_proven=True)
+        return proof
+
+    def challenge(
+        self, request: Request, asked: Ask, now_ms: int, *, is_stale: bool = False
+    ) -> Response:
+        """Ask who is calling (RFC 3261 §22)."""
+        header = "Proxy-Authenticate" if asked.status == 407 else "WWW-Authenticate"
+        response = self.response(request, asked.status)
         for value in self._digest.challenge(
-            policy.realm, now_ms, algorithms=policy.algorithms, stale=isinstance(verdict, Stale)
+            asked.realm, now_ms, algorithms=asked.algorithms, stale=is_stale
         ):
-            response.headers.add(asks, value)
+            response.headers.add(header, value)
+        return response
+
+    def refused(self, request: Request, refuse: Refuse) -> Response:
+        """Make the answer that the gate wants."""
+        response = self.response(request, refuse.status)
+        put_headers(response, refuse.headers)
+        put_text(response, refuse.text)
         return response
 
     def _invite_refusal(self, request: Request) -> Response | None:
@@ -125,3 +144,24 @@ class Screen:
         return hmac.new(
             self._secret, text.encode("utf-8", "surrogateescape"), hashlib.sha256
         ).hexdigest()[:16]
+
+
+def _is_meant(uri: str, request: Request) -> bool:
+    """Tell whether a digest-uri is of this request: its URI, its To, or but for host or plus.
+
+    SIP-32: LiveKit takes the To URI; others write the host that they connect to.
+    """
+    if uri == request.uri:
+        return True
+    try:
+        named = parse_uri(uri)
+        meant = (parse_uri(request.uri), request.to_addr.sip_uri())
+    except PeerError:
+        return False
+    return any(_is_near(named, one) for one in meant)
+
+
+def _is_near(one: SipUri, other: SipUri) -> bool:
+    if one.user and one.user.lstrip("+") == other.user.lstrip("+"):
+        return True
+    return bool(one.host) and one.host.lower() == other.host.lower()

@@ -6,7 +6,9 @@ from agentstream.base.errors import PeerError
 from agentstream.base.ids import Tokens
 from agentstream.sip.call_table import CallTable
 from agentstream.sip.core import Core
+from agentstream.sip.digest import Stale, Verified, Wrong
 from agentstream.sip.flow import SECURE, WEBSOCKET, Flow, Hop, is_private
+from agentstream.sip.gate import OPEN, OUTSIDER, Arrival, Ask, Drop, Gate, Pass, Refuse
 from agentstream.sip.invite import InviteUsage
 from agentstream.sip.invite_server import IncomingCall, SessionTooSmallError
 from agentstream.sip.message import BadRequestError, Request, Response
@@ -36,6 +38,7 @@ class ServerSide:
         calls: CallTable,
         counters: Counter[str],
         put: Put,
+        gate: Gate,
     ) -> None:
         self._core = core
         self._settings: SipSettings = core.settings
@@ -45,6 +48,7 @@ class ServerSide:
         self._counters = counters
         self._put = put
         self._screen = Screen(core.settings, bytes.fromhex(core.tokens.hex(32)))
+        self._gate = gate
         self.retry_after_s: int | None = None  # draining
 
     def requested(self, request: Request, flow: Flow, now_ms: int) -> None:
@@ -130,15 +134,67 @@ class ServerSide:
         usage.requested(transaction, request, flow, now_ms)
 
     def _outside(self, request: Request, key: Branch, flow: Flow, now_ms: int) -> None:
+        gate = self._gate
+        if gate is not OPEN and gate.is_ignored(request.headers.get("User-Agent") or "", flow):
+            self._counters["ignored"] += 1
+            return
+        if request.method != "INVITE":
+            self._other(request, flow, now_ms)
+            return
         is_merged = self._transactions.is_merged(request, key)
         refusal = self._screen.refusal(request, is_merged=is_merged)
         if refusal is None:
-            refusal = self._too_much(request, flow) or self._screen.challenge(request, flow, now_ms)
-        if refusal is not None:
-            self._counters[f"refused_{refusal.status}"] += 1
-            self._refuse(refusal, flow)
+            refusal = self._too_much(request, flow)
+        passed = self._let_in(request, flow, now_ms) if refusal is None else refusal
+        if isinstance(passed, Pass):
+            self._invited(request, key, flow, passed, now_ms)
+        else:
+            self._counted_refusal(passed, flow)
+
+    def _other(self, request: Request, flow: Flow, now_ms: int) -> None:
+        passed = self._let_in(request, flow, now_ms)
+        refusal = self._screen.refusal(request, is_merged=False)
+        self._counted_refusal(refusal if isinstance(passed, Pass) else passed, flow)
+
+    def _counted_refusal(self, refusal: Response | None, flow: Flow) -> None:
+        """Send a refusal; None is silence."""
+        if refusal is None:
+            self._counters["ignored"] += 1
             return
-        self._invited(request, key, flow, now_ms)
+        self._counters[f"refused_{refusal.status}"] += 1
+        self._refuse(refusal, flow)
+
+    def _let_in(self, request: Request, flow: Flow, now_ms: int) -> Pass | Response | None:
+        """Ask the gate; None: this request gets no answer."""
+        if self._gate.is_open:
+            return OUTSIDER
+        arrival = self._screen.arrival(request, flow)
+        verdict = self._gate.judge(arrival, now_ms)
+        match verdict:
+            case Pass():
+                return verdict
+            case Drop():
+                return None
+            case Refuse():
+                return self._screen.refused(request, verdict)
+            case Ask():
+                return self._log_in(request, arrival, verdict, now_ms)
+
+    def _log_in(
+        self, request: Request, arrival: Arrival, asked: Ask, now_ms: int
+    ) -> Pass | Response:
+        screen, gate = self._screen, self._gate
+        proof = screen.login(request, asked, now_ms)
+        if isinstance(proof, Verified):
+            passed = gate.logged_in(arrival, asked, proof.user, now_ms)
+            return passed if isinstance(passed, Pass) else screen.refused(request, passed)
+        if isinstance(proof, Wrong) and proof.user:
+            refuse = gate.login_failed(
+                arrival, asked, proof.user, now_ms, is_proven=proof.is_proven
+            )
+            if refuse is not None:
+                return screen.refused(request, refuse)
+        return screen.challenge(request, asked, now_ms, is_stale=isinstance(proof, Stale))
 
     def _too_much(self, request: Request, flow: Flow) -> Response | None:
         if self.retry_after_s is not None:
@@ -149,7 +205,9 @@ class ServerSide:
             return self._screen.busy(request, self._settings.retry_after_s)
         return None
 
-    def _invited(self, request: Request, key: Branch, flow: Flow, now_ms: int) -> None:
+    def _invited(
+        self, request: Request, key: Branch, flow: Flow, passed: Pass, now_ms: int
+    ) -> None:
         transaction = ServerTransaction(request, key, flow, self._settings.timers, now_ms)
         ref = SipCallRef(self._tokens.hex(16))
         try:
@@ -172,7 +230,7 @@ class ServerSide:
         transaction.owner = call
         self._calls.keep(call)
         self._counters["calls_in"] += 1
-        call.start(now_ms)
+        call.start(now_ms, passed)
 
     def _refuse(self, response: Response, flow: Flow) -> None:
         self._put(Send(encode(response), reply_flow(response, flow)))

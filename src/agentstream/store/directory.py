@@ -80,6 +80,14 @@ class Directory(Generic[FlowT]):
         found = now.routes.get(plain) or now.legs.get(plain)
         return found or now.routes.get(ANY_NUMBER) or now.legs.get(ANY_NUMBER)
 
+    def rings(self, number: str) -> bool:
+        """Tell whether a number in E.164 rings by its own entry, and not by that of all others."""
+        return number in self._now.routes or number in self._now.legs
+
+    def takes(self, number: str) -> bool:
+        """Tell whether a call to a number goes anywhere, be it by the entry of all others."""
+        return self.find(number) is not None
+
     def flow(self, sid: FlowSid) -> Route[FlowT] | None:
         """Return a published flow; the route's number is empty."""
         return self._now.flows.get(sid)

@@ -38,6 +38,7 @@ class TrunkOptions:
     preset: str = ""
     cps: int = 0  # calls per second from the trunk; 0: no limit
     max_calls: int = 0  # at once, both ways; 0: no limit
+    daily_minutes: int = 0  # of a day in UTC; 0: as the operator says
     ring_timeout_s: int = 0  # 0: as the applet says
     failover_timeout_ms: int = 4_000  # a destination that does not answer at all (SIP-17)
     auth_mode: AuthMode = "all"
@@ -137,6 +138,7 @@ _READERS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "as_preset": ("preset", str),
     "as_cps": ("cps", _whole(0, 10_000)),
     "as_max_calls": ("max_calls", _whole(0, 100_000)),
+    "as_daily_minutes": ("daily_minutes", _whole(0, 1_000_000)),
     "as_ring_timeout": ("ring_timeout_s", _whole(0, 600)),
     "as_failover_timeout": ("failover_timeout_ms", _whole(100, 32_000)),
     "as_auth_mode": ("auth_mode", _one_of(get_args(AuthMode))),

@@ -16,6 +16,8 @@ from agentstream.store.directory import LegRoute, Route
 from agentstream.store.values import Account
 
 VARIABLES_LIMIT = 32
+# SIP-22: the platform gives these; a customer's INVITE has none of them.
+PLATFORM_SIDS = frozenset(("x-exotel-callsid", "x-exotel-legsid", "x-exotel-trunksid"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,21 @@ def called_number(invited: Invited, country_code: str) -> str:
 
 
 def caller_number(invited: Invited, country_code: str) -> str:
-    """Return the caller's number: the user part of From, or its host for a caller without one."""
-    return _number(invited.from_uri, country_code)
+    """Return the caller's number: the user part of From, or its host for a caller without one.
+
+    A trunk's caller has the number that the gate found (SIP-26).
+    """
+    return invited.shown_caller or _number(invited.from_uri, country_code)
 
 
 def header_variables(invited: Invited) -> tuple[tuple[str, str], ...]:
-    """Return the X- headers of the INVITE, for templates (SIP-27)."""
+    """Return the X- headers of the INVITE, for templates (SIP-27).
+
+    The sids that the platform gives are left out where a trunk's caller wrote them.
+    """
     named = [(name, value) for name, value in invited.headers if name.lower().startswith("x-")]
+    if invited.trunk_sid:
+        named = [item for item in named if item[0].lower() not in PLATFORM_SIDS]
     return tuple(named[:VARIABLES_LIMIT])
 
 

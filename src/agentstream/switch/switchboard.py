@@ -13,7 +13,7 @@ import structlog
 
 from agentstream import _media
 from agentstream.base.errors import BusyError, CommandError, PeerError
-from agentstream.base.ids import AccountSid, CallSid, LegSid
+from agentstream.base.ids import AccountSid, CallSid, LegSid, TrunkSid
 from agentstream.calls import commands, events, reports
 from agentstream.calls.causes import Cause, Party, sip_status
 from agentstream.calls.record import CallSetup
@@ -46,6 +46,7 @@ from agentstream.switch.media_pump import MediaPump
 from agentstream.switch.placing import CallOrder, refusal, setup_of, spec_of
 from agentstream.switch.routing import NoRoadError
 from agentstream.switch.trunk_calls import NoWay, find_way
+from agentstream.switch.trunk_load import TrunkLoad
 from agentstream.switch.wiring import SwitchCounts, SwitchLimits, Wiring
 
 log = structlog.get_logger()
@@ -70,6 +71,7 @@ class Switchboard:
         self._limits = limits or SwitchLimits()
         self._calls: dict[CallSid, CallTask] = {}
         self._room = self._limits.room()
+        self._trunk_load = wiring.trunk_load or TrunkLoad(lambda: wiring.clock.wall().date())
         self._by_ref = CallsByRef()
         self._by_leg: dict[str, CallTask] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -189,8 +191,7 @@ class Switchboard:
         leg = self._media.open_file_leg(plan)
         line = FileLine(LegSid(plan.leg_sid), leg)
         setup = self._setup(route, caller, called)
-        remote = f"file:{plan.input_path or 'silence'}"
-        offered = reports.LegOffered(line.leg_sid, remote)
+        offered = reports.LegOffered(line.leg_sid, f"file:{plan.input_path or 'silence'}")
         _, running = self._begin(setup, course_of(route, self._limits.call), line, offered)
         return setup.call_sid, running
 
@@ -268,13 +269,12 @@ class Switchboard:
         """Refuse an invitation; what an account's number missed leaves a call record."""
         self.counts.refused[cause.value] += 1
         status = status or sip_status(cause)
-        headers: tuple[sip.Header, ...] = ()
-        if status == 503:
-            headers = (("Retry-After", str(RETRY_AFTER_S)),)
+        headers = (("Retry-After", str(RETRY_AFTER_S)),) if status == 503 else ()
         log.info(
             "invite_refused", status=status, cause=cause.value, text=text, source=invited.source
         )
-        self._signaling.reject(invited.ref, status, "", headers)
+        shown = text if invited.trunk_sid else ""  # PN-6; strangers are told nothing
+        self._signaling.reject(invited.ref, status, shown, headers)
         if setup is not None:
             record = refused_record(setup, cause, text)
             self._tell(setup, events.CallEnded(setup.call_sid, record))
@@ -333,6 +333,7 @@ class Switchboard:
         task = self._maker.make(setup, course, line, exchange, tell)
         self._calls[setup.call_sid] = task
         self._room.take(setup.call_sid, setup.account_sid)
+        self._trunk_load.take(setup.call_sid, TrunkSid(setup.trunk_sid), self._clock.now_ms())
         self._by_leg[line.leg_sid] = task
         if isinstance(began, reports.LegOffered):
             self.counts.admitted += 1
@@ -392,4 +393,5 @@ class Switchboard:
         finally:
             del self._calls[call_sid]
             self._room.leave(call_sid)
+            self._trunk_load.leave(call_sid, self._clock.now_ms())
             self._forget(line)

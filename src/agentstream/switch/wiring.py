@@ -23,6 +23,7 @@ from agentstream.switch.road_limits import RoadLimits
 from agentstream.switch.road_states import ALL_UP, RoadStates
 from agentstream.switch.room import Room
 from agentstream.switch.routing import Roads
+from agentstream.switch.trunk_load import TrunkLoad
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Wiring:
     two_leg_status: WhichLeg = "second"  # whose result a two-number call has (CC-60)
     road_states: RoadStates = ALL_UP  # which roads may be tried
     road_limits: RoadLimits = field(default_factory=RoadLimits)  # how much each carries
+    trunk_load: TrunkLoad | None = None  # the gate's; None: one of the switchboard's own
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from agentstream.base.ids import CountedTokens
 from agentstream.sip.commands import Answer, CallCommand, Place
 from agentstream.sip.endpoint import Endpoint
 from agentstream.sip.flow import Flow
+from agentstream.sip.gate import OPEN, Gate
 from agentstream.sip.message import Headers, Request, Response, respond
 from agentstream.sip.reports import Accepted, Confirmed, Invited, Report, SipCallRef
 from agentstream.sip.settings import SipSettings
@@ -48,10 +49,14 @@ class SipScript:
     """One endpoint, what it sent and reported; unless told otherwise it says 100 at once."""
 
     def __init__(
-        self, settings: SipSettings | None = None, flow: Flow = UDP, trying_after_ms: int = 0
+        self,
+        settings: SipSettings | None = None,
+        flow: Flow = UDP,
+        trying_after_ms: int = 0,
+        gate: Gate = OPEN,
     ) -> None:
         settings = replace(settings or SipSettings(), trying_after_ms=trying_after_ms)
-        self.endpoint = Endpoint(settings, CountedTokens(), our_address)
+        self.endpoint = Endpoint(settings, CountedTokens(), our_address, gate)
         self.flow = flow
         self.now_ms = 0
         self.sent: deque[tuple[Request | Response, Send]] = deque()
