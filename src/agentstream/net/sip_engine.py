@@ -28,17 +28,30 @@ from agentstream.sip.commands import (
     AnswerMedia,
     HangUp,
     Place,
+    Probe,
     RefuseMedia,
+    Register,
     Reject,
     Ring,
     SendInfo,
+    Unregister,
     UpdateMedia,
 )
 from agentstream.sip.endpoint import Endpoint
 from agentstream.sip.flow import Flow, Hop
-from agentstream.sip.reports import Header, Report, SipCallRef
+from agentstream.sip.reports import (
+    Header,
+    OutsideRef,
+    OutsideReport,
+    Probed,
+    Registered,
+    RegistrationFailed,
+    Report,
+    SipCallRef,
+    Unregistered,
+)
 from agentstream.sip.settings import SipSettings
-from agentstream.sip.signaling import Dial
+from agentstream.sip.signaling import Dial, ProbePlan, RegistrationPlan
 from agentstream.sip.traffic import (
     EndpointInput,
     EndpointOutput,
@@ -95,6 +108,8 @@ class SipEngine:
         self._tokens = tokens or RandomTokens()
         self._trace = trace
         self._receive_report: Callable[[Report], None] = _drop
+        self._receive_outside: Callable[[OutsideReport], None] = _drop
+        self._registrations: set[OutsideRef] = set()
         self._sockets = SipSockets(
             SocketSettings(
                 config.listeners,
@@ -148,15 +163,24 @@ class SipEngine:
             )
 
     async def stop(self, timeout_ms: int) -> None:
-        """Let open calls and transactions end within the time, then close everything."""
+        """Let open calls and transactions end within the time, then close everything.
+
+        Registrations are taken back first: nobody shall call where nobody is.
+        """
         self._is_stopping = True
-        if not self._endpoint.load.calls:
-            self._idle.set()
+        for ref in tuple(self._registrations):
+            self._driver.feed(Unregister(ref))
+        self._note_idle()
         try:
             async with asyncio.timeout(timeout_ms / 1000):
                 await self._idle.wait()
         except TimeoutError:
-            log.warning("event=sip_stopped_with_calls calls=%d", self._endpoint.load.calls)
+            load = self._endpoint.load
+            log.warning(
+                "event=sip_stopped_with_calls calls=%d registrations=%d",
+                load.calls,
+                load.registrations,
+            )
         self._driver.close()
         tasks = [*self._lookups, *([self._watching] if self._watching else [])]
         for task in tasks:
@@ -232,6 +256,27 @@ class SipEngine:
         """Send an INFO inside the call."""
         self._driver.feed(SendInfo(ref, content_type, body))
 
+    def on_outside(self, receive: Callable[[OutsideReport], None]) -> None:
+        """Set who is told of registrations and probes; call once, before `start`."""
+        self._receive_outside = receive
+
+    def register(self, plan: RegistrationPlan) -> OutsideRef:
+        """Send REGISTER, again before its time is over, and again after a failure."""
+        ref = OutsideRef(self._tokens.hex(16))
+        self._registrations.add(ref)
+        self._driver.feed(Register(ref, plan))
+        return ref
+
+    def unregister(self, ref: OutsideRef) -> None:
+        """Take the registration back; `Unregistered` follows."""
+        self._driver.feed(Unregister(ref))
+
+    def probe(self, plan: ProbePlan) -> OutsideRef:
+        """Send OPTIONS once; `Probed` follows."""
+        ref = OutsideRef(self._tokens.hex(16))
+        self._driver.feed(Probe(ref, plan))
+        return ref
+
     # For operators and tests
 
     def reload_certificates(self) -> None:
@@ -258,6 +303,7 @@ class SipEngine:
             **self._certificate_counts(),
             "calls_now": load.calls,
             "transactions_now": load.transactions,
+            "registrations_now": load.registrations,
         }
 
     @property
@@ -292,13 +338,20 @@ class SipEngine:
             task = asyncio.get_running_loop().create_task(self._look_up(output.hop))
             self._lookups.add(task)
             task.add_done_callback(self._lookups.discard)
+        elif isinstance(output, Registered | RegistrationFailed | Unregistered | Probed):
+            if isinstance(output, Unregistered):
+                self._registrations.discard(output.ref)
+            # Never before `register` or `probe` has returned the ref that it is about.
+            asyncio.get_running_loop().call_soon(self._receive_outside, output)
         else:
             self._receive_report(output)
         self._note_idle()
 
     def _note_idle(self) -> None:
-        if self._is_stopping and not self._endpoint.load.calls:
-            self._idle.set()
+        if self._is_stopping:
+            load = self._endpoint.load
+            if not (load.calls or load.registrations):
+                self._idle.set()
 
     def _send(self, send: Send) -> None:
         if self._trace is not None:
@@ -330,5 +383,5 @@ class SipEngine:
 LOOK_UP_S = 10.0  # a name that takes longer leads nowhere
 
 
-def _drop(report: Report) -> None:
+def _drop(report: Report | OutsideReport) -> None:
     log.error("event=report_without_receiver report=%s", type(report).__name__)

@@ -18,10 +18,13 @@ from agentstream.sip.commands import (
     CallCommand,
     HangUp,
     Place,
+    Probe,
     RefuseMedia,
+    Register,
     Reject,
     Ring,
     SendInfo,
+    Unregister,
     UpdateMedia,
 )
 from agentstream.sip.core import Exchange, Usage
@@ -30,6 +33,7 @@ from agentstream.sip.invite import InviteUsage
 from agentstream.sip.invite_client import OutgoingCall
 from agentstream.sip.invite_server import IncomingCall
 from agentstream.sip.message import BadRequestError, Request, Response
+from agentstream.sip.outside import KeptRegistration, Outside
 from agentstream.sip.reports import Ended, Report, SipCallRef
 from agentstream.sip.server_side import ServerSide
 from agentstream.sip.server_transaction import (
@@ -59,6 +63,7 @@ class Load:
     transactions: int
     alarms: int
     waiting_for_dns: int
+    registrations: int = 0
 
 
 class Endpoint:
@@ -74,6 +79,7 @@ class Endpoint:
         self._outputs: list[EndpointOutput] = []
         self._client = ClientSide(settings, tokens, our_address, self._transactions, self._put)
         self._calls = CallTable()
+        self._outside = Outside(self, lambda: our_address("udp", "")[0], self._put)
         self._server = ServerSide(self, self._transactions, self._calls, self.counters, self._put)
 
     # Machine
@@ -96,6 +102,8 @@ class Endpoint:
                 self._server.retry_after_s = retry_after_s
             case Place():
                 self._place(happening, now_ms)
+            case Register() | Unregister() | Probe():
+                self._outside.receive(happening, now_ms)
             case _:
                 self._command(happening, now_ms)
         return self._take_outputs()
@@ -107,7 +115,7 @@ class Endpoint:
                 self._server.perform(sleeper, sleeper.wake(now_ms))
             elif isinstance(sleeper, ClientTransaction):
                 self._client.woken(sleeper, now_ms)
-            elif isinstance(sleeper, InviteUsage):
+            elif isinstance(sleeper, InviteUsage | KeptRegistration):
                 sleeper.wake(now_ms)
         return self._take_outputs()
 
@@ -117,7 +125,11 @@ class Endpoint:
     def load(self) -> Load:
         """How much is held."""
         return Load(
-            len(self._calls), len(self._transactions), len(self._queue), self._client.waiting
+            len(self._calls),
+            len(self._transactions),
+            len(self._queue),
+            self._client.waiting,
+            self._outside.registrations,
         )
 
     def flow_of(self, ref: SipCallRef) -> Flow | None:
