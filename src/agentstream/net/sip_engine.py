@@ -43,9 +43,6 @@ from agentstream.sip.reports import (
     Header,
     OutsideRef,
     OutsideReport,
-    Probed,
-    Registered,
-    RegistrationFailed,
     Report,
     SipCallRef,
     Unregistered,
@@ -126,6 +123,7 @@ class SipEngine:
             self._clock,
         )
         self._resolver: Resolver | None = None  # ours, if no other way to locate was given
+        self._dns: SystemSipDns | None = None
         self._locate = locate
         self._lookups: set[asyncio.Task[None]] = set()
         self._watch: CertificateWatch | None = None  # once there are certificates
@@ -154,8 +152,9 @@ class SipEngine:
             self._resolver = Resolver(clock=self._clock)
             spoken = {transport for transport, _, _ in self._sockets.addresses}
             transports = [name for name in PREFERENCE if name in spoken]
+            self._dns = SystemSipDns(self._resolver, clock=self._clock)
             self._locate = Locator(
-                SystemSipDns(self._resolver),
+                self._dns,
                 draw_by(self._tokens),
                 transports,
                 Egress(self._config.egress, self._resolver, self._clock).addresses,
@@ -187,7 +186,8 @@ class SipEngine:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._sockets.close()
-        if self._resolver is not None:
+        if self._resolver is not None and self._dns is not None:
+            self._dns.close()
             self._resolver.close()
 
     def refuse_new_calls(self, retry_after_s: int) -> None:
@@ -338,7 +338,7 @@ class SipEngine:
             task = asyncio.get_running_loop().create_task(self._look_up(output.hop))
             self._lookups.add(task)
             task.add_done_callback(self._lookups.discard)
-        elif isinstance(output, Registered | RegistrationFailed | Unregistered | Probed):
+        elif isinstance(output, OutsideReport):
             if isinstance(output, Unregistered):
                 self._registrations.discard(output.ref)
             # Never before `register` or `probe` has returned the ref that it is about.

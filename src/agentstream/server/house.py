@@ -28,6 +28,7 @@ from agentstream.net.http_client import HttpClient
 from agentstream.net.mailer import Mailer, NoMailer
 from agentstream.net.sip_engine import Listener, SipConfig, SipEngine
 from agentstream.server.config import Config
+from agentstream.server.config_carriers import carrier_settings, registered_users
 from agentstream.server.config_roads import tls_profiles, trunk_hosts
 from agentstream.server.legs import SteeredLegs
 from agentstream.server.recordings import RECORDINGS_FOLDER, Recordings
@@ -45,6 +46,7 @@ from agentstream.store.sql_store import SqlStore, open_store
 from agentstream.switch.call_view import CallViews
 from agentstream.switch.courier import Courier
 from agentstream.switch.feed import Feed
+from agentstream.switch.known_roads import KnownRoads
 from agentstream.switch.limits import StreamLimits
 from agentstream.switch.perform import Means
 from agentstream.switch.switchboard import Switchboard
@@ -65,6 +67,7 @@ class Parts:
     stories: StoryWriter
     media: _media.Engine
     signaling: SipEngine
+    roads: KnownRoads
     stream_limits: StreamLimits
     switchboard: Switchboard
     feed: Feed
@@ -104,7 +107,10 @@ class House:
             self._parts = await self._build()
             parts = self._parts
             parts.switchboard.start()
+            parts.roads.listen()
             await parts.signaling.start()
+            parts.roads.start()
+            self._run(parts.roads.run(), "roads")
         except BaseException:
             await self._close()
             raise
@@ -121,6 +127,7 @@ class House:
 
     async def drain(self, timeout_ms: int) -> None:
         """Take no new calls; return when the live ones have ended, at the deadline by force."""
+        self.parts.roads.leave()
         await self.parts.switchboard.drain(timeout_ms)
 
     async def _build(self) -> Parts:
@@ -154,6 +161,14 @@ class House:
         stack.push_async_callback(legs.stop)
         signaling = SipEngine(_sip_config(config), clock=self._clock)
         stack.push_async_callback(signaling.stop, 2_000)
+        roads = KnownRoads(
+            signaling,
+            self._clock,
+            RandomTokens(),
+            carrier_settings(config.trunks),
+            lambda: directory.trunks,
+        )
+        stack.callback(roads.close)
         feed, limits = Feed(), StreamLimits()
         legs.subscribe(feed)
         feed.subscribe(RecordingFacts(recordings.shelf).hear, RecordingFacts.KINDS)
@@ -175,6 +190,7 @@ class House:
             two_leg_status=config.dial.two_leg_status,
             legs=config.legs.control(),
             placed=store.placed,
+            registered_users=registered_users(config.trunks),
         )
         switchboard = Switchboard(wiring, _switch_limits(config))
         legs.attach(switchboard, recordings.shelf)
@@ -185,6 +201,7 @@ class House:
             stories,
             media,
             signaling,
+            roads,
             limits,
             switchboard,
             feed,

@@ -22,7 +22,8 @@ class Invited:
     to_uri: str
     source: str  # "udp:192.0.2.1:5060"
     offer: str | None
-    headers: tuple[Header, ...]  # every X-* header, and Diversion, P-Asserted-Identity, Referred-By
+    # Every X-* header, and Diversion, P-Asserted-Identity, P-Called-Party-ID, Referred-By.
+    headers: tuple[Header, ...]
     replaces: SipCallRef | None = None
     # The trunk of an account whose caller this was shown to be; "": nobody of ours, so nothing more
     # than a caller from outside.

@@ -22,12 +22,8 @@ from agentstream.sip.reports import (
     Confirmed,
     Invited,
     OutsideReport,
-    Probed,
-    Registered,
-    RegistrationFailed,
     Report,
     SipCallRef,
-    Unregistered,
 )
 from agentstream.sip.settings import SipSettings
 from agentstream.sip.signaling import Dial
@@ -167,7 +163,7 @@ class SipScript:
                 self.sent_at_ms.append((self.now_ms, word))
             elif isinstance(output, Resolve):
                 self.questions.append(output)
-            elif isinstance(output, Registered | RegistrationFailed | Unregistered | Probed):
+            elif isinstance(output, OutsideReport):
                 self.outside.append(output)
             else:
                 if isinstance(output, Invited):
