@@ -62,9 +62,6 @@ def test_the_present_is_read_at_the_scrape() -> None:
         keyed_requests={"repeated": 3},
         engine={"packets_received": 100, "packets_sent": 90, "frames_late_5ms": 1, "codec": ""},
         sip={"dropped": 4},
-        trunks_up={"carrier": 1, "spare": 0},
-        trunks_registered={"carrier": 1},
-        roads={"watched": 5, "down": 1, "went_down": 3, "answered": 40},
         recordings={"waiting": 3, "stored": 8, "failed_attempts": 2, "encoded": 1},
         bridges={"live": 2, "created": 9, "failed": 1},
         uploads={"waiting": 2, "sent": 7, "failed": 1},
@@ -85,12 +82,6 @@ def test_the_present_is_read_at_the_scrape() -> None:
     assert value(text, 'agentstream_rtp_packets_total{direction="out"}') == 90
     assert value(text, "agentstream_rtp_frames_late_total") == 1
     assert value(text, 'agentstream_sip_total{what="dropped"}') == 4
-    assert value(text, 'agentstream_trunk_up{trunk="spare"}') == 0
-    assert value(text, 'agentstream_trunk_up{trunk="carrier"}') == 1
-    assert value(text, 'agentstream_trunk_registered{trunk="carrier"}') == 1
-    assert value(text, "agentstream_roads_watched") == 5
-    assert value(text, "agentstream_roads_down") == 1
-    assert value(text, 'agentstream_roads_total{result="went_down"}') == 3
     assert value(text, "agentstream_recordings_waiting") == 3
     assert value(text, "agentstream_leg_events_waiting") == 5
     assert value(text, "agentstream_recording_uploads_waiting") == 2
@@ -112,6 +103,22 @@ def test_the_present_is_read_at_the_scrape() -> None:
     assert value(text, "agentstream_recordings_stored_total") == 8
     assert value(text, "agentstream_recordings_failed_attempts_total") == 2
     assert value(text, "agentstream_recordings_encoded_total") == 1
+
+
+def test_the_roads_out_are_shown_by_name_and_in_all() -> None:
+    """SIP-51."""
+    facts = Facts(
+        trunks_up={"carrier": 1, "spare": 0},
+        trunks_registered={"carrier": 1},
+        roads={"watched": 5, "down": 1, "went_down": 3, "answered": 40},
+    )
+    text = Metrics(lambda: facts).render().decode()
+    assert value(text, 'agentstream_trunk_up{trunk="spare"}') == 0
+    assert value(text, 'agentstream_trunk_up{trunk="carrier"}') == 1
+    assert value(text, 'agentstream_trunk_registered{trunk="carrier"}') == 1
+    assert value(text, "agentstream_roads_watched") == 5
+    assert value(text, "agentstream_roads_down") == 1
+    assert value(text, 'agentstream_roads_total{result="went_down"}') == 3
 
 
 def test_how_long_people_let_it_ring_is_no_measure_of_the_server() -> None:
