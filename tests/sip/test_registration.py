@@ -1,8 +1,10 @@
 """Our registration in virtual time: refresh, challenges, failures, redirects, and the end."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from agentstream.sip.commands import Register, Unregister
+from agentstream.sip.commands import Refresh, Register, Unregister
 from agentstream.sip.flow import Flow, Hop
 from agentstream.sip.message import Request
 from agentstream.sip.registration import (
@@ -351,6 +353,55 @@ def test_leaving_while_a_register_is_on_its_way_waits_for_its_answer() -> None:
     script.wait(10_000)
     script.told(Unregistered)
     script.expect_no_report()
+
+
+def test_it_registers_again_at_once_when_it_is_told_to_but_one_at_a_time() -> None:
+    """A carrier that was down may have forgotten us."""
+    script, first = registering()
+    script.do(Refresh(REF))
+    script.expect_nothing()
+    grant(script, first, 3_600)
+    script.do(Refresh(REF))
+    told = grant(script, script.request("REGISTER"), 3_600)
+    script.wait(told.refresh_in_ms - 1)
+    script.expect_nothing()
+    script.wait(1)
+    refuse(script, script.request("REGISTER"), 403)
+    script.do(Refresh(REF))
+    grant(script, script.request("REGISTER"), 60)
+    script.do(Refresh(OutsideRef("nobody")))
+    script.expect_nothing()
+
+
+@given(
+    status=st.integers(200, 699),
+    headers=st.lists(
+        st.tuples(
+            st.sampled_from(
+                ("Contact", "Expires", "Min-Expires", "Retry-After", "Service-Route", "Path")
+            ),
+            st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=40)
+            | st.sampled_from((f"<sip:acct@{PEER_HOST}>;expires=9", "*", "<tel:+1>", "-1", "0")),
+        ),
+        max_size=4,
+    ),
+)
+def test_whatever_a_registrar_answers_there_is_a_next_time(
+    status: int, headers: list[tuple[str, str]]
+) -> None:
+    """A machine that is neither asking nor waiting would be forgotten."""
+    script, first = registering()
+    script.say(answer_to(first, status, headers=tuple(headers), contact=""))
+    for _ in range(4):  # what cannot be read is no answer: then it takes the patience of a target
+        if script.outside:
+            break
+        script.wait(10_000)
+    told = script.outside[0]
+    wait_ms = told.refresh_in_ms if isinstance(told, Registered) else told.retry_in_ms  # type: ignore[union-attr]
+    assert 0 < wait_ms <= max(RETRY_AFTER_LIMIT_MS, EXPIRES_LIMIT_S * 1000)
+    script.sent.clear()
+    script.wait(wait_ms)
+    assert script.sent
 
 
 @pytest.mark.parametrize("answered", [True, False])

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from agentstream.base.ids import AccountSid, CountedTokens, TrunkSid
-from agentstream.sip.commands import Probe, Register, Unregister
+from agentstream.sip.commands import Probe, Refresh, Register, Unregister
 from agentstream.sip.reports import Probed, Registered, RegistrationFailed, Unregistered
 from agentstream.sip.signaling import ProbePlan, RegistrationPlan
 from agentstream.store.trunk_book import TrunkBook, book_of
@@ -164,6 +164,17 @@ async def test_a_registration_is_shown_and_said_once() -> None:
     assert house.signaling.outside[-1] == Unregister(register.ref)
     house.signaling.tell(Unregistered(register.ref))
     assert house.roads.registrations()[0].contact == ""
+    house.roads.close()
+
+
+async def test_a_carrier_that_comes_back_is_registered_with_again_at_once() -> None:
+    """It may have forgotten us, and else would not be asked for an hour."""
+    house = House(CarrierSettings((CARRIER,), {"carrier": PLAN}))
+    register = house.signaling.outside.popleft()
+    for status in (0, 0, 0, 200):
+        probe = await house.asked()
+        house.signaling.tell(Probed(probe.ref, status, "", 1))
+    assert house.signaling.outside.popleft() == Refresh(register.ref)
     house.roads.close()
 
 

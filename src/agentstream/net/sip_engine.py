@@ -23,12 +23,14 @@ from agentstream.net.sip_dns import SystemSipDns
 from agentstream.net.sip_sockets import Listener, SipSockets, SocketSettings
 from agentstream.net.tls import TlsFiles
 from agentstream.net.tls_watch import CertificateWatch
+from agentstream.sip.bindings import Binding
 from agentstream.sip.commands import (
     Answer,
     AnswerMedia,
     HangUp,
     Place,
     Probe,
+    Refresh,
     RefuseMedia,
     Register,
     Reject,
@@ -267,6 +269,10 @@ class SipEngine:
         self._driver.feed(Register(ref, plan))
         return ref
 
+    def refresh(self, ref: OutsideRef) -> None:
+        """Register again now: the carrier may have forgotten us, or be back from an outage."""
+        self._driver.feed(Refresh(ref))
+
     def unregister(self, ref: OutsideRef) -> None:
         """Take the registration back; `Unregistered` follows."""
         self._driver.feed(Unregister(ref))
@@ -276,6 +282,10 @@ class SipEngine:
         ref = OutsideRef(self._tokens.hex(16))
         self._driver.feed(Probe(ref, plan))
         return ref
+
+    def bindings(self, key: str) -> tuple[Binding, ...]:
+        """Return where the phones are that registered with us under this key."""
+        return self._endpoint.bindings(key, self._clock.now_ms())
 
     # For operators and tests
 

@@ -5,7 +5,7 @@ SIP refuses ─▶ calls finish ─▶ rows are written ─▶ servers told ─�
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from agentstream import _media
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.errors import ConfigError
 from agentstream.base.ids import RandomTokens
+from agentstream.base.values import replace
 from agentstream.calls.record import CallLimits
 from agentstream.flows.document import FlowDocument, parse
 from agentstream.hooks.recording_facts import RecordingFacts
@@ -33,6 +34,7 @@ from agentstream.server.config_roads import tls_profiles, trunk_hosts
 from agentstream.server.legs import SteeredLegs
 from agentstream.server.recordings import RECORDINGS_FOLDER, Recordings
 from agentstream.server.webhooks import Webhooks
+from agentstream.sip.bindings import RegistrarPolicy
 from agentstream.sip.settings import SipSettings
 from agentstream.store.audit import Change
 from agentstream.store.call_events import StoryWriter
@@ -43,12 +45,14 @@ from agentstream.store.forgetting import Forgetful, forget_old
 from agentstream.store.prompt_files import PromptFiles
 from agentstream.store.speech import EspeakSpeech, NoSpeech, Speech
 from agentstream.store.sql_store import SqlStore, open_store
+from agentstream.store.trunk_book import TrunkBook
 from agentstream.switch.call_view import CallViews
 from agentstream.switch.courier import Courier
 from agentstream.switch.feed import Feed
 from agentstream.switch.known_roads import KnownRoads
 from agentstream.switch.limits import StreamLimits
 from agentstream.switch.perform import Means
+from agentstream.switch.registrants import registrants
 from agentstream.switch.switchboard import Switchboard
 from agentstream.switch.wiring import SwitchLimits, Wiring
 
@@ -159,16 +163,7 @@ class House:
         courier = self._open_courier(web)
         self._tasks += legs.run_tasks()
         stack.push_async_callback(legs.stop)
-        signaling = SipEngine(_sip_config(config), clock=self._clock)
-        stack.push_async_callback(signaling.stop, 2_000)
-        roads = KnownRoads(
-            signaling,
-            self._clock,
-            RandomTokens(),
-            carrier_settings(config.trunks),
-            lambda: directory.trunks,
-        )
-        stack.callback(roads.close)
+        signaling, roads = self._open_signaling(directory)
         feed, limits = Feed(), StreamLimits()
         legs.subscribe(feed)
         feed.subscribe(RecordingFacts(recordings.shelf).hear, RecordingFacts.KINDS)
@@ -273,6 +268,20 @@ class House:
         self._stack.push_async_callback(web.close)
         return web
 
+    def _open_signaling(self, directory: Directory[FlowDocument]) -> tuple[SipEngine, KnownRoads]:
+        config = self.config
+        sip = _sip_config(config)
+        if config.sip.registrar:
+            sip = _with_registrar(sip, lambda: directory.trunks)
+        signaling = SipEngine(sip, clock=self._clock)
+        self._stack.push_async_callback(signaling.stop, 2_000)
+        settings = carrier_settings(config.trunks)
+        roads = KnownRoads(
+            signaling, self._clock, RandomTokens(), settings, lambda: directory.trunks
+        )
+        self._stack.callback(roads.close)
+        return signaling, roads
+
     def _open_courier(self, web: HttpClient) -> Courier:
         road = self.config.mail.road()
         courier = Courier(web, Mailer(road) if road else NoMailer(), clock=self._clock)
@@ -331,6 +340,12 @@ def _sip_config(config: Config) -> SipConfig:
         egress=_sip_egress(config),
         trusted=frozenset(trunk_hosts(config.trunks)),
     )
+
+
+def _with_registrar(config: SipConfig, book: Callable[[], TrunkBook]) -> SipConfig:
+    """Let phones of the accounts' trunks register (SIP-37)."""
+    policy = RegistrarPolicy(registrants(book))
+    return replace(config, settings=replace(config.settings, registrar=policy))
 
 
 def _sip_egress(config: Config) -> EgressPolicy:

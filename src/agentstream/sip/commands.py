@@ -98,6 +98,13 @@ class Register:
 
 
 @dataclass(frozen=True, slots=True)
+class Refresh:
+    """Register again now, as the carrier may have forgotten us."""
+
+    ref: OutsideRef
+
+
+@dataclass(frozen=True, slots=True)
 class Unregister:
     """Take a registration back."""
 
@@ -112,4 +119,4 @@ class Probe:
     plan: ProbePlan
 
 
-OutsideCommand = Register | Unregister | Probe
+OutsideCommand = Register | Refresh | Unregister | Probe

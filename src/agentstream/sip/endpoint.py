@@ -9,6 +9,7 @@ from collections import Counter
 from agentstream.base.errors import AgentStreamError, PeerError
 from agentstream.base.ids import Tokens
 from agentstream.base.values import dataclass
+from agentstream.sip.bindings import Binding
 from agentstream.sip.call_table import CallTable
 from agentstream.sip.client_side import ClientSide, contact
 from agentstream.sip.client_transaction import ClientTransaction
@@ -19,6 +20,7 @@ from agentstream.sip.commands import (
     HangUp,
     Place,
     Probe,
+    Refresh,
     RefuseMedia,
     Register,
     Reject,
@@ -102,7 +104,7 @@ class Endpoint:
                 self._server.retry_after_s = retry_after_s
             case Place():
                 self._place(happening, now_ms)
-            case Register() | Unregister() | Probe():
+            case Register() | Refresh() | Unregister() | Probe():
                 self._outside.receive(happening, now_ms)
             case _:
                 self._command(happening, now_ms)
@@ -141,6 +143,11 @@ class Endpoint:
         """Return the Call-ID of a live call, "" for one that is over."""
         call = self._calls.get(ref)
         return call.call_id if call is not None else ""
+
+    def bindings(self, key: str, now_ms: int) -> tuple[Binding, ...]:
+        """Return where the phones are that registered with us under this key."""
+        registrar = self._server.registrar
+        return () if registrar is None else registrar.bindings(key, now_ms)
 
     # Core: what calls ask for
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from agentstream.base.errors import AgentStreamError
-from agentstream.sip.commands import OutsideCommand, Probe, Register, Unregister
+from agentstream.sip.commands import OutsideCommand, Probe, Refresh, Register, Unregister
 from agentstream.sip.core import Core, Exchange
 from agentstream.sip.flow import Flow, Hop, hop_of
 from agentstream.sip.message import Headers, Request, Response
@@ -58,6 +58,10 @@ class Outside:
         match command:
             case Register():
                 self._register(command, now_ms)
+            case Refresh(ref):
+                known = self._registrations.get(ref)
+                if known is not None:
+                    known.begin(now_ms)
             case Unregister(ref):
                 kept = self._registrations.get(ref)
                 if kept is None:
@@ -146,7 +150,7 @@ class KeptRegistration:
         return self._machine.wake_at_ms
 
     def begin(self, now_ms: int) -> None:
-        """Send the first REGISTER."""
+        """Send a REGISTER now, unless one is on its way."""
         self._perform(self._machine.receive(Begin(), now_ms), now_ms)
 
     def leave(self, now_ms: int) -> None:

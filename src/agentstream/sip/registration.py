@@ -45,9 +45,12 @@ class RegistrationState(Enum):
     OVER = "over"
 
 
+_RESTFUL = frozenset((RegistrationState.IDLE, RegistrationState.HOLDING, RegistrationState.RESTING))
+
+
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Register."""
+    """Register, for the first time or again now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ class Registration:
         """Take one happening; return what follows."""
         match happening:
             case Begin():
-                return self._ask() if self.state is RegistrationState.IDLE else []
+                return self._ask() if self.state in _RESTFUL else []
             case Leave():
                 return self._leave(now_ms)
             case Answered(response):

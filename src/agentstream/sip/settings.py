@@ -5,6 +5,7 @@ from dataclasses import field
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from agentstream.base.values import dataclass
+from agentstream.sip.bindings import RegistrarPolicy
 from agentstream.sip.timers import Timers
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "PRACK", "UPDATE")
@@ -51,6 +52,7 @@ class SipSettings:
     min_se_s: int = 90  # RFC 4028 §4: the least that may be
     answer_media_timeout_ms: int = 10_000  # how long the product may think about a MediaOffered
     digest: DigestPolicy | None = None
+    registrar: RegistrarPolicy | None = None  # None: REGISTER gets 405 (SIP-1)
 
 
 # Our host and port, as a peer at this numeric address sees them over this transport.

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from agentstream.base.values import dataclass
+from agentstream.sip.bindings import Binding
+from agentstream.sip.flow import Flow
 from agentstream.sip.reports import Header, OutsideRef, OutsideReport, Report, SipCallRef
 
 
@@ -40,6 +42,8 @@ class Dial:
     # A server that says nothing at all, not even 100, is given up after this; 0: only Timer B.
     silence_timeout_ms: int = 0
     max_forwards: int = 70  # RFC 7332: less in a call that is placed for another one
+    routes: tuple[str, ...] = ()  # further loose Routes: a Path, or a Service-Route
+    flow: Flow | None = None  # the way of a registered phone; None: where the URIs lead
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +144,14 @@ class SignalingEngine(Protocol):
         `Registered` or `RegistrationFailed` follow as often as something comes of it.
         """
 
+    def refresh(self, ref: OutsideRef) -> None:
+        """Register again now: the carrier may have forgotten us, or be back from an outage."""
+
     def unregister(self, ref: OutsideRef) -> None:
         """Take the registration back; `Unregistered` follows."""
 
     def probe(self, plan: ProbePlan) -> OutsideRef:
         """Send OPTIONS once; `Probed` follows."""
+
+    def bindings(self, key: str) -> tuple[Binding, ...]:
+        """Return where the phones are that registered with us under this key (a trunk's sid)."""

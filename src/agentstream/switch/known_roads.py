@@ -205,6 +205,9 @@ class KnownRoads:
                 self._asked[self._signaling.probe(road.plan)] = road.key
             case RoadChanged(is_up=True):
                 log.info("road_up", road=output.key, status=output.status, down_ms=output.for_ms)
+                for ref, name in self._trunks.items():
+                    if name == output.key:  # a carrier that was down may have forgotten us
+                        self._signaling.refresh(ref)
             case RoadChanged():
                 log.warning("road_down", road=output.key, status=output.status, text=output.text)
 

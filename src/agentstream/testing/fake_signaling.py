@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
+from agentstream.sip.bindings import Binding
 from agentstream.sip.commands import (
     Answer,
     AnswerMedia,
@@ -25,6 +26,7 @@ from agentstream.sip.commands import (
     OutsideCommand,
     Place,
     Probe,
+    Refresh,
     RefuseMedia,
     Register,
     Reject,
@@ -65,6 +67,7 @@ class FakeSignaling:
     outside: deque[OutsideCommand] = field(default_factory=deque)  # not yet looked at
     registrations: dict[OutsideRef, RegistrationPlan] = field(default_factory=dict)  # that stand
     probes: dict[OutsideRef, ProbePlan] = field(default_factory=dict)  # without an answer yet
+    phones: dict[str, tuple[Binding, ...]] = field(default_factory=dict)  # registered, by key
     _receive: Callable[[Report], None] | None = None
     _receive_outside: Callable[[OutsideReport], None] | None = None
     _live: set[SipCallRef] = field(default_factory=set)
@@ -266,6 +269,10 @@ class FakeSignaling:
         self.outside.append(Register(ref, plan))
         return ref
 
+    def refresh(self, ref: OutsideRef) -> None:
+        """Keep the command."""
+        self.outside.append(Refresh(ref))
+
     def unregister(self, ref: OutsideRef) -> None:
         """Keep the command."""
         self.outside.append(Unregister(ref))
@@ -276,6 +283,10 @@ class FakeSignaling:
         self.probes[ref] = plan
         self.outside.append(Probe(ref, plan))
         return ref
+
+    def bindings(self, key: str) -> tuple[Binding, ...]:
+        """Return what the test has put into `phones`."""
+        return self.phones.get(key, ())
 
     def _new_outside(self, kind: str) -> OutsideRef:
         self._count += 1

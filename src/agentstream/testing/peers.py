@@ -182,7 +182,7 @@ class Baresip:
 
 
 @asynccontextmanager
-async def running_baresip(
+async def running_baresip(  # noqa: PLR0913  (each is one line of its files)
     folder: Path,
     sound: Path,
     *,
@@ -190,8 +190,12 @@ async def running_baresip(
     transport: str = "udp",
     ca_file: str = "",
     rtp_ports: tuple[int, int] = (0, 0),
+    account: str = "",
 ) -> AsyncIterator[Baresip]:
-    """Run a phone that speaks a WAV file (of the codec's rate) in every call."""
+    """Run a phone that speaks a WAV file (of the codec's rate) in every call.
+
+    `account` is a line of its accounts file, for a phone that registers.
+    """
     control_port = free_port()
     sip_port = free_port(2)  # it takes the next one for SIP over TLS
     low, high = rtp_ports
@@ -206,8 +210,8 @@ async def running_baresip(
         modules=MODULES,
         control_port=control_port,
     )
-    account = f"<sip:ann@{HOST};transport={transport}>;regint=0;audio_codecs={codec}\n"
-    _write(folder, config=config, accounts=account)
+    plain = f"<sip:ann@{HOST};transport={transport}>;regint=0"
+    _write(folder, config=config, accounts=f"{account or plain};audio_codecs={codec}\n")
     async with program("baresip", "-f", str(folder), "-v", folder=folder) as process:
         reader, writer = await _connect(control_port)
         phone = Baresip(folder, writer, uri=f"sip:ann@{HOST}:{sip_port};transport={transport}")
