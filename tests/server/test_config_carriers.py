@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from agentstream.server.check import registrations
 from agentstream.server.config import Config
 from agentstream.server.config_carriers import carrier_settings, registered_users
-from agentstream.server.config_roads import trunk_hosts
+from agentstream.server.config_roads import tls_profiles, trunk_hosts
 from agentstream.sip.signaling import Credentials, ProbePlan, RegistrationPlan
 from agentstream.switch.road_watch import WatchedRoad
 
@@ -43,6 +43,13 @@ def test_the_target_is_the_registrar_and_the_account_is_who_is_called() -> None:
         )
     }
     assert registered_users(trunks) == {"acct"}
+
+
+def test_a_trunk_with_tls_of_its_own_shows_it_beside_calls_too() -> None:
+    trunks = config(register=True, tls_verify=False).trunks
+    found = carrier_settings(trunks, tls_profiles(trunks))
+    assert found.watched[0].plan.tls_profile == "carrier"
+    assert (found.registrations or {})["carrier"].tls_profile == "carrier"
 
 
 def test_registrar_proxy_time_and_contact_may_be_said() -> None:

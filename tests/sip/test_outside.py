@@ -68,6 +68,14 @@ def test_after_its_quarantine_a_target_is_asked_first_again() -> None:
     assert script.sent[0][1].to == hops[0]
 
 
+def test_a_carrier_with_a_certificate_of_its_own_is_asked_with_it() -> None:
+    script = SipScript()
+    plan = ProbePlan(f"sip:{PEER_HOST};transport=tls", tls_profile="carrier")
+    script.do(Probe(REF, plan))
+    to = script.sent[0][1].to
+    assert (to.transport, to.tls_profile) == ("tls", "carrier")
+
+
 def test_a_proxy_is_asked_by_a_loose_route() -> None:
     script = SipScript()
     script.do(Probe(REF, ProbePlan("sip:carrier.example", proxy=f"sip:{PEER_HOST}")))

@@ -9,7 +9,7 @@ options_interval_s = 60
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Annotated, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -87,7 +87,7 @@ class CarrierSection(Section):
             return None
         return Credentials(self.user, self.password, self.realm)
 
-    def registration(self) -> RegistrationPlan:
+    def registration(self, tls_profile: str = "") -> RegistrationPlan:
         """Return how to register."""
         registrar = self.registrar_uri
         user, at, domain = self.user.partition("@")  # some carriers give out whole addresses
@@ -99,22 +99,29 @@ class CarrierSection(Section):
             self.credentials(),
             self.proxy or "",
             self.register_expires_s,
+            tls_profile=tls_profile,
         )
 
 
-def carrier_settings(trunks: Mapping[str, CarrierSection]) -> CarrierSettings:
-    """Return what is done about the operator's trunks besides calls."""
+def carrier_settings(
+    trunks: Mapping[str, CarrierSection], profiles: Container[str] = frozenset()
+) -> CarrierSettings:
+    """Return what is done about the operator's trunks besides calls.
+
+    `profiles` are the names of those that have TLS of their own.
+    """
+    tls = {name: name if name in profiles else "" for name in trunks}
     return CarrierSettings(
         tuple(
             WatchedRoad(
                 name,
-                ProbePlan(trunk.target, trunk.proxy or ""),
+                ProbePlan(trunk.target, trunk.proxy or "", tls_profile=tls[name]),
                 trunk.options_interval_s * 1000,
                 trunk.options_503_is_down,
             )
             for name, trunk in trunks.items()
         ),
-        {name: trunk.registration() for name, trunk in trunks.items() if trunk.registers},
+        {name: trunk.registration(tls[name]) for name, trunk in trunks.items() if trunk.registers},
     )
 
 

@@ -275,7 +275,7 @@ class House:
             sip = _with_registrar(sip, lambda: directory.trunks)
         signaling = SipEngine(sip, clock=self._clock)
         self._stack.push_async_callback(signaling.stop, 2_000)
-        settings = carrier_settings(config.trunks)
+        settings = carrier_settings(config.trunks, tls_profiles(config.trunks))
         roads = KnownRoads(
             signaling, self._clock, RandomTokens(), settings, lambda: directory.trunks
         )

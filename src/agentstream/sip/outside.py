@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from agentstream.base.errors import AgentStreamError
+from agentstream.base.values import replace
 from agentstream.sip.commands import OutsideCommand, Probe, Refresh, Register, Unregister
 from agentstream.sip.core import Core, Exchange
 from agentstream.sip.flow import Flow, Hop, hop_of
@@ -131,6 +132,7 @@ class Outside:
             hop = hop_of(proxy)
         headers.add("User-Agent", core.settings.user_agent)
         headers.add("Accept", ACCEPT)
+        hop = replace(hop, tls_profile=plan.tls_profile)
         return hop, Request("OPTIONS", str(target), headers)
 
 

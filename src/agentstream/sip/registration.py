@@ -13,7 +13,7 @@ from typing import Final
 
 from agentstream.base.errors import PeerError
 from agentstream.base.ids import Tokens
-from agentstream.base.values import dataclass
+from agentstream.base.values import dataclass, replace
 from agentstream.sip.digest import DigestClient
 from agentstream.sip.flow import Hop, hop_of
 from agentstream.sip.headers import NameAddr, parse_name_addr_list, seconds_of
@@ -153,7 +153,7 @@ class Registration:
         is_secure = self._registrar.scheme == "sips"
         params: dict[str, str | None] = {}
         if transport != "udp" and not is_secure:
-            params["transport"] = transport
+            params["transport"] = "ws" if transport == "wss" else transport  # RFC 7118 §5.2
         scheme = "sips" if is_secure else "sip"
         self._contact = SipUri(scheme, host, self._plan.contact_user, port=port, params=params)
         also: dict[str, str | None] = {}
@@ -187,6 +187,7 @@ class Registration:
         headers.add("Supported", "path, outbound" if self._has_outbound else "path")
         headers.add("Allow", ALLOW)
         headers.add("Expires", str(self._wanted_s))
+        hop = replace(hop, tls_profile=self._plan.tls_profile)
         return [SendRegister(Request("REGISTER", str(target), headers), hop)]
 
     def _leave(self, now_ms: int) -> list[RegistrationOutput]:

@@ -57,6 +57,7 @@ class RegistrationPlan:
     proxy: str = ""  # outbound proxy URI, sent as a loose Route
     expires_s: int = 3_600  # what we ask for; what is granted counts
     patience_ms: int = 10_000  # for one target of several to answer
+    tls_profile: str = ""  # whose certificate we show (see `sip.flow.Hop`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class ProbePlan:
     proxy: str = ""
     from_user: str = "ping"
     patience_ms: int = 4_000  # for one target of several to answer
+    tls_profile: str = ""  # whose certificate we show (see `sip.flow.Hop`)
 
 
 class SignalingEngine(Protocol):
