@@ -16,8 +16,8 @@ from agentstream.store.values import Account
 from agentstream.switch.known_roads import (
     CarrierSettings,
     KnownRoads,
-    destination_key,
 )
+from agentstream.switch.road_states import destination_key
 from agentstream.switch.road_watch import WatchedRoad
 from agentstream.testing.fake_signaling import FakeSignaling
 from agentstream.testing.manual_clock import ManualClock

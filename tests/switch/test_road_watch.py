@@ -4,6 +4,7 @@ import pytest
 
 from agentstream.base.ids import CountedTokens
 from agentstream.sip.signaling import ProbePlan
+from agentstream.switch.road_states import Outcome
 from agentstream.switch.road_watch import (
     AGAIN_MS,
     DOWN_AFTER,
@@ -12,7 +13,6 @@ from agentstream.switch.road_watch import (
     ROADS_LIMIT,
     AskRoad,
     CallTried,
-    Outcome,
     RoadAnswered,
     RoadChanged,
     RoadWatch,

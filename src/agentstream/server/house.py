@@ -186,6 +186,7 @@ class House:
             legs=config.legs.control(),
             placed=store.placed,
             registered_users=registered_users(config.trunks),
+            road_states=roads,
         )
         switchboard = Switchboard(wiring, _switch_limits(config))
         legs.attach(switchboard, recordings.shelf)

@@ -13,7 +13,7 @@ import structlog
 
 from agentstream.base.clock import Clock
 from agentstream.base.errors import PeerError
-from agentstream.base.ids import Tokens, TrunkSid
+from agentstream.base.ids import Tokens
 from agentstream.base.values import dataclass, replace
 from agentstream.net.driver import Driver
 from agentstream.sip.reports import (
@@ -27,10 +27,10 @@ from agentstream.sip.reports import (
 from agentstream.sip.signaling import ProbePlan, RegistrationPlan, SignalingEngine
 from agentstream.sip.uri import parse_uri
 from agentstream.store.trunk_book import TrunkBook, TrunkEntry
+from agentstream.switch.road_states import Outcome, destination_key
 from agentstream.switch.road_watch import (
     AskRoad,
     CallTried,
-    Outcome,
     RoadAnswered,
     RoadChanged,
     RoadWatch,
@@ -43,11 +43,6 @@ from agentstream.switch.road_watch import (
 log = structlog.get_logger()
 
 FOLLOW_MS: Final = 2_000  # how soon a changed row of a trunk counts here
-
-
-def destination_key(sid: TrunkSid, destination_id: int) -> str:
-    """Return the key of a destination of an account's trunk (TR-64); an operator's is its name."""
-    return f"{sid}#{destination_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +83,7 @@ class RegistrationState:
 
 
 class KnownRoads:
-    """What is known of every road; make it and use it on one event loop."""
+    """Implements `RoadStates`; make it and use it on one event loop."""
 
     def __init__(
         self,

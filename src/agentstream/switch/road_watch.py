@@ -6,12 +6,13 @@ calls that got no answer: the road rests for a short time, asked or not (RFC 326
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Final
 
 from agentstream.base.ids import Tokens
 from agentstream.base.values import dataclass
 from agentstream.sip.signaling import ProbePlan
 from agentstream.sip.timers import Alarm, WakeQueue
+from agentstream.switch.road_states import Outcome
 
 DOWN_AFTER: Final = 3  # failures in a row
 AGAIN_MS: Final = 5_000  # after a failure that is not yet the last: is it down, or was it the net?
@@ -23,14 +24,10 @@ ROADS_LIMIT: Final = (
 )
 SILENT: Final = 0  # a status: no final answer came
 
-# What became of a call by a road. reached: its far end decided (it rang, answered, or refused this
-# call); refused: 5xx; silent: it said nothing in time; unreachable: no connection, no such name.
-Outcome = Literal["reached", "refused", "silent", "unreachable"]
-
 
 @dataclass(frozen=True, slots=True)
 class WatchedRoad:
-    """A road to ask, by its key: see `known_roads.trunk_key` and `destination_key`."""
+    """A road to ask, by its key: see `road_states`."""
 
     key: str
     plan: ProbePlan
