@@ -105,6 +105,22 @@ def test_the_present_is_read_at_the_scrape() -> None:
     assert value(text, "agentstream_recordings_encoded_total") == 1
 
 
+def test_the_roads_out_are_shown_by_name_and_in_all() -> None:
+    """SIP-51."""
+    facts = Facts(
+        trunks_up={"carrier": 1, "spare": 0},
+        trunks_registered={"carrier": 1},
+        roads={"watched": 5, "down": 1, "went_down": 3, "answered": 40},
+    )
+    text = Metrics(lambda: facts).render().decode()
+    assert value(text, 'agentstream_trunk_up{trunk="spare"}') == 0
+    assert value(text, 'agentstream_trunk_up{trunk="carrier"}') == 1
+    assert value(text, 'agentstream_trunk_registered{trunk="carrier"}') == 1
+    assert value(text, "agentstream_roads_watched") == 5
+    assert value(text, "agentstream_roads_down") == 1
+    assert value(text, 'agentstream_roads_total{result="went_down"}') == 3
+
+
 def test_how_long_people_let_it_ring_is_no_measure_of_the_server() -> None:
     metrics = Metrics(Facts)
     record = replace(ended_record(), setup=make_setup("outbound"))

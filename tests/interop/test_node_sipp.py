@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +13,11 @@ from agentstream.calls.causes import Cause, Party
 from agentstream.calls.events import CallAnswered, StreamHeld
 from agentstream.calls.record import CallRecord
 from agentstream.net.sip_engine import SipConfig
-from agentstream.server import house
+from agentstream.server import signaling
 from agentstream.server.config import Config
 from agentstream.sip.settings import SipSettings
 from agentstream.sip.timers import Timers
+from agentstream.store.trunk_book import TrunkBook
 from agentstream.testing.echo import EchoBot, echo_bot
 from agentstream.testing.node import Node, running_node
 from agentstream.testing.peers import scenario, sipp
@@ -174,12 +175,12 @@ async def test_a_caller_that_never_acknowledges_is_sent_a_bye(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """RFC 3261 section 13.3.1.4: after 64*T1 without an ACK the dialog ends."""
-    usual = house._sip_config
+    usual = signaling._sip_config
 
-    def hasty(config: Config) -> SipConfig:
-        return replace(usual(config), settings=SipSettings(timers=Timers(t1_ms=50)))
+    def hasty(config: Config, book: Callable[[], TrunkBook]) -> SipConfig:
+        return replace(usual(config, book), settings=SipSettings(timers=Timers(t1_ms=50)))
 
-    monkeypatch.setattr(house, "_sip_config", hasty)
+    monkeypatch.setattr(signaling, "_sip_config", hasty)
     async with node_with_bot(tmp_path) as (node, bot), rtp_phone() as phone:
         steps = scenario(SCENARIOS / "no_ack.xml", tmp_path / "sipp", media_port=str(phone.port))
         await sipp(*steps, "-m", "1", node.address(), folder=tmp_path / "sipp")

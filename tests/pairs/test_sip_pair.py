@@ -36,6 +36,7 @@ from agentstream.sip.reports import (
     Ended,
     Invited,
     MediaOffered,
+    OutsideReport,
     Report,
     SipCallRef,
 )
@@ -132,7 +133,7 @@ class World:
             if isinstance(output, Send):
                 self._send(site.host, output)
             else:
-                assert not isinstance(output, Resolve)
+                assert not isinstance(output, Resolve | OutsideReport)
                 site.reports.setdefault(output.ref, []).append(output)
                 self.on_report(site, output)
 

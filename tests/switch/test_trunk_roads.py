@@ -9,6 +9,8 @@ from agentstream.base.weight import draw_by
 from agentstream.calls.causes import Cause
 from agentstream.calls.commands import DialSpec
 from agentstream.calls.record import CallSetup
+from agentstream.sip.bindings import Binding
+from agentstream.sip.flow import Flow, TransportName
 from agentstream.store.trunks import TrunkParts
 from agentstream.switch.dialling import order_of
 from agentstream.switch.roads import NoRoadError, Road, Roads
@@ -34,6 +36,11 @@ def roads_of(
 ) -> tuple[Road, ...]:
     draw = draw_by(RandomTokens())
     return trunk_roads(entry_of(parts), spec, (setup, LegSid("leg1")), roads, draw)
+
+
+def phone(transport: TransportName = "udp") -> Binding:
+    flow = Flow(transport, "192.0.2.10", 5060, "198.51.100.9", 40_123)
+    return Binding("sip:ann@192.168.0.5:5060", flow, ("<sip:edge.test;lr>",), 1, "c", 1)
 
 
 def refusal(parts: TrunkParts, spec: DialSpec = SPEC, roads: Roads = ROADS) -> NoRoadError:
@@ -143,3 +150,22 @@ def test_destinations_need_not_be_in_the_lists_for_literal_addresses() -> None:
 def test_a_number_may_go_out_by_a_trunk_of_the_account() -> None:
     (road,) = roads_of(trunk_parts("sip:192.0.2.7"), DialSpec("080 4000 0009", trunk=TRUNK_SID))
     assert str(road.target) == "sip:+918040000009@192.0.2.7"
+
+
+def test_phones_that_have_registered_are_called_first_by_the_way_they_came_sip_37() -> None:
+    entry, call, draw = entry_of(trunk_parts("sip:192.0.2.7")), (SETUP, LegSid("leg1")), lambda _: 0
+    first, second = trunk_roads(entry, SPEC, call, ROADS, draw, (phone(),))
+    order = order_of(first, "192.0.2.10", 30_000)
+    assert (order.flow, order.routes) == (phone().flow, phone().path)
+    assert order.target == "sip:ann@192.168.0.5:5060"
+    assert order.to_uri.startswith(f"sip:{EXOPHONE}@")
+    assert (first.first_host, first.key) == ("198.51.100.9", "")
+    assert second.target.host == "192.0.2.7"
+    (only,) = trunk_roads(entry_of(trunk_parts()), SPEC, call, ROADS, draw, (phone(),))
+    assert only == first
+
+
+def test_a_phone_of_a_secure_trunk_must_have_come_by_tls_tr_42() -> None:
+    entry, call = entry_of(trunk_parts(is_secure=True)), (SETUP, LegSid("leg1"))
+    (road,) = trunk_roads(entry, SPEC, call, ROADS, lambda _: 0, (phone(), phone("tls")))
+    assert road.flow == phone("tls").flow

@@ -69,6 +69,11 @@ class Facts:
     # Webhooks: "waiting", "dead", "running" and "oldest_s" now; "delivered", "failed_attempts" and
     # "died" since the start.
     webhooks: Mapping[str, int] = field(default_factory=dict)
+    # Operator's trunks by name: 1 when up, or registered with.
+    trunks_up: Mapping[str, int] = field(default_factory=dict)
+    trunks_registered: Mapping[str, int] = field(default_factory=dict)
+    # Roads that OPTIONS ask: "watched" and "down" now, the others since the start.
+    roads: Mapping[str, int] = field(default_factory=dict)
     # Whatever the SIP endpoint counts, by name: messages dropped, transactions, retransmissions ...
     sip: Mapping[str, int] = field(default_factory=dict)
     # For how many seconds each TLS certificate is still valid, by its file.
@@ -253,6 +258,7 @@ class _Now(Collector):
         yield _counters(
             "api_keyed_requests", "Requests with an Idempotency-Key", "result", facts.keyed_requests
         )
+        yield from _roads(facts)
         yield _counters("sip", "What the SIP endpoint counts", "what", facts.sip)
         yield _gauges(
             "tls_certificate_expires_seconds",
@@ -287,6 +293,18 @@ class _Now(Collector):
         yield _gauge("webhooks_oldest_seconds", "Age of the oldest webhook that waits", oldest_s)
         for name, text in _WEBHOOK_COUNTERS:
             yield _counter(f"webhooks_{name}", text, facts.webhooks.get(name, 0))
+
+
+def _roads(facts: Facts) -> Iterator[Metric]:
+    """Tell of the roads out, as OPTIONS, registrations and calls show them (SIP-51)."""
+    yield _gauges("trunk_up", "1 for a trunk that is up", "trunk", facts.trunks_up)
+    registered = facts.trunks_registered
+    yield _gauges("trunk_registered", "1 while registered", "trunk", registered)
+    roads = dict(facts.roads)
+    for name in ("watched", "down"):
+        text = f"Roads {name}, destinations of accounts included"
+        yield _gauge(f"roads_{name}", text, roads.pop(name, 0))
+    yield _counters("roads", "OPTIONS and changes of roads by what came of them", "result", roads)
 
 
 def _steered(facts: Facts) -> Iterator[Metric]:

@@ -23,23 +23,35 @@ from agentstream.net.sip_dns import SystemSipDns
 from agentstream.net.sip_sockets import Listener, SipSockets, SocketSettings
 from agentstream.net.tls import TlsFiles
 from agentstream.net.tls_watch import CertificateWatch
+from agentstream.sip.bindings import Binding
 from agentstream.sip.commands import (
     Answer,
     AnswerMedia,
     HangUp,
     Place,
+    Probe,
+    Refresh,
     RefuseMedia,
+    Register,
     Reject,
     Ring,
     SendInfo,
+    Unregister,
     UpdateMedia,
 )
 from agentstream.sip.endpoint import Endpoint
 from agentstream.sip.flow import Flow, Hop
 from agentstream.sip.gate import OPEN, Gate
-from agentstream.sip.reports import Header, Report, SipCallRef
+from agentstream.sip.reports import (
+    Header,
+    OutsideRef,
+    OutsideReport,
+    Report,
+    SipCallRef,
+    Unregistered,
+)
 from agentstream.sip.settings import SipSettings
-from agentstream.sip.signaling import Dial
+from agentstream.sip.signaling import Dial, ProbePlan, RegistrationPlan
 from agentstream.sip.traffic import (
     EndpointInput,
     EndpointOutput,
@@ -98,6 +110,8 @@ class SipEngine:
         self._tokens = tokens or RandomTokens()
         self._trace = trace
         self._receive_report: Callable[[Report], None] = _drop
+        self._receive_outside: Callable[[OutsideReport], None] = _drop
+        self._registrations: set[OutsideRef] = set()
         self._sockets = SipSockets(
             SocketSettings(
                 config.listeners,
@@ -115,6 +129,7 @@ class SipEngine:
             self._clock,
         )
         self._resolver: Resolver | None = None  # ours, if no other way to locate was given
+        self._dns: SystemSipDns | None = None
         self._locate = locate
         self._lookups: set[asyncio.Task[None]] = set()
         self._watch: CertificateWatch | None = None  # once there are certificates
@@ -143,8 +158,9 @@ class SipEngine:
             self._resolver = Resolver(clock=self._clock)
             spoken = {transport for transport, _, _ in self._sockets.addresses}
             transports = [name for name in PREFERENCE if name in spoken]
+            self._dns = SystemSipDns(self._resolver, clock=self._clock)
             self._locate = Locator(
-                SystemSipDns(self._resolver),
+                self._dns,
                 draw_by(self._tokens),
                 transports,
                 Egress(self._config.egress, self._resolver, self._clock).addresses,
@@ -152,22 +168,32 @@ class SipEngine:
             )
 
     async def stop(self, timeout_ms: int) -> None:
-        """Let open calls and transactions end within the time, then close everything."""
+        """Let open calls and transactions end within the time, then close everything.
+
+        Registrations are taken back first: nobody shall call where nobody is.
+        """
         self._is_stopping = True
-        if not self._endpoint.load.calls:
-            self._idle.set()
+        for ref in tuple(self._registrations):
+            self._driver.feed(Unregister(ref))
+        self._note_idle()
         try:
             async with asyncio.timeout(timeout_ms / 1000):
                 await self._idle.wait()
         except TimeoutError:
-            log.warning("event=sip_stopped_with_calls calls=%d", self._endpoint.load.calls)
+            load = self._endpoint.load
+            log.warning(
+                "event=sip_stopped_with_calls calls=%d registrations=%d",
+                load.calls,
+                load.registrations,
+            )
         self._driver.close()
         tasks = [*self._lookups, *([self._watching] if self._watching else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._sockets.close()
-        if self._resolver is not None:
+        if self._resolver is not None and self._dns is not None:
+            self._dns.close()
             self._resolver.close()
 
     def refuse_new_calls(self, retry_after_s: int) -> None:
@@ -236,6 +262,35 @@ class SipEngine:
         """Send an INFO inside the call."""
         self._driver.feed(SendInfo(ref, content_type, body))
 
+    def on_outside(self, receive: Callable[[OutsideReport], None]) -> None:
+        """Set who is told of registrations and probes; call once, before `start`."""
+        self._receive_outside = receive
+
+    def register(self, plan: RegistrationPlan) -> OutsideRef:
+        """Send REGISTER, again before its time is over, and again after a failure."""
+        ref = OutsideRef(self._tokens.hex(16))
+        self._registrations.add(ref)
+        self._driver.feed(Register(ref, plan))
+        return ref
+
+    def refresh(self, ref: OutsideRef) -> None:
+        """Register again now: the carrier may have forgotten us, or be back from an outage."""
+        self._driver.feed(Refresh(ref))
+
+    def unregister(self, ref: OutsideRef) -> None:
+        """Take the registration back; `Unregistered` follows."""
+        self._driver.feed(Unregister(ref))
+
+    def probe(self, plan: ProbePlan) -> OutsideRef:
+        """Send OPTIONS once; `Probed` follows."""
+        ref = OutsideRef(self._tokens.hex(16))
+        self._driver.feed(Probe(ref, plan))
+        return ref
+
+    def bindings(self, key: str) -> tuple[Binding, ...]:
+        """Return where the phones are that registered with us under this key."""
+        return self._endpoint.bindings(key, self._clock.now_ms())
+
     # For operators and tests
 
     def reload_certificates(self) -> None:
@@ -267,6 +322,7 @@ class SipEngine:
             "banned_now": len(self._sockets.admission.bans),
             "calls_now": load.calls,
             "transactions_now": load.transactions,
+            "registrations_now": load.registrations,
         }
 
     def strike(self, host: str, now_ms: int) -> bool:
@@ -305,13 +361,20 @@ class SipEngine:
             task = asyncio.get_running_loop().create_task(self._look_up(output.hop))
             self._lookups.add(task)
             task.add_done_callback(self._lookups.discard)
+        elif isinstance(output, OutsideReport):
+            if isinstance(output, Unregistered):
+                self._registrations.discard(output.ref)
+            # Never before `register` or `probe` has returned the ref that it is about.
+            asyncio.get_running_loop().call_soon(self._receive_outside, output)
         else:
             self._receive_report(output)
         self._note_idle()
 
     def _note_idle(self) -> None:
-        if self._is_stopping and not self._endpoint.load.calls:
-            self._idle.set()
+        if self._is_stopping:
+            load = self._endpoint.load
+            if not (load.calls or load.registrations):
+                self._idle.set()
 
     def _send(self, send: Send) -> None:
         if self._trace is not None:
@@ -343,5 +406,5 @@ class SipEngine:
 LOOK_UP_S = 10.0  # a name that takes longer leads nowhere
 
 
-def _drop(report: Report) -> None:
+def _drop(report: Report | OutsideReport) -> None:
     log.error("event=report_without_receiver report=%s", type(report).__name__)

@@ -50,6 +50,7 @@ def check_all(config: Config) -> list[Finding]:
         socket_buffers,
         certificate,
         ways_out,
+        registrations,
         data_folder,
         recordings,
         speech,
@@ -199,6 +200,24 @@ def ways_out(config: Config) -> Iterator[Finding]:
         yield Finding(
             "mail", "ok", f"{config.mail.host}:{config.mail.port}, from {config.mail.sender}"
         )
+
+
+def registrations(config: Config) -> Iterator[Finding]:
+    """Show whom the trunks register with, and whether a listener can reach each."""
+    spoken = {listener.transport for listener in config.sip.listeners}
+    for name, trunk in config.trunks.items():
+        if not trunk.registers:
+            continue
+        uri = parse_uri(trunk.proxy) if trunk.proxy else trunk.registrar_uri
+        transport = uri.transport or ("tls" if uri.scheme == "sips" else "udp")
+        shown = f"registration {name}"
+        where = f"{trunk.registrar_uri.host} over {transport}, calls for {trunk.called_user}"
+        if transport not in spoken:
+            yield Finding(shown, "error", f"{where}, but no listener of [sip] speaks {transport}")
+        elif not trunk.password:
+            yield Finding(shown, "warning", f"{where}, but without a password")
+        else:
+            yield Finding(shown, "ok", where)
 
 
 def data_folder(config: Config) -> Iterator[Finding]:

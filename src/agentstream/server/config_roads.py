@@ -17,19 +17,17 @@ import re
 from collections.abc import Iterator, Mapping
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Annotated, Self, get_args
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from agentstream.base.errors import PeerError
 from agentstream.calls.record import WhichLeg
 from agentstream.net.mailer import MailRoad
 from agentstream.net.tls import Certificate, TlsProfile
+from agentstream.server.config_carriers import CarrierSection
 from agentstream.server.config_gate import Networks
 from agentstream.server.config_routes import NumberRules, Routes, WindowSection
 from agentstream.server.config_section import HostEntries, Port, Section, Texts
-from agentstream.sip.flow import TransportName
-from agentstream.sip.signaling import Credentials
 from agentstream.sip.uri import parse_uri
 from agentstream.switch.dial_guard import DialGuard
 from agentstream.switch.identity import CallerIdRule, IdentityForm
@@ -39,31 +37,11 @@ from agentstream.switch.routing import NoRoadError, Roads, Trunk, check_headers
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}", re.ASCII)
 _PREFIX = re.compile(r"\+[0-9]{1,15}", re.ASCII)
-_TRANSPORTS = ("", *get_args(TransportName))
 
 
-def _sip_host(text: str) -> str:
-    """Check a SIP URI that names a host and no user."""
-    try:
-        uri = parse_uri(text)
-    except PeerError:
-        uri = None
-    if uri is None or uri.user or uri.headers or uri.transport not in _TRANSPORTS:
-        raise ValueError('write it as "sip:host:5060;transport=udp", with udp, tcp, tls or ws')
-    return text
-
-
-SipHost = Annotated[str, AfterValidator(_sip_host)]
-
-
-class TrunkConfig(WindowSection):
+class TrunkConfig(CarrierSection, WindowSection):
     """A road to a carrier; `hours` are those at which calls may take it."""
 
-    target: SipHost
-    proxy: SipHost | None = None  # where INVITEs are sent instead, as a loose route
-    user: str = ""
-    password: str = ""
-    realm: str = ""  # "": whichever the carrier asks with
     from_user: str = ""  # the user part of From, where the carrier wants its account there
     caller_id: str = ""  # shown when the call names none; "": the number that was called (AP-47)
     headers: Mapping[str, str] = Field(default_factory=dict)  # of every INVITE
@@ -89,6 +67,14 @@ class TrunkConfig(WindowSection):
     calls_per_second: int = Field(default=0, ge=0, le=10_000)  # begun; 0: no limit
     sources: Networks = ()  # where its calls come from; they are nobody else's
 
+    @model_validator(mode="after")
+    def _can_register(self) -> Self:
+        if self.registers and not self.user:
+            raise ValueError("register needs user, the name of the account at the carrier")
+        if self.registers and not self.called_user:
+            raise ValueError("register needs contact_user, as user begins with @")
+        return self
+
     @field_validator("headers")
     @classmethod
     def _can_be_set(cls, headers: Mapping[str, str]) -> Mapping[str, str]:
@@ -100,12 +86,11 @@ class TrunkConfig(WindowSection):
 
     def trunk(self, name: str) -> Trunk:
         """Return the trunk as the switch takes it."""
-        has_account = bool(self.user or self.password)
         return Trunk(
             name,
             self.target,
             self.proxy or "",
-            Credentials(self.user, self.password, self.realm) if has_account else None,
+            self.credentials(),
             self.from_user,
             self.caller_id,
             tuple(self.headers.items()),
@@ -240,7 +225,7 @@ def tls_profiles(trunks: Mapping[str, TrunkConfig]) -> Mapping[str, TlsProfile]:
 def trunk_hosts(trunks: Mapping[str, TrunkConfig]) -> Iterator[str]:
     """Yield the hosts that the operator's own trunks lead to."""
     for trunk in trunks.values():
-        for uri in (trunk.target, trunk.proxy):
+        for uri in (trunk.target, trunk.proxy, trunk.registrar):
             if uri:
                 yield parse_uri(uri).host
 

@@ -23,16 +23,16 @@ from agentstream.flows.document import FlowDocument, parse
 from agentstream.hooks.recording_facts import RecordingFacts
 from agentstream.media.negotiate import LocalMedia
 from agentstream.net.dns import Resolver
-from agentstream.net.egress import Egress, EgressPolicy
+from agentstream.net.egress import Egress
 from agentstream.net.http_client import HttpClient
 from agentstream.net.mailer import Mailer, NoMailer
-from agentstream.net.sip_engine import Listener, SipConfig, SipEngine
+from agentstream.net.sip_engine import SipEngine
 from agentstream.server.config import Config
-from agentstream.server.config_roads import tls_profiles, trunk_hosts
+from agentstream.server.config_carriers import registered_users
 from agentstream.server.legs import SteeredLegs
 from agentstream.server.recordings import RECORDINGS_FOLDER, Recordings
+from agentstream.server.signaling import open_signaling
 from agentstream.server.webhooks import Webhooks
-from agentstream.sip.settings import SipSettings
 from agentstream.store.audit import Change
 from agentstream.store.call_events import StoryWriter
 from agentstream.store.call_writer import BatchWriter, CallWriter
@@ -46,11 +46,10 @@ from agentstream.switch.call_view import CallViews
 from agentstream.switch.courier import Courier
 from agentstream.switch.feed import Feed
 from agentstream.switch.gatekeeper import Gatekeeper
+from agentstream.switch.known_roads import KnownRoads
 from agentstream.switch.limits import StreamLimits
 from agentstream.switch.perform import Means
-from agentstream.switch.rejections import Rejections
 from agentstream.switch.switchboard import Switchboard
-from agentstream.switch.trunk_gate import TrunkGate
 from agentstream.switch.trunk_load import TrunkLoad
 from agentstream.switch.wiring import SwitchLimits, Wiring
 
@@ -69,6 +68,7 @@ class Parts:
     stories: StoryWriter
     media: _media.Engine
     signaling: SipEngine
+    roads: KnownRoads
     stream_limits: StreamLimits
     switchboard: Switchboard
     feed: Feed
@@ -110,7 +110,10 @@ class House:
             self._parts = await self._build()
             parts = self._parts
             parts.switchboard.start()
+            parts.roads.listen()
             await parts.signaling.start()
+            parts.roads.start()
+            self._run(parts.roads.run(), "roads")
         except BaseException:
             await self._close()
             raise
@@ -127,6 +130,7 @@ class House:
 
     async def drain(self, timeout_ms: int) -> None:
         """Take no new calls; return when the live ones have ended, at the deadline by force."""
+        self.parts.roads.leave()
         await self.parts.switchboard.drain(timeout_ms)
 
     async def _build(self) -> Parts:
@@ -158,9 +162,8 @@ class House:
         courier = self._open_courier(web)
         self._tasks += legs.run_tasks()
         stack.push_async_callback(legs.stop)
-        load = TrunkLoad(lambda: self._clock.wall().date())
-        signaling, gate = self._open_signaling(directory, load)
-        stack.push_async_callback(signaling.stop, 2_000)
+        signals = open_signaling(config, self._clock, directory, stack)
+        signaling = signals.engine
         feed, limits = Feed(), StreamLimits()
         legs.subscribe(feed)
         feed.subscribe(RecordingFacts(recordings.shelf).hear, RecordingFacts.KINDS)
@@ -182,7 +185,9 @@ class House:
             two_leg_status=config.dial.two_leg_status,
             legs=config.legs.control(),
             placed=store.placed,
-            trunk_load=load,
+            trunk_load=signals.load,
+            registered_users=registered_users(config.trunks),
+            road_states=signals.roads,
         )
         switchboard = Switchboard(wiring, _switch_limits(config))
         legs.attach(switchboard, recordings.shelf)
@@ -193,6 +198,7 @@ class House:
             stories,
             media,
             signaling,
+            signals.roads,
             limits,
             switchboard,
             feed,
@@ -202,8 +208,8 @@ class House:
             webhooks,
             legs,
             changes,
-            gate,
-            load,
+            signals.gate,
+            signals.load,
         )
 
     def _run(self, job: Coroutine[None, None, None], name: str) -> None:
@@ -272,16 +278,6 @@ class House:
         self._stack.push_async_callback(courier.drain, ERRANDS_MS)
         return courier
 
-    def _open_signaling(
-        self, directory: Directory[FlowDocument], load: TrunkLoad
-    ) -> tuple[SipEngine, Gatekeeper]:
-        config, clock = self.config, self._clock
-        judge = TrunkGate(config.gate(), lambda: directory.trunks, directory, load)
-        gate = Gatekeeper(judge, Rejections(), clock, config.sip.scanners)
-        signaling = SipEngine(_sip_config(config), clock=clock, gate=gate)
-        gate.strike = signaling.strike
-        return signaling, gate
-
     async def _end_tasks(self) -> None:
         for task in self._tasks:
             task.cancel()
@@ -314,32 +310,6 @@ def _open_recordings(folder: Path) -> None:
             log.warning("recording_recovered", path=str(path))
     except OSError as error:  # what is left of old recordings must not keep new calls out
         log.error("recordings_not_recovered", folder=str(folder), error=str(error))  # noqa: TRY400
-
-
-def _sip_config(config: Config) -> SipConfig:
-    wanted = config.sip
-    return SipConfig(
-        listeners=tuple(
-            Listener(listener.transport, listener.host, listener.port)
-            for listener in wanted.listeners
-        ),
-        public_host=wanted.public_host,
-        allow=wanted.allow,
-        deny=wanted.deny,
-        admission=wanted.admission(),
-        settings=SipSettings(transactions=wanted.max_transactions),
-        streams=wanted.stream_limits(),
-        tls=wanted.tls_files(tls_profiles(config.trunks)),
-        origins=wanted.websocket_origins,
-        egress=_sip_egress(config),
-        trusted=frozenset(trunk_hosts(config.trunks)),
-    )
-
-
-def _sip_egress(config: Config) -> EgressPolicy:
-    """Return where names of SIP may lead; which of them may be dialled at all is [dial]'s."""
-    allow = (*config.egress.allow, *config.dial.sip_hosts)
-    return EgressPolicy("open", allow, config.egress.deny)
 
 
 def _switch_limits(config: Config) -> SwitchLimits:

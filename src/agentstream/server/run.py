@@ -198,6 +198,11 @@ def _facts(house: House, hub: LiveHub, limiter: RateLimiter, once: Once) -> Fact
         errands_waiting=parts.courier.waiting,
         errands=asdict(parts.courier.counts),
         webhooks=parts.webhooks.counts(),
+        trunks_up={name: int(parts.roads.is_up(name)) for name in house.config.trunks},
+        trunks_registered={
+            one.trunk: int(one.is_registered) for one in parts.roads.registrations()
+        },
+        roads=parts.roads.counts(),
         sip=parts.signaling.counters,
         certificates=parts.signaling.certificates(),
     )

@@ -10,7 +10,7 @@ from agentstream.sip.reports import Header
 _BOUNDARY = re.compile(r';\s*boundary="?([^";]+)"?', re.I)
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_PASSED = frozenset(("Diversion", "P-Asserted-Identity", "Referred-By"))
+_PASSED = frozenset(("Diversion", "P-Asserted-Identity", "P-Called-Party-ID", "Referred-By"))
 
 
 def sdp_of(message: Request | Response) -> str | None:

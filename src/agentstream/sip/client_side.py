@@ -14,7 +14,9 @@ from agentstream.sip.client_transaction import (
 )
 from agentstream.sip.core import Exchange
 from agentstream.sip.flow import WEBSOCKET, Flow, Hop, is_same_way
+from agentstream.sip.headers import seconds_of
 from agentstream.sip.message import Headers, Request, Response
+from agentstream.sip.quarantine import Quarantine
 from agentstream.sip.settings import OurAddress, SipSettings
 from agentstream.sip.traffic import Put, Resolve, Send
 from agentstream.sip.transactions import Transactions
@@ -43,6 +45,7 @@ class ClientSide:
         self._our_address = our_address
         self._transactions = transactions
         self._put = put
+        self._quarantine = Quarantine()
         # Named hops that are being looked up, and what to do with the numeric ones.
         self._waiting: dict[Hop, list[Callable[[tuple[Hop, ...], int], None]]] = {}
 
@@ -135,7 +138,7 @@ class ClientSide:
         if exchange.is_over:
             return
         if isinstance(exchange.to, Hop):
-            exchange.hops = list(hops)
+            exchange.hops = self._quarantine.in_order(hops, now_ms)
             if not exchange.hops:
                 self._fail(exchange, 503, "the name leads nowhere", now_ms)
                 return
@@ -144,11 +147,20 @@ class ClientSide:
 
     def _launch(self, exchange: Exchange, now_ms: int) -> None:
         request = self._with_via(exchange.request, exchange.to, self.branch())
-        transaction = ClientTransaction(request, exchange.to, self._settings.timers)
+        if exchange.contact is not None:
+            peer = exchange.to.host if isinstance(exchange.to, Hop) else exchange.to.remote_host
+            transport = exchange.to.transport
+            written = exchange.contact(transport, *self._our_address(transport, peer))
+            request.headers.set("Contact", written)
+        timers = self._settings.timers
+        transaction = ClientTransaction(request, exchange.to, timers)
         transaction.owner = exchange
         exchange.transaction_key = transaction.key
         self._transactions.add_client(transaction)
-        self._perform(transaction, transaction.start(now_ms), None, now_ms)
+        outputs = transaction.start(now_ms)
+        if exchange.patience_ms:
+            transaction.limit(now_ms + min(exchange.patience_ms, timers.transaction_ms))
+        self._perform(transaction, outputs, None, now_ms)
 
     def _perform(
         self,
@@ -175,6 +187,11 @@ class ClientSide:
         if not isinstance(exchange, Exchange):  # a CANCEL of ours
             return
         exchange.is_heard = True
+        if response.status == 503:
+            wait_ms = seconds_of(response.headers.get("Retry-After")) * 1000
+            self._quarantine.failed(transaction.send_to, now_ms, wait_ms)
+        else:
+            self._quarantine.answered(transaction.send_to)
         if response.is_provisional:
             if exchange.is_cancelled and transaction.request.method == "INVITE":
                 self._send_cancel(transaction, now_ms)
@@ -216,6 +233,8 @@ class ClientSide:
         exchange = transaction.owner
         if not isinstance(exchange, Exchange) or exchange.is_over:
             return
+        if not exchange.is_heard:
+            self._quarantine.failed(transaction.send_to, now_ms)
         if exchange.is_heard or exchange.is_cancelled or not self._try_next(exchange, now_ms):
             self._fail(exchange, status, text, now_ms)
 
@@ -223,6 +242,7 @@ class ClientSide:
         if not exchange.hops:
             return False
         exchange.to = exchange.hops.pop(0)
+        exchange.is_heard = False  # not by this one
         self._launch(exchange, now_ms)  # RFC 3263 §4.3: a new branch, else the same request
         return True
 

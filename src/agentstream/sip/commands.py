@@ -1,8 +1,8 @@
 """The commands of a SignalingEngine as values, for the endpoint and for the fake engine."""
 
 from agentstream.base.values import dataclass
-from agentstream.sip.reports import Header, SipCallRef
-from agentstream.sip.signaling import Dial
+from agentstream.sip.reports import Header, OutsideRef, SipCallRef
+from agentstream.sip.signaling import Dial, ProbePlan, RegistrationPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +87,36 @@ class SendInfo:
 CallCommand = (
     Place | Ring | Answer | Reject | HangUp | UpdateMedia | AnswerMedia | RefuseMedia | SendInfo
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Register with a carrier, and stay registered."""
+
+    ref: OutsideRef
+    plan: RegistrationPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """Register again now, as the carrier may have forgotten us."""
+
+    ref: OutsideRef
+
+
+@dataclass(frozen=True, slots=True)
+class Unregister:
+    """Take a registration back."""
+
+    ref: OutsideRef
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Send OPTIONS."""
+
+    ref: OutsideRef
+    plan: ProbePlan
+
+
+OutsideCommand = Register | Refresh | Unregister | Probe

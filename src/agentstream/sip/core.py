@@ -30,12 +30,14 @@ class Exchange:
         "asker",
         "attempts",
         "cancel_reason",
+        "contact",
         "digest",
         "hops",
         "is_cancelled",
         "is_heard",
         "is_over",
         "next_cseq",
+        "patience_ms",
         "request",
         "to",
         "transaction_key",
@@ -61,6 +63,9 @@ class Exchange:
         self.is_heard = False  # any response came
         self.is_over = False
         self.transaction_key: tuple[str, str] | None = None
+        self.patience_ms = 0  # how long one target may take to answer; 0: Timer B or F
+        # Writes our Contact for the transport, host and port that the request goes out by.
+        self.contact: Callable[[str, str, int], str] | None = None
 
 
 class Usage(Sleeper, Protocol):

@@ -9,6 +9,7 @@ from collections import Counter
 from agentstream.base.errors import AgentStreamError, PeerError
 from agentstream.base.ids import Tokens
 from agentstream.base.values import dataclass
+from agentstream.sip.bindings import Binding
 from agentstream.sip.call_table import CallTable
 from agentstream.sip.client_side import ClientSide, contact
 from agentstream.sip.client_transaction import ClientTransaction
@@ -18,10 +19,14 @@ from agentstream.sip.commands import (
     CallCommand,
     HangUp,
     Place,
+    Probe,
+    Refresh,
     RefuseMedia,
+    Register,
     Reject,
     Ring,
     SendInfo,
+    Unregister,
     UpdateMedia,
 )
 from agentstream.sip.core import Exchange, Usage
@@ -31,6 +36,7 @@ from agentstream.sip.invite import InviteUsage
 from agentstream.sip.invite_client import OutgoingCall
 from agentstream.sip.invite_server import IncomingCall
 from agentstream.sip.message import BadRequestError, Request, Response
+from agentstream.sip.outside import KeptRegistration, Outside
 from agentstream.sip.reports import Ended, Report, SipCallRef
 from agentstream.sip.server_side import ServerSide
 from agentstream.sip.server_transaction import (
@@ -60,6 +66,7 @@ class Load:
     transactions: int
     alarms: int
     waiting_for_dns: int
+    registrations: int = 0
 
 
 class Endpoint:
@@ -81,6 +88,7 @@ class Endpoint:
         self._outputs: list[EndpointOutput] = []
         self._client = ClientSide(settings, tokens, our_address, self._transactions, self._put)
         self._calls = CallTable()
+        self._outside = Outside(self, lambda: our_address("udp", "")[0], self._put)
         self._server = ServerSide(
             self, self._transactions, self._calls, self.counters, self._put, gate
         )
@@ -105,6 +113,8 @@ class Endpoint:
                 self._server.retry_after_s = retry_after_s
             case Place():
                 self._place(happening, now_ms)
+            case Register() | Refresh() | Unregister() | Probe():
+                self._outside.receive(happening, now_ms)
             case _:
                 self._command(happening, now_ms)
         return self._take_outputs()
@@ -116,7 +126,7 @@ class Endpoint:
                 self._server.perform(sleeper, sleeper.wake(now_ms))
             elif isinstance(sleeper, ClientTransaction):
                 self._client.woken(sleeper, now_ms)
-            elif isinstance(sleeper, InviteUsage):
+            elif isinstance(sleeper, InviteUsage | KeptRegistration):
                 sleeper.wake(now_ms)
         return self._take_outputs()
 
@@ -126,7 +136,11 @@ class Endpoint:
     def load(self) -> Load:
         """How much is held."""
         return Load(
-            len(self._calls), len(self._transactions), len(self._queue), self._client.waiting
+            len(self._calls),
+            len(self._transactions),
+            len(self._queue),
+            self._client.waiting,
+            self._outside.registrations,
         )
 
     def flow_of(self, ref: SipCallRef) -> Flow | None:
@@ -138,6 +152,11 @@ class Endpoint:
         """Return the Call-ID of a live call, "" for one that is over."""
         call = self._calls.get(ref)
         return call.call_id if call is not None else ""
+
+    def bindings(self, key: str, now_ms: int) -> tuple[Binding, ...]:
+        """Return where the phones are that registered with us under this key."""
+        registrar = self._server.registrar
+        return () if registrar is None else registrar.bindings(key, now_ms)
 
     # Core: what calls ask for
 

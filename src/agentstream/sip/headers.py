@@ -43,6 +43,7 @@ _CSEQ = re.compile(rf"0*([0-9]{{1,10}})[ \t]++({_WORD})")
 _RACK = re.compile(rf"0*([0-9]{{1,10}})[ \t]++0*([0-9]{{1,10}})[ \t]++({_WORD})")
 _REASON = re.compile(rf"[ \t]*+({_WORD})({_PARAMS})[ \t]*+(?:,|\Z)")
 _DELTA = re.compile(rf"0*([0-9]{{1,10}})({_PARAMS})[ \t]*+")
+_SECONDS = re.compile(r"[ \t]*([0-9]{1,10})(?![0-9])", re.ASCII)
 _ITEM = re.compile(rf"(?>(?:{_QUOTED}|<[^<>]*>|[^\",<])*)")
 _ESCAPE = re.compile(r"\\([\s\S])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -278,6 +279,12 @@ def parse_session_expires(text: str) -> SessionExpires:
     if match is None or int(match[1]) >= 2**32:
         raise PeerError("malformed Session-Expires")
     return SessionExpires(int(match[1]), (parse_params(match[2]).get("refresher") or "").lower())
+
+
+def seconds_of(text: str | None) -> int:
+    """Read the seconds of Expires, Min-Expires or Retry-After; 0 for what holds none."""
+    match = _SECONDS.match(text or "")
+    return int(match[1]) if match else 0
 
 
 def parse_options(values: Iterable[str]) -> list[str]:

@@ -339,6 +339,7 @@ class InviteUsage:
         """Have nothing more to do."""
         self.alarms.clear_all()
         self.unacked = None
+        self.modify.forget()
         self.core.close(self)
 
     def _repeat_answer(self, now_ms: int) -> None:

@@ -15,7 +15,7 @@ from agentstream.sip.core import Core, Exchange
 from agentstream.sip.dialog import Dialog
 from agentstream.sip.digest import DigestClient
 from agentstream.sip.flow import Flow, Hop, hop_of
-from agentstream.sip.headers import CSeq, NameAddr, RAck, parse_options
+from agentstream.sip.headers import CSeq, NameAddr, RAck, parse_name_addr, parse_options
 from agentstream.sip.invite import InviteUsage
 from agentstream.sip.message import Headers, Request, Response
 from agentstream.sip.modify import ack_of_success
@@ -54,8 +54,9 @@ class OutgoingCall(InviteUsage):
         self._offer_to_answer: Exchange | None = None  # the 2xx brought the offer
         if dial.credentials is not None:
             self.digest = DigestClient(dial.credentials)
-        self._hop, request = self._invite(dial)
-        self._exchange = Exchange(request, self._hop, self, self._next_cseq, self.digest)
+        hop, request = self._invite(dial)
+        self._way: Flow | Hop = dial.flow or hop
+        self._exchange = Exchange(request, self._way, self, self._next_cseq, self.digest)
         self.local_sdp = dial.offer or ""
 
     def start(self, now_ms: int) -> None:
@@ -289,7 +290,7 @@ class OutgoingCall(InviteUsage):
         wish_s = max(self.core.settings.session_expires_s, self.refresh_at_least_s)
         write_wish(request, wish_s, self.refresh_at_least_s)
         request.headers.set("CSeq", f"{self._next_cseq()} INVITE")
-        self._exchange = Exchange(request, self._hop, self, self._next_cseq, self.digest)
+        self._exchange = Exchange(request, self._way, self, self._next_cseq, self.digest)
         self.core.begin(self._exchange, now_ms)
 
     def _invite(self, dial: Dial) -> tuple[Hop, Request]:
@@ -308,6 +309,10 @@ class OutgoingCall(InviteUsage):
             proxy = parse_uri(dial.proxy)
             headers.add("Route", f"<{proxy.with_params(lr=None)}>")
             hop = hop_of(proxy)
+        for route in dial.routes:
+            headers.add("Route", route)
+        if dial.routes and not dial.proxy:
+            hop = hop_of(parse_name_addr(dial.routes[0]).sip_uri())
         if not hop.host:
             raise PeerError("target without a host", 416)
         if dial.tls_profile:

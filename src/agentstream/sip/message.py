@@ -19,16 +19,16 @@ from agentstream.sip.headers import (
 
 _LONG = (
     "Accept Accept-Contact Accept-Encoding Accept-Language Alert-Info Allow Allow-Events "
-    "Authentication-Info Authorization Call-ID Call-Info Contact Content-Disposition "
-    "Content-Encoding Content-Language Content-Length Content-Type CSeq Date Diversion "
-    "Error-Info Event Expires From Geolocation History-Info Identity In-Reply-To Join "
-    "Max-Forwards MIME-Version Min-Expires Min-SE Organization P-Access-Network-Info "
-    "P-Asserted-Identity P-Early-Media P-Preferred-Identity Path Priority Privacy "
-    "Proxy-Authenticate Proxy-Authorization Proxy-Require RAck Reason Record-Route Refer-Sub "
-    "Refer-To Referred-By Reject-Contact Remote-Party-ID Replaces Reply-To Request-Disposition "
-    "Require Retry-After Route RSeq Server Service-Route Session-Expires SIP-ETag SIP-If-Match "
-    "Subject Subscription-State Supported Timestamp To Unsupported User-Agent Via Warning "
-    "WWW-Authenticate X-Exotel-AccountSid X-Exotel-CallSid X-Exotel-LegSid X-Exotel-TrunkSid"
+    "Authentication-Info Authorization Call-ID Call-Info Contact Content-Disposition Content- "
+    "Encoding Content-Language Content-Length Content-Type CSeq Date Diversion Error-Info Event "
+    "Expires From Geolocation History-Info Identity In-Reply-To Join Max-Forwards MIME-Version "
+    "Min-Expires Min-SE Organization P-Access-Network-Info P-Asserted-Identity P-Called-Party-ID "
+    "P-Early-Media P-Preferred-Identity Path Priority Privacy Proxy-Authenticate Proxy- "
+    "Authorization Proxy-Require RAck Reason Record-Route Refer-Sub Refer-To Referred-By Reject- "
+    "Contact Remote-Party-ID Replaces Reply-To Request-Disposition Require Retry-After Route "
+    "RSeq Server Service-Route Session-Expires SIP-ETag SIP-If-Match Subject Subscription-State "
+    "Supported Timestamp To Unsupported User-Agent Via Warning WWW-Authenticate X-Exotel- "
+    "AccountSid X-Exotel-CallSid X-Exotel-LegSid X-Exotel-TrunkSid"
 )
 # RFC 3261 §7.3.3 and the IANA registry of compact forms.
 _COMPACT = {

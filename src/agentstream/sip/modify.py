@@ -195,6 +195,10 @@ class Modify:
         if theirs is not None:
             self._usage.refuse(theirs.transaction, 487, now_ms)
 
+    def forget(self) -> None:
+        """Wait for nothing any more: the call is over, and what still comes concerns nobody."""
+        self._ours = self._theirs = self._waiting_offer = None
+
     def heard(self, exchange: Exchange, response: Response, flow: Flow, now_ms: int) -> None:
         """Take the answer to our re-INVITE or UPDATE."""
         usage = self._usage

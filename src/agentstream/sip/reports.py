@@ -5,6 +5,7 @@ from typing import Literal, NewType
 from agentstream.base.values import dataclass
 
 SipCallRef = NewType("SipCallRef", str)  # one SIP call (INVITE dialog) of a SignalingEngine
+OutsideRef = NewType("OutsideRef", str)  # one registration or probe: what belongs to no call
 
 Header = tuple[str, str]
 
@@ -21,7 +22,8 @@ class Invited:
     to_uri: str
     source: str  # "udp:192.0.2.1:5060"
     offer: str | None
-    headers: tuple[Header, ...]  # every X-* header, and Diversion, P-Asserted-Identity, Referred-By
+    # Every X-* header, and Diversion, P-Asserted-Identity, P-Called-Party-ID, Referred-By.
+    headers: tuple[Header, ...]
     replaces: SipCallRef | None = None
     # The trunk of an account whose caller this was shown to be; "": nobody of ours, so nothing more
     # than a caller from outside.
@@ -119,3 +121,46 @@ Report = (
     | InfoReceived
     | Ended
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A registrar took our binding, for the first time or again (RFC 3261 section 10.2.4)."""
+
+    ref: OutsideRef
+    granted_s: int  # how long it holds
+    refresh_in_ms: int
+    contact: str = ""  # the URI that calls for us will come to
+    service_route: tuple[str, ...] = ()  # the way of our own requests (RFC 3608)
+    path: tuple[str, ...] = ()  # the way of requests to us (RFC 3327)
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationFailed:
+    """It did not take it. `status` is SIP's, or 408 no answer, 503 no way there, 502 nonsense."""
+
+    ref: OutsideRef
+    status: int
+    text: str
+    retry_in_ms: int
+    valid_for_ms: int  # how long an earlier binding still holds; 0: there is none
+
+
+@dataclass(frozen=True, slots=True)
+class Unregistered:
+    """Our binding is taken back, or there was none; the last report of this ref."""
+
+    ref: OutsideRef
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What came of an OPTIONS; the only report of this ref. `status` 0: no final answer."""
+
+    ref: OutsideRef
+    status: int
+    text: str
+    elapsed_ms: int
+
+
+OutsideReport = Registered | RegistrationFailed | Unregistered | Probed

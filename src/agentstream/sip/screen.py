@@ -8,6 +8,7 @@ import hashlib
 import hmac
 
 from agentstream.base.errors import PeerError
+from agentstream.sip.bindings import RegistrarPolicy
 from agentstream.sip.bodies import passed_headers, put_headers, put_text
 from agentstream.sip.digest import DigestServer, Verified, Wrong, named_login
 from agentstream.sip.digest import Verdict as Proof
@@ -16,6 +17,7 @@ from agentstream.sip.gate import Arrival, Ask, Login, Refuse
 from agentstream.sip.headers import parse_options
 from agentstream.sip.invite import describe
 from agentstream.sip.message import Request, Response, respond
+from agentstream.sip.registrar import Registrar
 from agentstream.sip.settings import ALLOW, EXTENSIONS, METHODS, SipSettings
 from agentstream.sip.uri import SipUri, parse_uri
 
@@ -47,12 +49,17 @@ class Screen:
         response.headers.add("Retry-After", str(retry_after_s))
         return response
 
-    def extension_refusal(self, request: Request) -> Response | None:
+    def registrar(self, policy: RegistrarPolicy) -> Registrar:
+        """Make the registrar that challenges with our nonces and answers with our tags."""
+        return Registrar(policy, self._digest, self.response)
+
+    def extension_refusal(self, request: Request, also: tuple[str, ...] = ()) -> Response | None:
         """Refuse what is required but not known (§8.2.2.3): 420 with Unsupported."""
         required = request.headers.all("Require")
         if not required:
             return None
-        unknown = [name for name in parse_options(required) if name.lower() not in _EXTENSIONS]
+        known = _EXTENSIONS.union(also)
+        unknown = [name for name in parse_options(required) if name.lower() not in known]
         if not unknown:
             return None
         response = self.response(request, 420)

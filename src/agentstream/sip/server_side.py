@@ -12,6 +12,7 @@ from agentstream.sip.gate import OPEN, OUTSIDER, Arrival, Ask, Drop, Gate, Pass,
 from agentstream.sip.invite import InviteUsage
 from agentstream.sip.invite_server import IncomingCall, SessionTooSmallError
 from agentstream.sip.message import BadRequestError, Request, Response
+from agentstream.sip.registrar import Registrar
 from agentstream.sip.reports import SipCallRef
 from agentstream.sip.screen import Screen
 from agentstream.sip.server_transaction import (
@@ -49,6 +50,9 @@ class ServerSide:
         self._put = put
         self._screen = Screen(core.settings, bytes.fromhex(core.tokens.hex(32)))
         self._gate = gate
+        self.registrar: Registrar | None = None
+        if core.settings.registrar is not None:
+            self.registrar = self._screen.registrar(core.settings.registrar)
         self.retry_after_s: int | None = None  # draining
 
     def requested(self, request: Request, flow: Flow, now_ms: int) -> None:
@@ -138,6 +142,9 @@ class ServerSide:
         if gate is not OPEN and gate.is_ignored(request.headers.get("User-Agent") or "", flow):
             self._counters["ignored"] += 1
             return
+        if request.method == "REGISTER" and self.registrar is not None:
+            self._registered(self.registrar, request, key, flow, now_ms)
+            return
         if request.method != "INVITE":
             self._other(request, flow, now_ms)
             return
@@ -196,6 +203,25 @@ class ServerSide:
                 return screen.refused(request, refuse)
         return screen.challenge(request, asked, now_ms, is_stale=isinstance(proof, Stale))
 
+    def _registered(
+        self, registrar: Registrar, request: Request, key: Branch, flow: Flow, now_ms: int
+    ) -> None:
+        refusal = self._screen.extension_refusal(request, also=("path",))
+        if refusal is None and not self._transactions.has_room(flow.remote_host):
+            refusal = self._screen.busy(request, self._settings.retry_after_s)
+        if refusal is not None:
+            self._refuse(refusal, flow)
+            return
+        response = registrar.register(request, flow, now_ms)
+        self._counters[f"registers_{response.status}"] += 1
+        if response.status == 401:  # stateless, as other challenges
+            self._refuse(response, flow)
+            return
+        transaction = ServerTransaction(request, key, flow, self._settings.timers, now_ms)
+        self._transactions.add_server(transaction)
+        transaction.reply_to = reply_flow(request, flow)
+        self._core.answer(transaction, response, now_ms)
+
     def _too_much(self, request: Request, flow: Flow) -> Response | None:
         if self.retry_after_s is not None:
             return self._screen.busy(request, self.retry_after_s)
@@ -239,6 +265,8 @@ class ServerSide:
         """Answer by a new connection what came by one that is gone (RFC 3261 §18.2.2)."""
         if not to.id or to.transport in WEBSOCKET:  # a browser takes no connection
             return
+        if self.registrar is not None:
+            self.registrar.flow_failed(to)
         for transaction in self._transactions.servers():
             if transaction.reply_to == to:
                 via = transaction.request.top_via

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import field
 
 from agentstream.base.values import dataclass
+from agentstream.sip.bindings import RegistrarPolicy
 from agentstream.sip.timers import Timers
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "PRACK", "UPDATE")
@@ -30,6 +31,7 @@ class SipSettings:
     session_expires_s: int = 0  # 0: never ask for a session timer, only honour the peer's (SIP-50)
     min_se_s: int = 90  # RFC 4028 §4: the least that may be
     answer_media_timeout_ms: int = 10_000  # how long the product may think about a MediaOffered
+    registrar: RegistrarPolicy | None = None  # None: REGISTER gets 405 (SIP-1)
 
 
 # Our host and port, as a peer at this numeric address sees them over this transport.

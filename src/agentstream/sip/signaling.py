@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from agentstream.base.values import dataclass
-from agentstream.sip.reports import Header, Report, SipCallRef
+from agentstream.sip.bindings import Binding
+from agentstream.sip.flow import Flow
+from agentstream.sip.reports import Header, OutsideRef, OutsideReport, Report, SipCallRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,33 @@ class Dial:
     # A server that says nothing at all, not even 100, is given up after this; 0: only Timer B.
     silence_timeout_ms: int = 0
     max_forwards: int = 70  # RFC 7332: less in a call that is placed for another one
+    routes: tuple[str, ...] = ()  # further loose Routes: a Path, or a Service-Route
+    flow: Flow | None = None  # the way of a registered phone; None: where the URIs lead
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationPlan:
+    """A registration to keep with a carrier (RFC 3261 section 10.2)."""
+
+    registrar: str  # the domain that we register with: "sip:carrier.example;transport=tcp"
+    address: str  # whose calls we want: "sip:acct@carrier.example"
+    contact_user: str  # the user of the Request-URI that those calls then have
+    credentials: Credentials | None = None
+    proxy: str = ""  # outbound proxy URI, sent as a loose Route
+    expires_s: int = 3_600  # what we ask for; what is granted counts
+    patience_ms: int = 10_000  # for one target of several to answer
+    tls_profile: str = ""  # whose certificate we show (see `sip.flow.Hop`)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePlan:
+    """An OPTIONS to a far end: any final answer shows that it lives (SIP-51)."""
+
+    target: str
+    proxy: str = ""
+    from_user: str = "ping"
+    patience_ms: int = 4_000  # for one target of several to answer
+    tls_profile: str = ""  # whose certificate we show (see `sip.flow.Hop`)
 
 
 class SignalingEngine(Protocol):
@@ -105,3 +134,26 @@ class SignalingEngine(Protocol):
 
     def send_info(self, ref: SipCallRef, content_type: str, body: str) -> None:
         """Send an INFO inside the call."""
+
+    # What belongs to no call
+
+    def on_outside(self, receive: Callable[[OutsideReport], None]) -> None:
+        """Set who is told of registrations and probes; call once, before `start`."""
+
+    def register(self, plan: RegistrationPlan) -> OutsideRef:
+        """Send REGISTER, again before its time is over, and again after a failure.
+
+        `Registered` or `RegistrationFailed` follow as often as something comes of it.
+        """
+
+    def refresh(self, ref: OutsideRef) -> None:
+        """Register again now: the carrier may have forgotten us, or be back from an outage."""
+
+    def unregister(self, ref: OutsideRef) -> None:
+        """Take the registration back; `Unregistered` follows."""
+
+    def probe(self, plan: ProbePlan) -> OutsideRef:
+        """Send OPTIONS once; `Probed` follows."""
+
+    def bindings(self, key: str) -> tuple[Binding, ...]:
+        """Return where the phones are that registered with us under this key (a trunk's sid)."""

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from agentstream.base.values import dataclass
-from agentstream.sip.commands import CallCommand
+from agentstream.sip.commands import CallCommand, OutsideCommand
 from agentstream.sip.flow import Flow, Hop
-from agentstream.sip.reports import Report
+from agentstream.sip.reports import OutsideReport, Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,8 @@ class Resolve:
     hop: Hop
 
 
-EndpointInput = Received | Resolved | TransportFailed | RefuseNewCalls | CallCommand
-EndpointOutput = Send | Resolve | Report
+EndpointInput = (
+    Received | Resolved | TransportFailed | RefuseNewCalls | CallCommand | OutsideCommand
+)
+EndpointOutput = Send | Resolve | Report | OutsideReport
 Put = Callable[[EndpointOutput], None]  # where outputs are collected

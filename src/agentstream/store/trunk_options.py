@@ -42,6 +42,7 @@ class TrunkOptions:
     ring_timeout_s: int = 0  # 0: as the applet says
     failover_timeout_ms: int = 4_000  # a destination that does not answer at all (SIP-17)
     auth_mode: AuthMode = "all"
+    registration_enabled: bool = False  # its users may register with us (SIP-37)
 
 
 def check(name: str, value: str) -> str:
@@ -95,6 +96,12 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[str], object]:
     return read
 
 
+def _yes_or_no(text: str) -> object:
+    if text.lower() not in ("true", "false"):
+        raise ValueError("true or false")
+    return text.lower() == "true"
+
+
 def _whole(low: int, high: int) -> Callable[[str], object]:
     def read(text: str) -> object:
         if not (text.isascii() and text.isdigit()) or not low <= int(text[:9]) <= high:
@@ -142,4 +149,5 @@ _READERS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "as_ring_timeout": ("ring_timeout_s", _whole(0, 600)),
     "as_failover_timeout": ("failover_timeout_ms", _whole(100, 32_000)),
     "as_auth_mode": ("auth_mode", _one_of(get_args(AuthMode))),
+    "as_registration_enabled": ("registration_enabled", _yes_or_no),
 }

@@ -1,5 +1,6 @@
 """Reads from an invitation who calls whom, and what else the flow may want to know."""
 
+from collections.abc import Container
 from datetime import datetime
 
 from agentstream.base.errors import PeerError
@@ -10,6 +11,7 @@ from agentstream.calls.causes import Cause, Party, explain, status_word
 from agentstream.calls.commands import DialSpec
 from agentstream.calls.record import CallRecord, CallSetup
 from agentstream.flows.document import FlowDocument
+from agentstream.sip.headers import parse_name_addr
 from agentstream.sip.reports import Invited
 from agentstream.sip.uri import parse_uri
 from agentstream.store.directory import LegRoute, Route
@@ -31,9 +33,22 @@ class PassageWay:
 Way = Route[FlowDocument] | LegRoute  # where a call that comes in goes
 
 
-def called_number(invited: Invited, country_code: str) -> str:
-    """Return the dialled number: the user part of the Request-URI (SIP-20)."""
-    return _number(invited.request_uri, country_code)
+def called_number(
+    invited: Invited, country_code: str, registered_users: Container[str] = frozenset()
+) -> str:
+    """Return the dialled number: the user part of the Request-URI (SIP-20).
+
+    A call by a registration of ours has our Contact there (RFC 3261 §16.5); the number that was
+    dialled is then in P-Called-Party-ID (RFC 7315 §4.2), or in To.
+    """
+    number = _number(invited.request_uri, country_code)
+    if _user(invited.request_uri) not in registered_users:
+        return number
+    for uri in (_called_party(invited), invited.to_uri):
+        user = _user(uri)
+        if user and user not in registered_users:
+            return _number(uri, country_code)
+    return number
 
 
 def caller_number(invited: Invited, country_code: str) -> str:
@@ -102,6 +117,23 @@ def refused_record(setup: CallSetup, cause: Cause, text: str) -> CallRecord:
         digits=0,
         stray_reports=0,
     )
+
+
+def _called_party(invited: Invited) -> str:
+    for name, value in invited.headers:
+        if name.lower() == "p-called-party-id":
+            try:
+                return parse_name_addr(value).uri
+            except PeerError:
+                return ""
+    return ""
+
+
+def _user(uri: str) -> str:
+    try:
+        return parse_uri(uri).user
+    except PeerError:
+        return ""
 
 
 def _number(uri: str, country_code: str) -> str:

@@ -35,6 +35,7 @@ class Dialler:
             wiring.roads,
             lambda: wiring.directory.trunks,
             wiring.road_states,
+            wiring.signaling.bindings,
             draw_by(wiring.tokens),
             wiring.clock,
         )
@@ -191,6 +192,8 @@ def order_of(road: Road, our_host: str, ring_ms: int, max_forwards: int = 70) ->
         credentials=road.credentials,
         answer_timeout_ms=ring_ms,
         tls_profile=road.tls_profile,
+        routes=road.routes,
+        flow=road.flow,
         silence_timeout_ms=road.silence_ms,
         max_forwards=max_forwards,
     )

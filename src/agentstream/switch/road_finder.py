@@ -9,6 +9,7 @@ from agentstream.base.values import replace
 from agentstream.base.weight import Draw
 from agentstream.calls.commands import DialSpec
 from agentstream.calls.record import CallSetup
+from agentstream.sip.bindings import Binding
 from agentstream.store.trunk_book import TrunkBook, TrunkEntry
 from agentstream.switch.road_states import RoadStates
 from agentstream.switch.roads import Origin, Road, Roads
@@ -26,12 +27,14 @@ class RoadFinder:
         roads: Roads,
         trunks: Callable[[], TrunkBook],
         states: RoadStates,
+        phones: Callable[[str], tuple[Binding, ...]],
         draw: Draw,
         clock: Clock,
     ) -> None:
         self.roads = roads
         self._trunks = trunks
         self._states = states
+        self._phones = phones  # where those are that registered with us, by trunk
         self._draw = draw
         self._clock = clock
 
@@ -39,7 +42,8 @@ class RoadFinder:
         """Return the roads in the order in which they are tried; raises NoRoadError."""
         entry = self._trunk(spec, setup)
         if entry is not None:
-            found = trunk_roads(entry, spec, (setup, leg_sid), self.roads, self._draw)
+            phones = self._phones(entry.sid)
+            found = trunk_roads(entry, spec, (setup, leg_sid), self.roads, self._draw, phones)
         else:
             found = find_roads(spec, self.roads, self._origin(setup), self._draw)
         if len(found) == 1:

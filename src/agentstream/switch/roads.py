@@ -11,6 +11,7 @@ from agentstream.base.values import dataclass
 from agentstream.calls.causes import Cause
 from agentstream.flows.hours import Hours
 from agentstream.media.plan import Encoding
+from agentstream.sip.flow import Flow
 from agentstream.sip.signaling import Credentials
 from agentstream.sip.uri import SipUri, parse_uri
 from agentstream.switch.dial_guard import DialGuard
@@ -126,7 +127,12 @@ class Road:
     limit_key: str = ""  # who shares the limit; "": the key
     tls_profile: str = ""  # whose certificate is shown; "": the node's own
 
+    routes: tuple[str, ...] = ()  # further Routes: the Path of a registered phone
+    flow: Flow | None = None  # the way that such a phone came by; None: where the URIs lead
+
     @property
     def first_host(self) -> str:
         """The host that the INVITE is sent to."""
+        if self.flow is not None:
+            return self.flow.remote_host
         return parse_uri(self.proxy).address if self.proxy else self.target.address

@@ -66,6 +66,7 @@ class Switchboard:
         self._tokens = wiring.tokens
         self._local = wiring.local
         self._country_code = wiring.country_code
+        self._registered_users = wiring.registered_users
         self._two_leg_status = wiring.two_leg_status
         self._placed = wiring.placed
         self._limits = limits or SwitchLimits()
@@ -215,7 +216,7 @@ class Switchboard:
             task.post(event)
 
     def _invited(self, invited: sip.Invited) -> None:
-        called = called_number(invited, self._country_code)
+        called = called_number(invited, self._country_code, self._registered_users)
         caller = caller_number(invited, self._country_code)
         route = find_way(self._directory, invited.trunk_sid, called, caller)
         if isinstance(route, NoWay):

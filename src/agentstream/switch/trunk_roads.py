@@ -11,6 +11,8 @@ from agentstream.calls.causes import Cause
 from agentstream.calls.commands import DialSpec
 from agentstream.calls.record import CallSetup
 from agentstream.media.plan import Encoding
+from agentstream.sip.bindings import Binding
+from agentstream.sip.flow import SECURE
 from agentstream.sip.reports import Header
 from agentstream.sip.uri import SipUri, parse_uri
 from agentstream.store.trunk_book import TrunkEntry
@@ -33,10 +35,16 @@ class _Parties:
 
 
 def trunk_roads(
-    entry: TrunkEntry, spec: DialSpec, call: tuple[CallSetup, LegSid], roads: Roads, draw: Draw
+    entry: TrunkEntry,
+    spec: DialSpec,
+    call: tuple[CallSetup, LegSid],
+    roads: Roads,
+    draw: Draw,
+    phones: tuple[Binding, ...] = (),
 ) -> tuple[Road, ...]:
     """Return the ways to a trunk, in the order in which they are tried; at least one.
 
+    Its phones that have registered come first (SIP-37), the one heard from last before all.
     Raises NoRoadError with a cause and a sentence.
     """
     check_headers(spec.headers)
@@ -49,7 +57,11 @@ def trunk_roads(
         caller_of(_caller(spec, setup), roads),
     )
     headers = _headers(entry, spec, setup, leg_sid, parties)
-    found: list[Road] = []
+    found = [
+        _phone_road(entry, phone, parties, headers)
+        for phone in phones
+        if not entry.trunk.is_secure or phone.flow.transport in SECURE
+    ]
     error: NoRoadError | None = None
     for destination in by_weight(
         entry.parts.destinations, lambda one: (one.priority, one.weight), draw
@@ -119,12 +131,41 @@ def _road(
         domain=entry.trunk.domain_name,
         to_user="" if is_number else parties.called,
         identity=Identity(parties.caller, parties.caller) if parties.caller else PLAIN,
-        codecs=cast("tuple[Encoding, ...]", tuple(filter(_ENCODINGS.__contains__, options.codecs))),
+        codecs=_codecs(entry),
         silence_ms=options.failover_timeout_ms,
         ring_ms=options.ring_timeout_s * 1000,
         limit=RoadLimit(calls=options.max_calls),
         limit_key=entry.sid,
     )
+
+
+def _phone_road(
+    entry: TrunkEntry, phone: Binding, parties: _Parties, headers: tuple[Header, ...]
+) -> Road:
+    """Return the way to a phone: its Contact is called by the way that it came by."""
+    uri = parse_uri(phone.contact)
+    return Road(
+        uri,
+        parties.caller,
+        parties.caller,
+        headers=headers,
+        name=f"phone at {phone.flow}",
+        domain=entry.trunk.domain_name,
+        to_user=parties.called,
+        identity=Identity(parties.caller, parties.caller) if parties.caller else PLAIN,
+        codecs=_codecs(entry),
+        silence_ms=entry.options.failover_timeout_ms,
+        ring_ms=entry.options.ring_timeout_s * 1000,
+        limit=RoadLimit(calls=entry.options.max_calls),
+        limit_key=entry.sid,
+        routes=phone.path,
+        flow=phone.flow,
+    )
+
+
+def _codecs(entry: TrunkEntry) -> tuple[Encoding, ...]:
+    known = filter(_ENCODINGS.__contains__, entry.options.codecs)
+    return cast("tuple[Encoding, ...]", tuple(known))
 
 
 def _target(entry: TrunkEntry, destination: TrunkDestination) -> SipUri:

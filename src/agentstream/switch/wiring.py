@@ -71,6 +71,8 @@ class Wiring:
     country_code: str = ""
     roads: Roads = field(default_factory=Roads)  # for the legs that calls dial
     numbers: NumberStyle = AS_THEY_ARE  # how customers' servers are shown numbers
+    # Users by which calls of our registrations name us: the number is said elsewhere.
+    registered_users: frozenset[str] = frozenset()
     placed: PlacedCalls | None = None  # where calls are noted before they are dialled
     legs: LegSettings = USUAL  # how legs that are steered behave
     two_leg_status: WhichLeg = "second"  # whose result a two-number call has (CC-60)

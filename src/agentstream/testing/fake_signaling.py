@@ -17,16 +17,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
+from agentstream.sip.bindings import Binding
 from agentstream.sip.commands import (
     Answer,
     AnswerMedia,
     CallCommand,
     HangUp,
+    OutsideCommand,
     Place,
+    Probe,
+    Refresh,
     RefuseMedia,
+    Register,
     Reject,
     Ring,
     SendInfo,
+    Unregister,
     UpdateMedia,
 )
 from agentstream.sip.reports import (
@@ -35,11 +41,15 @@ from agentstream.sip.reports import (
     Ended,
     Header,
     Invited,
+    OutsideRef,
+    OutsideReport,
+    Probed,
     Progressed,
     Report,
     SipCallRef,
+    Unregistered,
 )
-from agentstream.sip.signaling import Dial
+from agentstream.sip.signaling import Dial, ProbePlan, RegistrationPlan
 
 C = TypeVar("C", bound=CallCommand)
 
@@ -54,7 +64,12 @@ class FakeSignaling:
     retry_after_s: int | None = None  # set by refuse_new_calls
     commands: deque[CallCommand] = field(default_factory=deque)  # not yet expected
     dials: dict[SipCallRef, Dial] = field(default_factory=dict)  # every call placed
+    outside: deque[OutsideCommand] = field(default_factory=deque)  # not yet looked at
+    registrations: dict[OutsideRef, RegistrationPlan] = field(default_factory=dict)  # that stand
+    probes: dict[OutsideRef, ProbePlan] = field(default_factory=dict)  # without an answer yet
+    phones: dict[str, tuple[Binding, ...]] = field(default_factory=dict)  # registered, by key
     _receive: Callable[[Report], None] | None = None
+    _receive_outside: Callable[[OutsideReport], None] | None = None
     _live: set[SipCallRef] = field(default_factory=set)
     _count: int = 0
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -117,6 +132,17 @@ class FakeSignaling:
         if isinstance(report, Ended):
             self._live.discard(report.ref)
         self._receive(report)
+
+    def tell(self, report: OutsideReport) -> None:
+        """Report of a registration or probe; one that is over is the test's mistake."""
+        assert self._receive_outside is not None, "the product has not called on_outside"
+        if isinstance(report, Probed):
+            del self.probes[report.ref]
+        else:
+            assert report.ref in self.registrations, f"{report.ref} is over"
+        if isinstance(report, Unregistered):
+            del self.registrations[report.ref]
+        self._receive_outside(report)
 
     def is_live(self, ref: SipCallRef) -> bool:
         """Tell whether the call has not been reported as ended."""
@@ -231,6 +257,40 @@ class FakeSignaling:
     def send_info(self, ref: SipCallRef, content_type: str, body: str) -> None:
         """Keep the command."""
         self._keep(SendInfo(ref, content_type, body))
+
+    def on_outside(self, receive: Callable[[OutsideReport], None]) -> None:
+        """Set who is told of registrations and probes."""
+        self._receive_outside = receive
+
+    def register(self, plan: RegistrationPlan) -> OutsideRef:
+        """Keep the plan; the test then tells what becomes of it."""
+        ref = self._new_outside("registration")
+        self.registrations[ref] = plan
+        self.outside.append(Register(ref, plan))
+        return ref
+
+    def refresh(self, ref: OutsideRef) -> None:
+        """Keep the command."""
+        self.outside.append(Refresh(ref))
+
+    def unregister(self, ref: OutsideRef) -> None:
+        """Keep the command."""
+        self.outside.append(Unregister(ref))
+
+    def probe(self, plan: ProbePlan) -> OutsideRef:
+        """Keep the plan; the test then tells the answer."""
+        ref = self._new_outside("probe")
+        self.probes[ref] = plan
+        self.outside.append(Probe(ref, plan))
+        return ref
+
+    def bindings(self, key: str) -> tuple[Binding, ...]:
+        """Return what the test has put into `phones`."""
+        return self.phones.get(key, ())
+
+    def _new_outside(self, kind: str) -> OutsideRef:
+        self._count += 1
+        return OutsideRef(f"{kind}-{self._count}")
 
     def _new_ref(self, direction: str) -> SipCallRef:
         self._count += 1

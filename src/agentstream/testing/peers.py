@@ -182,7 +182,7 @@ class Baresip:
 
 
 @asynccontextmanager
-async def running_baresip(
+async def running_baresip(  # noqa: PLR0913  (each is one line of its files)
     folder: Path,
     sound: Path,
     *,
@@ -190,8 +190,12 @@ async def running_baresip(
     transport: str = "udp",
     ca_file: str = "",
     rtp_ports: tuple[int, int] = (0, 0),
+    account: str = "",
 ) -> AsyncIterator[Baresip]:
-    """Run a phone that speaks a WAV file (of the codec's rate) in every call."""
+    """Run a phone that speaks a WAV file (of the codec's rate) in every call.
+
+    `account` is a line of its accounts file, for a phone that registers.
+    """
     control_port = free_port()
     sip_port = free_port(2)  # it takes the next one for SIP over TLS
     low, high = rtp_ports
@@ -206,8 +210,8 @@ async def running_baresip(
         modules=MODULES,
         control_port=control_port,
     )
-    account = f"<sip:ann@{HOST};transport={transport}>;regint=0;audio_codecs={codec}\n"
-    _write(folder, config=config, accounts=account)
+    plain = f"<sip:ann@{HOST};transport={transport}>;regint=0"
+    _write(folder, config=config, accounts=f"{account or plain};audio_codecs={codec}\n")
     async with program("baresip", "-f", str(folder), "-v", folder=folder) as process:
         reader, writer = await _connect(control_port)
         phone = Baresip(folder, writer, uri=f"sip:ann@{HOST}:{sip_port};transport={transport}")
@@ -253,6 +257,11 @@ class Kamailio:
 
     folder: Path
     address: str  # "127.0.0.1:5060"
+    process: asyncio.subprocess.Process
+
+    async def stop(self) -> None:
+        """End it before its time, as an outage does."""
+        await _stop(self.process)
 
     def passed(self, method: str) -> int:
         """Return how many requests of a method came by, each counted once."""
@@ -278,7 +287,7 @@ async def running_kamailio(
     command = ("kamailio", "-f", str(folder / "config"), "-DD", "-E", *memory, "-Y", str(folder))
     async with program(*command, folder=folder) as process:
         await _answers(process, port)
-        yield Kamailio(folder, f"{HOST}:{port}")
+        yield Kamailio(folder, f"{HOST}:{port}", process)
 
 
 async def _answers(process: asyncio.subprocess.Process, port: int) -> None:

@@ -13,18 +13,26 @@ from typing import TypeVar
 
 from agentstream.base.errors import PeerError
 from agentstream.base.ids import CountedTokens
-from agentstream.sip.commands import Answer, CallCommand, Place
+from agentstream.sip.commands import Answer, CallCommand, OutsideCommand, Place
 from agentstream.sip.endpoint import Endpoint
 from agentstream.sip.flow import Flow
 from agentstream.sip.gate import OPEN, Gate
 from agentstream.sip.message import Headers, Request, Response, respond
-from agentstream.sip.reports import Accepted, Confirmed, Invited, Report, SipCallRef
+from agentstream.sip.reports import (
+    Accepted,
+    Confirmed,
+    Invited,
+    OutsideReport,
+    Report,
+    SipCallRef,
+)
 from agentstream.sip.settings import SipSettings
 from agentstream.sip.signaling import Dial
 from agentstream.sip.traffic import EndpointInput, EndpointOutput, Received, Resolve, Send
 from agentstream.sip.wire import encode, parse_datagram
 
 R = TypeVar("R", bound=Report)
+Told = TypeVar("Told", bound=OutsideReport)
 
 OUR_HOST = "192.0.2.10"
 PEER_HOST = "192.0.2.1"
@@ -62,6 +70,7 @@ class SipScript:
         self.sent: deque[tuple[Request | Response, Send]] = deque()
         self.sent_at_ms: list[tuple[int, str]] = []  # everything ever sent: when, first word or two
         self.reports: deque[Report] = deque()
+        self.outside: deque[OutsideReport] = deque()
         self.questions: deque[Resolve] = deque()
         self.refs: list[SipCallRef] = []
 
@@ -77,7 +86,7 @@ class SipScript:
         data = from_text(message) if isinstance(message, str) else encode(message)
         self.feed(Received(data, flow or self.flow))
 
-    def do(self, command: CallCommand) -> None:
+    def do(self, command: CallCommand | OutsideCommand) -> None:
         """Give a command of the product."""
         self.feed(command)
 
@@ -127,9 +136,17 @@ class SipScript:
         assert isinstance(report, kind), f"expected {kind.__name__}, got {report}"
         return report
 
+    def told(self, kind: type[Told]) -> Told:
+        """Take the oldest report of what belongs to no call; it must be of this kind."""
+        assert self.outside, f"expected {kind.__name__}, but there is no report"
+        report = self.outside.popleft()
+        assert isinstance(report, kind), f"expected {kind.__name__}, got {report}"
+        return report
+
     def expect_no_report(self) -> None:
         """Check that nothing was reported."""
         assert not self.reports, f"unexpected: {list(self.reports)}"
+        assert not self.outside, f"unexpected: {list(self.outside)}"
 
     def expect_empty(self) -> None:
         """Check that after all timers nothing is left in the endpoint."""
@@ -151,6 +168,8 @@ class SipScript:
                 self.sent_at_ms.append((self.now_ms, word))
             elif isinstance(output, Resolve):
                 self.questions.append(output)
+            elif isinstance(output, OutsideReport):
+                self.outside.append(output)
             else:
                 if isinstance(output, Invited):
                     self.refs.append(output.ref)
