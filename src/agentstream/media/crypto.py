@@ -129,6 +129,19 @@ def answered(media: Media, use: SrtpUse, before: SrtpPlan | None, tokens: Tokens
     return Keyed(media.profile, (ours.attribute(),), plan)
 
 
+def offered_use(use: SrtpUse, previous: Media | None, *, may_begin: bool) -> SrtpUse:
+    """Return how SRTP is offered where keys may be offered first, or not (SIP-43).
+
+    Keys that both ends have already may be repeated anywhere. Raises CommandError where SRTP is
+    required and no key may be offered.
+    """
+    if use == "off" or may_begin or (previous is not None and has_lines(previous)):
+        return use
+    if use == "required":
+        raise CommandError("SRTP is required, and keys may be offered over TLS alone (SIP-43)")
+    return "off"
+
+
 def offered(
     profile: str, use: SrtpUse, form: SrtpForm, previous: Media | None, tokens: Tokens | None
 ) -> Keyed:

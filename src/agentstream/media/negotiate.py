@@ -100,7 +100,8 @@ def _offered(
         line = media[index]
         known, profile = read_formats(line), line.profile
         lines = [_refusal(each) for each in media]
-    keyed = crypto.offered(profile, _offered_use(local, line), local.srtp_form, line, tokens)
+    use = crypto.offered_use(local.srtp, line, may_begin=local.offers_keys)
+    keyed = crypto.offered(profile, use, local.srtp_form, line, tokens)
     formats = Formats(
         codecs=tuple(CodecPlan(known.number_of(name), name) for name in local.codecs),
         dtmf=(known.dtmf or DTMF_PAYLOAD_TYPE) if local.dtmf else None,
@@ -112,15 +113,6 @@ def _offered(
     shown = _Shown(local.port, local.ptime_ms, local.direction, local.rtcp_mux)
     lines[index : index + 1] = [_audio(shown, formats, keyed)]
     return _describe(local, lines, session_id, version)
-
-
-def _offered_use(local: LocalMedia, previous: sdp.Media | None) -> crypto.SrtpUse:
-    """Return how SRTP is offered now; keys that both ends have already may be repeated anywhere."""
-    if local.srtp == "off" or local.offers_keys or (previous and crypto.has_lines(previous)):
-        return local.srtp
-    if local.srtp == "required":
-        raise CommandError("SRTP is required, and keys may be offered over TLS alone (SIP-43)")
-    return "off"
 
 
 def answer(
@@ -225,10 +217,6 @@ class SdpSession:
         self._pending = self._numbered(_offered(local, self._agreed, *numbers, self._tokens))
         self._requires_srtp = local.srtp == "required"
         return sdp.format_session(self._pending)
-
-    def offer_plain(self, local: LocalMedia) -> str:
-        """Write the offer anew without keys, for a far end that refused it with them (SIP-42)."""
-        return self.offer(replace(local, srtp="off"))
 
     def answer(self, offer: str, local: LocalMedia) -> Answered:
         """Answer their offer, the first or a new one; a PeerError leaves everything as it was."""

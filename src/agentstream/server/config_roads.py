@@ -23,6 +23,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from agentstream.base.errors import PeerError
 from agentstream.calls.record import WhichLeg
+from agentstream.media.crypto import SrtpForm, SrtpUse
 from agentstream.net.mailer import MailRoad
 from agentstream.net.tls import Certificate, TlsProfile
 from agentstream.server.config_gate import Networks
@@ -33,6 +34,7 @@ from agentstream.sip.signaling import Credentials
 from agentstream.sip.uri import parse_uri
 from agentstream.switch.dial_guard import DialGuard
 from agentstream.switch.identity import CallerIdRule, IdentityForm
+from agentstream.switch.media_choice import MediaTerms
 from agentstream.switch.road_limits import RoadLimit
 from agentstream.switch.roads import FAILOVER_MS, EarlyMedia
 from agentstream.switch.routing import NoRoadError, Roads, Trunk, check_headers
@@ -69,6 +71,8 @@ class TrunkConfig(WindowSection):
     headers: Mapping[str, str] = Field(default_factory=dict)  # of every INVITE
     plus: bool = True  # numbers in international form have one
     late_offer: bool = False  # the carrier offers first: no SDP in our INVITE
+    srtp: SrtpUse | None = None  # SIP-42; unset: as in [rtp]
+    srtp_form: SrtpForm | None = None  # "avp": keys beside RTP/AVP, for carriers that want it so
     tls_certificate: Path | None = None  # shown to this carrier, instead of that of [sip]
     tls_key: Path | None = None
     tls_ca_file: Path | None = None  # whom we believe there, instead of those of [sip]
@@ -121,6 +125,7 @@ class TrunkConfig(WindowSection):
             failover_ms=self.failover_timeout_ms,
             limit=RoadLimit(self.max_calls, self.calls_per_second, self.window()),
             tls_profile=name if self.tls_profile() else "",
+            media=MediaTerms(self.srtp, self.srtp_form),
         )
 
     @model_validator(mode="after")
