@@ -258,10 +258,10 @@ class Switchboard:
         host = self._local.address or self._signaling.local_host(invited.ref)
         transport = transport_of(invited.source)
         terms = terms_of(invited.trunk_sid and self._directory.trunks.find(invited.trunk_sid))
-        house = replace(self._local, address=host, port=leg.rtp_port)
-        local = local_for(house, transport, terms)
+        local = replace(self._local, address=host, port=leg.rtp_port)
         session = SdpSession(int(self._tokens.hex(4), 16), self._tokens)
-        return OurSide(leg, local, session, transport in ENCRYPTED)
+        chosen = local_for(local, transport, terms)
+        return OurSide(leg, chosen, session, transport in ENCRYPTED)
 
     def _refuse(
         self,
