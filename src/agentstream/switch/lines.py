@@ -349,6 +349,7 @@ class FileLine:
     def __init__(self, leg_sid: LegSid, media: MediaLeg) -> None:
         self.leg_sid = leg_sid
         self.media = media
+        self.note: Callable[[feed.Note], None] = lambda _: None  # a file has nothing to tell
         self._is_over = False
 
     def ring(self, *, with_media: bool = False) -> None:

@@ -256,12 +256,11 @@ class Switchboard:
 
     def _our_side(self, invited: sip.Invited, leg: MediaLeg) -> OurSide:
         host = self._local.address or self._signaling.local_host(invited.ref)
-        transport = transport_of(invited.source)
-        terms = terms_of(invited.trunk_sid and self._directory.trunks.find(invited.trunk_sid))
+        transport, sid = transport_of(invited.source), invited.trunk_sid
         local = replace(self._local, address=host, port=leg.rtp_port)
+        local = local_for(local, transport, terms_of(sid and self._directory.trunks.find(sid)))
         session = SdpSession(int(self._tokens.hex(4), 16), self._tokens)
-        chosen = local_for(local, transport, terms)
-        return OurSide(leg, chosen, session, transport in ENCRYPTED)
+        return OurSide(leg, local, session, transport in ENCRYPTED)
 
     def _refuse(
         self,
@@ -335,8 +334,7 @@ class Switchboard:
             return line
 
         exchange = Exchange(open_line, self._forget)
-        if not isinstance(line, FileLine):
-            line.note = tell
+        line.note = tell
         task = self._maker.make(setup, course, line, exchange, tell)
         self._calls[setup.call_sid] = task
         self._room.take(setup.call_sid, setup.account_sid)
