@@ -53,6 +53,7 @@ pub struct Counters {
     pub packets_received: AtomicU64,
     pub packets_sent: AtomicU64,
     pub packets_foreign: AtomicU64,
+    pub srtp_refused: AtomicU64,
     pub frames_sent: AtomicU64,
     pub frames_late: AtomicU64,
     pub faults: AtomicU64,

@@ -229,6 +229,7 @@ impl Engine {
             stats.packets_received += read(&counters.packets_received);
             stats.packets_sent += read(&counters.packets_sent);
             stats.packets_foreign += read(&counters.packets_foreign);
+            stats.srtp_refused += read(&counters.srtp_refused);
             stats.frames_sent += read(&counters.frames_sent);
             stats.frames_late_5ms += read(&counters.frames_late);
             stats.leg_faults += read(&counters.faults);

@@ -1,9 +1,8 @@
 //! What the audio path tells Python: events and figures, and the queue they cross in.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+mod queue;
 
-use crate::sys::WakeFd;
+pub use queue::EventQueue;
 
 /// A frozen value: a plain struct here, a class of `_media` in Python.
 macro_rules! value {
@@ -84,6 +83,8 @@ figures! {
         packets_duplicate: u64,
         packets_foreign: u64,
         packets_malformed: u64,
+        srtp_rejected: u64,
+        srtp_replayed: u64,
         concealed_ms: u64,
         jitter_ms: f64,
         jitter_max_ms: f64,
@@ -97,6 +98,7 @@ figures! {
         bridge_inserted: u64,
         bridge_dropped: u64,
         codec: String,
+        srtp: String,
     }
 }
 
@@ -134,6 +136,7 @@ figures! {
         packets_received: u64,
         packets_sent: u64,
         packets_foreign: u64,
+        srtp_refused: u64,
         frames_sent: u64,
         frames_late_5ms: u64,
         events_waiting: u64,
@@ -158,6 +161,10 @@ value!(
 value!(
     /// The far end's media comes from another address than its SDP said.
     SourceChanged { leg_sid: String, at_ms: u64, address: String }
+);
+value!(
+    /// So many datagrams had no right tag, or came before: 50, then ten times as many, and so on.
+    SrtpRefused { leg_sid: String, at_ms: u64, rejected: u64, replayed: u64, ever_accepted: bool }
 );
 value!(
     /// The bot accepted; the phases took this long.
@@ -297,6 +304,7 @@ events!(
     Digit,
     RtpTimeout,
     SourceChanged,
+    SrtpRefused,
     StreamOpen,
     StreamFailed,
     BotMessage,
@@ -316,82 +324,6 @@ events!(
     BeepHeard,
     LegClosed,
 );
-
-/// Events that wait for Python. Over its bound what bots say gives way first, `LegClosed` never.
-#[derive(Debug)]
-pub struct EventQueue {
-    waiting: Mutex<Waiting>,
-    wake: WakeFd,
-    limit: usize,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    events: VecDeque<Event>,
-    dropped: u64,
-}
-
-impl EventQueue {
-    /// An empty queue for about `limit` events.
-    pub fn new(limit: usize) -> std::io::Result<Self> {
-        Ok(Self {
-            waiting: Mutex::default(),
-            wake: WakeFd::new()?,
-            limit,
-        })
-    }
-
-    /// Adds an event, or counts it as dropped.
-    pub fn push(&self, event: impl Into<Event>) {
-        let event = event.into();
-        let mut waiting = self.lock();
-        let room = match event {
-            Event::BotMessage(_) | Event::BotSample(_) | Event::BotPace(_) => self.limit / 2,
-            Event::LegClosed(_) => usize::MAX,
-            _ => self.limit,
-        };
-        if waiting.events.len() >= room {
-            waiting.dropped += 1;
-            return;
-        }
-        waiting.events.push_back(event);
-        let is_first = waiting.events.len() == 1;
-        drop(waiting); // whoever takes events would wake up only to wait for the lock
-        if is_first {
-            self.wake.raise();
-        }
-    }
-
-    /// Takes at most `limit` events, oldest first.
-    pub fn take(&self, limit: usize) -> Vec<Event> {
-        // Lowered first: what comes from here on is taken below, or raises it again.
-        self.wake.lower();
-        let mut waiting = self.lock();
-        let count = limit.min(waiting.events.len());
-        let taken = waiting.events.drain(..count).collect();
-        let has_more = !waiting.events.is_empty();
-        drop(waiting);
-        if has_more {
-            self.wake.raise();
-        }
-        taken
-    }
-
-    /// How many wait, and how many were dropped so far.
-    pub fn counts(&self) -> (u64, u64) {
-        let waiting = self.lock();
-        (waiting.events.len() as u64, waiting.dropped)
-    }
-
-    /// The descriptor that is readable while events wait.
-    pub fn fd(&self) -> std::os::fd::RawFd {
-        self.wake.fd()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 #[cfg(test)]
 mod tests;

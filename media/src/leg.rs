@@ -273,6 +273,9 @@ impl Leg {
         };
         let foreign = &desk.counters.packets_foreign;
         foreign.fetch_add(stats.packets_foreign, Ordering::Relaxed);
+        let refused = stats.srtp_rejected + stats.srtp_replayed;
+        let counter = &desk.counters.srtp_refused;
+        counter.fetch_add(refused, Ordering::Relaxed);
         (closed(here, stats, ""), ports)
     }
 

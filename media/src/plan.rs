@@ -1,5 +1,28 @@
 //! The plans of `agentstream.media.plan`, read by attribute.
 
+/// Bytes that are shown to nobody.
+#[cfg_attr(feature = "extension-module", derive(pyo3::FromPyObject))]
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// Takes them.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Secret(bytes)
+    }
+
+    /// Shows them to whoever knows what for.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Secret")
+    }
+}
+
 /// A plan struct: made from a Python object of the same fields.
 macro_rules! plan {
     ($(#[$note:meta])* $name:ident { $($field:ident: $kind:ty),* $(,)? }) => {
@@ -49,6 +72,10 @@ plan!(
     CodecPlan { payload_type: u8, encoding: String }
 );
 plan!(
+    /// Keys of SRTP, each a master key with its salt behind it.
+    SrtpPlan { suite: String, our_key: Secret, their_key: Secret }
+);
+plan!(
     /// The far end of an RTP leg.
     RemotePlan {
         address: String,
@@ -62,6 +89,7 @@ plan!(
         cn_payload_type: Option<u8>,
         sends: bool,
         receives: bool,
+        srtp: Option<SrtpPlan>,
     }
 );
 plan!(

@@ -2,6 +2,7 @@
 
 mod passing;
 mod reports;
+mod sealed;
 mod sound;
 
 use std::net::{IpAddr, SocketAddr};
@@ -16,6 +17,7 @@ use crate::rtp::receiver::{Receiver, ReceiverConfig};
 use crate::rtp::rtcp::RtcpSession;
 use crate::rtp::sender::Sender;
 use crate::rtp::source::SourceLock;
+use crate::rtp::srtp::Srtp;
 use crate::rtp::steady::Steady;
 use crate::rtp::{ClockScale, Formats};
 use crate::stats::mos;
@@ -49,6 +51,8 @@ pub struct RtpLine {
     /// When the socket was looked at last.
     looked_us: u64,
     said: Said,
+    /// The keys; `None`: all is in clear.
+    srtp: Option<Box<Srtp>>,
     sender: Sender,
     receiver: Receiver,
     source: SourceLock,
@@ -110,6 +114,7 @@ impl RtpLine {
             steady: None,
             holds: false,
             said: Said::default(),
+            srtp: None,
             keys: Vec::new(),
             plan,
             ports,
@@ -123,6 +128,9 @@ impl RtpLine {
         };
         self.unsteady();
         self.let_go();
+        if !self.take_keys(plan.srtp.as_ref(), here) {
+            return; // the same for keys
+        }
         let codecs: Vec<(u8, Codec)> = plan
             .codecs
             .iter()
@@ -230,6 +238,9 @@ impl RtpLine {
             round_trip_ms / 2.0,
             received.depth_ms as f32,
         );
+        let refused = self.srtp.as_ref().map(|srtp| srtp.refused());
+        let refused = refused.unwrap_or_default();
+        let (rejected, replayed) = (refused.rejected, refused.replayed);
         LegStats {
             packets_received: received.packets,
             packets_lost: lost,
@@ -237,6 +248,8 @@ impl RtpLine {
             packets_duplicate: received.duplicates,
             packets_foreign: self.source.foreign(),
             packets_malformed: received.malformed,
+            srtp_rejected: self.figures.srtp_rejected + rejected,
+            srtp_replayed: self.figures.srtp_replayed + replayed,
             concealed_ms: received.concealed_ms,
             jitter_ms,
             jitter_max_ms: self.figures.jitter_max_ms.max(jitter_ms),

@@ -59,7 +59,12 @@ class Leg:
     rtp_port: int
     """The local RTP port; 0 for a file leg."""
     def connect(self, plan: RemotePlan) -> None:
-        """Start (or, after a re-INVITE, change) the media towards the far end."""
+        """Start (or, after a re-INVITE, change) the media towards the far end.
+
+        With `plan.srtp` what cannot be authenticated is dropped before it is looked at in any way.
+        The same keys again go on as they were; what was sealed with former keys of theirs is
+        believed for 5 s more. Keys of another length than the suite's leave all as it was.
+        """
     def start(self) -> None:
         """Start the clock of a file leg."""
     def open_stream(self, plan: StreamPlan) -> None: ...
@@ -195,6 +200,23 @@ class SourceChanged:
     leg_sid: str
     at_ms: int
     address: str
+
+@final
+class SrtpRefused:
+    """So many datagrams had no right tag (`rejected`) or came before (`replayed`), in all.
+
+    Told at 50 of both, 500, and so on. `ever_accepted` False: nothing was right so far, so that the
+    two ends hardly have the same keys.
+    """
+
+    def __new__(
+        cls, leg_sid: str, at_ms: int, rejected: int, replayed: int, ever_accepted: bool
+    ) -> SrtpRefused: ...
+    leg_sid: str
+    at_ms: int
+    rejected: int
+    replayed: int
+    ever_accepted: bool
 
 @final
 class StreamOpen:
@@ -448,6 +470,7 @@ Event = (
     | Digit
     | RtpTimeout
     | SourceChanged
+    | SrtpRefused
     | StreamOpen
     | StreamFailed
     | BotMessage
@@ -483,6 +506,10 @@ class LegStats:
     packets_foreign: int
     """From a source that is not the far end; never played."""
     packets_malformed: int
+    srtp_rejected: int
+    """Datagrams without a right tag while SRTP was agreed; they count as nothing else."""
+    srtp_replayed: int
+    """Those that came before, or too late to tell; likewise."""
     concealed_ms: int
     jitter_ms: float
     jitter_max_ms: float
@@ -503,6 +530,8 @@ class LegStats:
     bridge_dropped: int
     """Frames left out for the same reasons, or because a leg that hears this one stalled."""
     codec: str
+    srtp: str
+    """The suite, as SDP names it; empty while all is in clear."""
     def as_dict(self) -> dict[str, int | float | str]: ...
 
 @final
@@ -548,6 +577,7 @@ class EngineStats:
     packets_received: int
     packets_sent: int
     packets_foreign: int
+    srtp_refused: int
     frames_sent: int
     frames_late_5ms: int
     events_waiting: int

@@ -220,6 +220,39 @@ def test_every_kind_of_fact_has_its_sentence_or_is_left_out_on_purpose() -> None
             "",
         ),
         (
+            "srtp_agreed",
+            {"leg_sid": "a", "suite": "AEAD_AES_128_GCM", "is_readable": False},
+            *("line", "audio of the caller is encrypted (AEAD_AES_128_GCM)", "good"),
+        ),
+        (
+            "srtp_agreed",
+            {"leg_sid": "a", "suite": "X", "is_readable": True},
+            *("line", "audio of the caller is encrypted (X), its keys were sent in clear", ""),
+        ),
+        (
+            "srtp_agreed",
+            {"leg_sid": "a", "suite": "", "is_readable": False},
+            *("line", "audio of the caller goes on in clear", "warning"),
+        ),
+        (
+            "srtp_refused",
+            {"leg_sid": "a", "rejected": 499, "replayed": 1, "ever_accepted": True},
+            *("line", "500 datagrams to the caller were not authentic, and not heard", "warning"),
+        ),
+        (
+            "srtp_refused",
+            {"leg_sid": "a", "rejected": 50, "replayed": 0, "ever_accepted": False},
+            "line",
+            "50 datagrams to the caller were not authentic, and not heard; none was so far: the "
+            "two ends hardly have the same keys",
+            "warning",
+        ),
+        (
+            "srtp_not_taken",
+            {"leg_sid": "a", "status": 488},
+            *("line", "the caller refused encrypted audio (488): dialled again in clear", ""),
+        ),
+        (
             "applet_left",
             {"applet": "x", "exit": "next", "to": "", "reason": ""},
             "flow",

@@ -17,6 +17,7 @@ pub mod rtcp;
 pub mod sender;
 pub mod source;
 mod spread;
+pub mod srtp;
 pub mod steady;
 mod timeline;
 mod voice;

@@ -35,19 +35,26 @@ pub struct Packet<'a> {
     pub payload: &'a [u8],
 }
 
+/// Where the payload begins: behind contributors and extension, of which SRTP encrypts nothing (RFC 3711 §3.1). `None`
+/// when the datagram is no RTP packet of version 2.
+pub fn header_bytes(datagram: &[u8]) -> Option<usize> {
+    let first = *datagram.first()?;
+    if datagram.len() > DATAGRAM_LIMIT || first >> 6 != 2 {
+        return None;
+    }
+    let mut end = HEADER_BYTES + usize::from(first & 0x0f) * 4;
+    if first & 0x10 != 0 {
+        let words = u16::from_be_bytes([*datagram.get(end + 2)?, *datagram.get(end + 3)?]);
+        end += 4 + usize::from(words) * 4;
+    }
+    (end <= datagram.len()).then_some(end)
+}
+
 impl<'a> Packet<'a> {
     /// Reads a datagram; `None` when it is not a well-formed RTP packet of version 2.
     pub fn parse(datagram: &'a [u8]) -> Option<Self> {
-        let (header, rest) = datagram.split_first_chunk::<HEADER_BYTES>()?;
-        if datagram.len() > DATAGRAM_LIMIT || header[0] >> 6 != 2 {
-            return None;
-        }
-        let contributors = usize::from(header[0] & 0x0f) * 4;
-        let mut payload = rest.get(contributors..)?;
-        if header[0] & 0x10 != 0 {
-            let words = u16::from_be_bytes([*payload.get(2)?, *payload.get(3)?]);
-            payload = payload.get(4 + usize::from(words) * 4..)?;
-        }
+        let mut payload = datagram.get(header_bytes(datagram)?..)?;
+        let header = datagram.first_chunk::<HEADER_BYTES>()?;
         if header[0] & 0x20 != 0 {
             let padding = usize::from(*payload.last()?);
             if padding == 0 {

@@ -92,6 +92,11 @@ impl RtcpSession {
         self.clock_factor = factor.max(1);
     }
 
+    /// Our stream has another name from here on.
+    pub fn set_ssrc(&mut self, ssrc: u32) {
+        self.ssrc = ssrc;
+    }
+
     /// An RTP packet of theirs arrived at `arrival_us` (monotonic).
     pub fn on_received(&mut self, packet: &Packet<'_>, arrival_us: u64) {
         match &mut self.reception {

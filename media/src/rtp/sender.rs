@@ -153,6 +153,12 @@ impl Sender {
         self.dialer.is_busy()
     }
 
+    /// The stream has another name from here on; a receiver takes it as one that begins.
+    pub fn set_ssrc(&mut self, ssrc: u32) {
+        self.sent.ssrc = ssrc;
+        self.is_beginning = true;
+    }
+
     /// The counters for RTCP.
     pub fn sent(&self) -> Sent {
         self.sent

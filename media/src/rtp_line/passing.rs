@@ -1,6 +1,7 @@
 //! The short way of a beat: the next packet of a steady stream goes from the socket to the other leg, and the books
 //! learn of it later.
 
+use super::sealed::Port;
 use super::RtpLine;
 use crate::audio::payload::FRAME_BYTES;
 use crate::bridge::Frame;
@@ -22,11 +23,21 @@ impl RtpLine {
         here: Here<'_>,
         heard: &mut Frame,
     ) -> bool {
-        let Some(steady) = self.steady.as_mut().filter(|steady| steady.is_due(due_us)) else {
+        if !self
+            .steady
+            .as_ref()
+            .is_some_and(|steady| steady.is_due(due_us))
+        {
             return false;
-        };
+        }
         desk.batch.fetch(&self.ports.rtp, true);
-        let Some(datagram) = desk.batch.datagram(0) else {
+        if !self.unseal(&mut desk.batch, 0, Port::Rtp, here) {
+            count(&desk.counters.packets_received, 1);
+            self.unsteady();
+            self.is_owed = true;
+            return false;
+        }
+        let (Some(datagram), Some(steady)) = (desk.batch.datagram(0), &mut self.steady) else {
             self.unsteady();
             return false;
         };

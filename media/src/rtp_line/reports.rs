@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::sealed::Port;
 use super::RtpLine;
 use crate::desk::Desk;
 use crate::stream::link::Here;
@@ -24,6 +25,9 @@ impl RtpLine {
         self.next_look_us = here.now_us + RTCP_LOOK_US;
         self.settle();
         for index in 0..desk.batch.fetch(&self.ports.rtcp, false) {
+            if !self.unseal(&mut desk.batch, index, Port::Rtcp, here) {
+                continue;
+            }
             if let Some(datagram) = desk.batch.datagram(index) {
                 self.report(datagram.bytes, datagram.from, datagram.arrival_wall_us);
             }
@@ -34,12 +38,15 @@ impl RtpLine {
             self.next_rtcp_us = here.now_us + self.rtcp.next_interval_ms() * 1000;
             if let Some(to) = self.rtcp_destination() {
                 let report = self.rtcp.build(desk.ntp(here.now_us), &self.sender.sent());
-                self.send_rtcp(&report, to);
+                self.send_rtcp(report, to);
             }
         }
     }
 
-    pub(super) fn send_rtcp(&mut self, report: &[u8], to: SocketAddr) {
+    fn send_rtcp(&mut self, mut report: Vec<u8>, to: SocketAddr) {
+        if !self.seal_report(&mut report) {
+            return;
+        }
         let shares_port = self
             .remote
             .as_ref()
@@ -49,7 +56,7 @@ impl RtpLine {
         } else {
             &self.ports.rtcp
         };
-        if !report.is_empty() && sys::send(socket, report, Some(to)).is_err() {
+        if !report.is_empty() && sys::send(socket, &report, Some(to)).is_err() {
             self.said.errors += 1;
         }
     }
@@ -68,7 +75,7 @@ impl RtpLine {
             let bye = self
                 .rtcp
                 .build_bye(desk.ntp(sys::monotonic_us()), &self.sender.sent());
-            self.send_rtcp(&bye, to);
+            self.send_rtcp(bye, to);
         }
         self.remote = None;
     }

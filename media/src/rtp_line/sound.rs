@@ -1,5 +1,6 @@
 //! The line's sound: datagrams in and out, once per beat.
 
+use super::sealed::{send_sealed, Port};
 use super::{tell_started, RtpLine};
 use crate::audio::payload::FRAME_BYTES;
 use crate::audio::Payload;
@@ -97,12 +98,16 @@ impl RtpLine {
         };
         if self.holds || to.is_some() {
             let (socket, said_so_far) = (&self.ports.rtp, &mut self.said);
-            let mut emit = |datagram: &[u8]| match sys::send(socket, datagram, to) {
-                Ok(_) => {
-                    said_so_far.packets += 1;
-                    said_so_far.bytes += datagram.len() as u64;
+            let srtp = &mut self.srtp;
+            let mut emit = |packet: &[u8]| {
+                let sent = send_sealed(srtp, packet, |datagram| sys::send(socket, datagram, to));
+                match sent {
+                    Ok(length) => {
+                        said_so_far.packets += 1;
+                        said_so_far.bytes += length as u64;
+                    }
+                    Err(_) => said_so_far.errors += 1,
                 }
-                Err(_) => said_so_far.errors += 1,
             };
             match payload {
                 Some(payload) => self.sender.pass(payload.bytes(), said, &mut emit),
@@ -138,6 +143,10 @@ impl RtpLine {
             let fetched_us = if fetched > 0 { sys::monotonic_us() } else { 0 };
             self.looked_us = self.looked_us.max(fetched_us);
             for index in 0..fetched {
+                if !self.unseal(&mut desk.batch, index, Port::Rtp, here) {
+                    is_single = false; // it says nothing about others
+                    continue;
+                }
                 let Some(datagram) = desk.batch.datagram(index) else {
                     continue;
                 };

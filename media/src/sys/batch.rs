@@ -117,6 +117,23 @@ impl Batch {
         self.filled == self.asked
     }
 
+    /// Lets `change` work on a datagram of the last fetch where it lies, and say how long it is then; at most as long as
+    /// it was. False, and nothing is left of it, when that says `None`. True when there is no such datagram.
+    pub fn shorten(
+        &mut self,
+        index: usize,
+        change: impl FnOnce(&mut [u8]) -> Option<usize>,
+    ) -> bool {
+        if index >= self.filled {
+            return true;
+        }
+        let header = &mut self.buffers.headers[index];
+        let length = (header.msg_len as usize).min(DATAGRAM_BYTES);
+        let changed = change(&mut self.buffers.bytes[index][..length]);
+        header.msg_len = changed.unwrap_or(0).min(length) as libc::c_uint;
+        changed.is_some()
+    }
+
     /// One datagram of the last fetch; `None` for an address family that we do not speak.
     pub fn datagram(&self, index: usize) -> Option<Datagram<'_>> {
         if index >= self.filled {

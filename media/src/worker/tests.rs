@@ -131,6 +131,7 @@ fn remote(phone: &UdpSocket) -> RemotePlan {
         cn_payload_type: None,
         sends: true,
         receives: true,
+        srtp: None,
     }
 }
 

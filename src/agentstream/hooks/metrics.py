@@ -330,6 +330,7 @@ def _steered(facts: Facts) -> Iterator[Metric]:
 # Our name, the name in EngineStats, and what it is.
 _ENGINE_COUNTERS = (
     ("rtp_packets_foreign", "packets_foreign", "RTP packets from strangers, never played"),
+    ("srtp_refused", "srtp_refused", "Datagrams that SRTP did not authenticate, of ended legs"),
     ("rtp_frames", "frames_sent", "Frames of audio sent"),
     ("rtp_frames_late", "frames_late_5ms", "Frames sent more than 5 ms after their time"),
     ("media_events_dropped", "events_dropped", "Audio events that Python was too slow for"),

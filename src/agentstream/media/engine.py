@@ -26,7 +26,7 @@ class MediaLeg(Protocol):
         """The local RTP port; 0 for a file leg."""
 
     def connect(self, plan: RemotePlan) -> None:
-        """Start or change the media towards the far end."""
+        """Start or change the media towards the far end; other keys of SRTP rekey it."""
 
     def start(self) -> None:
         """Start the clock of a file leg."""

@@ -14,8 +14,9 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, Literal
 
 from agentstream.base.errors import CommandError, PeerError
+from agentstream.base.ids import Tokens
 from agentstream.base.values import dataclass, replace
-from agentstream.media import sdp
+from agentstream.media import crypto, sdp
 from agentstream.media.formats import (
     CN_PAYLOAD_TYPE,
     DTMF48_PAYLOAD_TYPE,
@@ -26,12 +27,9 @@ from agentstream.media.formats import (
     format_lines,
     read_formats,
 )
-from agentstream.media.plan import CodecPlan, Encoding, RemotePlan
+from agentstream.media.plan import CodecPlan, Encoding, RemotePlan, SrtpPlan
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
-
-# SRTP's door: "RTP/SAVP" and "RTP/SAVPF" join here once `_remote` reads crypto lines.
-PROFILES: Final = ("RTP/AVP", "RTP/AVPF")
 
 # (we send, we receive) of each direction, as its owner states it: RFC 3264 section 5.1.
 _FLOWS: Final[dict[Direction, tuple[bool, bool]]] = {
@@ -57,6 +55,9 @@ class LocalMedia:
     comfort_noise: bool = False  # RFC 3389; True invites the far end to leave silence out
     prefer: Literal["ours", "theirs"] = "theirs"  # whose codec order an answer follows
     answer_codecs: Literal["one", "all"] = "one"  # how many of the common codecs an answer lists
+    srtp: crypto.SrtpUse = "off"  # preferred: keys of theirs are taken, no key is no refusal
+    srtp_form: crypto.SrtpForm = "savp"  # how keys are offered
+    offers_keys: bool = True  # False: none is offered first, as over a connection without TLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,27 +69,39 @@ class Answered:
 
 
 def make_offer(
-    local: LocalMedia, session_id: int = 1, version: int = 1, previous: str | None = None
+    local: LocalMedia,
+    session_id: int = 1,
+    version: int = 1,
+    previous: str | None = None,
+    tokens: Tokens | None = None,
 ) -> str:
-    """Write an offer.
+    """Write an offer; raises CommandError where SRTP is required and no key may be offered.
 
     `previous` is our last description of the same session: its m= lines keep their places (RFC 3264
-    section 8) and the payload types agreed in it keep their meaning (section 8.3.2).
+    section 8) and the payload types agreed in it keep their meaning (section 8.3.2). Keys are made
+    of `tokens`.
     """
     before = None if previous is None else sdp.parse(previous)
-    return sdp.format_session(_offered(local, before, session_id, version))
+    return sdp.format_session(_offered(local, before, session_id, version, tokens))
 
 
 def _offered(
-    local: LocalMedia, previous: sdp.Session | None, session_id: int, version: int
+    local: LocalMedia,
+    previous: sdp.Session | None,
+    session_id: int,
+    version: int,
+    tokens: Tokens | None,
 ) -> sdp.Session:
     lines: list[sdp.Media] = []
-    index, known, profile = 0, Formats(), PROFILES[0]
+    index, known, profile, line = 0, Formats(), "RTP/AVP", None
     if previous is not None:
         media = previous.media
         index = _our_audio(media)
-        known, profile = read_formats(media[index]), media[index].profile
-        lines = [_refusal(line) for line in media]
+        line = media[index]
+        known, profile = read_formats(line), line.profile
+        lines = [_refusal(each) for each in media]
+    use = crypto.offered_use(local.srtp, line, may_begin=local.offers_keys)
+    keyed = crypto.offered(profile, use, local.srtp_form, line, tokens)
     formats = Formats(
         codecs=tuple(CodecPlan(known.number_of(name), name) for name in local.codecs),
         dtmf=(known.dtmf or DTMF_PAYLOAD_TYPE) if local.dtmf else None,
@@ -98,22 +111,33 @@ def _offered(
         else None,
     )
     shown = _Shown(local.port, local.ptime_ms, local.direction, local.rtcp_mux)
-    lines[index : index + 1] = [_audio(shown, formats, profile)]
+    lines[index : index + 1] = [_audio(shown, formats, keyed)]
     return _describe(local, lines, session_id, version)
 
 
-def answer(offer: str, local: LocalMedia, session_id: int = 1, version: int = 1) -> Answered:
+def answer(
+    offer: str,
+    local: LocalMedia,
+    session_id: int = 1,
+    version: int = 1,
+    tokens: Tokens | None = None,
+) -> Answered:
     """Answer an offer; raises PeerError 400 when it is not SDP and 488 when nothing in it fits."""
-    ours, remote = _answered(offer, local, session_id, version)
+    ours, remote = _answered(offer, local, (session_id, version), None, tokens)
     return Answered(sdp.format_session(ours), remote)
 
 
 def _answered(
-    offer: str, local: LocalMedia, session_id: int, version: int
+    offer: str,
+    local: LocalMedia,
+    numbers: tuple[int, int],  # session id and version
+    before: SrtpPlan | None,
+    tokens: Tokens | None,
 ) -> tuple[sdp.Session, RemotePlan]:
     theirs = sdp.parse(offer)
     index, common = _choose(theirs, local)
     media = theirs.media[index]
+    keyed = crypto.answered(media, local.srtp, before, tokens)
     mux = local.rtcp_mux and media.has("rtcp-mux")
     ptime_ms = choose_ptime_ms(media, local.ptime_ms)
     remote = _remote(theirs, media, common, mux=mux)
@@ -123,29 +147,31 @@ def _answered(
     listed = Formats(codecs, common.dtmf, cn, common.dtmf48).with_needed_events()
     lines = [_refusal(line) for line in theirs.media]
     shown = _Shown(local.port, ptime_ms, _DIRECTIONS[sends, receives], mux)
-    lines[index] = _audio(shown, listed, media.profile)
-    ours = _describe(local, lines, session_id, version, theirs.times)
-    return ours, replace(remote, ptime_ms=ptime_ms, sends=sends, receives=receives)
+    lines[index] = _audio(shown, listed, keyed)
+    ours = _describe(local, lines, *numbers, theirs.times)
+    return ours, replace(remote, ptime_ms=ptime_ms, sends=sends, receives=receives, srtp=keyed.plan)
 
 
-def accept_answer(our_offer: str, answer: str) -> RemotePlan:
+def accept_answer(our_offer: str, answer: str, *, requires_srtp: bool = False) -> RemotePlan:
     """Read the answer to our offer; raises PeerError 400 when it is not SDP, 488 when it refuses.
 
     What they number otherwise than we did is sent with their number and received with ours as well
-    (RFC 3264 section 5.1).
+    (RFC 3264 section 5.1). An answer without keys to an offer with keys is in clear, unless SRTP is
+    required (SIP-42).
     """
-    return _accepted(sdp.parse(our_offer), answer)
+    return _accepted(sdp.parse(our_offer), answer, requires_srtp=requires_srtp)
 
 
-def _accepted(ours: sdp.Session, answer: str) -> RemotePlan:
+def _accepted(ours: sdp.Session, answer: str, *, requires_srtp: bool) -> RemotePlan:
     theirs = sdp.parse(answer)
     index = _our_audio(ours.media)
     offered = ours.media[index]
     media = theirs.media[index] if index < len(theirs.media) else None
     if media is None or media.kind != "audio" or media.port == 0:
         raise PeerError("the answer refuses our audio", 488)
-    if media.profile.upper() != offered.profile.upper():
+    if crypto.plain(media.profile).upper() != crypto.plain(offered.profile).upper():
         raise PeerError(f"the answer speaks {media.profile}, we offered {offered.profile}", 488)
+    keys = crypto.accepted(offered, media, is_required=requires_srtp)
     own = read_formats(offered)
     common = read_formats(media).only(codec.encoding for codec in own.codecs)
     if not common.codecs:
@@ -162,29 +188,41 @@ def _accepted(ours: sdp.Session, answer: str) -> RemotePlan:
         ptime_ms=choose_ptime_ms(media, choose_ptime_ms(offered, 20)),
         sends=sends,
         receives=receives,
+        srtp=keys,
     )
 
 
 class SdpSession:
-    """One call's descriptions: our o= line keeps its id, and its version counts the changes."""
+    """One call's descriptions: our o= line keeps its id, and its version counts the changes.
 
-    def __init__(self, session_id: int) -> None:
+    Keys are made of `tokens`, and stay what they are while theirs do.
+    """
+
+    def __init__(self, session_id: int, tokens: Tokens | None = None) -> None:
         self._session_id = session_id
+        self._tokens = tokens
         self._version = 0
         self._sent: sdp.Session | None = None  # our latest description, whatever became of it
         self._agreed: sdp.Session | None = None  # our latest one that holds
         self._pending: sdp.Session | None = None  # our offer that waits for its answer
+        self._requires_srtp = False  # of that offer
+        self._keys: SrtpPlan | None = None  # as agreed
 
     def offer(self, local: LocalMedia) -> str:
-        """Write an offer, the first or a new one; it is pending until `accept` or `refused`."""
-        offered = _offered(local, self._agreed, self._session_id, self._version + 1)
-        self._pending = self._numbered(offered)
+        """Write an offer, the first or a new one; it is pending until `accept` or `refused`.
+
+        Raises CommandError where SRTP is required and no key may be offered (SIP-43).
+        """
+        numbers = self._session_id, self._version + 1
+        self._pending = self._numbered(_offered(local, self._agreed, *numbers, self._tokens))
+        self._requires_srtp = local.srtp == "required"
         return sdp.format_session(self._pending)
 
     def answer(self, offer: str, local: LocalMedia) -> Answered:
         """Answer their offer, the first or a new one; a PeerError leaves everything as it was."""
-        ours, remote = _answered(offer, local, self._session_id, self._version + 1)
-        self._agreed = self._numbered(ours)
+        numbers = self._session_id, self._version + 1
+        ours, remote = _answered(offer, local, numbers, self._keys, self._tokens)
+        self._agreed, self._keys = self._numbered(ours), remote.srtp
         return Answered(sdp.format_session(self._agreed), remote)
 
     def accept(self, answer: str) -> RemotePlan:
@@ -195,8 +233,8 @@ class SdpSession:
         """
         if self._pending is None:
             raise CommandError("there is no offer of ours to be answered")
-        remote = _accepted(self._pending, answer)
-        self._agreed = self._pending
+        remote = _accepted(self._pending, answer, requires_srtp=self._requires_srtp)
+        self._agreed, self._keys = _settled(self._pending, remote.srtp), remote.srtp
         return remote
 
     def refused(self) -> None:
@@ -214,13 +252,26 @@ class SdpSession:
         return self._sent
 
 
+def _settled(ours: sdp.Session, keys: SrtpPlan | None) -> sdp.Session:
+    """Leave out of our offer the keys that were not chosen."""
+    index = _our_audio(ours.media)
+    line = ours.media[index]
+    if not crypto.has_lines(line):
+        return ours
+    profile, attributes = crypto.settled(line, keys)
+    lines = list(ours.media)
+    lines[index] = replace(line, profile=profile, attributes=attributes)
+    return replace(ours, media=tuple(lines))
+
+
 def _choose(theirs: sdp.Session, local: LocalMedia) -> tuple[int, Formats]:
-    """Find the first audio line that we can speak, and what we have in common."""
+    """Find the audio line that we can speak and that suits us best, and what we have in common."""
     reason = "the offer has no audio"
-    for index, media in enumerate(theirs.media):
-        if media.kind != "audio" or media.port == 0:
-            continue
-        if media.profile.upper() not in PROFILES:
+    lines = [pair for pair in enumerate(theirs.media) if pair[1].kind == "audio" and pair[1].port]
+    if len(lines) > 1:
+        lines.sort(key=lambda pair: crypto.fitness(pair[1], local.srtp))
+    for index, media in lines:
+        if media.profile.upper() not in crypto.PROFILES:
             reason = f"{media.profile} is not supported"
             continue
         formats = read_formats(media)
@@ -324,12 +375,13 @@ class _Shown:
     mux: bool
 
 
-def _audio(shown: _Shown, formats: Formats, profile: str) -> sdp.Media:
+def _audio(shown: _Shown, formats: Formats, keyed: crypto.Keyed) -> sdp.Media:
     numbers, attributes = format_lines(formats)
     extra = [sdp.Attribute("ptime", str(shown.ptime_ms)), sdp.Attribute(shown.direction)]
     if shown.mux:
         extra.append(sdp.Attribute("rtcp-mux"))
-    return sdp.Media("audio", shown.port, profile, numbers, attributes=(*attributes, *extra))
+    extra += keyed.attributes
+    return sdp.Media("audio", shown.port, keyed.profile, numbers, attributes=(*attributes, *extra))
 
 
 def _describe(

@@ -20,6 +20,15 @@ PLAYED_MS = "\x06"  # milliseconds of bot audio heard by the line so far, decima
 TRACK = "\x07"  # in `media_template`: whose sound it is, "inbound", "outbound" or "mixed"
 
 Encoding = Literal["PCMU", "PCMA", "G722", "OPUS"]
+# How RTP is encrypted and authenticated: RFC 4568 section 6.2, RFC 6188, RFC 7714.
+SrtpSuite = Literal[
+    "AES_CM_128_HMAC_SHA1_80",
+    "AES_CM_128_HMAC_SHA1_32",
+    "AES_256_CM_HMAC_SHA1_80",
+    "AES_256_CM_HMAC_SHA1_32",
+    "AEAD_AES_128_GCM",
+    "AEAD_AES_256_GCM",
+]
 Track = Literal["inbound", "outbound", "mixed", "both"]
 
 
@@ -75,6 +84,15 @@ class CodecPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class SrtpPlan:
+    """The keys of a leg, each a master key with its salt behind it, of the suite's length."""
+
+    suite: SrtpSuite
+    our_key: bytes = field(repr=False)  # what we send is sealed with it
+    their_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class RemotePlan:
     """The far end of an RTP leg, from SDP; may be given again after a re-INVITE."""
 
@@ -89,6 +107,8 @@ class RemotePlan:
     cn_payload_type: int | None = 13  # RFC 3389
     sends: bool = True  # we send media (their direction lets us)
     receives: bool = True
+    # Given again with other keys it rekeys; the same keys go on as they were. None: in clear.
+    srtp: SrtpPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)

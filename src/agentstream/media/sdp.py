@@ -17,6 +17,7 @@ ATTRIBUTE_LIMIT = 256  # a= lines, session and media levels together
 _NUMBER = re.compile(r"[0-9]{1,20}")
 _TOKEN = re.compile(r"[!#-'*+\-.0-9A-Z^-~]+")  # RFC 8866 section 9, token
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
+_SECRET = frozenset({"crypto", "key-mgmt"})  # keys stand in them
 _USUAL = 64  # characters of an attribute: most are those of every call
 
 
@@ -26,6 +27,10 @@ class Attribute:
 
     name: str
     value: str | None = None
+
+    def __repr__(self) -> str:
+        value = "(hidden)" if self.name.lower() in _SECRET else repr(self.value)
+        return f"Attribute({self.name!r}, {value})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +154,8 @@ class _Reader:
                 self._attributes_left -= 1
                 if self._attributes_left < 0:
                     raise ValueError(f"more than {ATTRIBUTE_LIMIT} attributes")
-                read = _usual_attribute if len(value) <= _USUAL else _attribute
+                is_usual = len(value) <= _USUAL and not value.startswith(("crypto", "key-mgmt"))
+                read = _usual_attribute if is_usual else _attribute  # keys are not kept
                 section.attributes.append(read(value))
             case "m":
                 if len(self._media) == MEDIA_LIMIT:

@@ -20,6 +20,7 @@ from pydantic import (
 
 from agentstream.base.errors import ConfigError
 from agentstream.base.phone import NumberStyle
+from agentstream.media.crypto import SrtpUse
 from agentstream.media.plan import Encoding, EnginePlan
 from agentstream.net.egress import EgressPolicy, mask_secrets
 from agentstream.server.config_answering import MachineDetectionConfig
@@ -58,6 +59,7 @@ class RtpConfig(Section):
     first_packet_timeout_ms: int = Field(default=30_000, ge=0)  # SIP-45; 0: never
     packet_timeout_ms: int = Field(default=60_000, ge=0)
     inband_dtmf: bool = False
+    srtp: SrtpUse = "preferred"  # SIP-42, where a trunk says nothing else
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:

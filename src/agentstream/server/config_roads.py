@@ -22,6 +22,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from agentstream.calls.record import WhichLeg
+from agentstream.media.crypto import SrtpForm, SrtpUse
 from agentstream.net.mailer import MailRoad
 from agentstream.net.tls import Certificate, TlsProfile
 from agentstream.server.config_carriers import CarrierSection
@@ -31,6 +32,7 @@ from agentstream.server.config_section import HostEntries, Port, Section, Texts
 from agentstream.sip.uri import parse_uri
 from agentstream.switch.dial_guard import DialGuard
 from agentstream.switch.identity import CallerIdRule, IdentityForm
+from agentstream.switch.media_choice import MediaTerms
 from agentstream.switch.road_limits import RoadLimit
 from agentstream.switch.roads import FAILOVER_MS, EarlyMedia
 from agentstream.switch.routing import NoRoadError, Roads, Trunk, check_headers
@@ -47,6 +49,8 @@ class TrunkConfig(CarrierSection, WindowSection):
     headers: Mapping[str, str] = Field(default_factory=dict)  # of every INVITE
     plus: bool = True  # numbers in international form have one
     late_offer: bool = False  # the carrier offers first: no SDP in our INVITE
+    srtp: SrtpUse | None = None  # SIP-42; unset: as in [rtp]
+    srtp_form: SrtpForm | None = None  # "avp": keys beside RTP/AVP, for carriers that want it so
     tls_certificate: Path | None = None  # shown to this carrier, instead of that of [sip]
     tls_key: Path | None = None
     tls_ca_file: Path | None = None  # whom we believe there, instead of those of [sip]
@@ -106,6 +110,7 @@ class TrunkConfig(CarrierSection, WindowSection):
             failover_ms=self.failover_timeout_ms,
             limit=RoadLimit(self.max_calls, self.calls_per_second, self.window()),
             tls_profile=name if self.tls_profile() else "",
+            media=MediaTerms(self.srtp, self.srtp_form),
         )
 
     @model_validator(mode="after")

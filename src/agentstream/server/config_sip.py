@@ -116,6 +116,7 @@ class SipConfig(GateSection):
     keep_alive_ms: int = Field(default=25_000, ge=1_000, le=600_000)  # SIP-7
     pong_ms: int = Field(default=10_000, ge=1_000, le=600_000)  # a WebSocket that does not answer
     unacknowledged_ms: int = Field(default=30_000, ge=0, le=600_000)  # 0: as the system has it
+    allow_sdes_cleartext: bool = False  # SIP-43: keys of SRTP are offered without TLS as well
     socket_buffer_bytes: int = Field(default=8_388_608, ge=65_536)
     registrar: bool = False  # phones of trunks with as_registration_enabled may register (SIP-37)
 

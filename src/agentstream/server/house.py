@@ -169,7 +169,6 @@ class House:
         feed.subscribe(RecordingFacts(recordings.shelf).hear, RecordingFacts.KINDS)
         webhooks.subscribe_to(feed)
         means = Means(web, speech, files, config.profile(), limits, recordings.shelf, courier)
-        host = config.rtp.public_host or config.sip.public_host
         wiring = Wiring(
             signaling=signaling,
             media=media,
@@ -178,7 +177,7 @@ class House:
             feed=feed,
             clock=self._clock,
             tokens=RandomTokens(),
-            local=LocalMedia(host, 0, codecs=config.rtp.codecs),
+            local=_local_media(config),
             country_code=config.country_code,
             roads=config.roads(),
             numbers=config.numbers(),
@@ -310,6 +309,16 @@ def _open_recordings(folder: Path) -> None:
             log.warning("recording_recovered", path=str(path))
     except OSError as error:  # what is left of old recordings must not keep new calls out
         log.error("recordings_not_recovered", folder=str(folder), error=str(error))  # noqa: TRY400
+
+
+def _local_media(config: Config) -> LocalMedia:
+    return LocalMedia(
+        address=config.rtp.public_host or config.sip.public_host,
+        port=0,
+        codecs=config.rtp.codecs,
+        srtp=config.rtp.srtp,
+        offers_keys=config.sip.allow_sdes_cleartext,
+    )
 
 
 def _switch_limits(config: Config) -> SwitchLimits:

@@ -112,8 +112,24 @@ def _describe_note(note: feed.Note) -> tuple[str, str] | None:
             return "bot", f"goes on at {rate_hz} Hz, as the bot asked"
         case feed.StreamWarned(text=text):
             return "warn", text
+        case _:
+            return _describe_line(note)
+
+
+def _describe_line(note: feed.Note) -> tuple[str, str] | None:
+    match note:
         case feed.SourceLearnt(address=address):
             return "line", f"audio comes from {address}"
+        case feed.SrtpAgreed(suite=""):
+            return "line", "audio goes on in clear"
+        case feed.SrtpAgreed(suite=suite, is_readable=is_readable):
+            keys = ", its keys were sent in clear" if is_readable else ""
+            return "line", f"audio is encrypted ({suite}{keys})"
+        case feed.SrtpRefused(rejected=rejected, replayed=replayed, ever_accepted=ever_accepted):
+            why = "" if ever_accepted else ": the two ends hardly have the same keys"
+            return "warn", f"{rejected + replayed} datagrams were not authentic{why}"
+        case feed.SrtpNotTaken(status=status):
+            return "line", f"encrypted audio was refused ({status}), dialled again in clear"
         case _:
             return None
 
@@ -146,6 +162,7 @@ def leg_rows(stats: LegStats) -> list[tuple[str, str]]:
     """Return what a table says of a leg."""
     return [
         ("codec", stats.codec),
+        ("encrypted", stats.srtp or "no"),
         ("packets received / sent", f"{stats.packets_received} / {stats.packets_sent}"),
         ("lost / late / concealed", _loss(stats)),
         ("jitter", f"{stats.jitter_ms:.1f} ms (max {stats.jitter_max_ms:.1f})"),

@@ -221,6 +221,10 @@ class CallTask:
         if isinstance(event, _media.SourceChanged):
             self._tell(feed.SourceLearnt(event.leg_sid, event.address))
             return []
+        if isinstance(event, _media.SrtpRefused):
+            rejected, replayed = event.rejected, event.replayed
+            self._tell(feed.SrtpRefused(event.leg_sid, rejected, replayed, event.ever_accepted))
+            return []
         if isinstance(event, _media.RecordingReady | _media.RecordingFailed):
             return [self._performer.recordings.report(event)]
         if isinstance(event, _media.Silence):

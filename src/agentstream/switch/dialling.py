@@ -10,18 +10,23 @@ from agentstream.calls.causes import Cause
 from agentstream.calls.commands import DialSpec
 from agentstream.calls.record import CallSetup
 from agentstream.media.engine import MediaLeg
-from agentstream.media.negotiate import SdpSession
+from agentstream.media.negotiate import LocalMedia, SdpSession
 from agentstream.sip import reports as sip
 from agentstream.sip.signaling import Dial
 from agentstream.switch import feed
 from agentstream.switch.attempts import Attempts, outcome_of
 from agentstream.switch.identity import ANONYMOUS, ANONYMOUS_HOST, identity_headers
 from agentstream.switch.lines import DialledLine, OurSide, Try
+from agentstream.switch.media_choice import ENCRYPTED, lacks_keys, local_for
 from agentstream.switch.road_finder import RoadFinder
 from agentstream.switch.road_states import Outcome
 from agentstream.switch.roads import NoRoadError, Road
 from agentstream.switch.wiring import SwitchLimits, Wiring
 
+_NO_KEYS: Final = (
+    "SRTP is required, but its keys may be sent over TLS alone: dial with transport=tls, or allow "
+    "[sip] allow_sdes_cleartext."
+)
 TEXT_LIMIT: Final = 200  # characters of what a far end says that go into a call's story
 
 
@@ -49,7 +54,7 @@ class Dialler:
     def open(self, leg_sid: LegSid, spec: DialSpec, setup: CallSetup) -> DialledLine:
         """Place a leg of this call; raises NoRoadError when it cannot be."""
         wiring = self.wiring
-        roads = self._finder.find(spec, setup, leg_sid)
+        roads = self._with_keys(self._finder.find(spec, setup, leg_sid))
         if setup.hops_left < 2:
             text = "The call was passed on too often already: its Max-Forwards is spent."
             raise NoRoadError(Cause.FAILED, text)
@@ -60,14 +65,22 @@ class Dialler:
         attempts = Attempts(roads, wiring.roads, spec.ring_ms, wiring.clock.now_ms())
         tries = Tries(leg_sid, attempts, wiring, leg, setup.hops_left - 1)
         try:
-            session = SdpSession(session_id=int(wiring.tokens.hex(4), 16))
+            session = SdpSession(int(wiring.tokens.hex(4), 16), wiring.tokens)
             first = tries.first()
-            ours = OurSide(leg, first.local, session)
+            ours = OurSide(leg, first.local, session, first.is_encrypted)
             return DialledLine(leg_sid, wiring.signaling, ours, tries, first)
         except BaseException:
             tries.leave()
             leg.close()
             raise
+
+    def _with_keys(self, roads: tuple[Road, ...]) -> tuple[Road, ...]:
+        """Leave out the roads that need keys and may offer none (SIP-43)."""
+        house = self.wiring.local
+        able = tuple(each for each in roads if not lacks_keys(local_of(each, house)))
+        if roads and not able:
+            raise NoRoadError(Cause.FAILED, _NO_KEYS)
+        return able
 
 
 class Tries:
@@ -145,6 +158,8 @@ class Tries:
         return None
 
     def _take(self, road: Road, now_ms: int) -> str:
+        if lacks_keys(local_of(road, self._wiring.local)):
+            return _NO_KEYS  # an address that a redirection leads to
         key = road.limit_key or road.key
         if not key:
             return ""
@@ -155,13 +170,14 @@ class Tries:
         return why
 
     def _made(self, road: Road, ring_ms: int) -> Try:
-        local = self._wiring.local
+        local = local_of(road, self._wiring.local)
         host = local.address or self._wiring.signaling.host_towards(road.first_host)
         local = replace(local, address=host, port=self._rtp_port)
         if road.codecs:
             local = replace(local, codecs=road.codecs)
         order = order_of(road, host, ring_ms, self._hops)
-        return Try(order, local, road.offers_late, road.hears_early_media)
+        is_encrypted = road.transport in ENCRYPTED
+        return Try(order, local, road.offers_late, road.hears_early_media, is_encrypted)
 
     def _note(self, outcome: Outcome, road: Road) -> None:
         if road.key and not self._is_known:
@@ -170,6 +186,11 @@ class Tries:
 
     def _now_ms(self) -> int:
         return self._wiring.clock.now_ms()
+
+
+def local_of(road: Road, house: LocalMedia) -> LocalMedia:
+    """Return our side of a leg that goes by this road."""
+    return local_for(house, road.transport, road.media)
 
 
 def order_of(road: Road, our_host: str, ring_ms: int, max_forwards: int = 70) -> Dial:

@@ -150,6 +150,36 @@ class SourceLearnt:
 
 
 @dataclass(frozen=True, slots=True)
+class SrtpAgreed:
+    """A leg's audio is encrypted from here on; without a suite: in clear again.
+
+    `is_readable`: the keys went by signalling that others may read (SIP-43).
+    """
+
+    leg_sid: LegSid
+    suite: str
+    is_readable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SrtpRefused:
+    """So many datagrams of a leg were not believed so far; nothing of them was heard."""
+
+    leg_sid: str
+    rejected: int
+    replayed: int
+    ever_accepted: bool  # False: the two ends hardly have the same keys
+
+
+@dataclass(frozen=True, slots=True)
+class SrtpNotTaken:
+    """The far end refused our offer with keys; it was made once more without (SIP-42)."""
+
+    leg_sid: LegSid
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
 class ErrandDone:
     """A request or letter that went out in the background is over, perhaps after its call.
 
@@ -178,6 +208,9 @@ Note = (
     | RoadFailed
     | RecordingBegan
     | SourceLearnt
+    | SrtpAgreed
+    | SrtpRefused
+    | SrtpNotTaken
     | ErrandDone
 )
 

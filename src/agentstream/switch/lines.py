@@ -15,9 +15,11 @@ from agentstream.calls import reports
 from agentstream.calls.causes import Cause, Party, q850, sip_status
 from agentstream.media.engine import MediaLeg
 from agentstream.media.negotiate import LocalMedia, SdpSession
+from agentstream.media.plan import RemotePlan
 from agentstream.sip import reports as sip
 from agentstream.sip.signaling import Dial, SignalingEngine
 from agentstream.switch import feed
+from agentstream.switch.media_choice import lacks_keys, wants_clear
 from agentstream.switch.translate import leg_ended, read_dtmf_info
 
 RINGING: Final = 180
@@ -40,6 +42,7 @@ class OurSide:
     media: MediaLeg
     local: LocalMedia
     session: SdpSession
+    is_encrypted: bool = False  # signalling goes by TLS, so that nobody else reads keys
 
 
 class _SipCall:
@@ -62,6 +65,9 @@ class _SipCall:
         self._sip_call_id = sip_call_id
         self._ended = sip.Ended(ref, by="local")
         self._is_up = False
+        self._is_encrypted = ours.is_encrypted
+        self._suite = ""  # of SRTP, as agreed last
+        self.note: Callable[[feed.Note], None] = lambda _: None  # hears what the story should say
 
     def hang_up(self, cause: Cause, text: str) -> list[reports.Report]:
         """Send BYE, CANCEL, or whatever ends the call in its state."""
@@ -75,6 +81,14 @@ class _SipCall:
     def facts(self, stats: LegStats | None) -> LineFacts:
         """Sum the leg up."""
         return LineFacts(self._sip_call_id, stats, self._ended.status, self._ended.q850)
+
+    def _hear(self, remote: RemotePlan) -> None:
+        """Start the audio towards the far end, or change it."""
+        self.media.connect(remote)
+        suite = remote.srtp.suite if remote.srtp else ""
+        if suite != self._suite:
+            self._suite = suite
+            self.note(feed.SrtpAgreed(self.leg_sid, suite, is_readable=not self._is_encrypted))
 
     def _up(self) -> list[reports.Report]:
         self._is_up = True
@@ -109,11 +123,11 @@ class _SipCall:
             self._signaling.refuse_media(self.ref, error.status)
             return
         self._signaling.answer_media(self.ref, answered.sdp)
-        self.media.connect(answered.remote)
+        self._hear(answered.remote)
 
     def _media_answered(self, answer: str) -> list[reports.Report]:
         try:
-            self.media.connect(self._session.accept(answer))
+            self._hear(self._session.accept(answer))
         except PeerError as error:
             return self.hang_up(Cause.NO_COMMON_CODEC, str(error))
         return []
@@ -128,6 +142,8 @@ class SipLine(_SipCall):
         super().__init__(leg_sid, invited.ref, invited.sip_call_id, signaling, ours)
         # Their offer is answered now, so that an impossible one is refused before anything rings.
         offer = invited.offer
+        if offer is None and lacks_keys(ours.local):
+            raise PeerError("SRTP is required, and keys may be offered over TLS alone", 488)
         self._answered = None if offer is None else ours.session.answer(offer, ours.local)
 
     def ring(self, *, with_media: bool = False) -> None:
@@ -136,7 +152,7 @@ class SipLine(_SipCall):
             self._signaling.ring(self.ref)
             return
         self._signaling.ring(self.ref, 183, self._answered.sdp)
-        self.media.connect(self._answered.remote)
+        self._hear(self._answered.remote)
 
     def answer(self) -> list[reports.Report]:
         """Send 200. With a delayed offer the leg is up only when the ACK brings their answer."""
@@ -146,7 +162,7 @@ class SipLine(_SipCall):
         self._signaling.answer(self.ref, self._answered.sdp)
         # Audio goes to the address of the SDP at once: the ACK may be a round trip away, and a
         # caller who hears silence in that time hangs up.
-        self.media.connect(self._answered.remote)
+        self._hear(self._answered.remote)
         return self._up()
 
     def reject(self, cause: Cause, text: str) -> list[reports.Report]:
@@ -166,7 +182,7 @@ class SipLine(_SipCall):
         if answer is None:
             return self.hang_up(Cause.NO_COMMON_CODEC, "the ACK has no answer to our offer")
         try:
-            self.media.connect(self._session.accept(answer))
+            self._hear(self._session.accept(answer))
         except PeerError as error:
             return self.hang_up(Cause.NO_COMMON_CODEC, str(error))
         return self._up()
@@ -180,6 +196,7 @@ class Try:
     local: LocalMedia
     offers_late: bool = False
     hears_early_media: bool = True
+    is_encrypted: bool = False  # it goes by TLS
 
 
 class Tries(Protocol):
@@ -224,9 +241,8 @@ class DialledLine(_SipCall):
         self._is_ending = False
         self._early: str | None = None  # their SDP that was not listened to
         self._hears = False  # their SDP was taken: from early media, or with their answer
-        # Whoever finds this line by its ref places every further attempt, and hears the notes.
+        # Whoever finds this line by its ref places every further attempt.
         self.place: Callable[[Dial], sip.SipCallRef] = signaling.place
-        self.note: Callable[[feed.RoadFailed], None] = lambda _: None
 
     def hang_up(self, cause: Cause, text: str) -> list[reports.Report]:
         """End the attempt that is under way; no other follows."""
@@ -253,13 +269,25 @@ class DialledLine(_SipCall):
 
     def _attempt_ended(self, ended: sip.Ended) -> list[reports.Report]:
         is_over = self._has_rung or self._is_up or self._is_ending
+        has_keys = not is_over and not self._now.offers_late
+        if has_keys and wants_clear(ended.status, self._local):
+            return self._place_in_clear(ended.status)
         following = self._tries.after(ended, is_over=is_over)
         self._tell()
         if following is None:
             return self._take_any(ended, Party.CALLEE)
-        self._now, self._local = following, following.local
+        return self._place(following)
+
+    def _place_in_clear(self, status: int) -> list[reports.Report]:
+        """Dial the same road once more, without keys (SIP-42)."""
+        self.note(feed.SrtpNotTaken(self.leg_sid, status))
+        return self._place(replace(self._now, local=replace(self._local, srtp="off")))
+
+    def _place(self, attempt: Try) -> list[reports.Report]:
+        self._now, self._local = attempt, attempt.local
+        self._is_encrypted = attempt.is_encrypted
         self._session.refused()
-        self.ref = self.place(_with_offer(following, self._session))
+        self.ref = self.place(_with_offer(attempt, self._session))
         self._sip_call_id = self._signaling.sip_call_id(self.ref)
         return []
 
@@ -287,7 +315,7 @@ class DialledLine(_SipCall):
         if answer is None or self._now.offers_late:
             return False
         try:
-            self.media.connect(self._session.accept(answer))
+            self._hear(self._session.accept(answer))
         except PeerError:
             return False
         self._hears = True
@@ -299,11 +327,11 @@ class DialledLine(_SipCall):
             return self.hang_up(Cause.NO_COMMON_CODEC, "the far end answered without SDP")
         try:
             if sdp is not None and not self._now.offers_late:
-                self.media.connect(self._session.accept(sdp))
+                self._hear(self._session.accept(sdp))
             elif sdp is not None:
                 answered = self._session.answer(sdp, self._local)
                 self._signaling.answer_media(self.ref, answered.sdp)
-                self.media.connect(answered.remote)
+                self._hear(answered.remote)
         except PeerError as error:
             return self.hang_up(Cause.NO_COMMON_CODEC, str(error))
         return self._up()
@@ -321,6 +349,7 @@ class FileLine:
     def __init__(self, leg_sid: LegSid, media: MediaLeg) -> None:
         self.leg_sid = leg_sid
         self.media = media
+        self.note: Callable[[feed.Note], None] = lambda _: None  # a file has nothing to tell
         self._is_over = False
 
     def ring(self, *, with_media: bool = False) -> None:

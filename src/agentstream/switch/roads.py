@@ -16,6 +16,7 @@ from agentstream.sip.signaling import Credentials
 from agentstream.sip.uri import SipUri, parse_uri
 from agentstream.switch.dial_guard import DialGuard
 from agentstream.switch.identity import PLAIN, CallerIdRule, Identity, IdentityForm
+from agentstream.switch.media_choice import MediaTerms
 from agentstream.switch.number_rules import NumberRule
 from agentstream.switch.road_limits import NO_LIMIT, RoadLimit
 
@@ -56,6 +57,7 @@ class Trunk:
     failover_ms: int = FAILOVER_MS
     limit: RoadLimit = NO_LIMIT
     tls_profile: str = ""  # whose certificate it is shown; "": the node's own
+    media: MediaTerms = MediaTerms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,13 @@ class Road:
     limit: RoadLimit = NO_LIMIT
     limit_key: str = ""  # who shares the limit; "": the key
     tls_profile: str = ""  # whose certificate is shown; "": the node's own
+    media: MediaTerms = MediaTerms()
+
+    @property
+    def transport(self) -> str:
+        """The transport of the INVITE: "tls" too for a sips address."""
+        uri = parse_uri(self.proxy) if self.proxy else self.target
+        return "tls" if uri.scheme == "sips" else uri.transport or "udp"
 
     routes: tuple[str, ...] = ()  # further Routes: the Path of a registered phone
     flow: Flow | None = None  # the way that such a phone came by; None: where the URIs lead

@@ -174,6 +174,7 @@ def _by_trunk(trunk: Trunk, plain: str, spec: DialSpec, roads: Roads, origin: Or
         (*trunk.headers, *spec.headers) if spec.headers else trunk.headers,
         trunk.offers_late,
         tls_profile=trunk.tls_profile,
+        media=trunk.media,
         key=trunk.name,
         name=f"trunk {trunk.name}",
         identity=identity,

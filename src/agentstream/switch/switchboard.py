@@ -42,6 +42,7 @@ from agentstream.switch.calls_by_ref import CallsByRef
 from agentstream.switch.dialling import Dialler
 from agentstream.switch.lines import DialledLine, FileLine, Line, OurSide, SipLine
 from agentstream.switch.making import CallMaker, Course, course_of, course_of_order
+from agentstream.switch.media_choice import ENCRYPTED, local_for, terms_of, transport_of
 from agentstream.switch.media_pump import MediaPump
 from agentstream.switch.placing import CallOrder, refusal, setup_of, spec_of
 from agentstream.switch.routing import NoRoadError
@@ -256,8 +257,11 @@ class Switchboard:
 
     def _our_side(self, invited: sip.Invited, leg: MediaLeg) -> OurSide:
         host = self._local.address or self._signaling.local_host(invited.ref)
+        transport, sid = transport_of(invited.source), invited.trunk_sid
         local = replace(self._local, address=host, port=leg.rtp_port)
-        return OurSide(leg, local, SdpSession(session_id=int(self._tokens.hex(4), 16)))
+        local = local_for(local, transport, terms_of(sid and self._directory.trunks.find(sid)))
+        session = SdpSession(int(self._tokens.hex(4), 16), self._tokens)
+        return OurSide(leg, local, session, transport in ENCRYPTED)
 
     def _refuse(
         self,
@@ -331,6 +335,7 @@ class Switchboard:
             return line
 
         exchange = Exchange(open_line, self._forget)
+        line.note = tell
         task = self._maker.make(setup, course, line, exchange, tell)
         self._calls[setup.call_sid] = task
         self._room.take(setup.call_sid, setup.account_sid)

@@ -19,6 +19,7 @@ from agentstream.store.trunk_book import TrunkEntry
 from agentstream.store.trunks import TrunkDestination
 from agentstream.switch.custom_headers import HeaderFacts, check_custom, headers_for
 from agentstream.switch.identity import PLAIN, Identity
+from agentstream.switch.media_choice import terms_of
 from agentstream.switch.road_limits import RoadLimit
 from agentstream.switch.road_states import destination_key
 from agentstream.switch.roads import NoRoadError, Road, Roads
@@ -136,6 +137,7 @@ def _road(
         ring_ms=options.ring_timeout_s * 1000,
         limit=RoadLimit(calls=options.max_calls),
         limit_key=entry.sid,
+        media=terms_of(entry),
     )
 
 

@@ -11,12 +11,13 @@ import asyncio
 import json
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from agentstream.net.tls import Certificate
 from agentstream.testing.ports import HOST, free_port
 from agentstream.testing.waiting import until
 
@@ -123,6 +124,7 @@ module_path {modules}
 module g711.so
 module g722.so
 module opus.so
+module srtp.so
 module sndfile.so
 module aufile.so
 module_tmp uuid.so
@@ -189,12 +191,16 @@ async def running_baresip(  # noqa: PLR0913  (each is one line of its files)
     codec: str = "pcmu/8000/1",
     transport: str = "udp",
     ca_file: str = "",
+    certificate: Certificate | None = None,
+    mediaenc: str = "",
     rtp_ports: tuple[int, int] = (0, 0),
     account: str = "",
 ) -> AsyncIterator[Baresip]:
     """Run a phone that speaks a WAV file (of the codec's rate) in every call.
 
     `account` is a line of its accounts file, for a phone that registers.
+    With a `certificate` it can be called over TLS. `mediaenc` "srtp" offers keys beside RTP/AVP,
+    "srtp-mand" RTP/SAVP, and takes nothing else.
     """
     control_port = free_port()
     sip_port = free_port(2)  # it takes the next one for SIP over TLS
@@ -202,7 +208,7 @@ async def running_baresip(  # noqa: PLR0913  (each is one line of its files)
     config = _CONFIG.format(
         host=HOST,
         sip_port=sip_port,
-        tls=f"sip_cafile {ca_file}" if ca_file else "",
+        tls="\n".join(_tls(folder, ca_file, certificate)),
         folder=folder,
         sound=sound,
         rtp_low=low,
@@ -211,10 +217,13 @@ async def running_baresip(  # noqa: PLR0913  (each is one line of its files)
         control_port=control_port,
     )
     plain = f"<sip:ann@{HOST};transport={transport}>;regint=0"
-    _write(folder, config=config, accounts=f"{account or plain};audio_codecs={codec}\n")
+    line = f"{account or plain};audio_codecs={codec}"
+    line += f";mediaenc={mediaenc}\n" if mediaenc else "\n"
+    _write(folder, config=config, accounts=line)
     async with program("baresip", "-f", str(folder), "-v", folder=folder) as process:
         reader, writer = await _connect(control_port)
-        phone = Baresip(folder, writer, uri=f"sip:ann@{HOST}:{sip_port};transport={transport}")
+        listens_at = sip_port + (transport == "tls")
+        phone = Baresip(folder, writer, uri=f"sip:ann@{HOST}:{listens_at};transport={transport}")
         reading = asyncio.create_task(phone.read(reader))
         try:
             yield phone
@@ -226,6 +235,15 @@ async def running_baresip(  # noqa: PLR0913  (each is one line of its files)
             writer.close()
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
+
+
+def _tls(folder: Path, ca_file: str, certificate: Certificate | None) -> Iterator[str]:
+    if ca_file:
+        yield f"sip_cafile {ca_file}"
+    if certificate is not None:
+        files = (certificate.key_file, certificate.chain_file)
+        _write(folder, **{"own.pem": "".join(Path(name).read_text() for name in files)})
+        yield f"sip_certificate {folder}/own.pem"
 
 
 def _read(path: Path) -> str:

@@ -166,7 +166,12 @@ def _sound(stats: Body) -> tuple[str, bool]:
         return f"{packets}: its audio never reached us", bool(number(stats, "packets_sent"))
     percent = 100 * lost / max(1, received + lost)
     mos = decimal(stats, "mos")
-    words = [codec, packets, f"{lost:,} lost ({percent:.1f} %)"]
+    words = [
+        codec,
+        text(stats, "srtp") and f"SRTP ({text(stats, 'srtp')})",
+        packets,
+        f"{lost:,} lost ({percent:.1f} %)",
+    ]
     words.append(f"jitter {decimal(stats, 'jitter_ms'):.1f} ms")
     remote = decimal(stats, "remote_loss")
     if remote:

@@ -276,6 +276,23 @@ def _answer_judged(each: Happening, cast: Cast) -> Said:
     return "line", f"who answered at {cast.leg(each.body)}: {who}, after {after}"
 
 
+def _srtp_agreed(each: Happening, cast: Cast) -> Said:
+    suite, leg = text(each.body, "suite"), cast.leg(each.body)
+    if not suite:
+        return "line", f"audio of {leg} goes on in clear", "warning"
+    if each.body.get("is_readable"):
+        return "line", f"audio of {leg} is encrypted ({suite}), its keys were sent in clear"
+    return "line", f"audio of {leg} is encrypted ({suite})", "good"
+
+
+def _srtp_refused(each: Happening, cast: Cast) -> Said:
+    refused = number(each.body, "rejected") + number(each.body, "replayed")
+    said = f"{refused:,} datagrams to {cast.leg(each.body)} were not authentic, and not heard"
+    if not each.body.get("ever_accepted"):
+        said += "; none was so far: the two ends hardly have the same keys"
+    return "line", said, "warning"
+
+
 _SENTENCES: Final[Mapping[str, Callable[[Happening, Cast], Said]]] = {
     "call_started": _call_started,
     "call_answered": lambda each, cast: ("call", "answered", "good"),
@@ -330,6 +347,13 @@ _SENTENCES: Final[Mapping[str, Callable[[Happening, Cast], Said]]] = {
     "source_learnt": lambda each, cast: (
         "line",
         f"audio of {cast.leg(each.body)} comes from {text(each.body, 'address')}",
+    ),
+    "srtp_agreed": _srtp_agreed,
+    "srtp_refused": _srtp_refused,
+    "srtp_not_taken": lambda each, cast: (
+        "line",
+        f"{cast.leg(each.body)} refused encrypted audio ({number(each.body, 'status')}): "
+        "dialled again in clear",
     ),
     "recording_began": lambda each, cast: ("flow", f"{cast.leg(each.body)} is being recorded"),
     "recording_finished": _recording_finished,
