@@ -25,10 +25,13 @@ from agentstream.net.tls_watch import CertificateWatch
 from agentstream.sip.commands import (
     Answer,
     AnswerMedia,
+    AnswerRefer,
     HangUp,
     Place,
+    Refer,
     RefuseMedia,
     Reject,
+    ReportTransfer,
     Ring,
     SendInfo,
     UpdateMedia,
@@ -230,6 +233,26 @@ class SipEngine:
     def send_info(self, ref: SipCallRef, content_type: str, body: str) -> None:
         """Send an INFO inside the call."""
         self._driver.feed(SendInfo(ref, content_type, body))
+
+    def refer(
+        self,
+        ref: SipCallRef,
+        target: str,
+        replaces: str = "",
+        headers: tuple[Header, ...] = (),
+    ) -> None:
+        """Ask the far end to call somebody in our stead (REFER)."""
+        self._driver.feed(Refer(ref, target, replaces, headers))
+
+    def answer_refer(self, ref: SipCallRef, status: int = 202, reason: str = "") -> None:
+        """Accept a Referred with 202, or refuse it."""
+        self._driver.feed(AnswerRefer(ref, status, reason))
+
+    def report_transfer(
+        self, ref: SipCallRef, status: int, reason: str = "", *, final: bool = False
+    ) -> None:
+        """Tell whoever referred how the new call goes on (NOTIFY)."""
+        self._driver.feed(ReportTransfer(ref, status, reason, final))
 
     # For operators and tests
 

@@ -91,6 +91,37 @@ class InfoReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class Referred:
+    """The far end asks us to call somebody in its stead (REFER); reply with `answer_refer`.
+
+    `replaces` is the call of ours that is to be replaced there, when it is one; `replaces_text` is
+    the dialog as it was named, "" when none was. `target` is a sip, sips or tel URI.
+    """
+
+    ref: SipCallRef
+    target: str
+    replaces: SipCallRef | None = None
+    replaces_text: str = ""
+    referred_by: str = ""
+    headers: tuple[Header, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReferProgress:
+    """What becomes of our `refer`: a status, 0 when the far end ended without telling one.
+
+    `final` comes once, unless the call ends before. Until the REFER is `accepted` a final status is
+    its refusal (408: no answer); then it is that of the call that the far end has placed. As RFC
+    3515 has it only 200 is success.
+    """
+
+    ref: SipCallRef
+    status: int
+    final: bool = False
+    accepted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The call is over, whatever it was before; the last report of this ref.
 
@@ -115,5 +146,7 @@ Report = (
     | MediaAnswered
     | MediaRefused
     | InfoReceived
+    | Referred
+    | ReferProgress
     | Ended
 )

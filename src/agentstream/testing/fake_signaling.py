@@ -20,11 +20,14 @@ from typing import Literal, TypeVar
 from agentstream.sip.commands import (
     Answer,
     AnswerMedia,
+    AnswerRefer,
     CallCommand,
     HangUp,
     Place,
+    Refer,
     RefuseMedia,
     Reject,
+    ReportTransfer,
     Ring,
     SendInfo,
     UpdateMedia,
@@ -231,6 +234,26 @@ class FakeSignaling:
     def send_info(self, ref: SipCallRef, content_type: str, body: str) -> None:
         """Keep the command."""
         self._keep(SendInfo(ref, content_type, body))
+
+    def refer(
+        self,
+        ref: SipCallRef,
+        target: str,
+        replaces: str = "",
+        headers: tuple[Header, ...] = (),
+    ) -> None:
+        """Keep the command."""
+        self._keep(Refer(ref, target, replaces, headers))
+
+    def answer_refer(self, ref: SipCallRef, status: int = 202, reason: str = "") -> None:
+        """Keep the command."""
+        self._keep(AnswerRefer(ref, status, reason))
+
+    def report_transfer(
+        self, ref: SipCallRef, status: int, reason: str = "", *, final: bool = False
+    ) -> None:
+        """Keep the command."""
+        self._keep(ReportTransfer(ref, status, reason, final))
 
     def _new_ref(self, direction: str) -> SipCallRef:
         self._count += 1
