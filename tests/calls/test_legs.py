@@ -27,6 +27,7 @@ from agentstream.calls.commands import (
     Unhold,
     WatchSilence,
 )
+from agentstream.calls.dial_spec import HEADERS_LIMIT, RING_LIMIT_MS, TEXT_LIMIT
 from agentstream.calls.effects import (
     BridgeLegs,
     DialLeg,
@@ -58,15 +59,7 @@ from agentstream.calls.events import (
     SilenceHeard,
     StreamFinished,
 )
-from agentstream.calls.legs import (
-    HEADERS_LIMIT,
-    LEGS_AT_ONCE,
-    LEGS_PER_CALL,
-    RING_GRACE_MS,
-    RING_LIMIT_MS,
-    SILENCE_LIMIT_MS,
-    TEXT_LIMIT,
-)
+from agentstream.calls.legs import LEGS_AT_ONCE, LEGS_PER_CALL, RING_GRACE_MS, SILENCE_LIMIT_MS
 from agentstream.calls.record import CallLimits
 from agentstream.calls.reports import (
     DigitPressed,

@@ -75,6 +75,13 @@ class Bridges:
         joined = BridgeLegs(pair.leg_sid, pair.other_sid, pair.relays_digits)
         return [joined, LegUnheld(self._call_sid, leg_sid)]
 
+    def partner(self, leg_sid: LegSid) -> LegSid | None:
+        """Return the other leg of a leg's bridge; None when it is in none."""
+        pair = self._pairs.get(leg_sid)
+        if pair is None:
+            return None
+        return pair.other_sid if pair.leg_sid == leg_sid else pair.leg_sid
+
     def music(self, leg_sid: LegSid) -> PromptId | None:
         """Return what is played to the held one of a leg's bridge; None when none is held."""
         pair = self._pairs.get(leg_sid)

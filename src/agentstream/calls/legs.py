@@ -14,11 +14,10 @@ from agentstream.base.machine import earliest
 from agentstream.calls.attached import Attached, Output
 from agentstream.calls.bridge import Bridges
 from agentstream.calls.causes import Cause, Party, explain
-from agentstream.calls.checks import check_length, check_new, check_range, check_room
+from agentstream.calls.checks import check_new, check_range, check_room
 from agentstream.calls.commands import (
     Bridge,
     Dial,
-    DialSpec,
     HangUp,
     HangUpLeg,
     Hold,
@@ -29,6 +28,7 @@ from agentstream.calls.commands import (
     WatchAnswer,
     WatchSilence,
 )
+from agentstream.calls.dial_spec import check_spec
 from agentstream.calls.effects import DialLeg, NoticeSilence, ReleaseLeg, SilenceLeg
 from agentstream.calls.events import (
     LegDialled,
@@ -56,11 +56,7 @@ from agentstream.calls.reports import (
 LEGS_AT_ONCE: Final = 16  # the first, ten that ring, and some whose end is still being told
 LEGS_PER_CALL: Final = 200  # over its life: its record is bounded
 RING_GRACE_MS: Final = 5_000  # signalling ends the ringing; this is the net below it
-
-RING_LIMIT_MS: Final = 600_000
 SILENCE_LIMIT_MS: Final = 3_600_000
-TEXT_LIMIT: Final = 512  # of a destination, and of each name and value of a header
-HEADERS_LIMIT: Final = 32
 
 LegWish = (
     Dial | HangUpLeg | Bridge | Unbridge | Hold | Unhold | MuteLeg | WatchSilence | WatchAnswer
@@ -199,6 +195,9 @@ class Legs:
         leg = self.found(wish.leg_sid)
         if leg is self.first and not self.go_on_without_first:
             raise CommandError("the first leg ends with the call: hang up the call")
+        return self._hang_up(leg, wish, now_ms)
+
+    def _hang_up(self, leg: Leg, wish: HangUpLeg, now_ms: int) -> list[Output]:
         text = wish.text or explain(wish.cause, wish.party)
         ends = leg.receive(HangUp(wish.cause, wish.party, text), now_ms)
         outputs = [*self._judging.end(leg, now_ms), *self._part(leg.leg_sid)]
@@ -255,6 +254,19 @@ class Legs:
         leg.is_watched = wish.timeout_ms > 0
         return [NoticeSilence(wish.leg_sid, wish.timeout_ms)]
 
+    def partner(self, leg_sid: LegSid) -> LegSid | None:
+        """Return whom a leg is bridged with."""
+        return self._bridges.partner(leg_sid)
+
+    def leave(self, leg_sid: LegSid) -> list[Output]:
+        """End a leg's bridge, if it is in one."""
+        return self._part(leg_sid)
+
+    def put_in_place(self, old_sid: LegSid, leg_sid: LegSid) -> None:
+        """Let the call end with this leg where it would have ended with that one."""
+        if not self.outlive_first and self.first is self._held.get(old_sid):
+            self.first = self.found(leg_sid)
+
     def mute(self, wish: MuteLeg) -> list[Output]:
         """Let some of a leg's sound be silence."""
         self.check_talking(wish.leg_sid)
@@ -289,8 +301,7 @@ class Legs:
             case LegRang():
                 is_news = is_first_ring or leg.has_early_media is not had_early_media
                 return [LegRinging(call_sid, leg_sid, leg.has_early_media)] if is_news else []
-            case LegAnswered() if leg is not self.first:
-                del self._deadlines[leg_sid]
+            case LegAnswered() if self._deadlines.pop(leg_sid, None) is not None:
                 return [LegUp(call_sid, leg_sid)]
             case LegEnded():
                 return self._ended(leg, now_ms)
@@ -325,7 +336,8 @@ class Legs:
                 continue
             leg = self._held[leg_sid]
             if leg.state in (LegState.DIALLING, LegState.RINGING):
-                outputs += self.hang_up(HangUpLeg(leg_sid, Cause.NO_ANSWER, Party.SYSTEM), now_ms)
+                late = HangUpLeg(leg_sid, Cause.NO_ANSWER, Party.SYSTEM)
+                outputs += self._hang_up(leg, late, now_ms)
                 continue
             del self._deadlines[leg_sid]
             if not leg.has_ended:
@@ -383,13 +395,3 @@ class Legs:
         if legs:
             self._over = [leg for leg in self._over if leg.leg_sid in self._held]
         return [ReleaseLeg(leg.leg_sid) for leg in legs]
-
-
-def check_spec(spec: DialSpec) -> None:
-    """Refuse what is out of bounds. Whether there is a road is for the switch to say."""
-    check_range(spec.ring_ms, 1, RING_LIMIT_MS, "ring_ms")
-    check_range(len(spec.headers), 0, HEADERS_LIMIT, "the number of headers")
-    for text in (spec.destination, spec.to_number, spec.caller_id):
-        check_length(text, TEXT_LIMIT, "destination, to_number or caller_id")
-    for name, value in spec.headers:
-        check_length(name + value, TEXT_LIMIT, "a header")

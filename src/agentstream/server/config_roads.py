@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator, Mapping
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Annotated, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -68,6 +68,8 @@ class TrunkConfig(Section):
     tls_key: Path | None = None
     tls_ca_file: Path | None = None  # whom we believe there, instead of those of [sip]
     tls_verify: bool = True
+    # Whom its far end may have called by REFER: nobody; the account's own; any number too (SIP-61).
+    refer: Literal["deny", "allow", "allow_pstn"] = "deny"
 
     @model_validator(mode="after")
     def _has_a_key(self) -> Self:
@@ -98,6 +100,7 @@ class TrunkConfig(Section):
             self.plus,
             self.late_offer,
             name if self.tls_profile() else "",
+            self.refer,
         )
 
     def tls_profile(self) -> TlsProfile | None:

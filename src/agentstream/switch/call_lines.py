@@ -10,13 +10,23 @@ from agentstream.base.values import dataclass
 from agentstream.calls import reports
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import DialSpec
+from agentstream.calls.transfer_words import (
+    AnswerTransfer,
+    ReferLeg,
+    TellTransfer,
+    TransferEffect,
+)
 from agentstream.media.engine import MediaLeg
 from agentstream.sip import reports as sip
 from agentstream.switch import feed
 from agentstream.switch.lines import DialledLine, FileLine, Line, SipLine
+from agentstream.switch.referring import ReferRules
 from agentstream.switch.routing import NoRoadError
 
 log = structlog.get_logger()
+
+
+Judge = Callable[[LegSid, ReferRules, sip.Referred, LegSid | None], reports.TransferAsked]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +35,7 @@ class Exchange:
 
     open: Callable[[LegSid, DialSpec], DialledLine]  # raises NoRoadError
     close: Callable[[DialledLine], None]  # nothing comes for this line any more
+    judge: Judge  # says what a far end may have that asks for a transfer
 
 
 class CallLines:
@@ -59,7 +70,26 @@ class CallLines:
     def take(self, report: sip.Report) -> list[reports.Report]:
         """Translate what signalling reports."""
         line = self._by_ref.get(report.ref)
-        return [] if line is None else line.take(report)
+        if line is None:
+            return []
+        if isinstance(report, sip.Referred):
+            other = self._by_ref.get(report.replaces) if report.replaces else None
+            joins_sid = None if other is None else other.leg_sid
+            return [self._exchange.judge(line.leg_sid, line.rules, report, joins_sid)]
+        return line.take(report)
+
+    def transfer(self, effect: TransferEffect) -> list[reports.Report]:
+        """Carry out what concerns a transfer."""
+        line = self._lines.get(effect.leg_sid)
+        if line is None:
+            return []
+        match effect:
+            case AnswerTransfer(status=status):
+                return line.answer_transfer(status)
+            case TellTransfer(status=status, is_final=is_final):
+                return line.tell_transfer(status, is_final=is_final)
+            case ReferLeg(spec=spec):
+                return line.refer(spec)
 
     def dial(self, leg_sid: LegSid, spec: DialSpec) -> list[reports.Report]:
         """Open a line for one more leg; where there is no road, the leg has ended at once."""

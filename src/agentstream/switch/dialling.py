@@ -4,36 +4,37 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from agentstream import _media
-from agentstream.base.ids import CallSid, LegSid, Tokens
+from agentstream.base.ids import CallSid, LegSid
 from agentstream.calls.causes import Cause
 from agentstream.calls.commands import DialSpec
 from agentstream.calls.record import CallSetup
-from agentstream.media.engine import MediaEngine
-from agentstream.media.negotiate import LocalMedia, SdpSession
+from agentstream.media.engine import MediaLeg
+from agentstream.media.negotiate import SdpSession
 from agentstream.media.plan import RtpLegPlan
-from agentstream.sip.signaling import Dial, SignalingEngine
+from agentstream.sip.reports import Invited
+from agentstream.sip.signaling import Dial
 from agentstream.switch.lines import DialledLine, OurSide
-from agentstream.switch.routing import NoRoadError, Road, Roads, find_road
+from agentstream.switch.referring import Referee, ReferRules
+from agentstream.switch.routing import NoRoadError, Road, find_road
+from agentstream.switch.wiring import Wiring
 
 
 class Dialler:
-    """What every dialled leg of this house is made with."""
+    """What every leg of this house is made with."""
 
     def __init__(
         self,
-        signaling: SignalingEngine,
-        media: MediaEngine,
-        local: LocalMedia,
-        tokens: Tokens,
-        roads: Roads,
+        wiring: Wiring,
         plan: Callable[[LegSid, CallSid], RtpLegPlan],
+        referee: Referee,
     ) -> None:
-        self._signaling = signaling
-        self._media = media
-        self._local = local
-        self._tokens = tokens
-        self._roads = roads
+        self._signaling = wiring.signaling
+        self._media = wiring.media
+        self._local = wiring.local
+        self._tokens = wiring.tokens
+        self._roads = wiring.roads
         self._plan = plan
+        self._referee = referee
 
     def open(self, leg_sid: LegSid, spec: DialSpec, setup: CallSetup) -> DialledLine:
         """Place a leg of this call; raises NoRoadError when it cannot be."""
@@ -44,13 +45,23 @@ class Dialler:
             raise NoRoadError(Cause.NO_PORTS, "No RTP port is free for one more leg.") from None
         try:
             host = self._local.address or self._signaling.host_towards(road.first_host)
-            local = replace(self._local, address=host, port=leg.rtp_port)
-            ours = OurSide(leg, local, SdpSession(session_id=int(self._tokens.hex(4), 16)))
+            rules = self._referee.rules_out(road.target, road.trunk, host)
+            ours = self._our_side(host, leg, rules)
             order = _order(road, host, spec.ring_ms)
             return DialledLine(leg_sid, self._signaling, ours, order, offers_late=road.offers_late)
         except BaseException:
             leg.close()
             raise
+
+    def answering(self, invited: Invited, leg: MediaLeg) -> OurSide:
+        """Return our half of a leg that comes in."""
+        host = self._local.address or self._signaling.local_host(invited.ref)
+        return self._our_side(host, leg, self._referee.rules_in(invited, host))
+
+    def _our_side(self, host: str, leg: MediaLeg, rules: ReferRules) -> OurSide:
+        local = replace(self._local, address=host, port=leg.rtp_port)
+        session = SdpSession(session_id=int(self._tokens.hex(4), 16))
+        return OurSide(leg, local, session, rules)
 
 
 def _order(road: Road, our_host: str, ring_ms: int) -> Dial:

@@ -10,10 +10,13 @@ from agentstream.base.ids import LegSid
 from agentstream.base.values import dataclass, replace
 from agentstream.calls import reports
 from agentstream.calls.causes import Cause, Party, q850, sip_status
+from agentstream.calls.dial_spec import DialSpec
 from agentstream.media.engine import MediaLeg
 from agentstream.media.negotiate import LocalMedia, SdpSession
 from agentstream.sip import reports as sip
 from agentstream.sip.signaling import Dial, SignalingEngine
+from agentstream.sip.uri import parse_uri
+from agentstream.switch.referring import ReferRules
 from agentstream.switch.translate import leg_ended, read_dtmf_info
 
 
@@ -34,6 +37,7 @@ class OurSide:
     media: MediaLeg
     local: LocalMedia
     session: SdpSession
+    rules: ReferRules = ReferRules()
 
 
 class _SipCall:
@@ -56,6 +60,27 @@ class _SipCall:
         self._sip_call_id = sip_call_id
         self._ended = sip.Ended(ref, by="local")
         self._is_up = False
+        self.rules = ours.rules
+        self._peer = ""  # "host:port" at which its far end would call a number
+
+    def answer_transfer(self, status: int) -> list[reports.Report]:
+        """Accept its far end's REFER, or refuse it."""
+        self._signaling.answer_refer(self.ref, status)
+        return []
+
+    def tell_transfer(self, status: int, *, is_final: bool) -> list[reports.Report]:
+        """Tell its far end how the call goes on that it has asked for."""
+        self._signaling.report_transfer(self.ref, status, final=is_final)
+        return []
+
+    def refer(self, spec: DialSpec) -> list[reports.Report]:
+        """Ask its far end to call somebody in our stead, where its trunk is for that."""
+        if self.rules.mode == "deny":
+            return [not_referred(self.leg_sid)]
+        is_address = spec.destination.lower().startswith(("sip:", "sips:", "tel:"))
+        target = spec.destination if is_address else f"sip:{spec.destination}@{self._peer}"
+        self._signaling.refer(self.ref, target, headers=spec.headers)
+        return []
 
     def hang_up(self, cause: Cause, text: str) -> list[reports.Report]:
         """Send BYE, CANCEL, or whatever ends the call in its state."""
@@ -86,10 +111,14 @@ class _SipCall:
             case sip.InfoReceived(content_type=kind, body=body):
                 press = read_dtmf_info(kind, body)
                 return [] if press is None else [reports.DigitPressed(self.leg_sid, *press)]
+            case sip.ReferProgress(status=status, final=final, accepted=accepted):
+                return [reports.TransferTold(self.leg_sid, status, final, accepted)]
             case sip.Ended():
                 self._ended = report
                 return [leg_ended(self.leg_sid, report, far_end)]
             case sip.Invited() | sip.Progressed() | sip.Accepted() | sip.Confirmed():
+                pass
+            case sip.Referred():  # judged before it comes here
                 pass
         return []
 
@@ -120,6 +149,7 @@ class SipLine(_SipCall):
         self, leg_sid: LegSid, invited: sip.Invited, signaling: SignalingEngine, ours: OurSide
     ) -> None:
         super().__init__(leg_sid, invited.ref, invited.sip_call_id, signaling, ours)
+        self._peer = parse_uri(invited.from_uri).host
         # Their offer is answered now, so that an impossible one is refused before anything rings.
         offer = invited.offer
         self._answered = None if offer is None else ours.session.answer(offer, ours.local)
@@ -186,6 +216,8 @@ class DialledLine(_SipCall):
             signaling.hang_up(ref)  # nobody else knows of it
             raise
         super().__init__(leg_sid, ref, sip_call_id, signaling, ours)
+        target = parse_uri(order.target)
+        self._peer = f"{target.host}:{target.port}" if target.port else target.host
         self._has_offered = not offers_late
         self._hears = False  # their SDP was taken: from early media, or with their answer
 
@@ -253,6 +285,21 @@ class FileLine:
         """End the leg as its caller would."""
         return self._end(Cause.NORMAL, Party.CALLER, "")
 
+    def answer_transfer(self, status: int) -> list[reports.Report]:
+        """Have asked for none."""
+        del status
+        return []
+
+    def tell_transfer(self, status: int, *, is_final: bool) -> list[reports.Report]:
+        """Have asked for none."""
+        del status, is_final
+        return []
+
+    def refer(self, spec: DialSpec) -> list[reports.Report]:
+        """Call nobody: a file cannot."""
+        del spec
+        return [not_referred(self.leg_sid)]
+
     def release(self) -> None:
         """Finish the output file."""
         self.media.close()
@@ -266,6 +313,11 @@ class FileLine:
             return []
         self._is_over = True
         return [reports.LegEnded(self.leg_sid, cause, party, text)]
+
+
+def not_referred(leg_sid: LegSid) -> reports.TransferTold:
+    """Return that a far end will not call anybody in our stead."""
+    return reports.TransferTold(leg_sid, 405, is_final=True, was_accepted=False)
 
 
 Line = SipLine | DialledLine | FileLine

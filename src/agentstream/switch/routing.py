@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from ipaddress import ip_address, ip_network
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 from agentstream.base.errors import AgentStreamError, PeerError
 from agentstream.base.phone import normalise
@@ -59,6 +59,7 @@ class Trunk:
     has_plus: bool = True  # of numbers in international form
     offers_late: bool = False  # no SDP in the INVITE
     tls_profile: str = ""  # whose certificate it is shown; "": the node's own
+    refer: Literal["deny", "allow", "allow_pstn"] = "deny"  # what its far end may ask for (SIP-61)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class Road:
     headers: tuple[tuple[str, str], ...] = ()
     offers_late: bool = False
     tls_profile: str = ""
+    trunk: str = ""  # the operator's name of it, or an account's sid; "": an address
 
     @property
     def first_host(self) -> str:
@@ -113,7 +115,7 @@ def find_road(spec: DialSpec, roads: Roads, called_number: str) -> Road:
             raise NoRoadError(Cause.FAILED, f"There is no trunk named {uri.host[:_SHOWN]!r}.")
     _check_host(uri, roads)
     caller = _caller(spec.caller_id or called_number, roads)
-    return Road(uri, caller, headers=spec.headers)
+    return Road(uri, caller, headers=(*spec.headers, *_replaces(spec)))
 
 
 def _trunk(name: str, roads: Roads) -> Trunk:
@@ -146,10 +148,16 @@ def _by_trunk(trunk: Trunk, number: str, spec: DialSpec, roads: Roads, called_nu
         shown if trunk.from_user else "",
         trunk.proxy,
         trunk.credentials,
-        (*trunk.headers, *spec.headers),
+        (*trunk.headers, *spec.headers, *_replaces(spec)),
         trunk.offers_late,
         trunk.tls_profile,
+        trunk.name,
     )
+
+
+def _replaces(spec: DialSpec) -> tuple[tuple[str, str], ...]:
+    """Ask the callee to give up another talk for this one (RFC 3891 section 4)."""
+    return (("Require", "replaces"), ("Replaces", spec.replaces)) if spec.replaces else ()
 
 
 def _address(destination: str) -> SipUri:

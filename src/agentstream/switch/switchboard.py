@@ -6,7 +6,6 @@ too many calls, draining. Everything later is the call's own business.
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
 
 import structlog
 
@@ -19,8 +18,6 @@ from agentstream.calls.record import CallSetup
 from agentstream.flows.document import FlowDocument
 from agentstream.flows.journey import Redirect
 from agentstream.flows.legs.verbs import Acknowledged, Act
-from agentstream.media.engine import MediaLeg
-from agentstream.media.negotiate import SdpSession
 from agentstream.media.plan import FileLegPlan
 from agentstream.sip import reports as sip
 from agentstream.store.directory import Route
@@ -37,10 +34,11 @@ from agentstream.switch.admit import (
 from agentstream.switch.call_lines import Exchange
 from agentstream.switch.call_task import CallerLeaves, CallTask
 from agentstream.switch.dialling import Dialler
-from agentstream.switch.lines import DialledLine, FileLine, Line, OurSide, SipLine
+from agentstream.switch.lines import DialledLine, FileLine, Line, SipLine
 from agentstream.switch.making import CallMaker, Course, course_of, course_of_order
 from agentstream.switch.media_pump import MediaPump
 from agentstream.switch.placing import CallOrder, refusal, setup_of, spec_of
+from agentstream.switch.referring import Referee, ReferRules
 from agentstream.switch.routing import NoRoadError
 from agentstream.switch.trunk_calls import NoWay, way_of
 from agentstream.switch.wiring import SwitchCounts, SwitchLimits, Wiring
@@ -60,7 +58,6 @@ class Switchboard:
         self._feed = wiring.feed
         self._clock = wiring.clock
         self._tokens = wiring.tokens
-        self._local = wiring.local
         self._country_code = wiring.country_code
         self._two_leg_status = wiring.two_leg_status
         self._placed = wiring.placed
@@ -73,14 +70,9 @@ class Switchboard:
         self._untold: list[sip.Report] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_draining = False
-        self._dialler = Dialler(
-            wiring.signaling,
-            wiring.media,
-            wiring.local,
-            wiring.tokens,
-            wiring.roads,
-            self._limits.leg_plan,
-        )
+        tokens, code = wiring.tokens, wiring.country_code
+        self._referee = Referee(wiring.directory, wiring.roads, tokens, code)
+        self._dialler = Dialler(wiring, self._limits.leg_plan, self._referee)
         self._maker = CallMaker(wiring)
         self._pump = MediaPump(wiring.media, self._take_event)
         self.counts = SwitchCounts()
@@ -263,18 +255,14 @@ class Switchboard:
         leg_sid = LegSid(self._tokens.hex())
         leg = self._media.open_rtp_leg(self._limits.leg_plan(leg_sid, setup.call_sid))
         try:
-            line = SipLine(leg_sid, invited, self._signaling, self._our_side(invited, leg))
+            ours = self._dialler.answering(invited, leg)
+            line = SipLine(leg_sid, invited, self._signaling, ours)
             offered = reports.LegOffered(leg_sid, invited.source)
             task, _ = self._begin(setup, course_of(route, self._limits.call), line, offered)
         except BaseException:
             leg.close()
             raise
         self._by_ref[invited.ref] = task
-
-    def _our_side(self, invited: sip.Invited, leg: MediaLeg) -> OurSide:
-        host = self._local.address or self._signaling.local_host(invited.ref)
-        local = replace(self._local, address=host, port=leg.rtp_port)
-        return OurSide(leg, local, SdpSession(session_id=int(self._tokens.hex(4), 16)))
 
     def _refuse(
         self,
@@ -348,7 +336,12 @@ class Switchboard:
             self._connect(self._calls[setup.call_sid], line, untold)
             return line
 
-        exchange = Exchange(open_line, self._forget)
+        def judge(
+            leg_sid: LegSid, rules: ReferRules, asked: sip.Referred, joins_sid: LegSid | None
+        ) -> reports.TransferAsked:
+            return self._referee.judge(leg_sid, rules, asked, setup, joins_sid)
+
+        exchange = Exchange(open_line, self._forget, judge)
         task = self._maker.make(setup, course, line, exchange, tell)
         self._calls[setup.call_sid] = task
         self._room.take(setup.call_sid, setup.account_sid)

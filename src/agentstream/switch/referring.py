@@ -1,0 +1,202 @@
+"""Whom a leg's far end may have called in its stead (SIP-61): the policy of its trunk, applied.
+
+deny         nobody: 403
+allow        the account's own trunks and numbers, and SIP addresses that calls may dial
+allow_pstn   any number that calls may dial, too: transfers then cost what they cost
+"""
+
+from collections.abc import Iterable
+from typing import Final, Literal
+
+from agentstream.base.errors import AgentStreamError, PeerError
+from agentstream.base.ids import AccountSid, LegSid, Tokens
+from agentstream.base.phone import normalise
+from agentstream.base.values import dataclass
+from agentstream.calls import reports
+from agentstream.calls.dial_spec import TEXT_LIMIT, DialSpec
+from agentstream.calls.record import CallSetup
+from agentstream.flows.document import FlowDocument
+from agentstream.sip import reports as sip
+from agentstream.sip.uri import SipUri, parse_uri
+from agentstream.store.directory import Directory
+from agentstream.switch.routing import NoRoadError, Roads, check_headers
+
+ReferMode = Literal["deny", "allow", "allow_pstn"]
+HEADERS_LIMIT: Final = 16  # that go on from a REFER to the INVITE it makes
+
+
+@dataclass(frozen=True, slots=True)
+class ReferRules:
+    """What the far end of one leg may ask for, and what it calls us by."""
+
+    mode: ReferMode = "deny"
+    our_hosts: frozenset[str] = frozenset()  # a number at one of these is a number to dial
+
+
+class RefusedError(AgentStreamError):
+    """A transfer is not allowed; `status` is what the far end is answered."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Referee:
+    """Knows every trunk's policy."""
+
+    def __init__(
+        self, directory: Directory[FlowDocument], roads: Roads, tokens: Tokens, country_code: str
+    ) -> None:
+        self._directory = directory
+        self._roads = roads
+        self._tokens = tokens
+        self._country_code = country_code
+
+    def rules_in(self, invited: sip.Invited, our_host: str) -> ReferRules:
+        """Return the rules of a leg that came in: its account's trunk, or the operator's."""
+        hosts = {our_host, *_hosts(invited.request_uri, invited.to_uri)}
+        entry = self._directory.trunks.find(invited.trunk_sid) if invited.trunk_sid else None
+        if entry is not None:
+            return _rules(entry.options.refer, {*hosts, entry.trunk.domain_name})
+        source = invited.source.partition(":")[2]
+        return _rules(self._mode_at(source.rpartition(":")[0], source), hosts)
+
+    def rules_out(self, target: SipUri, trunk: str, our_host: str) -> ReferRules:
+        """Return the rules of a leg that we dial, by a trunk of this name, "" for none.
+
+        `trunk` is the operator's name of it, or the sid of an account's.
+        """
+        entry = self._directory.trunks.find(trunk) if trunk else None
+        if entry is not None:
+            return _rules(entry.options.refer, {our_host, entry.trunk.domain_name})
+        road = self._roads.trunks.get(trunk)
+        if road is not None:
+            return _rules(road.refer, {our_host})
+        return _rules(self._mode_at(target.address, _place(target)), {our_host})
+
+    def judge(
+        self,
+        leg_sid: LegSid,
+        rules: ReferRules,
+        asked: sip.Referred,
+        setup: CallSetup,
+        joins_sid: LegSid | None,
+    ) -> reports.TransferAsked:
+        """Say what is to be dialled, or why nobody is.
+
+        `joins_sid` is the leg of this call that the REFER would replace.
+        """
+        second_sid = LegSid(self._tokens.hex())
+        try:
+            spec = self._spec(rules, asked, setup, is_ours=joins_sid is not None)
+        except RefusedError as error:
+            return reports.TransferAsked(
+                leg_sid, second_sid, asked.target, None, error.status, str(error)
+            )
+        return reports.TransferAsked(
+            leg_sid, second_sid, spec.destination, spec, joins_sid=joins_sid
+        )
+
+    def _mode_at(self, host: str, place: str) -> ReferMode:
+        """Return the policy of the operator's trunk at an address, the strictest of several."""
+        host = host.strip("[]").lower()
+        found: list[tuple[bool, ReferMode]] = []
+        for trunk in self._roads.trunks.values():
+            for text in (trunk.target, trunk.proxy):
+                uri = parse_uri(text) if text else None
+                if uri is not None and uri.address.lower() == host:
+                    found.append((_place(uri) == place, trunk.refer))
+        exact = [mode for is_exact, mode in found if is_exact]
+        modes = exact or [mode for _, mode in found]
+        return min(modes, key=_STRICTEST.index, default="deny")
+
+    def _spec(
+        self, rules: ReferRules, asked: sip.Referred, setup: CallSetup, *, is_ours: bool
+    ) -> DialSpec:
+        if rules.mode == "deny":
+            raise RefusedError(403, "This trunk allows no transfers (as_refer).")
+        if is_ours:
+            return DialSpec(asked.target[:TEXT_LIMIT])  # nobody is dialled
+        if asked.replaces is not None:
+            raise RefusedError(603, "The call to be replaced is another one of ours.")
+        destination, to_number = self._destination(rules, asked.target, setup)
+        headers = tuple(_passed(asked))
+        return DialSpec(
+            destination, to_number, headers=headers, replaces=asked.replaces_text[:TEXT_LIMIT]
+        )
+
+    def _destination(self, rules: ReferRules, target: str, setup: CallSetup) -> tuple[str, str]:
+        try:
+            uri = parse_uri(target)
+        except PeerError as error:
+            raise RefusedError(error.status, str(error)) from error
+        if uri.scheme != "tel" and not uri.user:
+            if self._directory.trunks.of_account(setup.account_sid, uri.host) is None:
+                raise RefusedError(404, "The account has no such trunk.")
+            return f"sip:{uri.host}", setup.account_number
+        number = self._number(uri, rules)
+        if not number:
+            return str(uri), ""
+        if rules.mode != "allow_pstn" and not self._is_own(number, setup.account_sid):
+            raise RefusedError(403, "This trunk allows no transfers to the telephone network.")
+        return number, ""
+
+    def _number(self, uri: SipUri, rules: ReferRules) -> str:
+        """Return the number that a URI stands for; "" for an address.
+
+        A number at a carrier of ours is one as well: its trunk must not be had without its rules.
+        """
+        host = uri.address.lower()
+        is_number = uri.scheme == "tel" or uri.params.get("user") == "phone"
+        if is_number or host in rules.our_hosts or host in self._carriers():
+            plain = normalise(uri.user, self._country_code)
+            if plain.removeprefix("+").isdecimal():
+                return plain
+            if host in rules.our_hosts or is_number:
+                raise RefusedError(404, "There is no such number here.")
+        return ""
+
+    def _carriers(self) -> set[str]:
+        trunks = self._roads.trunks.values()
+        return {*_hosts(*(text for one in trunks for text in (one.target, one.proxy) if text))}
+
+    def _is_own(self, number: str, account_sid: AccountSid) -> bool:
+        route = self._directory.find(number)
+        if route is not None and route.number == number and route.account.sid == account_sid:
+            return True
+        mapped = self._directory.trunks.with_number(number)
+        return any(entry.account.sid == account_sid for entry in mapped)
+
+
+_STRICTEST: Final[tuple[ReferMode, ...]] = ("deny", "allow", "allow_pstn")
+
+
+def _rules(mode: ReferMode, hosts: Iterable[str]) -> ReferRules:
+    return ReferRules(mode, frozenset(host.lower() for host in hosts if host))
+
+
+def _hosts(*uris: str) -> Iterable[str]:
+    for text in uris:
+        try:
+            yield parse_uri(text).address.lower()
+        except PeerError:
+            continue
+
+
+def _place(uri: SipUri) -> str:
+    return f"{uri.host.lower()}:{uri.port or 5060}"
+
+
+def _passed(asked: sip.Referred) -> Iterable[tuple[str, str]]:
+    """Yield what the INVITE repeats: who referred (RFC 3892), and X- headers."""
+    kept = 0
+    for name, value in asked.headers:
+        is_passed = name[:2].lower() == "x-" or name.lower() == "referred-by"
+        if not is_passed or len(name + value) > TEXT_LIMIT or kept == HEADERS_LIMIT:
+            continue
+        try:
+            check_headers(((name, value),))
+        except NoRoadError:
+            continue
+        kept += 1
+        yield name, value
