@@ -386,7 +386,7 @@ class Call:
 
     def _end(self, now_ms: int) -> list[Output]:
         self._deadline_ms = None
-        self.record = self.ledger.close(self._legs.all, now_ms)
+        self.record = self.ledger.close(self._legs.all, self._legs.first, now_ms)
         return self._move(CallEnded(self.setup.call_sid, self.record))
 
     def _move(self, event: CallMove) -> list[Output]:

@@ -30,7 +30,7 @@ class ReferRules:
     """What the far end of one leg may ask for, and what it calls us by."""
 
     mode: ReferMode = "deny"
-    our_hosts: frozenset[str] = frozenset()  # a number at one of these is a number to dial
+    our_places: frozenset[str] = frozenset()  # "host:port", 0 for none: a number there is ours
 
 
 class RefusedError(AgentStreamError):
@@ -54,25 +54,27 @@ class Referee:
 
     def rules_in(self, invited: sip.Invited, our_host: str) -> ReferRules:
         """Return the rules of a leg that came in: its account's trunk, or the operator's."""
-        hosts = {our_host, *_hosts(invited.request_uri, invited.to_uri)}
+        places = {*_places(our_host), *_named(invited.request_uri, invited.to_uri)}
         entry = self._directory.trunks.find(invited.trunk_sid) if invited.trunk_sid else None
         if entry is not None:
-            return _rules(entry.options.refer, {*hosts, entry.trunk.domain_name})
+            places |= _places(entry.trunk.domain_name)
+            return ReferRules(entry.options.refer, frozenset(places))
         source = invited.source.partition(":")[2]
-        return _rules(self._mode_at(source.rpartition(":")[0], source), hosts)
+        return ReferRules(self._mode_at(source.rpartition(":")[0], source), frozenset(places))
 
     def rules_out(self, target: SipUri, trunk: str, our_host: str) -> ReferRules:
         """Return the rules of a leg that we dial, by a trunk of this name, "" for none.
 
         `trunk` is the operator's name of it, or the sid of an account's.
         """
+        places = _places(our_host)
         entry = self._directory.trunks.find(trunk) if trunk else None
         if entry is not None:
-            return _rules(entry.options.refer, {our_host, entry.trunk.domain_name})
+            places |= _places(entry.trunk.domain_name)
+            return ReferRules(entry.options.refer, frozenset(places))
         road = self._roads.trunks.get(trunk)
-        if road is not None:
-            return _rules(road.refer, {our_host})
-        return _rules(self._mode_at(target.address, _place(target)), {our_host})
+        mode = road.refer if road else self._mode_at(target.address, _place(target))
+        return ReferRules(mode, frozenset(places))
 
     def judge(
         self,
@@ -146,19 +148,20 @@ class Referee:
 
         A number at a carrier of ours is one as well: its trunk must not be had without its rules.
         """
-        host = uri.address.lower()
         is_number = uri.scheme == "tel" or uri.params.get("user") == "phone"
-        if is_number or host in rules.our_hosts or host in self._carriers():
+        is_here = f"{uri.address.lower()}:{uri.port}" in rules.our_places
+        if is_number or is_here or uri.address.lower() in self._carriers():
             plain = normalise(uri.user, self._country_code)
             if plain.removeprefix("+").isdecimal():
                 return plain
-            if host in rules.our_hosts or is_number:
+            if is_here or is_number:
                 raise RefusedError(404, "There is no such number here.")
         return ""
 
     def _carriers(self) -> set[str]:
         trunks = self._roads.trunks.values()
-        return {*_hosts(*(text for one in trunks for text in (one.target, one.proxy) if text))}
+        uris = (text for trunk in trunks for text in (trunk.target, trunk.proxy) if text)
+        return {parse_uri(text).address.lower() for text in uris}
 
     def _is_own(self, number: str, account_sid: AccountSid) -> bool:
         route = self._directory.find(number)
@@ -171,16 +174,19 @@ class Referee:
 _STRICTEST: Final[tuple[ReferMode, ...]] = ("deny", "allow", "allow_pstn")
 
 
-def _rules(mode: ReferMode, hosts: Iterable[str]) -> ReferRules:
-    return ReferRules(mode, frozenset(host.lower() for host in hosts if host))
+def _places(host: str) -> set[str]:
+    """Return a host with the ports at which it may be written."""
+    return {f"{host.strip('[]').lower()}:{port}" for port in (0, 5060, 5061)} if host else set()
 
 
-def _hosts(*uris: str) -> Iterable[str]:
+def _named(*uris: str) -> Iterable[str]:
+    """Yield the places that we were called at."""
     for text in uris:
         try:
-            yield parse_uri(text).address.lower()
+            uri = parse_uri(text)
         except PeerError:
             continue
+        yield f"{uri.address.lower()}:{uri.port}"
 
 
 def _place(uri: SipUri) -> str:
