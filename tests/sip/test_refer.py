@@ -276,7 +276,7 @@ def test_the_dialog_that_a_refer_names_is_known_when_it_is_ours() -> None:
     headers = f"Refer-To: <sip:b@192.0.2.10?Replaces={text}>"
     script.say(inside_text("REFER", ok, cseq=2, headers=headers))
     asked = script.report(Referred)
-    assert (asked.replaces, asked.target) == (other, "sip:b@192.0.2.10")
+    assert (asked.replaces, asked.target) == (other, "sip:192.0.2.10:5060")
     assert asked.replaces_text == f"second;to-tag={ours};from-tag={theirs}"
 
 

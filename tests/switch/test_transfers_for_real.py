@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agentstream.calls.causes import Party
+from agentstream.calls.causes import Cause, Party
 from agentstream.calls.transfer_words import TransferFinished
 from agentstream.testing.node import Node, running_node
 from agentstream.testing.raw_sip import RawSip, header, raw_sip
@@ -60,8 +60,12 @@ class House:
 async def hear_each_other(*phones: RtpPhone) -> None:
     """Wait until each hears somebody loud from now on."""
     before = [phone.loud_packets() for phone in phones]
-    for phone, count in zip(phones, before, strict=True):
-        await until(lambda phone=phone, count=count: phone.loud_packets() > count + 5)
+
+    def all_hear() -> bool:
+        now = [phone.loud_packets() for phone in phones]
+        return all(after > count + 5 for after, count in zip(now, before, strict=True))
+
+    await until(all_hear)
 
 
 @asynccontextmanager
@@ -188,4 +192,68 @@ async def test_a_caller_who_hears_a_flow_talks_with_the_target_instead(tmp_path:
         await there.peer.until("BYE")
         (record,) = await there.node.records()
         assert record.ended_by is Party.CALLEE
+        assert await there.node.is_idle()
+
+
+def dialog_of(ok: str) -> str:
+    """Return how the call that was answered so is named in a Refer-To."""
+    tag = header(ok, "To").partition(";tag=")[2]
+    return f"{header(ok, 'Call-ID')}%3Bto-tag%3D{tag}%3Bfrom-tag%3Draw"
+
+
+async def test_an_attended_transfer_joins_the_two_others(tmp_path: Path) -> None:
+    """RFC 5589: the peer has asked Carol first, by a second call, and lets go of both."""
+    async with (
+        house(tmp_path) as there,
+        raw_sip(there.node.address()) as desk,
+        rtp_phone(LOUD) as desks,
+    ):
+        await there.talk()
+        await there.node.flow(CONNECT % there.carol.uri("answers"))
+        ok = await desk.call("1001", desks.port)
+        await hear_each_other(desks, there.carols)
+        number = there.peer.say("REFER", f"Refer-To: <sip:1001@127.0.0.1?Replaces={dialog_of(ok)}>")
+        await there.peer.until("SIP/2.0 202")
+        said = [await told(there) for _ in range(2)]
+        assert said[-1] == (f"refer;id={number}", "SIP/2.0 200 OK\r\n")
+        await there.peer.until("BYE")
+        await desk.until("BYE")
+        await hear_each_other(there.bobs, there.carols)
+        there.bob.hang_up("answers")
+        records = await there.node.records(2)
+        assert all(record.cause is Cause.NORMAL for record in records)
+        assert await there.node.is_idle()
+
+
+async def test_another_phone_may_take_the_place_of_a_leg(tmp_path: Path) -> None:
+    """RFC 3891: an INVITE with Replaces, answered 200; the old leg has our BYE."""
+    async with (
+        house(tmp_path) as there,
+        raw_sip(there.node.address()) as desk,
+        rtp_phone(LOUD) as desks,
+    ):
+        await there.node.flow(CONNECT % there.bob.uri("answers"))
+        ok = await there.peer.call("1000", there.ann.port)
+        await hear_each_other(there.ann, there.bobs)
+        dialog = dialog_of(ok).replace("%3B", ";").replace("%3D", "=")
+        await desk.call("1000", desks.port, f"Require: replaces\r\nReplaces: {dialog}")
+        await there.peer.until("BYE")
+        await hear_each_other(desks, there.bobs)
+        desk.say("BYE")
+        (record,) = await there.node.records()
+        assert record.ended_by is Party.CALLER
+        assert await there.node.is_idle()
+
+
+async def test_nobody_takes_the_place_of_a_leg_whose_trunk_allows_none(tmp_path: Path) -> None:
+    """RFC 3891 section 3: 603."""
+    async with house(tmp_path, "deny") as there, raw_sip(there.node.address()) as desk:
+        await there.node.flow(CONNECT % there.bob.uri("answers"))
+        ok = await there.peer.call("1000", there.ann.port)
+        await hear_each_other(there.ann, there.bobs)
+        dialog = dialog_of(ok).replace("%3B", ";").replace("%3D", "=")
+        desk.start("1000", there.carols.port, f"Replaces: {dialog}")
+        await desk.until("SIP/2.0 603")
+        there.peer.say("BYE")
+        await there.node.records()
         assert await there.node.is_idle()

@@ -225,7 +225,7 @@ class Call:
                 return [event, *(self._attached.hear(report, now_ms) or [])]
             case reports.WentSilent() | reports.AnswererKnown() | reports.Beeped():
                 return self._legs.overhear(report)
-            case reports.TransferAsked() | reports.TransferTold():
+            case reports.TransferAsked() | reports.TransferTold() | reports.LegReplaces():
                 return self._transfers.hear(report, now_ms, self._end_leg)
             case _:
                 return self._hear_attached(report, now_ms)

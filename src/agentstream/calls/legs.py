@@ -16,6 +16,7 @@ from agentstream.calls.bridge import Bridges
 from agentstream.calls.causes import Cause, Party, explain
 from agentstream.calls.checks import check_new, check_range, check_room
 from agentstream.calls.commands import (
+    Answer,
     Bridge,
     Dial,
     HangUp,
@@ -40,7 +41,7 @@ from agentstream.calls.events import (
 )
 from agentstream.calls.judging import Judging
 from agentstream.calls.ledger import Ledger, masked
-from agentstream.calls.leg import Leg, LegEnd, LegState
+from agentstream.calls.leg import Leg, LegEnd
 from agentstream.calls.reports import (
     AnswererKnown,
     Beeped,
@@ -163,10 +164,13 @@ class Legs:
                 return self.hold(wish, now_ms)
             case Unhold():
                 return self.unhold(wish)
-            case MuteLeg():
-                return self.mute(wish)
-            case WatchSilence():
-                return self.watch_silence(wish)
+            case MuteLeg(leg_sid, heard, said, prompts):
+                self.check_talking(leg_sid)
+                return [SilenceLeg(leg_sid, heard, said, prompts)]
+            case WatchSilence(leg_sid, timeout_ms):
+                check_range(timeout_ms, 0, SILENCE_LIMIT_MS, "timeout_ms")
+                self.check_talking(leg_sid).is_watched = timeout_ms > 0
+                return [NoticeSilence(leg_sid, timeout_ms)]
             case WatchAnswer():
                 return self._judging.begin(self.check_talking(wish.leg_sid), wish, now_ms)
             case _:
@@ -189,6 +193,16 @@ class Legs:
             LegDialled(self._setup.call_sid, dial.leg_sid, shown, caller_id),
             DialLeg(dial.leg_sid, spec),
         ]
+
+    def admit(self, leg_sid: LegSid, remote: str, now_ms: int) -> list[Output]:
+        """Answer one more party, which calls to take another one's place."""
+        check_room(len(self._held), LEGS_AT_ONCE, "legs at once")
+        check_room(len(self._all), LEGS_PER_CALL, "legs")
+        leg = Leg(leg_sid, "inbound", remote, now_ms)
+        self._keep(leg)
+        self._deadlines[leg_sid] = now_ms + RING_GRACE_MS
+        told = LegDialled(self._setup.call_sid, leg_sid, remote, "")
+        return [told, *leg.receive(Answer(leg_sid), now_ms)]
 
     def hang_up(self, wish: HangUpLeg, now_ms: int) -> list[Output]:
         """End one leg: a dialled one, or the first where the call goes on without it."""
@@ -247,13 +261,6 @@ class Legs:
         joined = self._bridges.unhold(leg_sid)
         return [*self._attached.silence(music), *joined]
 
-    def watch_silence(self, wish: WatchSilence) -> list[Output]:
-        """Begin, change or end the watch for a leg's silence."""
-        leg = self.check_talking(wish.leg_sid)
-        check_range(wish.timeout_ms, 0, SILENCE_LIMIT_MS, "timeout_ms")
-        leg.is_watched = wish.timeout_ms > 0
-        return [NoticeSilence(wish.leg_sid, wish.timeout_ms)]
-
     def partner(self, leg_sid: LegSid) -> LegSid | None:
         """Return whom a leg is bridged with."""
         return self._bridges.partner(leg_sid)
@@ -266,11 +273,6 @@ class Legs:
         """Let the call end with this leg where it would have ended with that one."""
         if not self.outlive_first and self.first is self._held.get(old_sid):
             self.first = self.found(leg_sid)
-
-    def mute(self, wish: MuteLeg) -> list[Output]:
-        """Let some of a leg's sound be silence."""
-        self.check_talking(wish.leg_sid)
-        return [SilenceLeg(wish.leg_sid, wish.heard, wish.said, wish.prompts)]
 
     def part_all(self) -> list[Output]:
         """End every bridge: the call ends."""
@@ -335,7 +337,7 @@ class Legs:
             if at_ms > now_ms:
                 continue
             leg = self._held[leg_sid]
-            if leg.state in (LegState.DIALLING, LegState.RINGING):
+            if leg.may_be_answered:
                 late = HangUpLeg(leg_sid, Cause.NO_ANSWER, Party.SYSTEM)
                 outputs += self._hang_up(leg, late, now_ms)
                 continue

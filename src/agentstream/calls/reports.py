@@ -10,6 +10,7 @@ from agentstream.base.ids import LegSid, PromptId, RecordingSid, RequestId, Stre
 from agentstream.base.values import dataclass
 from agentstream.calls.answering import Answerer, AnswerReason
 from agentstream.calls.causes import Cause, Party
+from agentstream.calls.transfer_words import LegReplaces as LegReplaces
 from agentstream.calls.transfer_words import TransferAsked as TransferAsked
 from agentstream.calls.transfer_words import TransferTold as TransferTold
 
@@ -227,4 +228,5 @@ Report = (
     | RecordingFailed
     | TransferAsked
     | TransferTold
+    | LegReplaces
 )

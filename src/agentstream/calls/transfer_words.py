@@ -21,8 +21,7 @@ TransferOutcome = Literal["referred", "bridged", "refused", "failed"]
 class TransferAsked:
     """A leg's far end asks us to call somebody in its stead.
 
-    `spec` None: it may not, and `status` (SIP, 300 to 699) and `text` say why. `joins_sid` is a leg
-    of this call, of the same far end, whose talk the others are to have (an attended transfer).
+    `spec` None: it may not, and `status` (SIP, 300 to 699) and `text` say why.
     """
 
     leg_sid: LegSid
@@ -31,7 +30,6 @@ class TransferAsked:
     spec: DialSpec | None
     status: int = 202
     text: str = ""
-    joins_sid: LegSid | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from agentstream.calls.attached import Attached, Output
 from agentstream.calls.causes import Cause, Party, sip_status
 from agentstream.calls.commands import Bridge, Dial, HangUpLeg
 from agentstream.calls.dial_spec import DialSpec, check_spec
+from agentstream.calls.effects import RejectLeg, ReleaseLeg
 from agentstream.calls.ledger import masked
 from agentstream.calls.leg import Leg
 from agentstream.calls.legs import Legs, LegTold
@@ -29,6 +30,7 @@ from agentstream.calls.reports import LegAnswered, LegEnded, LegRang
 from agentstream.calls.transfer_words import (
     AnswerTransfer,
     LegReplaced,
+    LegReplaces,
     ReferLeg,
     TellTransfer,
     TransferAsked,
@@ -69,6 +71,7 @@ class Transfers:
         self._attached = attached
         self._running: dict[LegSid, Transfer] = {}  # by the leg that is transferred
         self._joined: dict[LegSid, LegSid] = {}  # who was dialled: with whom it talks
+        self._replacing: dict[LegSid, LegSid] = {}  # who is being answered: in whose place
 
     def order(self, wish: TransferLeg) -> list[Output]:
         """Transfer a leg; raises CommandError."""
@@ -82,13 +85,17 @@ class Transfers:
         return [self._started(transfer), ReferLeg(wish.leg_sid, wish.spec)]
 
     def hear(
-        self, report: TransferAsked | TransferTold, now_ms: int, end_leg: EndLeg
+        self, report: TransferAsked | TransferTold | LegReplaces, now_ms: int, end_leg: EndLeg
     ) -> list[Output] | None:
         """Take what a far end wants or tells; None when it is about nothing that runs."""
-        if isinstance(report, TransferAsked):
-            steps: list[Step] | None = self._asked(report, now_ms)
-        else:
-            steps = self._told(report, now_ms)
+        steps: list[Step] | None
+        match report:
+            case TransferAsked():
+                steps = self._asked(report, now_ms)
+            case TransferTold():
+                steps = self._told(report, now_ms)
+            case LegReplaces():
+                steps = self._replaces(report, now_ms)
         return None if steps is None else _carried_out(steps, now_ms, end_leg)
 
     def leg_heard(self, leg: Leg, report: LegTold, now_ms: int, end_leg: EndLeg) -> list[Output]:
@@ -154,7 +161,10 @@ class Transfers:
 
     def _leg_told(self, leg: Leg, report: LegTold, now_ms: int) -> list[Step]:
         if isinstance(report, LegEnded):
+            self._replacing.pop(leg.leg_sid, None)
             return self._ended(leg, report)
+        if isinstance(report, LegAnswered) and leg.leg_sid in self._replacing:
+            return self._replaced(leg, self._replacing.pop(leg.leg_sid))
         found = [one for one in self._running.values() if one.second_sid == leg.leg_sid]
         for transfer in found:
             match report:
@@ -226,6 +236,29 @@ class Transfers:
         self._legs.put_in_place(transfer.leg_sid, transfer.second_sid)
         return [LegReplaced(self._call_sid, transfer.leg_sid, transfer.second_sid)]
 
+    def _replaces(self, report: LegReplaces, now_ms: int) -> list[Step]:
+        """Answer who is to have a leg's place, if that leg talks with somebody (RFC 3891)."""
+        leg_sid, old_sid = report.leg_sid, report.old_sid
+        is_taken = old_sid in self._running or old_sid in self._replacing.values()
+        try:
+            if is_taken or self._legs.partner(self._legs.check_talking(old_sid).leg_sid) is None:
+                return _rejected(leg_sid, "the leg talks with nobody whom another one could have")
+            answered = self._legs.admit(leg_sid, report.remote, now_ms)
+        except CommandError as error:
+            return _rejected(leg_sid, str(error))
+        self._replacing[leg_sid] = old_sid
+        return [*answered]
+
+    def _replaced(self, leg: Leg, old_sid: LegSid) -> list[Step]:
+        other_sid = self._legs.partner(old_sid)
+        if other_sid is None:
+            return [HangUpLeg(leg.leg_sid, Cause.CANCELED, Party.SYSTEM)]
+        self._legs.put_in_place(old_sid, leg.leg_sid)
+        steps: list[Step] = [LegReplaced(self._call_sid, old_sid, leg.leg_sid)]
+        steps += self._legs.leave(old_sid)
+        steps += self._legs.bridge(Bridge(other_sid, leg.leg_sid))
+        return [*steps, HangUpLeg(old_sid, Cause.NORMAL, Party.SYSTEM, TRANSFERRED)]
+
     def _ended(self, leg: Leg, report: LegEnded) -> list[Step]:
         other_sid = self._joined.pop(leg.leg_sid, None)
         if other_sid is not None:
@@ -273,6 +306,10 @@ class Transfers:
         leg_sid, second_sid = transfer.leg_sid, transfer.second_sid
         shown = masked(transfer.spec.destination)
         return TransferFinished(self._call_sid, leg_sid, second_sid, shown, outcome, status, text)
+
+
+def _rejected(leg_sid: LegSid, why: str) -> list[Step]:
+    return [RejectLeg(leg_sid, Cause.REJECTED, why), ReleaseLeg(leg_sid)]
 
 
 def _carried_out(steps: list[Step], now_ms: int, end_leg: EndLeg) -> list[Output]:

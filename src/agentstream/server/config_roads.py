@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator, Mapping
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Self, get_args
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -30,6 +30,7 @@ from agentstream.sip.flow import TransportName
 from agentstream.sip.signaling import Credentials
 from agentstream.sip.uri import parse_uri
 from agentstream.switch.dial_guard import DialGuard
+from agentstream.switch.refer_rules import ReferMode
 from agentstream.switch.routing import NoRoadError, Roads, Trunk, check_headers
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}", re.ASCII)
@@ -69,7 +70,7 @@ class TrunkConfig(Section):
     tls_ca_file: Path | None = None  # whom we believe there, instead of those of [sip]
     tls_verify: bool = True
     # Whom its far end may have called by REFER: nobody; the account's own; any number too (SIP-61).
-    refer: Literal["deny", "allow", "allow_pstn"] = "deny"
+    refer: ReferMode = "deny"
 
     @model_validator(mode="after")
     def _has_a_key(self) -> Self:

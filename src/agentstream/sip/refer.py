@@ -106,11 +106,14 @@ class Referrals:
         timeout_ms = usage.core.settings.answer_media_timeout_ms
         usage.alarms.set("refer_unanswered", now_ms + timeout_ms)
         replaces = named.replaces
-        own = replaces and usage.core.replaced(replaces)
+        own = usage.core.replaced(replaces) if replaces is not None else 481
+        target = named.target
+        if isinstance(own, str):  # whatever it is called there, the INVITE must come to us
+            target = usage.core.contact(transaction.flow).strip("<>")
         usage.report(
             Referred(
                 usage.ref,
-                named.target,
+                target,
                 own if isinstance(own, str) else None,
                 "" if replaces is None else str(replaces),
                 one_line(request.headers.get("Referred-By") or ""),

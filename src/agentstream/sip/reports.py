@@ -94,8 +94,9 @@ class InfoReceived:
 class Referred:
     """The far end asks us to call somebody in its stead (REFER); reply with `answer_refer`.
 
-    `replaces` is the call of ours that is to be replaced there, when it is one; `replaces_text` is
-    the dialog as it was named, "" when none was. `target` is a sip, sips or tel URI.
+    `target` is a sip, sips or tel URI without headers. `replaces_text` is the dialog that is to be
+    replaced there, "" for none; where that is a call of ours it is `replaces`, and `target` is our
+    own address.
     """
 
     ref: SipCallRef

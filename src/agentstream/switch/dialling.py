@@ -13,8 +13,9 @@ from agentstream.media.negotiate import SdpSession
 from agentstream.media.plan import RtpLegPlan
 from agentstream.sip.reports import Invited
 from agentstream.sip.signaling import Dial
-from agentstream.switch.lines import DialledLine, OurSide
-from agentstream.switch.referring import Referee, ReferRules
+from agentstream.switch.lines import DialledLine, OurSide, SipLine
+from agentstream.switch.refer_rules import ReferRules
+from agentstream.switch.referring import Referee
 from agentstream.switch.routing import NoRoadError, Road, find_road
 from agentstream.switch.wiring import Wiring
 
@@ -53,10 +54,17 @@ class Dialler:
             leg.close()
             raise
 
-    def answering(self, invited: Invited, leg: MediaLeg) -> OurSide:
-        """Return our half of a leg that comes in."""
-        host = self._local.address or self._signaling.local_host(invited.ref)
-        return self._our_side(host, leg, self._referee.rules_in(invited, host))
+    def incoming(self, invited: Invited, call_sid: CallSid) -> SipLine:
+        """Open the line of a leg that comes in; raises PortsExhausted, PeerError for its SDP."""
+        leg_sid = LegSid(self._tokens.hex())
+        leg = self._media.open_rtp_leg(self._plan(leg_sid, call_sid))
+        try:
+            host = self._local.address or self._signaling.local_host(invited.ref)
+            ours = self._our_side(host, leg, self._referee.rules_in(invited, host))
+            return SipLine(leg_sid, invited, self._signaling, ours)
+        except BaseException:
+            leg.close()
+            raise
 
     def _our_side(self, host: str, leg: MediaLeg, rules: ReferRules) -> OurSide:
         local = replace(self._local, address=host, port=leg.rtp_port)

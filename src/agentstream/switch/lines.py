@@ -16,7 +16,7 @@ from agentstream.media.negotiate import LocalMedia, SdpSession
 from agentstream.sip import reports as sip
 from agentstream.sip.signaling import Dial, SignalingEngine
 from agentstream.sip.uri import parse_uri
-from agentstream.switch.referring import ReferRules
+from agentstream.switch.refer_rules import ReferRules
 from agentstream.switch.translate import leg_ended, read_dtmf_info
 
 

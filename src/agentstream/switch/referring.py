@@ -6,31 +6,21 @@ allow_pstn   any number that calls may dial, too: transfers then cost what they 
 """
 
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Final
 
 from agentstream.base.errors import AgentStreamError, PeerError
-from agentstream.base.ids import AccountSid, LegSid, Tokens
+from agentstream.base.ids import AccountSid, LegSid
 from agentstream.base.phone import normalise
-from agentstream.base.values import dataclass
 from agentstream.calls import reports
 from agentstream.calls.dial_spec import TEXT_LIMIT, DialSpec
 from agentstream.calls.record import CallSetup
-from agentstream.flows.document import FlowDocument
 from agentstream.sip import reports as sip
 from agentstream.sip.uri import SipUri, parse_uri
-from agentstream.store.directory import Directory
-from agentstream.switch.routing import NoRoadError, Roads, check_headers
+from agentstream.switch.refer_rules import ReferMode, ReferRules
+from agentstream.switch.routing import NoRoadError, check_headers
+from agentstream.switch.wiring import Wiring
 
-ReferMode = Literal["deny", "allow", "allow_pstn"]
 HEADERS_LIMIT: Final = 16  # that go on from a REFER to the INVITE it makes
-
-
-@dataclass(frozen=True, slots=True)
-class ReferRules:
-    """What the far end of one leg may ask for, and what it calls us by."""
-
-    mode: ReferMode = "deny"
-    our_places: frozenset[str] = frozenset()  # "host:port", 0 for none: a number there is ours
 
 
 class RefusedError(AgentStreamError):
@@ -44,13 +34,11 @@ class RefusedError(AgentStreamError):
 class Referee:
     """Knows every trunk's policy."""
 
-    def __init__(
-        self, directory: Directory[FlowDocument], roads: Roads, tokens: Tokens, country_code: str
-    ) -> None:
-        self._directory = directory
-        self._roads = roads
-        self._tokens = tokens
-        self._country_code = country_code
+    def __init__(self, wiring: Wiring) -> None:
+        self._directory = wiring.directory
+        self._roads = wiring.roads
+        self._tokens = wiring.tokens
+        self._country_code = wiring.country_code
 
     def rules_in(self, invited: sip.Invited, our_host: str) -> ReferRules:
         """Return the rules of a leg that came in: its account's trunk, or the operator's."""
@@ -77,27 +65,17 @@ class Referee:
         return ReferRules(mode, frozenset(places))
 
     def judge(
-        self,
-        leg_sid: LegSid,
-        rules: ReferRules,
-        asked: sip.Referred,
-        setup: CallSetup,
-        joins_sid: LegSid | None,
+        self, setup: CallSetup, leg_sid: LegSid, rules: ReferRules, asked: sip.Referred
     ) -> reports.TransferAsked:
-        """Say what is to be dialled, or why nobody is.
-
-        `joins_sid` is the leg of this call that the REFER would replace.
-        """
+        """Say what is to be dialled, or why nobody is."""
         second_sid = LegSid(self._tokens.hex())
         try:
-            spec = self._spec(rules, asked, setup, is_ours=joins_sid is not None)
+            spec = self._spec(rules, asked, setup)
         except RefusedError as error:
             return reports.TransferAsked(
                 leg_sid, second_sid, asked.target, None, error.status, str(error)
             )
-        return reports.TransferAsked(
-            leg_sid, second_sid, spec.destination, spec, joins_sid=joins_sid
-        )
+        return reports.TransferAsked(leg_sid, second_sid, spec.destination, spec)
 
     def _mode_at(self, host: str, place: str) -> ReferMode:
         """Return the policy of the operator's trunk at an address, the strictest of several."""
@@ -112,16 +90,13 @@ class Referee:
         modes = exact or [mode for _, mode in found]
         return min(modes, key=_STRICTEST.index, default="deny")
 
-    def _spec(
-        self, rules: ReferRules, asked: sip.Referred, setup: CallSetup, *, is_ours: bool
-    ) -> DialSpec:
+    def _spec(self, rules: ReferRules, asked: sip.Referred, setup: CallSetup) -> DialSpec:
         if rules.mode == "deny":
             raise RefusedError(403, "This trunk allows no transfers (as_refer).")
-        if is_ours:
-            return DialSpec(asked.target[:TEXT_LIMIT])  # nobody is dialled
-        if asked.replaces is not None:
-            raise RefusedError(603, "The call to be replaced is another one of ours.")
-        destination, to_number = self._destination(rules, asked.target, setup)
+        if asked.replaces is not None:  # the INVITE comes to ourselves, and takes that leg's place
+            destination, to_number = asked.target, ""
+        else:
+            destination, to_number = self._destination(rules, asked.target, setup)
         headers = tuple(_passed(asked))
         return DialSpec(
             destination, to_number, headers=headers, replaces=asked.replaces_text[:TEXT_LIMIT]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from ipaddress import ip_address, ip_network
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final
 
 from agentstream.base.errors import AgentStreamError, PeerError
 from agentstream.base.phone import normalise
@@ -21,6 +21,7 @@ from agentstream.net.egress import AddressClass, classify
 from agentstream.sip.signaling import Credentials
 from agentstream.sip.uri import SipUri, parse_uri
 from agentstream.switch.dial_guard import DialGuard
+from agentstream.switch.refer_rules import ReferMode
 
 ANONYMOUS: Final = "anonymous"  # RFC 3323 section 4.1.1.3
 _SHOWN: Final = 60  # characters of what somebody gave us, in a sentence
@@ -59,7 +60,7 @@ class Trunk:
     has_plus: bool = True  # of numbers in international form
     offers_late: bool = False  # no SDP in the INVITE
     tls_profile: str = ""  # whose certificate it is shown; "": the node's own
-    refer: Literal["deny", "allow", "allow_pstn"] = "deny"  # what its far end may ask for (SIP-61)
+    refer: ReferMode = "deny"  # what its far end may ask for (SIP-61)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ too many calls, draining. Everything later is the call's own business.
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 
 import structlog
 
@@ -34,11 +35,11 @@ from agentstream.switch.admit import (
 from agentstream.switch.call_lines import Exchange
 from agentstream.switch.call_task import CallerLeaves, CallTask
 from agentstream.switch.dialling import Dialler
-from agentstream.switch.lines import DialledLine, FileLine, Line, SipLine
+from agentstream.switch.lines import DialledLine, FileLine, Line
 from agentstream.switch.making import CallMaker, Course, course_of, course_of_order
 from agentstream.switch.media_pump import MediaPump
 from agentstream.switch.placing import CallOrder, refusal, setup_of, spec_of
-from agentstream.switch.referring import Referee, ReferRules
+from agentstream.switch.referring import Referee
 from agentstream.switch.routing import NoRoadError
 from agentstream.switch.trunk_calls import NoWay, way_of
 from agentstream.switch.wiring import SwitchCounts, SwitchLimits, Wiring
@@ -70,8 +71,7 @@ class Switchboard:
         self._untold: list[sip.Report] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_draining = False
-        tokens, code = wiring.tokens, wiring.country_code
-        self._referee = Referee(wiring.directory, wiring.roads, tokens, code)
+        self._referee = Referee(wiring)
         self._dialler = Dialler(wiring, self._limits.leg_plan, self._referee)
         self._maker = CallMaker(wiring)
         self._pump = MediaPump(wiring.media, self._take_event)
@@ -202,7 +202,7 @@ class Switchboard:
 
     def _take_report(self, report: sip.Report) -> None:
         if isinstance(report, sip.Invited):
-            self._invited(report)
+            self._replaces(report) if report.replaces else self._invited(report)
             return
         task = self._by_ref.get(report.ref)
         if task is not None:
@@ -214,6 +214,22 @@ class Switchboard:
         task = self._by_leg.get(event.leg_sid)
         if task is not None:
             task.post(event)
+
+    def _replaces(self, invited: sip.Invited) -> None:
+        old_ref = invited.replaces or invited.ref
+        task = self._by_ref.get(old_ref)
+        old_sid = None if task is None or self._is_draining else task.lines.replaceable(old_ref)
+        if task is None or old_sid is None:
+            self._signaling.reject(invited.ref, 603)
+            return
+        try:
+            line = self._dialler.incoming(invited, task.call.setup.call_sid)
+        except (_media.PortsExhausted, PeerError) as error:
+            self._signaling.reject(invited.ref, 488 if isinstance(error, PeerError) else 503)
+            return
+        task.lines.join(line)
+        self._by_leg[line.leg_sid] = self._by_ref[line.ref] = task
+        task.post(reports.LegReplaces(line.leg_sid, old_sid, invited.source))
 
     def _invited(self, invited: sip.Invited) -> None:
         called = called_number(invited, self._country_code)
@@ -252,15 +268,12 @@ class Switchboard:
             self._refuse(invited, Cause.INTERNAL, "it was not begun", setup)
 
     def _open(self, invited: sip.Invited, route: Way | PassageWay, setup: CallSetup) -> None:
-        leg_sid = LegSid(self._tokens.hex())
-        leg = self._media.open_rtp_leg(self._limits.leg_plan(leg_sid, setup.call_sid))
+        line = self._dialler.incoming(invited, setup.call_sid)
         try:
-            ours = self._dialler.answering(invited, leg)
-            line = SipLine(leg_sid, invited, self._signaling, ours)
-            offered = reports.LegOffered(leg_sid, invited.source)
+            offered = reports.LegOffered(line.leg_sid, invited.source)
             task, _ = self._begin(setup, course_of(route, self._limits.call), line, offered)
         except BaseException:
-            leg.close()
+            line.release()
             raise
         self._by_ref[invited.ref] = task
 
@@ -336,11 +349,7 @@ class Switchboard:
             self._connect(self._calls[setup.call_sid], line, untold)
             return line
 
-        def judge(
-            leg_sid: LegSid, rules: ReferRules, asked: sip.Referred, joins_sid: LegSid | None
-        ) -> reports.TransferAsked:
-            return self._referee.judge(leg_sid, rules, asked, setup, joins_sid)
-
+        judge = partial(self._referee.judge, setup)
         exchange = Exchange(open_line, self._forget, judge)
         task = self._maker.make(setup, course, line, exchange, tell)
         self._calls[setup.call_sid] = task
