@@ -26,7 +26,7 @@ from agentstream.calls import commands, reports
 from agentstream.calls.answering import AskWho
 from agentstream.calls.attached import Attached, Output, Wish, Word
 from agentstream.calls.causes import Cause, Party, explain
-from agentstream.calls.digits import DIGITS, press
+from agentstream.calls.digits import DIGITS, press, relayed
 from agentstream.calls.effects import EndLeg, RejectLeg, ReleaseLeg
 from agentstream.calls.events import (
     BotAsked,
@@ -222,7 +222,11 @@ class Call:
                     return None
                 self.ledger.digits += 1
                 event = DigitReceived(self.setup.call_sid, leg_sid, digit, duration_ms)
-                return [event, *(self._attached.hear(report, now_ms) or [])]
+                return [
+                    event,
+                    *relayed(report, self._legs),
+                    *(self._attached.hear(report, now_ms) or []),
+                ]
             case reports.WentSilent() | reports.AnswererKnown() | reports.Beeped():
                 return self._legs.overhear(report)
             case reports.TransferAsked() | reports.TransferTold() | reports.LegReplaces():

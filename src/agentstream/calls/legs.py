@@ -261,9 +261,9 @@ class Legs:
         joined = self._bridges.unhold(leg_sid)
         return [*self._attached.silence(music), *joined]
 
-    def partner(self, leg_sid: LegSid) -> LegSid | None:
-        """Return whom a leg is bridged with."""
-        return self._bridges.partner(leg_sid)
+    def partner(self, leg_sid: LegSid, *, for_digits: bool = False) -> LegSid | None:
+        """Return whom a leg is bridged with, or (`for_digits`) who is to have its keys."""
+        return self._bridges.partner(leg_sid, for_digits=for_digits)
 
     def leave(self, leg_sid: LegSid) -> list[Output]:
         """End a leg's bridge, if it is in one."""

@@ -85,6 +85,7 @@ class DigitPressed:
     digit: str  # one of 0123456789*#ABCD
     duration_ms: int = 0
     in_audio: bool = False  # as a tone, which is part of what the leg says
+    in_message: bool = False  # by signalling alone: nobody to whom the leg talks has heard it
 
 
 @dataclass(frozen=True, slots=True)

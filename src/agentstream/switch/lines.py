@@ -110,7 +110,9 @@ class _SipCall:
                 self._session.refused()
             case sip.InfoReceived(content_type=kind, body=body):
                 press = read_dtmf_info(kind, body)
-                return [] if press is None else [reports.DigitPressed(self.leg_sid, *press)]
+                if press is None:
+                    return []
+                return [reports.DigitPressed(self.leg_sid, *press, in_message=True)]
             case sip.ReferProgress(status=status, final=final, accepted=accepted):
                 return [reports.TransferTold(self.leg_sid, status, final, accepted)]
             case sip.Ended():
