@@ -27,7 +27,6 @@ class Dialler:
         self,
         wiring: Wiring,
         plan: Callable[[LegSid, CallSid], RtpLegPlan],
-        referee: Referee,
     ) -> None:
         self._signaling = wiring.signaling
         self._media = wiring.media
@@ -35,7 +34,8 @@ class Dialler:
         self._tokens = wiring.tokens
         self._roads = wiring.roads
         self._plan = plan
-        self._referee = referee
+        self._referee = Referee(wiring)
+        self.judge = self._referee.judge
 
     def open(self, leg_sid: LegSid, spec: DialSpec, setup: CallSetup) -> DialledLine:
         """Place a leg of this call; raises NoRoadError when it cannot be."""

@@ -39,7 +39,7 @@ from agentstream.switch.lines import DialledLine, FileLine, Line
 from agentstream.switch.making import CallMaker, Course, course_of, course_of_order
 from agentstream.switch.media_pump import MediaPump
 from agentstream.switch.placing import CallOrder, refusal, setup_of, spec_of
-from agentstream.switch.referring import Referee
+from agentstream.switch.replacing import take_place
 from agentstream.switch.routing import NoRoadError
 from agentstream.switch.trunk_calls import NoWay, way_of
 from agentstream.switch.wiring import SwitchCounts, SwitchLimits, Wiring
@@ -71,8 +71,7 @@ class Switchboard:
         self._untold: list[sip.Report] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_draining = False
-        self._referee = Referee(wiring)
-        self._dialler = Dialler(wiring, self._limits.leg_plan, self._referee)
+        self._dialler = Dialler(wiring, self._limits.leg_plan)
         self._maker = CallMaker(wiring)
         self._pump = MediaPump(wiring.media, self._take_event)
         self.counts = SwitchCounts()
@@ -211,25 +210,16 @@ class Switchboard:
             self._untold.append(report)
 
     def _take_event(self, event: _media.Event) -> None:
-        task = self._by_leg.get(event.leg_sid)
-        if task is not None:
+        if (task := self._by_leg.get(event.leg_sid)) is not None:
             task.post(event)
 
     def _replaces(self, invited: sip.Invited) -> None:
-        old_ref = invited.replaces or invited.ref
-        task = self._by_ref.get(old_ref)
-        old_sid = None if task is None or self._is_draining else task.lines.replaceable(old_ref)
-        if task is None or old_sid is None:
-            self._signaling.reject(invited.ref, 603)
-            return
-        try:
-            line = self._dialler.incoming(invited, task.call.setup.call_sid)
-        except (_media.PortsExhausted, PeerError) as error:
-            self._signaling.reject(invited.ref, 488 if isinstance(error, PeerError) else 503)
-            return
-        task.lines.join(line)
-        self._by_leg[line.leg_sid] = self._by_ref[line.ref] = task
-        task.post(reports.LegReplaces(line.leg_sid, old_sid, invited.source))
+        task = self._by_ref.get(invited.replaces) if invited.replaces else None
+        line = 603 if self._is_draining else take_place(invited, task, self._dialler)
+        if task is None or isinstance(line, int):
+            self._signaling.reject(invited.ref, line if isinstance(line, int) else 603)
+        else:
+            self._by_leg[line.leg_sid] = self._by_ref[line.ref] = task
 
     def _invited(self, invited: sip.Invited) -> None:
         called = called_number(invited, self._country_code)
@@ -349,8 +339,7 @@ class Switchboard:
             self._connect(self._calls[setup.call_sid], line, untold)
             return line
 
-        judge = partial(self._referee.judge, setup)
-        exchange = Exchange(open_line, self._forget, judge)
+        exchange = Exchange(open_line, self._forget, partial(self._dialler.judge, setup))
         task = self._maker.make(setup, course, line, exchange, tell)
         self._calls[setup.call_sid] = task
         self._room.take(setup.call_sid, setup.account_sid)
