@@ -20,6 +20,7 @@ from agentstream.calls.events import (
     Event,
     StreamFinished,
 )
+from agentstream.calls.transfer_words import TransferFinished
 from agentstream.switch import feed
 
 # A time of birth beside every counter would double their number.
@@ -88,6 +89,7 @@ class Metrics:
         DigitReceived,
         AnswerJudged,
         AppletNoted,
+        TransferFinished,
     )
 
     def __init__(self, read: Callable[[], Facts]) -> None:
@@ -115,6 +117,8 @@ class Metrics:
                 measures.leg_counted(fact.event)
             case AnswerJudged(result=result, reason=reason):
                 measures.counted(measures.answers, result, reason)
+            case TransferFinished(outcome=outcome):
+                measures.counted(measures.transfers, outcome)
             case _:
                 measures.happened(fact.event)
 
@@ -137,6 +141,7 @@ class _Measures:
         self.digits = counter("digits", "Keys that callers pressed")
         self.troubles = counter("applet_troubles", "What applets could not do and passed by")
         self.answers = counter("answers_judged", "Who answered calls", ("result", "reason"))
+        self.transfers = counter("transfers", "Transfers of legs that ended", ("outcome",))
         self.streams = counter("streams", "Streams that ended", ("status", "disconnected_by"))
         self.failed_attempts = counter(
             "stream_failed_attempts", "Attempts to reach a bot that failed", ("phase",)
