@@ -356,3 +356,18 @@ def test_a_leave_says_who_made_the_flow_move() -> None:
     talk(visit, dial, music)
     visit.gone(dial.leg_sid, Cause.SIGNALLING_LOST, Party.NETWORK)
     visit.expect(Leave("on_conversation_ended", Cause.SIGNALLING_LOST, Party.NETWORK))
+
+
+def test_a_trunk_gets_the_connects_own_headers_and_a_number_does_not_sip_13_fl_4() -> None:
+    params = "ticket={CallFrom}&X-Tier=go%6Cd"
+    _, dial, _ = ring("sip:trmum1a2b", custom_params=params)
+    assert dial.spec.to_number == EXOPHONE
+    assert dial.spec.headers == (("X-ticket", make_setup().from_number), ("X-Tier", "gold"))
+    _, dial, _ = ring(AAA, custom_params=params)
+    assert dial.spec.headers == ()
+
+
+def test_custom_headers_that_grow_too_long_are_an_end_with_its_reason() -> None:
+    fields = {"numbers": ["sip:trmum1a2b"], "custom_params": "t={CustomField}", "next": "n"}
+    visit = Visit(ConnectSettings.model_validate(fields), make_setup(custom_field="c" * 200))
+    assert "more than 200 bytes" in visit.take(Leave).reason

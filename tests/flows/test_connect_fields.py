@@ -35,6 +35,9 @@ def test_every_exit_can_be_wired_ap_46() -> None:
         ({"numbers": ["+9190"], "max_conversation_seconds": 14_401}, "less than or equal to 14400"),
         ({"numbers": ["+9190"], "stream_name": "notes"}, "'stream_name' needs 'stream_url'"),
         ({"numbers": ["+9190"], "stream_url": "ftp://a/"}, "match pattern"),
+        ({"numbers": ["sip:t1"], "custom_params": "a=1&b=2&c=3&d=4"}, "more than 3 headers"),
+        ({"numbers": ["sip:t1"], "custom_params": "Exotel-A=1"}, "are reserved"),
+        ({"numbers": ["sip:t1"], "custom_params": "a b=1"}, "cannot be a SIP header"),
         (
             {"numbers": ["+9190"], "whisper_text": "a", "whisper_audio": "b.wav"},
             "give either 'whisper_text' or 'whisper_audio'",

@@ -3,7 +3,7 @@ from structlog.testing import capture_logs
 from agentstream.calls.events import AppletNoted, StreamFinished
 from agentstream.calls.reports import StreamOutcome
 from agentstream.hooks.call_log import CallLog
-from agentstream.switch.feed import StreamWarned
+from agentstream.switch.feed import RoadFailed, StreamWarned
 from agentstream.testing.calls import CALL, LEG
 from agentstream.testing.facts import STREAM, fact, whole_call
 
@@ -32,9 +32,11 @@ def test_a_stream_that_failed_or_worries_and_trouble_of_an_applet_are_warnings()
         log_fact(fact(AppletNoted(CALL, "ivr", "line 3: <Say>: no voice", is_trouble=True)))
         log_fact(fact(AppletNoted(CALL, "ivr", "line 4: <Hangup>")))
         log_fact(fact(StreamWarned(STREAM, "400 payloads are below 3200 bytes")))
+        log_fact(fact(RoadFailed(LEG, 1, "trunk a", "refused", 503, "", 12, "trunk b")))
     assert [(log["event"], log["log_level"]) for log in logs] == [
         ("stream_failed", "warning"),
         ("applet_trouble", "warning"),
         ("call_fact", "debug"),
         ("stream_warning", "warning"),
+        ("road_failed", "warning"),
     ]

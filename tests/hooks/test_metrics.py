@@ -6,7 +6,7 @@ from agentstream.base.ids import StreamSid
 from agentstream.calls.events import AnswerJudged, AppletNoted, CallEnded, DigitReceived
 from agentstream.calls.transfer_words import TransferFinished
 from agentstream.hooks.metrics import _ENGINE_COUNTERS, Facts, Metrics
-from agentstream.switch.feed import StreamWarned
+from agentstream.switch.feed import RoadFailed, StreamWarned
 from agentstream.testing.calls import CALL, LEG, make_setup
 from agentstream.testing.facts import ended_record, fact, whole_call
 
@@ -25,12 +25,16 @@ def test_a_call_shows_in_every_measure_that_it_touches() -> None:
     metrics.hear(fact(AppletNoted(CALL, "ivr", "line 4: <Hangup>")))
     metrics.hear(fact(AnswerJudged(CALL, LEG, "machine", 2_100, "greeting")))
     metrics.hear(fact(TransferFinished(CALL, LEG, LEG, "sip:c@c.example", "bridged", 200)))
+    for road in ("trunk a", "sip.bot.test:5061", "trunk a → 192.0.2.9"):
+        metrics.hear(fact(RoadFailed(LEG, 1, road, "refused", 503, "", 12)))
     metrics.hear(fact(StreamWarned(StreamSid("s"), "the audio comes too fast", "US-3")))
     text = metrics.render().decode()
     labels = '{cause="normal",direction="inbound",status="completed"}'
     assert value(text, f"agentstream_calls_total{labels}") == 1
     assert value(text, 'agentstream_streams_total{disconnected_by="bot",status="completed"}') == 1
     assert value(text, 'agentstream_stream_failed_attempts_total{phase="tcp"}') == 1
+    assert value(text, 'agentstream_roads_failed_total{outcome="refused",road="trunk a"}') == 1
+    assert value(text, 'agentstream_roads_failed_total{outcome="refused",road="destination"}') == 2
     assert value(text, "agentstream_stream_connect_seconds_sum") == 0.01
     assert value(text, "agentstream_stream_first_audio_seconds_sum") == 0.21
     assert value(text, "agentstream_stream_clear_seconds_count") == 1
@@ -56,6 +60,7 @@ def test_the_present_is_read_at_the_scrape() -> None:
         is_draining=True,
         invites={"admitted": 9, "overloaded": 2},
         orders={"placed": 4, "no-ports": 1},
+        trunk_calls={"carrier": 3},
         requests_refused={"reads": 6},
         keyed_requests={"repeated": 3},
         engine={"packets_received": 100, "packets_sent": 90, "frames_late_5ms": 1, "codec": ""},
@@ -70,6 +75,7 @@ def test_the_present_is_read_at_the_scrape() -> None:
     text = metrics.render().decode()
     assert value(text, "agentstream_calls_active") == 7
     assert value(text, "agentstream_draining") == 1
+    assert value(text, 'agentstream_trunk_calls{trunk="carrier"}') == 3
     assert value(text, 'agentstream_invites_total{result="overloaded"}') == 2
     assert value(text, 'agentstream_call_orders_total{result="placed"}') == 4
     assert value(text, 'agentstream_call_orders_total{result="no-ports"}') == 1

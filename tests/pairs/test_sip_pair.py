@@ -12,7 +12,7 @@ from itertools import count
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from agentstream.base.ids import CountedTokens
@@ -240,6 +240,7 @@ class Products:
 
 
 @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@example(seed=319, loss=5, repeat=0, jitter_ms=700, is_forking=True, session_s=0)
 @given(
     seed=st.integers(0, 2**32),
     loss=st.sampled_from((0, 5, 20, 50)),

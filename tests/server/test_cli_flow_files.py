@@ -139,6 +139,9 @@ def test_the_targets_of_a_connect_are_looked_into(ask: Ask) -> None:
     no_trunk = ("no-road", "numbers.1", "There is no trunk named 'nowhere'.")
     metadata = ("no-road", "numbers.2", "169.254.169.254 is a metadata address.")
     assert findings(ask, LEADS) == [no_trunk, metadata]
+    # A trunk of the account is a row, and this machine need not have it (FL-3).
+    theirs = LEADS.replace("sip:nowhere", "sip:trdev1a0b1c2d3e4f5a6b7c8z1n0")
+    assert findings(ask, theirs) == [metadata]
     odd = LEADS.replace("sip:nowhere", "+91-80-4000-CALL")
     assert "neither a number nor a sip address" in ask("check", "-", typed=odd, code=1).stdout
     Path("agentstream.toml").write_text('[trunks.other]\ntarget = "sip:sbc.example:5060"\n')

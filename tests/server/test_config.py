@@ -99,8 +99,8 @@ def test_yaml_says_the_same() -> None:
         ('[egress]\nports = ["9-1"]', "egress.ports: '9-1' is no port or range"),
         ('[egress]\nlocal_address = "eth0"', "egress.local_address: value is not a valid IPv4"),
         (
-            '[rtp]\ncodecs = ["OPUS"]',
-            "rtp.codecs[0]: input should be 'PCMU', 'PCMA' or 'G722', not 'OPUS'",
+            '[rtp]\ncodecs = ["SPEEX"]',
+            "rtp.codecs[0]: input should be 'PCMU', 'PCMA', 'G722' or 'OPUS', not 'SPEEX'",
         ),
         ("[stream]\nframe_ms = 30", "stream: frame_ms: 30 is none of 20, 40, 60, 100"),
         ("[stream]\nframes = 30", "stream: frames: there is no such setting"),

@@ -58,6 +58,42 @@ def test_every_kind_of_fact_has_its_sentence_or_is_left_out_on_purpose() -> None
             },
             *("leg", "the caller asks to whisper in the bridge of leg x", ""),
         ),
+        (
+            "road_failed",
+            {
+                "leg_sid": "b",
+                "road": "trunk a",
+                "outcome": "refused",
+                "sip_status": 503,
+                "text": "Service Unavailable",
+                "elapsed_ms": 12,
+                "after": "trunk b",
+            },
+            "leg",
+            "tried trunk a: 503 Service Unavailable after 12 ms, then trunk b",
+            "warning",
+        ),
+        (
+            "road_failed",
+            {"road": "trunk a", "outcome": "silent", "sip_status": 408, "elapsed_ms": 4_000},
+            *("leg", "tried trunk a: no answer at all after 4,000 ms", "warning"),
+        ),
+        (
+            "road_failed",
+            {
+                "road": "sip.bot.test:5061",
+                "outcome": "unreachable",
+                "sip_status": 503,
+                "text": "refused",
+                "elapsed_ms": 1,
+            },
+            *("leg", "tried sip.bot.test:5061: no way there (503 refused) after 1 ms", "warning"),
+        ),
+        (
+            "road_failed",
+            {"road": "trunk a", "outcome": "full", "text": "it has 2 calls, and no more may be"},
+            *("leg", "passes trunk a over: it has 2 calls, and no more may be", "warning"),
+        ),
         ("media_began", {"leg_sid": "a"}, "line", "first audio from the caller", ""),
         (
             "media_stopped",

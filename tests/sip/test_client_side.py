@@ -141,3 +141,28 @@ def test_a_session_timer_that_cannot_be_understood_is_none() -> None:
     script.say(answer_to(invite, 200, sdp=ANSWER, headers=(("Session-Expires", "soon"),)))
     script.request("ACK")
     script.report(Accepted)
+
+
+def test_a_server_that_says_nothing_is_passed_over_for_the_next_of_its_name() -> None:
+    """RFC 3263 section 4.3, with Timer B as short as SIP-17 wants it."""
+    script = SipScript()
+    dial = Dial("sip:+1@sip.bot.test", "sip:a@agentstream.example", OFFER, silence_timeout_ms=1_000)
+    script.do(Place(REF, dial))
+    hops = (Hop("udp", "192.0.2.1", 5060), Hop("udp", "192.0.2.2", 5060))
+    script.feed(Resolved(script.questions.popleft().hop, hops))
+    script.wait(1_000)
+    second = [send for _, send in script.sent if send.to == hops[1]]
+    assert len(second) == 1
+    script.wait(1_000)
+    assert script.report(Ended).status == 408
+
+
+def test_a_name_that_is_not_found_in_time_is_given_up() -> None:
+    script = SipScript()
+    dial = Dial("sip:+1@slow.test", "sip:a@agentstream.example", OFFER, silence_timeout_ms=1_000)
+    script.do(Place(REF, dial))
+    script.wait(1_000)
+    assert script.report(Ended).by == "network"
+    script.feed(Resolved(script.questions.popleft().hop, (Hop("udp", "192.0.2.1", 5060),)))
+    script.expect_nothing()
+    script.expect_empty()

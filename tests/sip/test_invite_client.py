@@ -2,7 +2,7 @@
 
 import pytest
 
-from agentstream.sip.commands import AnswerMedia, HangUp, Place
+from agentstream.sip.commands import AnswerMedia, HangUp, Place, UpdateMedia
 from agentstream.sip.flow import Hop
 from agentstream.sip.message import Request, Response
 from agentstream.sip.reports import Accepted, Ended, Progressed
@@ -38,6 +38,7 @@ def test_an_invite_says_who_calls_whom_and_how_to_reach_us() -> None:
     assert invite.to_tag == ""
     assert invite.contacts[0].uri == "sip:192.0.2.10:5060"
     assert invite.headers.get("X-Exotel-CallSid") == "7"
+    assert invite.headers.get("Max-Forwards") == "70"
     assert invite.headers.get("Route") == "<sip:192.0.2.1:5080;lr>"
     assert invite.top_via.transport == "UDP"
     assert invite.top_via.rport == 0
@@ -328,3 +329,58 @@ def test_a_delayed_offer_is_answered_in_the_ack() -> None:
     assert ack.body.decode() == ANSWER
     script.say(ok)
     assert script.request("ACK").body.decode() == ANSWER
+
+
+def test_a_server_that_says_nothing_is_given_up_in_the_time_that_was_set_sip_17() -> None:
+    script, _ = placed(silence_timeout_ms=4_000)
+    script.wait(4_000)
+    ended = script.report(Ended)
+    assert (ended.by, ended.status, ended.text) == ("network", 408, "no answer at all")
+    script.wait(32_000)
+    invites = [at for at, word in script.sent_at_ms if word == "INVITE"]
+    assert invites == [0, 500, 1500, 3500]
+    script.expect_empty()
+
+
+def test_a_server_that_wakes_up_after_it_was_given_up_is_cancelled() -> None:
+    """RFC 3261 section 9.1: nobody may ring for a call that goes on elsewhere."""
+    script, invite = placed(silence_timeout_ms=4_000)
+    script.wait(4_000)
+    script.report(Ended)
+    script.sent.clear()
+    script.say(answer_to(invite, 180))
+    assert script.request("CANCEL").top_via.branch == invite.top_via.branch
+
+
+def test_a_server_that_answers_too_late_is_hung_up() -> None:
+    script, invite = placed(silence_timeout_ms=4_000)
+    script.wait(4_000)
+    script.report(Ended)
+    script.sent.clear()
+    script.say(answer_to(invite, 200, sdp=ANSWER))
+    script.request("ACK")
+    script.request("BYE")
+
+
+@pytest.mark.parametrize("status", [100, 180, 183])
+def test_any_answer_ends_the_wait_for_one(status: int) -> None:
+    script, invite = placed(silence_timeout_ms=4_000)
+    script.say(answer_to(invite, status))
+    script.wait(20_000)
+    assert not any(isinstance(report, Ended) for report in script.reports)
+
+
+def test_an_answer_to_our_re_invite_that_comes_again_after_the_call_is_acknowledged() -> None:
+    """RFC 3261 section 13.2.2.4: each 2xx, though nobody has the call any more."""
+    script, _, _ = answered()
+    script.do(UpdateMedia(REF, OFFER.replace("4000", "4002")))
+    invite = script.request("INVITE")
+    ok = answer_to(invite, 200, sdp=ANSWER)
+    script.say(ok)
+    script.request("ACK")
+    script.do(HangUp(REF))
+    script.say(answer_to(script.request("BYE"), 200))
+    assert script.endpoint.load.calls == 0
+    script.wait(6_000)  # until nothing holds the call, not even the BYE's transaction
+    script.say(ok)
+    script.request("ACK")

@@ -25,13 +25,14 @@ class DialSpec:
     ring_ms: int = 30_000  # unanswered for so long: CANCEL, NO_ANSWER (AP-47)
     headers: tuple[tuple[str, str], ...] = ()  # of the INVITE (AP-42)
     replaces: str = ""  # the talk that the callee is to give up for this one (RFC 3891)
+    referred_by: str = ""  # whoever wants the call (RFC 3892)
 
 
 def check_spec(spec: DialSpec) -> None:
     """Refuse what is out of bounds. Whether there is a road is for the switch to say."""
     check_range(spec.ring_ms, 1, RING_LIMIT_MS, "ring_ms")
     check_range(len(spec.headers), 0, HEADERS_LIMIT, "the number of headers")
-    for text in (spec.destination, spec.to_number, spec.caller_id, spec.replaces):
-        check_length(text, TEXT_LIMIT, "destination, to_number, caller_id or replaces")
+    for text in (spec.destination, spec.to_number, spec.caller_id, spec.replaces, spec.referred_by):
+        check_length(text, TEXT_LIMIT, "destination, to_number, caller_id, replaces or referred_by")
     for name, value in spec.headers:
         check_length(name + value, TEXT_LIMIT, "a header")

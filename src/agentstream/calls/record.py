@@ -47,6 +47,7 @@ class CallSetup:
     phone_number: str = ""  # the account's number in this call; "": `to_number`
     callback: StatusCallback | None = None
     status_leg: WhichLeg = "first"  # whose result is the status of an answered call (CC-60)
+    hops_left: int = 71  # how often it may still be passed on: no ring of servers goes for ever
 
     @property
     def account_number(self) -> str:

@@ -6,13 +6,13 @@ programmable   {"destination": {"numbers": ["+919000000001"]}, "record": true, .
 
 import re
 from typing import Annotated, Final, Literal
-from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from agentstream.base.errors import PeerError
 from agentstream.base.values import replace
 from agentstream.calls.commands import DEFAULT_TONE, AudioFile, RecordingSpec, Speech
+from agentstream.flows.custom_params import CustomParamsError, headers_of
 from agentstream.flows.dial_plan import (
     OPERATOR_TONE,
     RING_LIMIT_S,
@@ -26,13 +26,8 @@ from agentstream.flows.dial_plan import (
     targets_of,
 )
 
-HEADERS_LIMIT: Final = 3  # AP-42
-HEADERS_LIMIT_BYTES: Final = 200
-RESERVED_HEADERS: Final = ("exotel-", "veeno-")
 PARALLEL_ANSWER_LIMIT: Final = 5  # AP-43
 
-_TOKEN: Final = re.compile(r"[A-Za-z0-9!%*_+`'~-]{1,64}")
-_HEADER_VALUE: Final = re.compile(r"[\x20-\x7e\u00a0-\U0010ffff]*")
 _URL: Final = re.compile(r"https?://\S{1,2040}")
 OptionalUrl = Annotated[str, Field(pattern=r"^(https?://\S+)?$", max_length=2048)]
 
@@ -154,7 +149,10 @@ def _explained(error: ValidationError, text: str) -> str:
 def _targets(answer: _Answer, to_number: str) -> tuple[tuple[Target, ...], str]:
     destination = answer.destination
     if destination.trunk:
-        headers = _headers(destination.custom_params or answer.custom_params or "")
+        try:
+            headers = headers_of(destination.custom_params or answer.custom_params or "")
+        except CustomParamsError as error:
+            raise AnswerError(str(error)) from error
         return (Target(f"sip:{destination.trunk}", to_number, headers),), ""
     if destination.contacts is not None:
         uris = [contact.contact_uri for contact in destination.contacts]
@@ -163,25 +161,6 @@ def _targets(answer: _Answer, to_number: str) -> tuple[tuple[Target, ...], str]:
     if destination.numbers is None:
         return (), "'destination' has neither 'numbers' nor 'trunk'"
     return targets_of(destination.numbers, to_number)
-
-
-def _headers(parameters: str) -> tuple[tuple[str, str], ...]:
-    """Return the INVITE's headers for `k=v&k=v` (AP-42); each name begins with X- (SIP-13)."""
-    if len(parameters.encode()) > HEADERS_LIMIT_BYTES:
-        raise AnswerError(f"'custom_params' has more than {HEADERS_LIMIT_BYTES} bytes")
-    pairs = parse_qsl(parameters, keep_blank_values=True)
-    if len(pairs) > HEADERS_LIMIT:
-        raise AnswerError(f"'custom_params' has more than {HEADERS_LIMIT} headers")
-    return tuple(_header(name, value) for name, value in pairs)
-
-
-def _header(name: str, value: str) -> tuple[str, str]:
-    bare = name[2:] if name.lower().startswith("x-") else name
-    if bare.lower().startswith(RESERVED_HEADERS):
-        raise AnswerError("'custom_params': names that begin with Exotel- or Veeno- are reserved")
-    if not _TOKEN.fullmatch(bare) or not _HEADER_VALUE.fullmatch(value):
-        raise AnswerError(f"'custom_params': '{name[:40]}' cannot be a SIP header")
-    return f"X-{bare}", value
 
 
 def _parallel(answer: _Answer, plan: DialPlan) -> int:

@@ -8,9 +8,11 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from agentstream.base.values import replace
 from agentstream.calls.commands import DEFAULT_TONE, AudioFile, Speech, StreamSpec
 from agentstream.flows.applet import NEXT, Onward, wired
 from agentstream.flows.context import Context
+from agentstream.flows.custom_params import CustomParamsError, headers_of
 from agentstream.flows.dial_plan import (
     OPERATOR_TONE,
     PARALLEL_LIMIT,
@@ -66,6 +68,13 @@ class ConnectFields(Onward):
     )
     trunk: str = Field(
         default="", max_length=64, description="The trunk for numbers; empty is the default one."
+    )
+    custom_params: Template = Field(
+        default="",
+        max_length=512,
+        description=(
+            "Up to three `X-` headers of the INVITE to a `sip:TRUNK`, as `name=value&name=value`."
+        ),
     )
     ring_seconds: int = Field(
         default=30, ge=1, le=RING_LIMIT_S, description="How long a party rings."
@@ -168,6 +177,15 @@ class ConnectFields(Onward):
                 raise ValueError(f"'{number}' is neither a number nor a sip address")
         return numbers
 
+    @field_validator("custom_params")
+    @classmethod
+    def _can_be_headers(cls, parameters: str) -> str:
+        try:  # with templates in it the values are looked at when the call comes
+            headers_of(parameters, lambda value: "" if "{" in value else value)
+        except CustomParamsError as error:
+            raise ValueError(str(error)) from error
+        return parameters
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if (self.numbers is None) == (self.url is None):
@@ -206,6 +224,14 @@ class ConnectFields(Onward):
         """Return what these fields say; an answer of the URL may change any of it."""
         texts = [context.text(number, now_ms) for number in self.numbers or ()]
         targets, reason = targets_of(texts, context.setup.account_number)
+        try:
+            headers = headers_of(self.custom_params, lambda text: context.text(text, now_ms))
+        except CustomParamsError as error:
+            targets, reason, headers = (), str(error), ()
+        if headers:  # of those that are a trunk
+            targets = tuple(
+                replace(one, headers=headers if one.to_number else ()) for one in targets
+            )
         default_retries = 0 if self.numbers is None else RETRIES
         caller_id = caller_id_of(context.text(self.caller_id, now_ms))
         return DialPlan(

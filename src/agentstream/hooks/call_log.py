@@ -20,6 +20,7 @@ class CallLog:
         AppletNoted,
         feed.StreamAttemptFailed,
         feed.StreamWarned,
+        feed.RoadFailed,
     )
 
     def __init__(self) -> None:
@@ -70,6 +71,18 @@ class CallLog:
                     phase=fact.event.phase,
                     http_status=fact.event.http_status,
                     detail=fact.event.detail,
+                )
+            case feed.RoadFailed(leg_sid=leg_sid):
+                self._log.warning(
+                    "road_failed",
+                    call_sid=fact.call_sid,
+                    leg_sid=leg_sid,
+                    road=fact.event.road,
+                    outcome=fact.event.outcome,
+                    status=fact.event.sip_status,
+                    text=fact.event.text,
+                    elapsed_ms=fact.event.elapsed_ms,
+                    after=fact.event.after,
                 )
             case feed.StreamWarned(stream_sid=sid, text=text):
                 self._log.warning(

@@ -52,6 +52,7 @@ class Facts:
     # Recordings: "waiting" now; "stored", "failed_attempts" and "encoded" since the start.
     recordings: Mapping[str, int] = field(default_factory=dict)
     legs_dialled: int = 0
+    trunk_calls: Mapping[str, int] = field(default_factory=dict)  # now, by the operator's trunks
     orders: Mapping[str, int] = field(default_factory=dict)  # by result: "placed" or a cause
     requests_refused: Mapping[str, int] = field(default_factory=dict)  # by kind (ER-7)
     keyed_requests: Mapping[str, int] = field(default_factory=dict)  # by result (OC-6)
@@ -84,6 +85,7 @@ class Metrics:
         feed.StreamConnected,
         feed.StreamAttemptFailed,
         feed.StreamWarned,
+        feed.RoadFailed,
         feed.StreamCounted,
         feed.LegCounted,
         DigitReceived,
@@ -111,14 +113,14 @@ class Metrics:
                 measures.counted(measures.failed_attempts, phase)
             case feed.StreamWarned(about=about):
                 measures.counted(measures.warnings, about)
+            case feed.RoadFailed(outcome=outcome):
+                measures.counted(measures.roads, _road(fact.event), outcome)
             case feed.StreamCounted():
                 measures.stream_counted(fact.event)
             case feed.LegCounted():
                 measures.leg_counted(fact.event)
             case AnswerJudged(result=result, reason=reason):
                 measures.counted(measures.answers, result, reason)
-            case TransferFinished(outcome=outcome):
-                measures.counted(measures.transfers, outcome)
             case _:
                 measures.happened(fact.event)
 
@@ -148,6 +150,9 @@ class _Measures:
         )
         self.warnings = counter(
             "stream_warnings", "What bots' developers should know, by its id", ("about",)
+        )
+        self.roads = counter(
+            "roads_failed", "Attempts of dialled legs that failed", ("road", "outcome")
         )
         self.underruns = counter("stream_underruns", "Times that a bot's audio ran dry")
         self.dropped = counter("stream_media_dropped", "Media messages that a bot did not read")
@@ -184,6 +189,8 @@ class _Measures:
         match event:
             case DigitReceived():
                 self.digits.inc()
+            case TransferFinished(outcome=outcome):
+                self.counted(self.transfers, outcome)
             case AppletNoted(is_trouble=True):
                 self.troubles.inc()
             case _:
@@ -217,6 +224,11 @@ class _Measures:
         self.lost.inc(note.stats.packets_lost)
         if note.stats.packets_received:
             self.mos.observe(note.stats.mos)
+
+
+def _road(note: feed.RoadFailed) -> str:
+    """Return an operator's trunk by name; those of accounts, without end, under one."""
+    return note.road if note.road.startswith("trunk ") and "→" not in note.road else "destination"
 
 
 class _Now(Collector):
@@ -260,6 +272,7 @@ class _Now(Collector):
         yield _gauge("media_events_waiting", "Audio events", engine.get("events_waiting", 0))
         yield _counter("streams_throttled", "Streams refused by limit", facts.streams_throttled)
         yield _counter("legs_dialled", "Legs that calls dialled", facts.legs_dialled)
+        yield _gauges("trunk_calls", "Dialled legs by trunk now", "trunk", facts.trunk_calls)
         yield _gauge("errands_waiting", "Background requests not begun", facts.errands_waiting)
         yield _counters("errands", "Background requests and letters", "result", facts.errands)
         yield from _steered(facts)
@@ -336,15 +349,15 @@ def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(f"agentstream_{name}", text, value)
 
 
+def _gauges(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(f"agentstream_{name}", text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
+
+
 def _counter(name: str, text: str, value: float) -> Metric:
     return CounterMetricFamily(f"agentstream_{name}", text, value)
-
-
-def _gauges(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:
-    family = GaugeMetricFamily(f"agentstream_{name}", text, labels=[label])
-    for value, number in values.items():
-        family.add_metric([value], number)
-    return family
 
 
 def _counters(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:

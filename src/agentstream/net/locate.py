@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 from agentstream.base.values import dataclass, replace
+from agentstream.base.weight import Draw, by_weight
 from agentstream.net.dns import DnsError
 from agentstream.net.egress import EgressError
 from agentstream.sip.flow import DEFAULT_PORTS, SECURE, Hop, TransportName
@@ -33,7 +34,6 @@ _SERVICES: dict[str, TransportName] = {
 }
 
 Screen = Callable[[str, int], Awaitable[tuple[str, ...]]]  # as `Egress.addresses`
-Draw = Callable[[int], int]  # a whole number from 0 to the given one, both included
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,17 +183,8 @@ def in_naptr_order(
 
 def in_srv_order(records: Iterable[Srv], draw: Draw) -> list[Srv]:
     """Return the servers by priority, weighted by chance inside one priority (RFC 2782)."""
-    waiting = [record for record in records if record.target]
-    ordered = []
-    # Those of weight 0 stand first, so that they are drawn only when the draw is 0.
-    waiting.sort(key=lambda one: (one.priority, one.weight > 0))
-    while waiting:
-        same = [one for one in waiting if one.priority == waiting[0].priority]
-        drawn = draw(sum(one.weight for one in same))
-        for record in same:
-            drawn -= record.weight
-            if drawn <= 0:
-                break
-        ordered.append(record)
-        waiting.remove(record)
-    return ordered
+    return by_weight(
+        (record for record in records if record.target),
+        lambda record: (record.priority, record.weight),
+        draw,
+    )

@@ -12,6 +12,7 @@ from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.errors import AgentStreamError
 from agentstream.base.ids import RandomTokens, Tokens
 from agentstream.base.values import dataclass
+from agentstream.base.weight import draw_by
 from agentstream.net.admission import AdmissionLimits
 from agentstream.net.dns import Resolver
 from agentstream.net.driver import Driver
@@ -143,7 +144,7 @@ class SipEngine:
             transports = [name for name in PREFERENCE if name in spoken]
             self._locate = Locator(
                 SystemSipDns(self._resolver),
-                self._draw,
+                draw_by(self._tokens),
                 transports,
                 Egress(self._config.egress, self._resolver, self._clock).addresses,
                 self._config.trusted,
@@ -340,9 +341,6 @@ class SipEngine:
             self._errors["lookups_failed"] += 1
             log.info("event=sip_lookup_failed hop=%s error=%s", hop, error)
         self._driver.feed(Resolved(hop, hops))
-
-    def _draw(self, highest: int) -> int:
-        return int(self._tokens.hex(4), 16) % (highest + 1)
 
     def _our_address(self, transport: str, host: str) -> tuple[str, int]:
         return self._sockets.our_address(transport, host)

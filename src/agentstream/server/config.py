@@ -213,11 +213,11 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
-    def _has_its_default_trunk(self) -> Self:
-        name = self.dial.trunk
-        if name and name.lower() not in self.trunks:
-            known = ", ".join(self.trunks) or "none"
-            raise ValueError(f"dial.trunk is {name!r}, but the trunks are: {known}")
+    def _has_the_trunks_that_it_names(self) -> Self:
+        for place, name in self.dial.trunk_names():
+            if name.lower() not in self.trunks:
+                known = ", ".join(self.trunks) or "none"
+                raise ValueError(f"{place} is {name!r}, but the trunks are: {known}")
         return self
 
     def roads(self) -> Roads:
@@ -257,7 +257,7 @@ class Config(Section):
 
 
 def as_toml(values: Mapping[str, Any]) -> str:
-    """Write plain values as TOML (a JSON text, number or flat list is one in TOML as well)."""
+    """Write plain values as TOML."""
     return "\n".join(_tables(values, ())) + "\n"
 
 

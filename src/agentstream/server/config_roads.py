@@ -25,12 +25,16 @@ from agentstream.base.errors import PeerError
 from agentstream.calls.record import WhichLeg
 from agentstream.net.mailer import MailRoad
 from agentstream.net.tls import Certificate, TlsProfile
+from agentstream.server.config_routes import NumberRules, Routes, WindowSection
 from agentstream.server.config_section import HostEntries, Port, Section, Texts
 from agentstream.sip.flow import TransportName
 from agentstream.sip.signaling import Credentials
 from agentstream.sip.uri import parse_uri
 from agentstream.switch.dial_guard import DialGuard
+from agentstream.switch.identity import CallerIdRule, IdentityForm
 from agentstream.switch.refer_rules import ReferMode
+from agentstream.switch.road_limits import RoadLimit
+from agentstream.switch.roads import FAILOVER_MS, EarlyMedia
 from agentstream.switch.routing import NoRoadError, Roads, Trunk, check_headers
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}", re.ASCII)
@@ -52,8 +56,8 @@ def _sip_host(text: str) -> str:
 SipHost = Annotated[str, AfterValidator(_sip_host)]
 
 
-class TrunkConfig(Section):
-    """A road to a carrier."""
+class TrunkConfig(WindowSection):
+    """A road to a carrier; `hours` are those at which calls may take it."""
 
     target: SipHost
     proxy: SipHost | None = None  # where INVITEs are sent instead, as a loose route
@@ -71,12 +75,20 @@ class TrunkConfig(Section):
     tls_verify: bool = True
     # Whom its far end may have called by REFER: nobody; the account's own; any number too (SIP-61).
     refer: ReferMode = "deny"
-
-    @model_validator(mode="after")
-    def _has_a_key(self) -> Self:
-        if (self.tls_certificate is None) != (self.tls_key is None):
-            raise ValueError("tls_certificate and tls_key belong together")
-        return self
+    # Who the carrier is shown: the call's caller id, the alias of the account's trunk (TR-71) or
+    # else `caller_id`, or always `caller_id`.
+    caller_id_rule: CallerIdRule = "as-is"
+    # Where that number stands beside From: P-Asserted-Identity, Remote-Party-ID, or nowhere;
+    # "from" lets it stand in From where `from_user` would.
+    identity: IdentityForm = "none"
+    privacy: bool = False  # the callee sees nobody; the carrier is told (RFC 3323, RFC 3325)
+    diversion: bool = False  # calls that are forwarded say by whom (RFC 5806)
+    called_rules: NumberRules = ()
+    caller_rules: NumberRules = ()
+    early_media: EarlyMedia = "pass"
+    failover_timeout_ms: int = Field(default=FAILOVER_MS, ge=100, le=32_000)  # of silence
+    max_calls: int = Field(default=0, ge=0, le=1_000_000)  # at once; 0: no limit
+    calls_per_second: int = Field(default=0, ge=0, le=10_000)  # begun; 0: no limit
 
     @field_validator("headers")
     @classmethod
@@ -100,9 +112,30 @@ class TrunkConfig(Section):
             tuple(self.headers.items()),
             self.plus,
             self.late_offer,
-            name if self.tls_profile() else "",
-            self.refer,
+            caller_id_rule=self.caller_id_rule,
+            identity=self.identity,
+            is_private=self.privacy,
+            tells_diversion=self.diversion,
+            called_rules=tuple(one.rule() for one in self.called_rules),
+            caller_rules=tuple(one.rule() for one in self.caller_rules),
+            early_media=self.early_media,
+            failover_ms=self.failover_timeout_ms,
+            limit=RoadLimit(self.max_calls, self.calls_per_second, self.window()),
+            tls_profile=name if self.tls_profile() else "",
+            refer=self.refer,
         )
+
+    @model_validator(mode="after")
+    def _has_what_it_shows(self) -> Self:
+        if self.caller_id_rule == "fixed" and not self.caller_id:
+            raise ValueError('caller_id_rule = "fixed" needs caller_id')
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_key(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together")
+        return self
 
     def tls_profile(self) -> TlsProfile | None:
         """Return how this carrier is called over TLS; None: as every other."""
@@ -135,6 +168,8 @@ class DialConfig(Section):
     countries: Texts = ()
     denied_prefixes: Texts = ()  # "+1900": numbers that begin so are never dialled
     premium: bool = False  # numbers that cost the caller more may be dialled
+    routes: Routes = ()  # by which trunks numbers go out; those of no route: by `trunk`
+    follow_redirects: bool = False  # 3xx: addresses that may be dialled are tried instead
 
     @field_validator("countries")
     @classmethod
@@ -169,7 +204,17 @@ class DialConfig(Section):
             country_code,
             denied,
             self._guard(country_code),
+            tuple(route.route() for route in self.routes),
+            self.follow_redirects,
         )
+
+    def trunk_names(self) -> Iterator[tuple[str, str]]:
+        """Yield where a trunk is named, and which."""
+        if self.trunk:
+            yield "dial.trunk", self.trunk
+        for place, route in enumerate(self.routes):
+            for one in route.trunks:
+                yield f"dial.routes.{place}.trunks", one.name
 
     def _guard(self, country_code: str) -> DialGuard:
         codes = {country_code} if country_code else set()

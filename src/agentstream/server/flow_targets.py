@@ -3,6 +3,7 @@
 What is only known during a call (`{TransferTo}`, a server's answer) is left alone.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,6 +16,7 @@ from agentstream.flows.document import FlowDocument
 from agentstream.flows.source import Path
 from agentstream.switch.routing import NoRoadError, Roads, find_road
 
+_TRUNK_SID: Final = re.compile(r"sips?:tr[a-z0-9]{26}", re.ASCII | re.IGNORECASE)  # TR-4
 _NAMED: Final = 5  # flows that are named when the one that is wanted is not there
 
 
@@ -75,6 +77,8 @@ def _undialled(applet: str, settings: ConnectSettings, roads: Roads) -> Iterator
 
 def _why_not(spec: DialSpec, roads: Roads) -> str:
     is_number = not spec.destination.lower().startswith(("sip:", "sips:"))
+    if _TRUNK_SID.fullmatch(spec.destination):  # a row of the account, whichever machine has it
+        return ""
     if is_number and not roads.trunks:  # a machine without trunks is not where it will run
         return ""
     try:

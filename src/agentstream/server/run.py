@@ -188,6 +188,7 @@ def _facts(house: House, hub: LiveHub, limiter: RateLimiter, once: Once) -> Fact
         watchers=hub.watchers,
         recordings=parts.recordings.counts(),
         legs_dialled=board.counts.dialled,
+        trunk_calls=board.dialler.trunk_calls,
         requests_refused=dict(limiter.refused),
         keyed_requests=dict(once.counts),
         leg_events=parts.legs.counts(),

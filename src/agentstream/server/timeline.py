@@ -107,6 +107,9 @@ def _describe_note(note: feed.Note) -> tuple[str, str] | None:
             return "bot", f"connected ({phases}, upgrade {note.upgrade_ms} ms)"
         case feed.StreamAttemptFailed(attempt=attempt, phase=phase, detail=detail):
             return "warn", f"attempt {attempt} to reach the bot failed ({phase}): {detail}"
+        case feed.RoadFailed(road=road, text=text, elapsed_ms=elapsed_ms, after=after):
+            onward = f", then {after}" if after else ""
+            return "warn", f"tried {road}: {note.sip_status or ''} {text} ({elapsed_ms} ms){onward}"
         case feed.BotSpoke():
             return "bot", "the bot speaks"
         case feed.MarkEchoed(name=name, cleared=cleared):

@@ -78,6 +78,18 @@ class ClientSide:
             self._fail(exchange, 487, "cancelled", now_ms)
         elif transaction.state is ClientState.PROCEEDING:
             self._send_cancel(transaction, now_ms)
+        elif transaction.is_open:
+            transaction.hush()  # if it was lost, the better
+            self._transactions.settle(transaction)
+
+    def pass_over(self, exchange: Exchange, now_ms: int) -> bool:
+        """Take a server that says nothing as failed, and try the next one; False: there is none."""
+        transaction = self._transaction_of(exchange)
+        if transaction is None or not exchange.hops:
+            return False
+        transaction.end()
+        self._transactions.settle(transaction)
+        return self._try_next(exchange, now_ms)
 
     def resolved(self, hop: Hop, hops: tuple[Hop, ...], now_ms: int) -> None:
         """Go on with what waited for this name."""

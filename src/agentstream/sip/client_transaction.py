@@ -186,6 +186,10 @@ class ClientTransaction:
         if self.is_open:
             self._over_at_ms = at_ms
 
+    def hush(self) -> None:
+        """Repeat the request no more: nobody wants its answer."""
+        self._repeat_at_ms = None
+
     def end(self) -> None:
         """Be over at once."""
         self.state = ClientState.OVER

@@ -103,6 +103,9 @@ class Core(Protocol):
     def cancel(self, exchange: Exchange, now_ms: int) -> None:
         """CANCEL an INVITE as soon as that is allowed; its final response still comes."""
 
+    def pass_over(self, exchange: Exchange, now_ms: int) -> bool:
+        """Go on to the next server of the same name (RFC 3263 §4.3); False when there is none."""
+
     def acknowledge(self, ack: Request, to: Flow | Hop, branch: str) -> None:
         """Send the ACK to a 2xx."""
 

@@ -165,6 +165,10 @@ class Endpoint:
         """CANCEL an INVITE as soon as that is allowed."""
         self._client.cancel(exchange, now_ms)
 
+    def pass_over(self, exchange: Exchange, now_ms: int) -> bool:
+        """Go on to the next server of the same name."""
+        return self._client.pass_over(exchange, now_ms)
+
     def acknowledge(self, ack: Request, to: Flow | Hop, branch: str) -> None:
         """Send the ACK to a 2xx."""
         self._client.acknowledge(ack, to, branch)

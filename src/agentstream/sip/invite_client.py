@@ -5,6 +5,8 @@ INVITE --1xx--> early dialogs --2xx--> ACK, confirmed (invite.py); other forks: 
    '--hang up: CANCEL, after a 1xx--> ended; a 2xx that crosses it: ACK, BYE
 """
 
+from typing import Literal
+
 from agentstream.base.errors import PeerError
 from agentstream.base.values import replace
 from agentstream.sip.bodies import passed_headers, put_sdp, q850_of, reason, sdp_of
@@ -59,6 +61,8 @@ class OutgoingCall(InviteUsage):
     def start(self, now_ms: int) -> None:
         """Send the INVITE."""
         self.alarms.set("ring", now_ms + self._dial.answer_timeout_ms)
+        if self._dial.silence_timeout_ms:
+            self.alarms.set("silence", now_ms + self._dial.silence_timeout_ms)
         self.core.begin(self._exchange, now_ms)
         self.core.watch(self)
 
@@ -77,7 +81,7 @@ class OutgoingCall(InviteUsage):
             self._answer_offer(None)
             super().hang_up(command, now_ms)
         elif not self.is_ended:
-            self._give_up(487, command.q850, command.text, now_ms)
+            self._give_up("local", 487, command.text, now_ms, command.q850)
 
     def answer_offer(self, command: AnswerMedia, now_ms: int) -> bool:
         """Put the product's answer into the ACK when the 2xx brought the offer; else False."""
@@ -126,9 +130,11 @@ class OutgoingCall(InviteUsage):
 
     def rang(self, name: str, now_ms: int) -> None:
         """Give up ringing."""
-        if name == "ring":
+        if name == "silence":
+            self._silent(now_ms)
+        elif name == "ring":
             if self.dialog is None:
-                self._give_up(408, 0, "not answered in time", now_ms)
+                self._give_up("local", 408, "not answered in time", now_ms)
         else:
             super().rang(name, now_ms)
 
@@ -167,7 +173,7 @@ class OutgoingCall(InviteUsage):
         else:
             self.dialog = Dialog.as_client(exchange.request, response, flow)
         self._early.clear()
-        self.alarms.clear("ring")
+        self.alarms.clear("ring", "silence")
         try:
             sdp = sdp_of(response)
         except PeerError:
@@ -198,9 +204,23 @@ class OutgoingCall(InviteUsage):
         self.end("remote", response.status, q850, text or response.reason, headers)
         self.over()
 
-    def _give_up(self, status: int, q850: int, text: str, now_ms: int) -> None:
+    def _silent(self, now_ms: int) -> None:
+        """Pass a server over that has said nothing, not even 100.
+
+        The last one is cancelled: should it wake up later, nobody is to be rung (RFC 3261 §9.1).
+        """
+        if self.is_ended or self.dialog is not None or self._exchange.is_heard:
+            return
+        if self.core.pass_over(self._exchange, now_ms):
+            self.alarms.set("silence", now_ms + self._dial.silence_timeout_ms)
+        else:
+            self._give_up("network", 408, "no answer at all", now_ms)
+
+    def _give_up(
+        self, by: Literal["local", "network"], status: int, text: str, now_ms: int, q850: int = 0
+    ) -> None:
         self.alarms.clear_all()
-        self.end("local", status, q850, text)
+        self.end(by, status, q850, text)
         if q850:
             self._exchange.cancel_reason = reason(q850, text)
         self.core.cancel(self._exchange, now_ms)
@@ -278,7 +298,7 @@ class OutgoingCall(InviteUsage):
         to_uri = str(parse_uri(dial.to_uri or dial.target).without("transport", headers=True))
         caller = NameAddr(dial.from_display, dial.from_uri, {"tag": self.local_tag})
         headers = Headers()
-        headers.add("Max-Forwards", "70")
+        headers.add("Max-Forwards", str(dial.max_forwards))
         headers.add("From", str(caller))
         headers.add("To", f"<{to_uri}>")
         headers.add("Call-ID", self.call_id)

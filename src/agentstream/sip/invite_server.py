@@ -73,6 +73,7 @@ class IncomingCall(InviteUsage):
                 offer=self._offer,
                 headers=passed_headers(request.headers),
                 replaces=self._replaces,
+                hops_left=min(int(request.headers.get("Max-Forwards") or 70), 70),
             )
         )
         self.core.watch(self)

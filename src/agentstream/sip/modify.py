@@ -57,6 +57,7 @@ class Modify:
     def __init__(self, usage: "InviteUsage") -> None:
         # Weak, as it is our owner: a ring would keep both until the collector looks.
         self._usage: InviteUsage = proxy(usage)
+        self._core = usage.core  # stays when our owner is over: a 2xx may come again even then
         self._ours: Exchange | None = None
         self._is_refresh = False
         self._offer = ""
@@ -242,7 +243,7 @@ class Modify:
         """Send the ACK again, if its INVITE is the latest one."""
         sent = self._ack
         if sent is not None and sent.cseq == cseq:
-            self._usage.core.acknowledge(sent.ack, sent.to, sent.branch)
+            self._core.acknowledge(sent.ack, sent.to, sent.branch)
 
     def _send(self, method: str, offer: str | None, now_ms: int) -> None:
         usage = self._usage

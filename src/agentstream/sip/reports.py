@@ -26,6 +26,7 @@ class Invited:
     # The trunk of an account whose caller this was shown to be; "": nobody of ours, so nothing more
     # than a caller from outside.
     trunk_sid: str = ""
+    hops_left: int = 70  # its Max-Forwards, 1 or more; what is placed for it has one less
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,9 @@ class Dial:
     credentials: Credentials | None = None
     answer_timeout_ms: int = 60_000  # ring no longer than this, then CANCEL
     tls_profile: str = ""  # whose certificate we show (see `sip.flow.Hop`)
+    # A server that says nothing at all, not even 100, is given up after this; 0: only Timer B.
+    silence_timeout_ms: int = 0
+    max_forwards: int = 70  # RFC 7332: less in a call that is placed for another one
 
 
 class SignalingEngine(Protocol):

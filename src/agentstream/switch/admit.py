@@ -66,6 +66,7 @@ def setup_of_route(
         flow_version=flow.flow_version if flow else 0,
         variables=header_variables(invited) if invited else (),
         trunk_sid=invited.trunk_sid if invited else "",
+        hops_left=invited.hops_left if invited else 71,
         phone_number=route.spec.caller_id if isinstance(route, PassageWay) else "",
     )
 

@@ -74,7 +74,12 @@ class CallLines:
             return []
         if isinstance(report, sip.Referred):
             return [self._exchange.judge(line.leg_sid, line.rules, report)]
-        return line.take(report)
+        try:
+            return line.take(report)
+        finally:
+            if line.ref != report.ref:  # it tries its next road
+                del self._by_ref[report.ref]
+                self._by_ref[line.ref] = line
 
     def replaceable(self, ref: sip.SipCallRef) -> LegSid | None:
         """Return the leg of a SIP call whose place another one may have, by its trunk's policy."""

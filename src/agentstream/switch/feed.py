@@ -116,6 +116,23 @@ class LegCounted:
 
 
 @dataclass(frozen=True, slots=True)
+class RoadFailed:
+    """A dialled leg could not go by one of its roads; `after` is the next one, "" for none.
+
+    `outcome` is one of `road_states`, or "full" when the road was passed over.
+    """
+
+    leg_sid: LegSid
+    attempt: int
+    road: str
+    outcome: str
+    sip_status: int
+    text: str
+    elapsed_ms: int = 0
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingBegan:
     """A leg is being recorded; RecordingFinished follows."""
 
@@ -158,6 +175,7 @@ Note = (
     | StreamWarned
     | StreamCounted
     | LegCounted
+    | RoadFailed
     | RecordingBegan
     | SourceLearnt
     | ErrandDone

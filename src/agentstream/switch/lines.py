@@ -4,6 +4,9 @@ A `SipLine` is a SIP call that came in, a `DialledLine` one that we placed, both
 `FileLine` is a WAV file in and a WAV file out. The call task does not know which it has.
 """
 
+from collections.abc import Callable
+from typing import Final, Protocol
+
 from agentstream._media import LegStats
 from agentstream.base.errors import PeerError
 from agentstream.base.ids import LegSid
@@ -16,18 +19,14 @@ from agentstream.media.negotiate import LocalMedia, SdpSession
 from agentstream.sip import reports as sip
 from agentstream.sip.signaling import Dial, SignalingEngine
 from agentstream.sip.uri import parse_uri
+from agentstream.switch import feed
+from agentstream.switch.file_line import FileLine as FileLine
+from agentstream.switch.file_line import LineFacts as LineFacts
+from agentstream.switch.file_line import not_referred
 from agentstream.switch.refer_rules import ReferRules
 from agentstream.switch.translate import leg_ended, read_dtmf_info
 
-
-@dataclass(frozen=True, slots=True)
-class LineFacts:
-    """What a call record and a metric want to know of a leg when it is over."""
-
-    sip_call_id: str
-    stats: LegStats | None
-    sip_status: int
-    q850: int
+RINGING: Final = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,44 +197,127 @@ class SipLine(_SipCall):
         return self._up()
 
 
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One attempt to reach a party; its offer is made when it is placed."""
+
+    order: Dial
+    local: LocalMedia
+    offers_late: bool = False
+    hears_early_media: bool = True
+    rules: ReferRules = ReferRules()
+
+
+class Tries(Protocol):
+    """The attempts of a dialled leg."""
+
+    def after(self, ended: sip.Ended, *, is_over: bool) -> Try | None:
+        """Take the end of an attempt; returns the next one, None when this end is the leg's.
+
+        `is_over`: it rang, was answered, or is to end.
+        """
+
+    def reached(self) -> None:
+        """Take it that this attempt has found its far end."""
+
+    def leave(self) -> None:
+        """Give back what the attempt holds; harmless when it holds nothing."""
+
+    def fetch_notes(self) -> list[feed.RoadFailed]:
+        """Return what is to be told and was not yet."""
+
+
 class DialledLine(_SipCall):
-    """A SIP call that we placed, and its RTP leg; the INVITE goes out as it is made."""
+    """A SIP call that we placed, and its RTP leg; the INVITE goes out as it is made.
+
+    While it has not rung, a failed attempt is followed by another: a new SIP call with a Call-ID,
+    a tag and a `ref` of its own (SIP-17), the same RTP port and SDP session.
+    """
 
     def __init__(
-        self,
-        leg_sid: LegSid,
-        signaling: SignalingEngine,
-        ours: OurSide,
-        order: Dial,
-        *,
-        offers_late: bool = False,
+        self, leg_sid: LegSid, signaling: SignalingEngine, ours: OurSide, tries: Tries, first: Try
     ) -> None:
-        offer = None if offers_late else ours.session.offer(ours.local)
-        ref = signaling.place(replace(order, offer=offer))
+        ref = signaling.place(_with_offer(first, ours.session))
         try:
             sip_call_id = signaling.sip_call_id(ref)
         except BaseException:
             signaling.hang_up(ref)  # nobody else knows of it
             raise
         super().__init__(leg_sid, ref, sip_call_id, signaling, ours)
-        target = parse_uri(order.target)
-        self._peer = f"{target.host}:{target.port}" if target.port else target.host
-        self._has_offered = not offers_late
+        self._tries = tries
+        self._now = first
+        self._has_rung = False
+        self._is_ending = False
+        self._early: str | None = None  # their SDP that was not listened to
+        self._take_rules(first)
         self._hears = False  # their SDP was taken: from early media, or with their answer
+        # Whoever finds this line by its ref places every further attempt, and hears the notes.
+        self.place: Callable[[Dial], sip.SipCallRef] = signaling.place
+        self.note: Callable[[feed.RoadFailed], None] = lambda _: None
+
+    def hang_up(self, cause: Cause, text: str) -> list[reports.Report]:
+        """End the attempt that is under way; no other follows."""
+        self._is_ending = True
+        return super().hang_up(cause, text)
+
+    def release(self) -> None:
+        """Free the RTP port, and the place on the road."""
+        self._tries.leave()
+        super().release()
 
     def take(self, report: sip.Report) -> list[reports.Report]:
         """Translate what signalling reports into the call's words."""
         match report:
-            case sip.Progressed(sdp=sdp):
-                return [reports.LegRang(self.leg_sid, has_early_media=self._rings_with(sdp))]
+            case sip.Progressed(status=status, sdp=sdp):
+                return self._progressed(status, sdp)
             case sip.Accepted(sdp=sdp):
+                self._reached()
                 return self._accepted(sdp)
+            case sip.Ended():
+                return self._attempt_ended(report)
             case _:
                 return self._take_any(report, Party.CALLEE)
 
+    def _attempt_ended(self, ended: sip.Ended) -> list[reports.Report]:
+        is_over = self._has_rung or self._is_up or self._is_ending
+        following = self._tries.after(ended, is_over=is_over)
+        self._tell()
+        if following is None:
+            return self._take_any(ended, Party.CALLEE)
+        self._now, self._local = following, following.local
+        self._take_rules(following)
+        self._session.refused()
+        self.ref = self.place(_with_offer(following, self._session))
+        self._sip_call_id = self._signaling.sip_call_id(self.ref)
+        return []
+
+    def _take_rules(self, attempt: Try) -> None:
+        target = parse_uri(attempt.order.target)
+        self.rules = attempt.rules
+        self._peer = f"{target.host}:{target.port}" if target.port else target.host
+
+    def _reached(self) -> None:
+        self._tries.reached()
+        self._tell()
+
+    def _tell(self) -> None:
+        for note in self._tries.fetch_notes():
+            self.note(note)
+
+    def _progressed(self, status: int, sdp: str | None) -> list[reports.Report]:
+        """Let it ring. What is only progress to a road whose early media is ignored is no ring."""
+        if not self._now.hears_early_media:
+            self._early = sdp or self._early
+            if status != RINGING:
+                return []
+            sdp = None
+        self._has_rung = True
+        self._reached()
+        return [reports.LegRang(self.leg_sid, has_early_media=self._rings_with(sdp))]
+
     def _rings_with(self, answer: str | None) -> bool:
         """Listen to early media; an answer that cannot be used spoils only that."""
-        if answer is None or not self._has_offered:
+        if answer is None or self._now.offers_late:
             return False
         try:
             self.media.connect(self._session.accept(answer))
@@ -245,10 +327,11 @@ class DialledLine(_SipCall):
         return True
 
     def _accepted(self, sdp: str | None) -> list[reports.Report]:
+        sdp = sdp or self._early  # the answer may have come with the progress alone
         if sdp is None and not self._hears:
             return self.hang_up(Cause.NO_COMMON_CODEC, "the far end answered without SDP")
         try:
-            if sdp is not None and self._has_offered:
+            if sdp is not None and not self._now.offers_late:
                 self.media.connect(self._session.accept(sdp))
             elif sdp is not None:
                 answered = self._session.answer(sdp, self._local)
@@ -259,67 +342,10 @@ class DialledLine(_SipCall):
         return self._up()
 
 
-class FileLine:
-    """A caller made of a WAV file: no phone network, the same audio path."""
-
-    def __init__(self, leg_sid: LegSid, media: MediaLeg) -> None:
-        self.leg_sid = leg_sid
-        self.media = media
-        self._is_over = False
-
-    def ring(self, *, with_media: bool = False) -> None:
-        """Let a file wait: it hears nothing."""
-
-    def answer(self) -> list[reports.Report]:
-        """Start the clock of the files."""
-        self.media.start()
-        return [reports.LegAnswered(self.leg_sid)]
-
-    def reject(self, cause: Cause, text: str) -> list[reports.Report]:
-        """End before anything was heard."""
-        return self._end(cause, Party.SYSTEM, text)
-
-    def hang_up(self, cause: Cause, text: str) -> list[reports.Report]:
-        """End the leg from our side."""
-        return self._end(cause, Party.SYSTEM, text)
-
-    def caller_hangs_up(self) -> list[reports.Report]:
-        """End the leg as its caller would."""
-        return self._end(Cause.NORMAL, Party.CALLER, "")
-
-    def answer_transfer(self, status: int) -> list[reports.Report]:
-        """Have asked for none."""
-        del status
-        return []
-
-    def tell_transfer(self, status: int, *, is_final: bool) -> list[reports.Report]:
-        """Have asked for none."""
-        del status, is_final
-        return []
-
-    def refer(self, spec: DialSpec) -> list[reports.Report]:
-        """Call nobody: a file cannot."""
-        del spec
-        return [not_referred(self.leg_sid)]
-
-    def release(self) -> None:
-        """Finish the output file."""
-        self.media.close()
-
-    def facts(self, stats: LegStats | None) -> LineFacts:
-        """Sum the leg up."""
-        return LineFacts("", stats, 0, 0)
-
-    def _end(self, cause: Cause, party: Party, text: str) -> list[reports.Report]:
-        if self._is_over:
-            return []
-        self._is_over = True
-        return [reports.LegEnded(self.leg_sid, cause, party, text)]
-
-
-def not_referred(leg_sid: LegSid) -> reports.TransferTold:
-    """Return that a far end will not call anybody in our stead."""
-    return reports.TransferTold(leg_sid, 405, is_final=True, was_accepted=False)
+def _with_offer(attempt: Try, session: SdpSession) -> Dial:
+    if attempt.offers_late:
+        return attempt.order
+    return replace(attempt.order, offer=session.offer(attempt.local))
 
 
 Line = SipLine | DialledLine | FileLine

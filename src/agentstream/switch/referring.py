@@ -16,6 +16,7 @@ from agentstream.calls.dial_spec import TEXT_LIMIT, DialSpec
 from agentstream.calls.record import CallSetup
 from agentstream.sip import reports as sip
 from agentstream.sip.uri import SipUri, parse_uri
+from agentstream.switch.custom_headers import RESERVED
 from agentstream.switch.refer_rules import ReferMode, ReferRules
 from agentstream.switch.routing import NoRoadError, check_headers
 from agentstream.switch.wiring import Wiring
@@ -97,9 +98,13 @@ class Referee:
             destination, to_number = asked.target, ""
         else:
             destination, to_number = self._destination(rules, asked.target, setup)
-        headers = tuple(_passed(asked))
+        by = asked.referred_by if asked.referred_by.isprintable() else ""
         return DialSpec(
-            destination, to_number, headers=headers, replaces=asked.replaces_text[:TEXT_LIMIT]
+            destination,
+            to_number,
+            headers=tuple(_passed(asked)),
+            replaces=asked.replaces_text[:TEXT_LIMIT],
+            referred_by=by[:TEXT_LIMIT],
         )
 
     def _destination(self, rules: ReferRules, target: str, setup: CallSetup) -> tuple[str, str]:
@@ -169,10 +174,10 @@ def _place(uri: SipUri) -> str:
 
 
 def _passed(asked: sip.Referred) -> Iterable[tuple[str, str]]:
-    """Yield what the INVITE repeats: who referred (RFC 3892), and X- headers."""
+    """Yield the X- headers that the INVITE repeats."""
     kept = 0
     for name, value in asked.headers:
-        is_passed = name[:2].lower() == "x-" or name.lower() == "referred-by"
+        is_passed = name[:2].lower() == "x-" and not name.lower().startswith(RESERVED)
         if not is_passed or len(name + value) > TEXT_LIMIT or kept == HEADERS_LIMIT:
             continue
         try:

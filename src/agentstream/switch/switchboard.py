@@ -21,6 +21,7 @@ from agentstream.flows.journey import Redirect
 from agentstream.flows.legs.verbs import Acknowledged, Act
 from agentstream.media.plan import FileLegPlan
 from agentstream.sip import reports as sip
+from agentstream.sip.signaling import Dial
 from agentstream.store.directory import Route
 from agentstream.store.protocols import StoreError
 from agentstream.switch import feed
@@ -34,6 +35,7 @@ from agentstream.switch.admit import (
 )
 from agentstream.switch.call_lines import Exchange
 from agentstream.switch.call_task import CallerLeaves, CallTask
+from agentstream.switch.calls_by_ref import CallsByRef
 from agentstream.switch.dialling import Dialler
 from agentstream.switch.lines import DialledLine, FileLine, Line
 from agentstream.switch.making import CallMaker, Course, course_of, course_of_order
@@ -41,7 +43,7 @@ from agentstream.switch.media_pump import MediaPump
 from agentstream.switch.placing import CallOrder, refusal, setup_of, spec_of
 from agentstream.switch.replacing import take_place
 from agentstream.switch.routing import NoRoadError
-from agentstream.switch.trunk_calls import NoWay, way_of
+from agentstream.switch.trunk_calls import NoWay, find_way
 from agentstream.switch.wiring import SwitchCounts, SwitchLimits, Wiring
 
 log = structlog.get_logger()
@@ -65,13 +67,11 @@ class Switchboard:
         self._limits = limits or SwitchLimits()
         self._calls: dict[CallSid, CallTask] = {}
         self._room = self._limits.room()
-        self._by_ref: dict[sip.SipCallRef, CallTask] = {}
+        self._by_ref = CallsByRef()
         self._by_leg: dict[str, CallTask] = {}
-        # What is reported of a call while it is being placed: its ref is not known yet.
-        self._untold: list[sip.Report] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_draining = False
-        self._dialler = Dialler(wiring, self._limits.leg_plan)
+        self.dialler = Dialler(wiring, self._limits)
         self._maker = CallMaker(wiring)
         self._pump = MediaPump(wiring.media, self._take_event)
         self.counts = SwitchCounts()
@@ -202,20 +202,17 @@ class Switchboard:
     def _take_report(self, report: sip.Report) -> None:
         if isinstance(report, sip.Invited):
             self._replaces(report) if report.replaces else self._invited(report)
-            return
-        task = self._by_ref.get(report.ref)
-        if task is not None:
-            task.post(report)
-        elif self._untold is not None:
-            self._untold.append(report)
+        else:
+            self._by_ref.hear(report)
 
     def _take_event(self, event: _media.Event) -> None:
-        if (task := self._by_leg.get(event.leg_sid)) is not None:
+        task = self._by_leg.get(event.leg_sid)
+        if task is not None:
             task.post(event)
 
     def _replaces(self, invited: sip.Invited) -> None:
         task = self._by_ref.get(invited.replaces) if invited.replaces else None
-        line = 603 if self._is_draining else take_place(invited, task, self._dialler)
+        line = 603 if self._is_draining else take_place(invited, task, self.dialler)
         if task is None or isinstance(line, int):
             self._signaling.reject(invited.ref, line if isinstance(line, int) else 603)
         else:
@@ -224,7 +221,7 @@ class Switchboard:
     def _invited(self, invited: sip.Invited) -> None:
         called = called_number(invited, self._country_code)
         caller = caller_number(invited, self._country_code)
-        route = self._way_of(invited, called, caller)
+        route = find_way(self._directory, invited.trunk_sid, called, caller)
         if isinstance(route, NoWay):
             self._refuse(invited, route.cause, route.text, status=route.status)
             return
@@ -235,15 +232,6 @@ class Switchboard:
             self._refuse(invited, *full, setup)
         else:
             self._admit(invited, route, setup)
-
-    def _way_of(self, invited: sip.Invited, called: str, caller: str) -> Way | PassageWay | NoWay:
-        if not invited.trunk_sid:
-            way = self._directory.find(called)
-            return way or NoWay(Cause.NOT_FOUND, "this number has no flow that a call can enter")
-        entry = self._directory.trunks.find(invited.trunk_sid)
-        if entry is None:
-            return NoWay(Cause.REJECTED, "trunk-not-found: it was deleted this moment", 403)
-        return way_of(entry, called, caller, self._directory.find)
 
     def _admit(self, invited: sip.Invited, route: Way | PassageWay, setup: CallSetup) -> None:
         try:
@@ -258,7 +246,7 @@ class Switchboard:
             self._refuse(invited, Cause.INTERNAL, "it was not begun", setup)
 
     def _open(self, invited: sip.Invited, route: Way | PassageWay, setup: CallSetup) -> None:
-        line = self._dialler.incoming(invited, setup.call_sid)
+        line = self.dialler.incoming(invited, setup.call_sid)
         try:
             offered = reports.LegOffered(line.leg_sid, invited.source)
             task, _ = self._begin(setup, course_of(route, self._limits.call), line, offered)
@@ -339,7 +327,7 @@ class Switchboard:
             self._connect(self._calls[setup.call_sid], line, untold)
             return line
 
-        exchange = Exchange(open_line, self._forget, partial(self._dialler.judge, setup))
+        exchange = Exchange(open_line, self._forget, partial(self.dialler.judge, setup))
         task = self._maker.make(setup, course, line, exchange, tell)
         self._calls[setup.call_sid] = task
         self._room.take(setup.call_sid, setup.account_sid)
@@ -361,20 +349,25 @@ class Switchboard:
 
         Raises NoRoadError.
         """
-        untold: list[sip.Report] = []
-        self._untold = untold
-        try:
-            line = self._dialler.open(leg_sid, spec, setup)
-        finally:
-            self._untold = None
+        with self._by_ref.placing() as untold:
+            line = self.dialler.open(leg_sid, spec, setup)
         self.counts.dialled += 1
         return line, untold
 
     def _connect(self, task: CallTask, line: DialledLine, untold: list[sip.Report]) -> None:
-        """Let a call hear what is reported of a leg that it dialled."""
-        self._by_leg[line.leg_sid] = self._by_ref[line.ref] = task
-        for report in untold:
-            self._take_report(report)
+        """Let a call hear what is reported of a leg that it dialled, and of its next attempts."""
+        line.place = partial(self._place_again, task, line)
+        line.note = partial(self._tell, task.call.setup)
+        self._by_leg[line.leg_sid] = task
+        self._by_ref.keep(line.ref, task, untold)
+
+    def _place_again(self, task: CallTask, line: DialledLine, order: Dial) -> sip.SipCallRef:
+        """Send the INVITE of a leg's next attempt, whose ref takes the place of the last one."""
+        with self._by_ref.placing() as untold:
+            ref = self._signaling.place(order)
+        self._by_ref.pop(line.ref, None)
+        self._by_ref.keep(ref, task, untold)
+        return ref
 
     def _forget(self, line: Line) -> None:
         """Take a line out of the register."""

@@ -14,6 +14,8 @@ from agentstream.base.phone import normalise
 from agentstream.base.values import dataclass
 from agentstream.calls.causes import Cause
 from agentstream.calls.commands import DialSpec
+from agentstream.flows.document import FlowDocument
+from agentstream.store.directory import Directory
 from agentstream.store.trunk_book import TrunkEntry
 from agentstream.switch.admit import PassageWay, Way
 
@@ -28,6 +30,19 @@ class NoWay:
     cause: Cause
     text: str
     status: int = 0
+
+
+def find_way(
+    directory: Directory[FlowDocument], trunk_sid: str, called: str, caller: str
+) -> Way | PassageWay | NoWay:
+    """Return where a call goes that comes in by an account's trunk, or ("") by none."""
+    if not trunk_sid:
+        way = directory.find(called)
+        return way or NoWay(Cause.NOT_FOUND, "this number has no flow that a call can enter")
+    entry = directory.trunks.find(trunk_sid)
+    if entry is None:
+        return NoWay(Cause.REJECTED, "trunk-not-found: it was deleted this moment", 403)
+    return way_of(entry, called, caller, directory.find)
 
 
 def way_of(

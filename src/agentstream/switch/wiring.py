@@ -19,6 +19,8 @@ from agentstream.store.directory import Directory
 from agentstream.store.placed_calls import PlacedCalls
 from agentstream.switch.feed import Feed
 from agentstream.switch.perform import Means
+from agentstream.switch.road_limits import RoadLimits
+from agentstream.switch.road_states import ALL_UP, RoadStates
 from agentstream.switch.room import Room
 from agentstream.switch.routing import Roads
 
@@ -71,6 +73,8 @@ class Wiring:
     placed: PlacedCalls | None = None  # where calls are noted before they are dialled
     legs: LegSettings = USUAL  # how legs that are steered behave
     two_leg_status: WhichLeg = "second"  # whose result a two-number call has (CC-60)
+    road_states: RoadStates = ALL_UP  # which roads may be tried
+    road_limits: RoadLimits = field(default_factory=RoadLimits)  # how much each carries
 
 
 @dataclass(slots=True)

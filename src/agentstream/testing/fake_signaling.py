@@ -71,9 +71,9 @@ class FakeSignaling:
         caller: str = "+912240000017",
         headers: tuple[Header, ...] = (),
         source: str = "udp:192.0.2.1:5060",
-        trunk_sid: str = "",
+        **others: str | int,
     ) -> SipCallRef:
-        """Let a call come in; `offer` None is a delayed offer."""
+        """Let a call come in; `offer` None is a delayed offer, `others` are more of `Invited`."""
         ref = self._new_ref("in")
         self.feed(
             Invited(
@@ -86,7 +86,7 @@ class FakeSignaling:
                 source=source,
                 offer=offer,
                 headers=headers,
-                trunk_sid=trunk_sid,
+                **others,  # type: ignore[arg-type]  # each has its field's kind
             )
         )
         return ref

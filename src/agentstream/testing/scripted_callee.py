@@ -3,6 +3,7 @@
     async with scripted_callee() as callee:
         callee.uri("busy")          486
         callee.uri("declines")      603
+        callee.uri("failing")       503
         callee.uri("rings")         180, and nobody comes
         callee.uri("answers")       180, then 200; whatever else the name is as well
         callee.uri("early")         183 with SDP, and nobody comes
@@ -17,13 +18,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from agentstream.net.sip_engine import Listener, SipConfig, SipEngine
+from agentstream.sip.flow import TransportName
 from agentstream.sip.reports import Ended, Invited, MediaAnswered, Report, SipCallRef
 from agentstream.sip.uri import parse_uri
 from agentstream.testing.answering import SDP
 from agentstream.testing.ports import HOST
 from agentstream.testing.waiting import until
 
-REFUSALS = {"busy": 486, "declines": 603, "unknown": 404}
+REFUSALS = {"busy": 486, "declines": 603, "unknown": 404, "failing": 503}
 
 
 class ScriptedCallee:
@@ -38,6 +40,7 @@ class ScriptedCallee:
         self.calls: dict[SipCallRef, Invited] = {}  # every INVITE
         self.ended: dict[SipCallRef, Ended] = {}
         self.reports: list[Report] = []
+        self.invites: list[tuple[float, str]] = []  # as they came, with the loop's time
         engine.on_report(self._take)
 
     @property
@@ -77,6 +80,12 @@ class ScriptedCallee:
         for ref in self.refs(user):
             self.engine.hang_up(ref)
 
+    def hear(self, direction: str, data: bytes, flow: str) -> None:
+        """Keep each INVITE as it came."""
+        del flow
+        if direction == "in" and data.startswith(b"INVITE "):
+            self.invites.append((asyncio.get_running_loop().time(), data.decode()))
+
     def _take(self, report: Report) -> None:
         self.reports.append(report)
         match report:
@@ -108,10 +117,15 @@ def user_of(call: Invited) -> str:
 
 @asynccontextmanager
 async def scripted_callee(
-    who: Callable[[str], str] = str, audio_port: int = 40_000
+    who: Callable[[str], str] = str,
+    audio_port: int = 40_000,
+    transport: TransportName = "udp",
 ) -> AsyncIterator[ScriptedCallee]:
     """Run one on loopback; `who` names the person behind a user name, else it is the name."""
-    engine = SipEngine(SipConfig(listeners=(Listener("udp", HOST, 0),)))
+    engine = SipEngine(
+        SipConfig(listeners=(Listener(transport, HOST, 0),)),
+        trace=lambda *said: callee.hear(*said),
+    )
     callee = ScriptedCallee(engine, who, audio_port)
     await engine.start()
     try:

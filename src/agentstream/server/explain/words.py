@@ -70,6 +70,20 @@ def _leg_gone(each: Happening, cast: Cast) -> Said:
     return "leg", f"{cast.leg(body)} is gone{talked}: {why}", "" if is_usual else "warning"
 
 
+def _road_failed(each: Happening, cast: Cast) -> Said:
+    body = each.body
+    status, outcome = number(body, "sip_status"), text(body, "outcome")
+    said = f"{status} {text(body, 'text')}".strip() if status else text(body, "text")
+    what = {
+        "full": f"passes {text(body, 'road')} over: {said}",
+        "silent": f"tried {text(body, 'road')}: no answer at all",
+        "unreachable": f"tried {text(body, 'road')}: no way there ({said})",
+    }.get(outcome, f"tried {text(body, 'road')}: {said}")
+    after = "" if outcome == "full" else f" after {number(body, 'elapsed_ms'):,} ms"
+    onward = f", then {text(body, 'after')}" if text(body, "after") else ""
+    return "leg", f"{what}{after}{onward}", "warning"
+
+
 def _leg_told(each: Happening, cast: Cast) -> Said:
     error = each.body.get("error")
     said = f"{cast.leg(each.body)}: {text(each.body, 'name')}"
@@ -299,6 +313,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Happening, Cast], Said]]] = {
     "leg_up": _leg_up,
     "leg_gone": _leg_gone,
     "leg_told": _leg_told,
+    "road_failed": _road_failed,
     "bridge_asked": _bridge_asked,
     "transfer_started": _transfer_started,
     "transfer_finished": _transfer_finished,

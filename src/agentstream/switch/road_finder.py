@@ -1,0 +1,75 @@
+"""Finds the roads of a leg: whose trunk is meant, which of its roads are up."""
+
+from collections.abc import Callable
+from typing import Final
+
+from agentstream.base.clock import Clock
+from agentstream.base.ids import LegSid
+from agentstream.base.values import replace
+from agentstream.base.weight import Draw
+from agentstream.calls.commands import DialSpec
+from agentstream.calls.record import CallSetup
+from agentstream.store.trunk_book import TrunkBook, TrunkEntry
+from agentstream.switch.road_states import RoadStates
+from agentstream.switch.roads import Origin, Road, Roads
+from agentstream.switch.routing import TOKEN, find_roads
+from agentstream.switch.trunk_roads import trunk_roads
+
+_SIP: Final = ("sip:", "sips:")
+
+
+class RoadFinder:
+    """What every leg of this house is routed with."""
+
+    def __init__(
+        self,
+        roads: Roads,
+        trunks: Callable[[], TrunkBook],
+        states: RoadStates,
+        draw: Draw,
+        clock: Clock,
+    ) -> None:
+        self.roads = roads
+        self._trunks = trunks
+        self._states = states
+        self._draw = draw
+        self._clock = clock
+
+    def find(self, spec: DialSpec, setup: CallSetup, leg_sid: LegSid) -> tuple[Road, ...]:
+        """Return the roads in the order in which they are tried; raises NoRoadError."""
+        entry = self._trunk(spec, setup)
+        if entry is not None:
+            found = trunk_roads(entry, spec, (setup, leg_sid), self.roads, self._draw)
+        else:
+            found = find_roads(spec, self.roads, self._origin(setup), self._draw)
+        if len(found) == 1:
+            return found
+        up = tuple(road for road in found if not road.key or self._states.is_up(road.key))
+        # A state is a guess of seconds ago: where all are said to be down a call still finds out.
+        return up or found
+
+    def _trunk(self, spec: DialSpec, setup: CallSetup) -> TrunkEntry | None:
+        """Return the account's own trunk that is meant; another's is as good as none (FL-3)."""
+        destination = spec.destination.strip()
+        name = spec.trunk
+        if destination.lower().startswith(_SIP):
+            name = destination.partition(":")[2]
+        if not name or not TOKEN.fullmatch(name):
+            return None
+        return self._trunks().of_account(setup.account_sid, name)
+
+    def _origin(self, setup: CallSetup) -> Origin:
+        forwards = setup.direction == "inbound"
+        origin = Origin(setup.account_number, forwards=forwards, at=self._clock.wall())
+        if not (forwards and setup.trunk_sid):
+            return origin
+        came_by = self._trunks().of_account(setup.account_sid, setup.trunk_sid)
+        if came_by is None:
+            return origin
+        # It is an outbound call of its customer, which nobody forwards (FL-1).
+        return replace(
+            origin,
+            alias=came_by.options.external_alias,
+            nso_code=came_by.trunk.nso_code,
+            forwards=False,
+        )

@@ -1,0 +1,64 @@
+"""How much each road carries: calls at once, calls in a second, hours of the day.
+
+A road is asked before a call takes it; one that is full is passed over for the next.
+"""
+
+from collections import Counter
+from datetime import datetime
+from typing import Final
+
+from agentstream.base.values import dataclass
+from agentstream.flows.hours import Hours
+
+BUCKETS_LIMIT: Final = 10_000  # roads whose rate is remembered; beyond, all begin afresh
+
+
+@dataclass(frozen=True, slots=True)
+class RoadLimit:
+    """The bounds of one road."""
+
+    calls: int = 0  # at once; 0: no limit
+    per_second: int = 0  # begun in a second; 0: no limit
+    hours: Hours | None = None  # None: always
+
+
+NO_LIMIT: Final = RoadLimit()
+
+
+class RoadLimits:
+    """Counts the calls of every road, by the road's key; times are `now_ms` and UTC."""
+
+    def __init__(self) -> None:
+        self._live: Counter[str] = Counter()
+        self._buckets: dict[str, tuple[float, int]] = {}  # what is left, and when that was
+
+    def live(self, key: str) -> int:
+        """Return how many calls go by this road now."""
+        return self._live[key]
+
+    def take(self, key: str, limit: RoadLimit, now_ms: int, wall: datetime) -> str:
+        """Take a place on a road; returns why there is none, "" when it was taken."""
+        if limit.hours is not None and not limit.hours.are_open(wall):
+            return "it is closed at this hour"
+        if limit.calls and self._live[key] >= limit.calls:
+            return f"it has {limit.calls} calls, and no more may be"
+        if limit.per_second and not self._draw(key, limit.per_second, now_ms):
+            return f"it takes {limit.per_second} calls in a second, and no more"
+        self._live[key] += 1
+        return ""
+
+    def leave(self, key: str) -> None:
+        """Give a place back that was taken."""
+        self._live[key] -= 1
+        if self._live[key] <= 0:
+            del self._live[key]
+
+    def _draw(self, key: str, rate: int, now_ms: int) -> bool:
+        left, since_ms = self._buckets.get(key, (float(rate), now_ms))
+        left = min(rate, left + (now_ms - since_ms) * rate / 1000)
+        if left < 1:
+            return False
+        if len(self._buckets) >= BUCKETS_LIMIT:
+            self._buckets.clear()
+        self._buckets[key] = left - 1, now_ms
+        return True

@@ -1,0 +1,50 @@
+"""A road carries so many calls at once, so many in a second, at its hours."""
+
+from datetime import UTC, datetime
+
+from agentstream.flows.hours import read_hours
+from agentstream.switch.road_limits import BUCKETS_LIMIT, NO_LIMIT, RoadLimit, RoadLimits
+
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)  # a Wednesday
+
+
+def test_a_road_without_limits_is_only_counted() -> None:
+    limits = RoadLimits()
+    assert [limits.take("a", NO_LIMIT, 0, NOON) for _ in range(3)] == ["", "", ""]
+    assert limits.live("a") == 3
+    for _ in range(3):
+        limits.leave("a")
+    assert limits.live("a") == 0
+    assert not limits._live  # nothing grows
+
+
+def test_a_full_road_has_room_again_when_a_call_ends() -> None:
+    limits, two = RoadLimits(), RoadLimit(calls=2)
+    assert limits.take("a", two, 0, NOON) == limits.take("a", two, 0, NOON) == ""
+    assert "2 calls" in limits.take("a", two, 0, NOON)
+    assert limits.take("b", two, 0, NOON) == ""
+    limits.leave("a")
+    assert limits.take("a", two, 0, NOON) == ""
+
+
+def test_calls_begin_no_faster_than_the_rate() -> None:
+    limits, rate = RoadLimits(), RoadLimit(per_second=2)
+    assert [bool(limits.take("a", rate, 0, NOON)) for _ in range(3)] == [False, False, True]
+    assert "2 calls in a second" in limits.take("a", rate, 400, NOON)
+    assert limits.take("a", rate, 500, NOON) == ""
+
+
+def test_a_road_is_closed_outside_of_its_hours() -> None:
+    limits = RoadLimits()
+    limit = RoadLimit(hours=read_hours("UTC", {"mon-fri": ["09:00-18:00"]}, ()))
+    assert limits.take("a", limit, 0, NOON) == ""
+    assert "hour" in limits.take("a", limit, 0, NOON.replace(hour=20))
+    assert "hour" in limits.take("a", limit, 0, NOON.replace(day=7))
+    assert limits.live("a") == 1
+
+
+def test_the_rates_that_are_remembered_are_bounded() -> None:
+    limits, rate = RoadLimits(), RoadLimit(per_second=1)
+    for count in range(BUCKETS_LIMIT + 5):
+        assert limits.take(str(count), rate, 0, NOON) == ""
+    assert len(limits._buckets) <= BUCKETS_LIMIT
