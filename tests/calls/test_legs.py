@@ -27,6 +27,7 @@ from agentstream.calls.commands import (
     Unhold,
     WatchSilence,
 )
+from agentstream.calls.dial_spec import HEADERS_LIMIT, RING_LIMIT_MS, TEXT_LIMIT
 from agentstream.calls.effects import (
     BridgeLegs,
     DialLeg,
@@ -58,15 +59,7 @@ from agentstream.calls.events import (
     SilenceHeard,
     StreamFinished,
 )
-from agentstream.calls.legs import (
-    HEADERS_LIMIT,
-    LEGS_AT_ONCE,
-    LEGS_PER_CALL,
-    RING_GRACE_MS,
-    RING_LIMIT_MS,
-    SILENCE_LIMIT_MS,
-    TEXT_LIMIT,
-)
+from agentstream.calls.legs import LEGS_AT_ONCE, LEGS_PER_CALL, RING_GRACE_MS, SILENCE_LIMIT_MS
 from agentstream.calls.record import CallLimits
 from agentstream.calls.reports import (
     DigitPressed,
@@ -550,3 +543,24 @@ def test_a_call_that_breaks_off_tells_the_end_of_every_leg() -> None:
     told = call.break_off(9000)
     assert [type(event) for event in told] == [CallHungUp, LegsUnbridged, LegGone, CallEnded]
     assert call.wake_at_ms is None
+
+
+def test_a_key_that_signalling_tells_is_pressed_for_whoever_is_bridged() -> None:
+    """RFC 6086: an INFO is heard by nobody; a key in the audio is passed on by the audio path."""
+    script = joined_call()
+    script.feed(DigitPressed(LEG, "5", 160, in_message=True))
+    script.expect(DigitReceived(CALL, LEG, "5", 160), PressDigits(AGENT, "5", 160, 70))
+    script.feed(DigitPressed(AGENT, "#", 5, in_message=True), DigitPressed(AGENT, "6", 100))
+    script.expect(DigitReceived(CALL, AGENT, "#", 5), PressDigits(LEG, "#", 40, 70))
+    script.expect(DigitReceived(CALL, AGENT, "6", 100))
+    script.expect_nothing()
+
+
+def test_a_key_that_signalling_tells_is_not_pressed_where_keys_are_absorbed() -> None:
+    """EX-45."""
+    script = dialling_call()
+    script.feed(LegAnswered(AGENT), Bridge(LEG, AGENT, relays_digits=False))
+    script.take_all()
+    script.feed(DigitPressed(LEG, "5", 160, in_message=True))
+    script.expect(DigitReceived(CALL, LEG, "5", 160))
+    script.expect_nothing()

@@ -43,7 +43,7 @@ FlowScript = Script[AppletInput, FlowOutput]
 STARTED = CallStarted(CALL, LEG, make_setup())
 ANSWERED = CallAnswered(CALL, LEG)
 HUNG_UP = CallHungUp(CALL, Cause.NORMAL, Party.CALLER, "The caller hung up.")
-ENDED = CallEnded(CALL, Ledger(make_setup(), 0).close([], 0))
+ENDED = CallEnded(CALL, Ledger(make_setup(), 0).close([], None, 0))
 BY_BOT = StreamOutcome("completed", "bot", duration_s=41)
 BY_CALLER = StreamOutcome("cancelled", "user")
 

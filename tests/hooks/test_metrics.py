@@ -4,6 +4,7 @@ from dataclasses import replace
 from agentstream import _media
 from agentstream.base.ids import StreamSid
 from agentstream.calls.events import AnswerJudged, AppletNoted, CallEnded, DigitReceived
+from agentstream.calls.transfer_words import TransferFinished
 from agentstream.hooks.metrics import _ENGINE_COUNTERS, Facts, Metrics
 from agentstream.switch.feed import RoadFailed, StreamWarned
 from agentstream.testing.calls import CALL, LEG, make_setup
@@ -23,6 +24,7 @@ def test_a_call_shows_in_every_measure_that_it_touches() -> None:
     metrics.hear(fact(AppletNoted(CALL, "ivr", "line 3: <Say>: no voice", is_trouble=True)))
     metrics.hear(fact(AppletNoted(CALL, "ivr", "line 4: <Hangup>")))
     metrics.hear(fact(AnswerJudged(CALL, LEG, "machine", 2_100, "greeting")))
+    metrics.hear(fact(TransferFinished(CALL, LEG, LEG, "sip:c@c.example", "bridged", 200)))
     for road in ("trunk a", "sip.bot.test:5061", "trunk a → 192.0.2.9"):
         metrics.hear(fact(RoadFailed(LEG, 1, road, "refused", 503, "", 12)))
     metrics.hear(fact(StreamWarned(StreamSid("s"), "the audio comes too fast", "US-3")))
@@ -42,6 +44,7 @@ def test_a_call_shows_in_every_measure_that_it_touches() -> None:
     assert value(text, "agentstream_leg_mos_count") == 1
     assert value(text, "agentstream_digits_total") == 1
     assert value(text, "agentstream_applet_troubles_total") == 1
+    assert value(text, 'agentstream_transfers_total{outcome="bridged"}') == 1
     judged = '{reason="greeting",result="machine"}'
     assert value(text, f"agentstream_answers_judged_total{judged}") == 1
     assert value(text, 'agentstream_stream_warnings_total{about="US-3"}') == 1

@@ -28,6 +28,16 @@ def test_every_kind_of_fact_has_its_sentence_or_is_left_out_on_purpose() -> None
     ("kind", "body", "who", "text", "tone"),
     [
         (
+            "transfer_started",
+            {"leg_sid": "a", "destination": "sip:carol@c.example", "by_far_end": True},
+            *("leg", "the caller asks for a transfer to sip:carol@c.example", ""),
+        ),
+        (
+            "transfer_finished",
+            {"leg_sid": "a", "destination": "1000", "outcome": "failed", "status": 486},
+            *("leg", "the transfer of the caller to 1000 is failed: SIP 486", "warning"),
+        ),
+        (
             "bridge_asked",
             {"leg_sid": "a", "wish": "join", "bridge_sid": "b7"},
             *("leg", "the caller asks to be let into bridge b7", ""),

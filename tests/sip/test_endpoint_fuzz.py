@@ -65,7 +65,18 @@ SPICES = (
     b"Allow: ,,,\r\n",
 )
 STATUSES = (100, 180, 183, 199, 200, 202, 301, 401, 407, 408, 422, 481, 486, 487, 491, 500, 503)
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE", "INFO", "OPTIONS", "REFER")
+METHODS = (
+    "INVITE",
+    "ACK",
+    "CANCEL",
+    "BYE",
+    "PRACK",
+    "UPDATE",
+    "INFO",
+    "OPTIONS",
+    "REFER",
+    "NOTIFY",
+)
 
 
 class Trouble:

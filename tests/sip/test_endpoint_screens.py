@@ -43,10 +43,10 @@ def test_options_is_answered_with_what_we_can_do() -> None:
     script.say(request_text("OPTIONS"))
     response = script.response(200)
     assert response.headers.get("Allow") == (
-        "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE"
+        "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REFER, NOTIFY"
     )
     assert "application/sdp" in (response.headers.get("Accept") or "")
-    assert response.headers.get("Supported") == "100rel, timer"
+    assert response.headers.get("Supported") == "100rel, timer, replaces, norefersub"
     assert script.endpoint.load.transactions == 0
 
 
@@ -66,8 +66,8 @@ def test_refer_is_refused_politely() -> None:
 
 
 def test_an_unknown_extension_gets_420_that_names_it() -> None:
-    response = refused(invite_text(headers="Require: 100rel, teleport\nRequire: replaces"), 420)
-    assert response.headers.get("Unsupported") == "teleport, replaces"  # type: ignore[attr-defined]
+    response = refused(invite_text(headers="Require: 100rel, teleport\nRequire: levitate"), 420)
+    assert response.headers.get("Unsupported") == "teleport, levitate"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_an_unknown_extension_gets_420_that_names_it() -> None:
         (invite_text().replace("application/sdp", "text/html"), 415),
         (invite_text(headers="Content-Encoding: gzip"), 415),
         (invite_text().replace("Max-Forwards: 70", "Max-Forwards: 0"), 483),
-        (invite_text(headers="Replaces: x;to-tag=1;from-tag=2"), 501),
+        (invite_text(headers="Replaces: x;to-tag=1;from-tag=2"), 481),
         (invite_text().replace("INVITE sip:+918000000042@192.0.2.10", "INVITE http://x/"), 416),
         (invite_text().replace("Contact: <sip:ann@192.0.2.1:5060>\n", ""), 400),
         (invite_text().replace("Contact: <sip:ann", "Contact: <mailto:ann"), 416),

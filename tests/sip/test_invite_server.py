@@ -41,7 +41,7 @@ def test_a_call_is_offered_rung_answered_acknowledged_and_ended_by_the_caller() 
     assert ok.body.decode() == ANSWER
     assert ok.headers.get("X-Call") == "7"
     assert "UPDATE" in (ok.headers.get("Allow") or "")
-    assert ok.headers.get("Supported") == "100rel, timer"
+    assert ok.headers.get("Supported") == "100rel, timer, replaces, norefersub"
     script.say(inside_text("ACK", ok, cseq=1))
     assert script.report(Confirmed).answer is None
     script.say(inside_text("BYE", ok, cseq=2, headers='Reason: Q.850;cause=16;text="bye"'))

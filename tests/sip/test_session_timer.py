@@ -5,9 +5,11 @@ import pytest
 from agentstream.sip.commands import (
     Answer,
     Place,
+    UpdateMedia,
 )
 from agentstream.sip.reports import (
     Ended,
+    MediaRefused,
     SipCallRef,
 )
 from agentstream.sip.settings import SipSettings
@@ -131,3 +133,33 @@ def test_our_refresh_that_is_too_short_is_tried_with_more() -> None:
     script.request("ACK")
     script.wait(0)
     assert script.request("INVITE").headers.get("Session-Expires") == "400;refresher=uac"
+
+
+def test_a_peer_that_never_finds_our_refresh_long_enough_is_asked_twice_at_most() -> None:
+    """RFC 4028 section 7.3: a 422 that names no more than was asked is no reason to ask again."""
+    script, _ = talking(headers="Supported: timer\nSession-Expires: 180;refresher=uas")
+    script.wait(90_000)
+    for _ in range(2):
+        script.say(answer_to(script.request("INVITE"), 422, headers=(("Min-SE", "400"),)))
+        script.request("ACK")
+        script.wait(0)
+    script.expect_nothing()
+    script.wait(58_000)
+    script.request("BYE")
+
+
+def test_our_offer_is_made_again_with_the_session_that_a_422_wants() -> None:
+    script, _ = talking(headers="Supported: timer\nSession-Expires: 180")
+    script.do(UpdateMedia(script.ref, HOLD))
+    script.say(answer_to(script.request("INVITE"), 422, headers=(("Min-SE", "400"),)))
+    script.request("ACK")
+    again = script.request("INVITE")
+    assert (again.headers.get("Session-Expires"), again.headers.get("Min-SE")) == (
+        "400;refresher=uas",
+        "400",
+    )
+    assert again.body.decode() == HOLD
+    script.say(answer_to(again, 422, headers=(("Min-SE", "400"),)))
+    script.request("ACK")
+    assert script.report(MediaRefused).status == 422
+    script.expect_nothing()

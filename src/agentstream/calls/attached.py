@@ -224,6 +224,18 @@ class Attached:
         """Tell what runs on one leg to end."""
         return self._end(cause, party, now_ms, leg_sid)
 
+    def part_from_bot(self, leg_sid: LegSid, now_ms: int) -> list[Output]:
+        """Tell the bots that speak to a leg, and what it is played, to end: it talks otherwise."""
+        outputs: list[Output] = []
+        for prompt in self._prompts.values():
+            if prompt.phase is not Phase.ENDING and prompt.play.leg_sid == leg_sid:
+                outputs += self._stop_prompt(prompt)
+        for stream in self._streams.values():
+            is_its = stream.command.spec.two_way and stream.command.leg_sid == leg_sid
+            if is_its and stream.phase is not Phase.ENDING:
+                outputs += self._end_stream(stream, "stopped", now_ms)
+        return outputs
+
     def start_over(self, kept: RecordingSid | None, now_ms: int) -> list[Output]:
         """Tell what a flow began to end: all but bots that only listen, and the recording kept."""
         outputs: list[Output] = []

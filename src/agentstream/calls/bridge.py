@@ -75,6 +75,13 @@ class Bridges:
         joined = BridgeLegs(pair.leg_sid, pair.other_sid, pair.relays_digits)
         return [joined, LegUnheld(self._call_sid, leg_sid)]
 
+    def partner(self, leg_sid: LegSid, *, for_digits: bool = False) -> LegSid | None:
+        """Return the other leg of a leg's bridge, or (`for_digits`) of one that relays keys."""
+        pair = self._pairs.get(leg_sid)
+        if pair is None or (for_digits and (pair.held_sid or not pair.relays_digits)):
+            return None
+        return pair.other_sid if pair.leg_sid == leg_sid else pair.leg_sid
+
     def music(self, leg_sid: LegSid) -> PromptId | None:
         """Return what is played to the held one of a leg's bridge; None when none is held."""
         pair = self._pairs.get(leg_sid)

@@ -22,27 +22,12 @@ from typing import Final, cast, get_args
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import LegSid
 from agentstream.base.machine import earliest
+from agentstream.calls import commands, reports
 from agentstream.calls.answering import AskWho
-from agentstream.calls.attached import Attached, Output, Wish
+from agentstream.calls.attached import Attached, Output, Wish, Word
 from agentstream.calls.causes import Cause, Party, explain
-from agentstream.calls.commands import (
-    Answer,
-    Command,
-    Fetch,
-    HangUp,
-    HangUpLeg,
-    OpenStream,
-    Play,
-    Reject,
-    ReleaseCall,
-    Ring,
-    SendDigits,
-    SendMail,
-    StartOver,
-    StartRecording,
-    WatchAnswer,
-)
-from agentstream.calls.effects import EndLeg, PressDigits, RejectLeg, ReleaseLeg
+from agentstream.calls.digits import DIGITS, press, relayed
+from agentstream.calls.effects import EndLeg, RejectLeg, ReleaseLeg
 from agentstream.calls.events import (
     BotAsked,
     CallAnswered,
@@ -56,29 +41,12 @@ from agentstream.calls.events import (
 from agentstream.calls.ledger import Ledger
 from agentstream.calls.legs import Legs, LegWish
 from agentstream.calls.record import CallLimits, CallRecord, CallSetup
-from agentstream.calls.reports import (
-    AnswererKnown,
-    Beeped,
-    BotWished,
-    DigitPressed,
-    Fetched,
-    LegAnswered,
-    LegEnded,
-    LegOffered,
-    LegPlaced,
-    LegRang,
-    MediaFlowing,
-    MediaLost,
-    Report,
-    WentSilent,
-)
 from agentstream.calls.requests import Requests
 from agentstream.calls.state import MOVES, CallMove, CallState
+from agentstream.calls.transferring import Transfers
 
 # Most happenings are of a kind far down the union; a look into a set is ten times as fast.
-COMMANDS: Final = frozenset(get_args(Command))
-DIGITS: Final = frozenset("0123456789*#ABCD")
-DIGITS_AT_ONCE: Final = 64
+COMMANDS: Final = frozenset(get_args(commands.Command))
 
 
 class Call:
@@ -96,7 +64,7 @@ class Call:
         now_ms: int,
         *,
         awaits_flow: bool = True,
-        recording: StartRecording | None = None,
+        recording: commands.StartRecording | None = None,
         asks_who: AskWho | None = None,
     ) -> None:
         self.setup = setup
@@ -106,6 +74,7 @@ class Call:
         self._limits = limits
         self._attached = Attached(self.ledger, limits.stream_close_ms)
         self._legs = Legs(self.ledger, self._attached, limits.leg_close_ms)
+        self._transfers = Transfers(setup.call_sid, self._legs, self._attached)
         self._requests = Requests(setup.call_sid)
         self._awaits_flow = awaits_flow
         self._recording = recording
@@ -123,12 +92,12 @@ class Call:
         """Whether CallEnded was told."""
         return self.state is CallState.ENDED
 
-    def receive(self, happening: Report | Command, now_ms: int) -> list[Output]:
+    def receive(self, happening: reports.Report | commands.Command, now_ms: int) -> list[Output]:
         """Take a report or a command; raises CommandError for an impossible command."""
         if type(happening) in COMMANDS:
-            outputs = self._obey(cast("Command", happening), now_ms)
+            outputs = self._obey(cast("commands.Command", happening), now_ms)
         else:
-            heard = self._hear(cast("Report", happening), now_ms)
+            heard = self._hear(cast("reports.Report", happening), now_ms)
             if heard is None:
                 self.ledger.stray_reports += 1
             outputs = heard or []
@@ -156,50 +125,57 @@ class Call:
 
     # What is wanted
 
-    def _obey(self, command: Command, now_ms: int) -> list[Output]:
+    def _obey(self, command: commands.Command, now_ms: int) -> list[Output]:
         if self._is_closing:
             return self._obey_while_closing(command)
-        if isinstance(command, LegWish):
+        if isinstance(command, LegWish | commands.TransferLeg):
             return self._obey_for_legs(command, now_ms)
         match command:
-            case Ring(leg_sid) | Answer(leg_sid):
+            case commands.Ring(leg_sid) | commands.Answer(leg_sid):
                 return [*self._legs.found(leg_sid).receive(command, now_ms)]
-            case Reject(leg_sid, cause, party):
+            case commands.Reject(leg_sid, cause, party):
                 effects = self._legs.found(leg_sid).receive(command, now_ms)
                 return [*effects, *self._hang_up(cause, party, "", now_ms)]
-            case HangUp(cause, party, text):
+            case commands.HangUp(cause, party, text):
                 return self._hang_up(cause, party, text, now_ms)
-            case SendDigits():
-                return self._press(command)
-            case StartOver(party):
+            case commands.SendDigits(leg_sid):
+                self._legs.check_talking(leg_sid)
+                return [press(command)]
+            case commands.StartOver(party):
                 return self._start_over(party, now_ms)
-            case ReleaseCall():
+            case commands.ReleaseCall():
                 return self._release()
-            case Fetch() | SendMail():
+            case commands.Fetch() | commands.SendMail():
                 return self._requests.order(command)
             case _:
                 return self._obey_for_attached(command, now_ms)
 
-    def _obey_while_closing(self, command: Command) -> list[Output]:
+    def _obey_while_closing(self, command: commands.Command) -> list[Output]:
         """PT-22: while the flow holds the call it may still ask the customer's server."""
         match command:
-            case ReleaseCall():
+            case commands.ReleaseCall():
                 return self._release()
-            case Fetch() | SendMail() if self._awaits_flow and self.record is None:
+            case commands.Fetch() | commands.SendMail() if (
+                self._awaits_flow and self.record is None
+            ):
                 return self._requests.order(command)
             case _:
                 raise CommandError("the call has ended")
 
-    def _obey_for_legs(self, command: LegWish, now_ms: int) -> list[Output]:
-        if isinstance(command, HangUpLeg) and self._limits.outlives_first:
+    def _obey_for_legs(self, command: LegWish | commands.TransferLeg, now_ms: int) -> list[Output]:
+        if isinstance(command, commands.TransferLeg):
+            return self._transfers.order(command)
+        if isinstance(command, commands.HangUpLeg) and self._limits.outlives_first:
             return self._end_leg(command, now_ms)
         return self._legs.order(command, now_ms)
 
     def _obey_for_attached(self, command: Wish, now_ms: int) -> list[Output]:
         match command:
-            case OpenStream() if command.spec.two_way and self._may_be_early(command.leg_sid):
+            case commands.OpenStream() if command.spec.two_way and self._may_be_early(
+                command.leg_sid
+            ):
                 return self._attached.open(command, now_ms, is_early=True)
-            case Play() | OpenStream() | StartRecording():
+            case commands.Play() | commands.OpenStream() | commands.StartRecording():
                 self._legs.check_talking(command.leg_sid)
             case _:
                 pass
@@ -223,65 +199,83 @@ class Call:
         self._awaits_flow = False
         return []
 
-    def _press(self, command: SendDigits) -> list[Output]:
-        self._legs.check_talking(command.leg_sid)
-        if not 0 < len(command.digits) <= DIGITS_AT_ONCE or not DIGITS.issuperset(command.digits):
-            raise CommandError(f"digits are 1 to {DIGITS_AT_ONCE} of 0-9 * # A-D")
-        return [PressDigits(command.leg_sid, command.digits, command.tone_ms, command.gap_ms)]
-
     # What has happened; None: nothing that concerns this call
 
-    def _hear(self, report: Report, now_ms: int) -> list[Output] | None:
+    def _hear(self, report: reports.Report, now_ms: int) -> list[Output] | None:
         if self.state is CallState.ENDED:
             return None
         match report:
-            case LegOffered() | LegPlaced():
+            case reports.LegOffered() | reports.LegPlaced():
                 return self._begins(report, now_ms)
-            case LegRang() | LegAnswered() | LegEnded() | MediaFlowing():
+            case (
+                reports.LegRang()
+                | reports.LegAnswered()
+                | reports.LegEnded()
+                | reports.MediaFlowing()
+            ):
                 return self._leg_told(report, now_ms)
-            case MediaLost():
+            case reports.MediaLost():
                 return self._media_lost(report, now_ms)
-            case DigitPressed(leg_sid, digit, duration_ms):
+            case reports.DigitPressed(leg_sid, digit, duration_ms):
                 leg = self._legs.get(leg_sid)
                 if leg is None or not leg.is_talking or digit not in DIGITS:
                     return None
                 self.ledger.digits += 1
                 event = DigitReceived(self.setup.call_sid, leg_sid, digit, duration_ms)
-                return [event, *(self._attached.hear(report, now_ms) or [])]
-            case Fetched():
-                return self._requests.hear(report)
-            case WentSilent() | AnswererKnown() | Beeped():
+                return [
+                    event,
+                    *relayed(report, self._legs),
+                    *(self._attached.hear(report, now_ms) or []),
+                ]
+            case reports.WentSilent() | reports.AnswererKnown() | reports.Beeped():
                 return self._legs.overhear(report)
-            case BotWished():
+            case reports.TransferAsked() | reports.TransferTold() | reports.LegReplaces():
+                return self._transfers.hear(report, now_ms, self._end_leg)
+            case _:
+                return self._hear_attached(report, now_ms)
+
+    def _hear_attached(
+        self, report: reports.BotWished | reports.Fetched | Word, now_ms: int
+    ) -> list[Output] | None:
+        match report:
+            case reports.BotWished():
                 return self._bot_wished(report, now_ms)
+            case reports.Fetched():
+                return self._requests.hear(report)
             case _:
                 return self._attached.hear(report, now_ms)
 
-    def _begins(self, report: LegOffered | LegPlaced, now_ms: int) -> list[Output] | None:
+    def _begins(
+        self, report: reports.LegOffered | reports.LegPlaced, now_ms: int
+    ) -> list[Output] | None:
         leg_sid = report.leg_sid
         if self._legs.known(leg_sid):
             return None
         if self.state is not CallState.NEW:  # nobody asked for one more leg; it must not hang
             self.ledger.stray_reports += 1
-            is_ours = isinstance(report, LegPlaced)
+            is_ours = isinstance(report, reports.LegPlaced)
             end = EndLeg(leg_sid, Cause.CANCELED) if is_ours else RejectLeg(leg_sid, Cause.BUSY)
             return [end, ReleaseLeg(leg_sid)]
         self._legs.begin(report, now_ms)
         return self._move(CallStarted(self.setup.call_sid, leg_sid, self.setup))
 
     def _leg_told(
-        self, report: LegRang | LegAnswered | LegEnded | MediaFlowing, now_ms: int
+        self,
+        report: reports.LegRang | reports.LegAnswered | reports.LegEnded | reports.MediaFlowing,
+        now_ms: int,
     ) -> list[Output] | None:
         leg = self._legs.get(report.leg_sid)
         if leg is None or not leg.accepts(report):
             return None
-        outputs = self._legs.hear(leg, report, now_ms)
+        outputs = self._transfers.leg_heard(leg, report, now_ms, self._end_leg)
         if leg is not self._legs.first:
             return outputs
         match report:
-            case LegAnswered():
+            case reports.LegAnswered() if self.state is not CallState.TALKING:
                 outputs += self._answered(leg.leg_sid, now_ms)
-            case LegEnded(text=text) if not (self._is_closing or self._legs.go_on_without_first):
+            case reports.LegEnded(text=text) if not (
+                self._is_closing or self._legs.go_on_without_first
+            ):
                 outputs += self._hang_up(leg.cause or report.cause, report.party, text, now_ms)
             case _:
                 pass
@@ -292,7 +286,9 @@ class Call:
         self._deadline_ms = now_ms + self._limits.call_ms
         outputs: list[Output] = []
         if self._asks_who is not None:
-            outputs += self._legs.order(WatchAnswer(leg_sid, self._asks_who.criteria), now_ms)
+            outputs += self._legs.order(
+                commands.WatchAnswer(leg_sid, self._asks_who.criteria), now_ms
+            )
             self._holds_answer = self._asks_who.mode == "sync"
         if not self._holds_answer:
             outputs += self._begin_talk(leg_sid)
@@ -306,7 +302,7 @@ class Call:
         told = self._move(CallAnswered(self.setup.call_sid, leg_sid))
         return told + self._attached.leg_answered(leg_sid)
 
-    def _media_lost(self, report: MediaLost, now_ms: int) -> list[Output] | None:
+    def _media_lost(self, report: reports.MediaLost, now_ms: int) -> list[Output] | None:
         leg = self._legs.get(report.leg_sid)
         if leg is None or leg.is_ending or self._is_closing:
             return None
@@ -316,10 +312,10 @@ class Call:
         outputs: list[Output] = [MediaStopped(call_sid, leg.leg_sid, silent_ms, report.ever_flowed)]
         if not self._limits.ends_without_media:
             return outputs
-        lost = HangUpLeg(leg.leg_sid, Cause.NO_MEDIA, Party.NETWORK)
+        lost = commands.HangUpLeg(leg.leg_sid, Cause.NO_MEDIA, Party.NETWORK)
         return outputs + self._end_leg(lost, now_ms)
 
-    def _bot_wished(self, wish: BotWished, now_ms: int) -> list[Output] | None:
+    def _bot_wished(self, wish: reports.BotWished, now_ms: int) -> list[Output] | None:
         """OP-1: hang-ups and keys are carried out here, a transfer is the flow's."""
         leg_sid = self._attached.leg_of(wish.stream_sid)
         if leg_sid is None or self._is_closing:
@@ -327,11 +323,14 @@ class Call:
         carried_out: list[Output] = []
         if wish.action == "send_dtmf":
             try:
-                carried_out = self._press(SendDigits(leg_sid, wish.value))
+                self._legs.check_talking(leg_sid)
+                carried_out = [press(commands.SendDigits(leg_sid, wish.value))]
             except CommandError:
                 return None
         elif wish.action == "hangup" and self._limits.outlives_first:
-            carried_out = self._end_leg(HangUpLeg(leg_sid, Cause.NORMAL, Party.BOT), now_ms)
+            carried_out = self._end_leg(
+                commands.HangUpLeg(leg_sid, Cause.NORMAL, Party.BOT), now_ms
+            )
         elif wish.action == "hangup":
             carried_out = self._hang_up(Cause.NORMAL, Party.BOT, "", now_ms)
         asked = BotAsked(self.setup.call_sid, leg_sid, wish.stream_sid, wish.action, wish.value)
@@ -343,8 +342,10 @@ class Call:
     def _is_closing(self) -> bool:
         return self.state in (CallState.CLOSING, CallState.ENDED)
 
-    def _end_leg(self, wish: HangUpLeg, now_ms: int) -> list[Output]:
+    def _end_leg(self, wish: commands.HangUpLeg, now_ms: int) -> list[Output]:
         """End one leg, and with it the call where nobody stays."""
+        if self._is_closing:
+            return []
         is_first = self._legs.found(wish.leg_sid) is self._legs.first
         if is_first and not self._legs.go_on_without_first:
             return self._hang_up(wish.cause, wish.party, wish.text, now_ms)
@@ -357,8 +358,9 @@ class Call:
         self._holds_answer = False
         outputs = self._legs.stop_judging(now_ms)
         outputs += self._move(CallHungUp(self.setup.call_sid, cause, party, text))
+        outputs += self._transfers.end_all()
         outputs += self._legs.part_all() + self._attached.end_all(cause, party, now_ms)
-        return outputs + self._legs.end_all(HangUp(cause, party, text), now_ms)
+        return outputs + self._legs.end_all(commands.HangUp(cause, party, text), now_ms)
 
     def _expire(self, now_ms: int) -> list[Output]:
         match self.state:
@@ -388,7 +390,7 @@ class Call:
 
     def _end(self, now_ms: int) -> list[Output]:
         self._deadline_ms = None
-        self.record = self.ledger.close(self._legs.all, now_ms)
+        self.record = self.ledger.close(self._legs.all, self._legs.first, now_ms)
         return self._move(CallEnded(self.setup.call_sid, self.record))
 
     def _move(self, event: CallMove) -> list[Output]:

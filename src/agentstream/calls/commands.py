@@ -11,7 +11,9 @@ from agentstream.base.ids import LegSid, PromptId, RecordingSid, RequestId, Stre
 from agentstream.base.values import dataclass
 from agentstream.calls.answering import AnswerCriteria
 from agentstream.calls.causes import Cause, Party
+from agentstream.calls.dial_spec import DialSpec as DialSpec
 from agentstream.calls.storage import CustomerStorage
+from agentstream.calls.transfer_words import TransferLeg as TransferLeg
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +50,6 @@ class HangUp:
     cause: Cause
     party: Party
     text: str = ""  # one sentence for a person; empty: what the cause says
-
-
-@dataclass(frozen=True, slots=True)
-class DialSpec:
-    """Whom to dial, and how.
-
-    `destination` is a number, or a `sip:` or `sips:` address. A number goes out by `trunk`, "" is
-    the default one; `sip:NAME` without a host is the trunk NAME, which is then given `to_number`.
-    """
-
-    destination: str
-    to_number: str = ""
-    trunk: str = ""
-    caller_id: str = ""  # what the callee is shown; "" is the number that was called (AP-47)
-    ring_ms: int = 30_000  # unanswered for so long: CANCEL, NO_ANSWER (AP-47)
-    headers: tuple[tuple[str, str], ...] = ()  # of the INVITE (AP-42)
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,5 +378,6 @@ Command = (
     | SendMail
     | SendDigits
     | StartOver
+    | TransferLeg
     | ReleaseCall
 )

@@ -18,6 +18,7 @@ from agentstream.calls.commands import (
     RecordingSpec,
     StreamSpec,
 )
+from agentstream.calls.transfer_words import TransferEffect
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,4 +278,5 @@ Effect = (
     | SendRequest
     | DeliverMail
     | PressDigits
+    | TransferEffect
 )

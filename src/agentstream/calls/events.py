@@ -1,8 +1,4 @@
-"""Events: facts of a call, for flows, timelines, webhooks and call records.
-
-A call's first event is CallStarted, its last CallEnded; both are told exactly once. The time of an
-event is the `now_ms` that the switch gave when it came out.
-"""
+"""Events: facts of a call, from CallStarted to CallEnded, each of which is told exactly once."""
 
 from typing import Literal
 
@@ -12,6 +8,7 @@ from agentstream.calls.answering import Answerer, AnswerReason
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.record import CallRecord, CallSetup
 from agentstream.calls.reports import BotAction, StreamOutcome
+from agentstream.calls.transfer_words import TransferEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,6 +392,7 @@ Event = (
     | AppletNoted
     | LegTold
     | BridgeAsked
+    | TransferEvent
     | CallHungUp
     | CallEnded
 )

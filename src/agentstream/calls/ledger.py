@@ -67,11 +67,14 @@ class Ledger:
             record = RecordingRecord(sid, leg_sid, duration_ms, path, url, "")
         self._recordings.append(record)
 
-    def close(self, legs: list[Leg], now_ms: int) -> CallRecord:
-        """Return the record; the first leg's times and end are the call's."""
+    def close(self, legs: list[Leg], ending: Leg | None, now_ms: int) -> CallRecord:
+        """Return the record; the first leg's times are the call's.
+
+        So is its end, or that of the leg which a transfer has put in its place: `ending`.
+        """
         first = legs[0] if legs else None
-        if first is not None:
-            self._end_with(first)
+        if ending is not None:
+            self._end_with(ending)
         rang_ms = since(self._zero_ms, first.rang_ms) if first else None
         answered_ms = since(self._zero_ms, first.answered_ms) if first else None
         hung_up_ms = self._hung_up_ms - self._zero_ms
@@ -102,11 +105,11 @@ class Ledger:
             recordings=tuple(self._recordings),
         )
 
-    def _end_with(self, first: Leg) -> None:
+    def _end_with(self, leg: Leg) -> None:
         """BR-9: others may have talked on for a while."""
-        gone_ms = first.hung_up_ms
-        if first.end is not None and gone_ms is not None and gone_ms < self._hung_up_ms:
-            self.note_hang_up(*first.end, gone_ms)
+        gone_ms = leg.hung_up_ms
+        if leg.end is not None and gone_ms is not None and gone_ms < self._hung_up_ms:
+            self.note_hang_up(*leg.end, gone_ms)
 
     def _status(self, legs: list[Leg]) -> CallStatus:
         """Return the first leg's word, or of two numbers the second's once the first is up."""

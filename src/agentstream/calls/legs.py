@@ -14,11 +14,11 @@ from agentstream.base.machine import earliest
 from agentstream.calls.attached import Attached, Output
 from agentstream.calls.bridge import Bridges
 from agentstream.calls.causes import Cause, Party, explain
-from agentstream.calls.checks import check_length, check_new, check_range, check_room
+from agentstream.calls.checks import check_new, check_range, check_room
 from agentstream.calls.commands import (
+    Answer,
     Bridge,
     Dial,
-    DialSpec,
     HangUp,
     HangUpLeg,
     Hold,
@@ -29,6 +29,7 @@ from agentstream.calls.commands import (
     WatchAnswer,
     WatchSilence,
 )
+from agentstream.calls.dial_spec import check_spec
 from agentstream.calls.effects import DialLeg, NoticeSilence, ReleaseLeg, SilenceLeg
 from agentstream.calls.events import (
     LegDialled,
@@ -40,7 +41,7 @@ from agentstream.calls.events import (
 )
 from agentstream.calls.judging import Judging
 from agentstream.calls.ledger import Ledger, masked
-from agentstream.calls.leg import Leg, LegEnd, LegState
+from agentstream.calls.leg import Leg, LegEnd
 from agentstream.calls.reports import (
     AnswererKnown,
     Beeped,
@@ -56,11 +57,7 @@ from agentstream.calls.reports import (
 LEGS_AT_ONCE: Final = 16  # the first, ten that ring, and some whose end is still being told
 LEGS_PER_CALL: Final = 200  # over its life: its record is bounded
 RING_GRACE_MS: Final = 5_000  # signalling ends the ringing; this is the net below it
-
-RING_LIMIT_MS: Final = 600_000
 SILENCE_LIMIT_MS: Final = 3_600_000
-TEXT_LIMIT: Final = 512  # of a destination, and of each name and value of a header
-HEADERS_LIMIT: Final = 32
 
 LegWish = (
     Dial | HangUpLeg | Bridge | Unbridge | Hold | Unhold | MuteLeg | WatchSilence | WatchAnswer
@@ -167,10 +164,13 @@ class Legs:
                 return self.hold(wish, now_ms)
             case Unhold():
                 return self.unhold(wish)
-            case MuteLeg():
-                return self.mute(wish)
-            case WatchSilence():
-                return self.watch_silence(wish)
+            case MuteLeg(leg_sid, heard, said, prompts):
+                self.check_talking(leg_sid)
+                return [SilenceLeg(leg_sid, heard, said, prompts)]
+            case WatchSilence(leg_sid, timeout_ms):
+                check_range(timeout_ms, 0, SILENCE_LIMIT_MS, "timeout_ms")
+                self.check_talking(leg_sid).is_watched = timeout_ms > 0
+                return [NoticeSilence(leg_sid, timeout_ms)]
             case WatchAnswer():
                 return self._judging.begin(self.check_talking(wish.leg_sid), wish, now_ms)
             case _:
@@ -194,11 +194,24 @@ class Legs:
             DialLeg(dial.leg_sid, spec),
         ]
 
+    def admit(self, leg_sid: LegSid, remote: str, now_ms: int) -> list[Output]:
+        """Answer one more party, which calls to take another one's place."""
+        check_room(len(self._held), LEGS_AT_ONCE, "legs at once")
+        check_room(len(self._all), LEGS_PER_CALL, "legs")
+        leg = Leg(leg_sid, "inbound", remote, now_ms)
+        self._keep(leg)
+        self._deadlines[leg_sid] = now_ms + RING_GRACE_MS
+        told = LegDialled(self._setup.call_sid, leg_sid, remote, "")
+        return [told, *leg.receive(Answer(leg_sid), now_ms)]
+
     def hang_up(self, wish: HangUpLeg, now_ms: int) -> list[Output]:
         """End one leg: a dialled one, or the first where the call goes on without it."""
         leg = self.found(wish.leg_sid)
         if leg is self.first and not self.go_on_without_first:
             raise CommandError("the first leg ends with the call: hang up the call")
+        return self._hang_up(leg, wish, now_ms)
+
+    def _hang_up(self, leg: Leg, wish: HangUpLeg, now_ms: int) -> list[Output]:
         text = wish.text or explain(wish.cause, wish.party)
         ends = leg.receive(HangUp(wish.cause, wish.party, text), now_ms)
         outputs = [*self._judging.end(leg, now_ms), *self._part(leg.leg_sid)]
@@ -248,17 +261,18 @@ class Legs:
         joined = self._bridges.unhold(leg_sid)
         return [*self._attached.silence(music), *joined]
 
-    def watch_silence(self, wish: WatchSilence) -> list[Output]:
-        """Begin, change or end the watch for a leg's silence."""
-        leg = self.check_talking(wish.leg_sid)
-        check_range(wish.timeout_ms, 0, SILENCE_LIMIT_MS, "timeout_ms")
-        leg.is_watched = wish.timeout_ms > 0
-        return [NoticeSilence(wish.leg_sid, wish.timeout_ms)]
+    def partner(self, leg_sid: LegSid, *, for_digits: bool = False) -> LegSid | None:
+        """Return whom a leg is bridged with, or (`for_digits`) who is to have its keys."""
+        return self._bridges.partner(leg_sid, for_digits=for_digits)
 
-    def mute(self, wish: MuteLeg) -> list[Output]:
-        """Let some of a leg's sound be silence."""
-        self.check_talking(wish.leg_sid)
-        return [SilenceLeg(wish.leg_sid, wish.heard, wish.said, wish.prompts)]
+    def leave(self, leg_sid: LegSid) -> list[Output]:
+        """End a leg's bridge, if it is in one."""
+        return self._part(leg_sid)
+
+    def put_in_place(self, old_sid: LegSid, leg_sid: LegSid) -> None:
+        """Let the call end with this leg where it would have ended with that one."""
+        if not self.outlive_first and self.first is self._held.get(old_sid):
+            self.first = self.found(leg_sid)
 
     def part_all(self) -> list[Output]:
         """End every bridge: the call ends."""
@@ -289,8 +303,7 @@ class Legs:
             case LegRang():
                 is_news = is_first_ring or leg.has_early_media is not had_early_media
                 return [LegRinging(call_sid, leg_sid, leg.has_early_media)] if is_news else []
-            case LegAnswered() if leg is not self.first:
-                del self._deadlines[leg_sid]
+            case LegAnswered() if self._deadlines.pop(leg_sid, None) is not None:
                 return [LegUp(call_sid, leg_sid)]
             case LegEnded():
                 return self._ended(leg, now_ms)
@@ -324,8 +337,9 @@ class Legs:
             if at_ms > now_ms:
                 continue
             leg = self._held[leg_sid]
-            if leg.state in (LegState.DIALLING, LegState.RINGING):
-                outputs += self.hang_up(HangUpLeg(leg_sid, Cause.NO_ANSWER, Party.SYSTEM), now_ms)
+            if leg.may_be_answered:
+                late = HangUpLeg(leg_sid, Cause.NO_ANSWER, Party.SYSTEM)
+                outputs += self._hang_up(leg, late, now_ms)
                 continue
             del self._deadlines[leg_sid]
             if not leg.has_ended:
@@ -383,13 +397,3 @@ class Legs:
         if legs:
             self._over = [leg for leg in self._over if leg.leg_sid in self._held]
         return [ReleaseLeg(leg.leg_sid) for leg in legs]
-
-
-def check_spec(spec: DialSpec) -> None:
-    """Refuse what is out of bounds. Whether there is a road is for the switch to say."""
-    check_range(spec.ring_ms, 1, RING_LIMIT_MS, "ring_ms")
-    check_range(len(spec.headers), 0, HEADERS_LIMIT, "the number of headers")
-    for text in (spec.destination, spec.to_number, spec.caller_id):
-        check_length(text, TEXT_LIMIT, "destination, to_number or caller_id")
-    for name, value in spec.headers:
-        check_length(name + value, TEXT_LIMIT, "a header")

@@ -10,6 +10,9 @@ from agentstream.base.ids import LegSid, PromptId, RecordingSid, RequestId, Stre
 from agentstream.base.values import dataclass
 from agentstream.calls.answering import Answerer, AnswerReason
 from agentstream.calls.causes import Cause, Party
+from agentstream.calls.transfer_words import LegReplaces as LegReplaces
+from agentstream.calls.transfer_words import TransferAsked as TransferAsked
+from agentstream.calls.transfer_words import TransferTold as TransferTold
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +51,14 @@ class LegEnded:
     """The leg is over, whoever ended it; the last report of this leg.
 
     `party` and `cause` count only if nobody had ended the call before. `text` is one sentence
-    for a person, or empty.
+    for a person, or empty. `status` is that of SIP which refused the leg, else 0.
     """
 
     leg_sid: LegSid
     cause: Cause
     party: Party
     text: str = ""
+    status: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ class DigitPressed:
     digit: str  # one of 0123456789*#ABCD
     duration_ms: int = 0
     in_audio: bool = False  # as a tone, which is part of what the leg says
+    in_message: bool = False  # by signalling alone: nobody to whom the leg talks has heard it
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,4 +227,7 @@ Report = (
     | StreamEnded
     | RecordingReady
     | RecordingFailed
+    | TransferAsked
+    | TransferTold
+    | LegReplaces
 )

@@ -30,6 +30,7 @@ from agentstream.calls.events import (
     PromptFinished,
     RecordingFinished,
 )
+from agentstream.calls.transfer_words import LegReplaced
 from agentstream.flows.applet import AppletInput, CommandRefused, Step
 from agentstream.flows.context import Context
 from agentstream.flows.dial_plan import OPERATOR_TONE, DialPlan
@@ -44,7 +45,6 @@ class CallerEar:
 
     def __init__(self, context: Context) -> None:
         self.hears: LegSid | None = None  # the leg that the caller's is bridged to
-        self._leg_sid = context.leg_sid
         self._context = context
         self._prompt_id: PromptId | None = None
         self._source = ""
@@ -63,7 +63,7 @@ class CallerEar:
 
     def hear(self, leg_sid: LegSid) -> list[Step]:
         """Let the caller and a party hear each other."""
-        steps = [*self.quiet(), Bridge(self._leg_sid, leg_sid)]
+        steps = [*self.quiet(), Bridge(self._context.leg_sid, leg_sid)]
         self.hears = leg_sid
         return steps
 
@@ -72,6 +72,8 @@ class CallerEar:
         match happening:
             case LegGone(leg_sid=self.hears):
                 self.hears = None
+            case LegReplaced(leg_sid=self.hears, by_sid=by_sid):
+                self.hears = by_sid
             case PromptFinished(prompt_id=self._prompt_id, error=error):
                 self._prompt_id = None
                 if error and self._source != OPERATOR_TONE:
@@ -87,7 +89,7 @@ class CallerEar:
 
     def _play(self, music: str) -> Step:
         self._prompt_id, self._source = self._context.new_prompt_id(), music
-        return Play(self._leg_sid, self._prompt_id, AudioFile(music), loops=0)
+        return Play(self._context.leg_sid, self._prompt_id, AudioFile(music), loops=0)
 
     def _stop(self) -> list[Step]:
         prompt_id, self._prompt_id = self._prompt_id, None
@@ -95,7 +97,7 @@ class CallerEar:
 
     def _part(self) -> list[Step]:
         heard, self.hears = self.hears, None
-        return [] if heard is None else [Unbridge(self._leg_sid)]
+        return [] if heard is None else [Unbridge(self._context.leg_sid)]
 
 
 class Phase(Enum):
@@ -136,6 +138,7 @@ class Conversation:
         self._whispers: dict[PromptId, LegSid] = {}
         self._recording_sid: RecordingSid | None = None
         self._answered_ms = 0
+        self._callee_sid = callee.leg_sid  # who talks now
 
     @property
     def is_over(self) -> bool:
@@ -158,6 +161,8 @@ class Conversation:
 
     def receive(self, happening: AppletInput, now_ms: int) -> list[Step]:
         """Take a fact of the call."""
+        if isinstance(happening, LegReplaced) and happening.leg_sid == self._callee_sid:
+            self._callee_sid = happening.by_sid  # a transfer: the talk goes on with another one
         match self.phase:
             case Phase.WHISPERING:
                 return self._whispering(happening, now_ms)
@@ -177,7 +182,7 @@ class Conversation:
                 self.ending = Ending(
                     Cause.TIME_LIMIT, Party.SYSTEM, "the conversation's time limit"
                 )
-                gone = HangUpLeg(self.callee.leg_sid, Cause.TIME_LIMIT, Party.SYSTEM)
+                gone = HangUpLeg(self._callee_sid, Cause.TIME_LIMIT, Party.SYSTEM)
                 return [*self._ear.quiet(), gone, *self._part(now_ms)]
             case _:
                 self._end()
@@ -255,7 +260,7 @@ class Conversation:
 
     def _talking(self, happening: AppletInput, now_ms: int) -> list[Step]:
         match happening:
-            case LegGone(leg_sid=self.callee.leg_sid):
+            case LegGone(leg_sid=self._callee_sid):
                 self.ending = Ending(happening.cause, happening.party, happening.text)
                 return self._part(now_ms)
             case CallHungUp():

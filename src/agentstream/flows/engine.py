@@ -46,6 +46,7 @@ from agentstream.calls.events import (
     StreamFinished,
 )
 from agentstream.calls.record import CallSetup
+from agentstream.calls.transfer_words import LegReplaced, TransferFinished
 from agentstream.flows.applet import (
     NEXT,
     ON_FAILURE,
@@ -66,6 +67,7 @@ from agentstream.flows.document import FlowDocument
 VISITS_LIMIT: Final = 1000  # of applets, in one call: a loop over a failing applet must end
 ASKED_LIMIT: Final = 64  # the latest commands of a visit, to know whose a refusal is
 TRANSFER: Final = "transfer"  # how an AppletLeft names the way into another flow
+TRANSFERRED: Final = "transferred"  # how it names that the party has gone over to somebody else
 REDIRECT: Final = "redirect"  # the same, when it was wanted from outside
 
 FlowOutput = Command | AppletEntered | AppletLeft | AppletNoted
@@ -136,13 +138,23 @@ class Flow:
                 return self._enter(self._first, now_ms)
             case CallAnswered() if self.state is FlowState.ANSWERING:
                 return self._answered(happening, now_ms)
-            case StreamFinished() if self._is_moving:
-                return self._arrive(now_ms)
             case CallHungUp():
                 return self._close(happening, now_ms)
             case CallEnded():
                 self.state, self._applet, self._deadline_ms = FlowState.DONE, None, None
                 return []
+            case _:
+                return self._receive_inside(happening, now_ms)
+
+    def _receive_inside(self, happening: AppletInput, now_ms: int) -> list[FlowOutput]:
+        match happening:
+            case LegReplaced(leg_sid=self.context.leg_sid, by_sid=by_sid):
+                self.context.leg_sid = by_sid  # whom a transfer has brought (SIP-62)
+                return self._ask(happening, now_ms)
+            case TransferFinished(leg_sid=self.context.leg_sid, outcome="bridged"):
+                return self._hand_over(now_ms)
+            case StreamFinished() if self._is_moving:
+                return self._arrive(now_ms)
             case CommandRefused(command=command) if command not in self._asked:
                 return []  # of a visit that is over, or a HangUp: somebody was quicker
             case _:
@@ -177,6 +189,15 @@ class Flow:
         if applet is None or applet.wake_at_ms is None or applet.wake_at_ms > now_ms:
             return []
         return self._follow(applet.wake(now_ms), now_ms)
+
+    def _hand_over(self, now_ms: int) -> list[FlowOutput]:
+        """Let go of a call whose party talks with somebody else from now on."""
+        outputs: list[FlowOutput] = []
+        if isinstance(self._applet, Abandoned):
+            outputs += self._applet.abandon(now_ms)
+        if self._applet is not None:
+            outputs.append(self._left(TRANSFERRED, "", "the party was transferred"))
+        return [*outputs, *self._release()]
 
     def _begin(self, started: CallStarted, now_ms: int) -> list[FlowOutput]:
         self.context.leg_sid = started.leg_sid

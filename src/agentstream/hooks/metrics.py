@@ -20,6 +20,7 @@ from agentstream.calls.events import (
     Event,
     StreamFinished,
 )
+from agentstream.calls.transfer_words import TransferFinished
 from agentstream.switch import feed
 
 # A time of birth beside every counter would double their number.
@@ -95,6 +96,7 @@ class Metrics:
         DigitReceived,
         AnswerJudged,
         AppletNoted,
+        TransferFinished,
     )
 
     def __init__(self, read: Callable[[], Facts]) -> None:
@@ -146,6 +148,7 @@ class _Measures:
         self.digits = counter("digits", "Keys that callers pressed")
         self.troubles = counter("applet_troubles", "What applets could not do and passed by")
         self.answers = counter("answers_judged", "Who answered calls", ("result", "reason"))
+        self.transfers = counter("transfers", "Transfers of legs that ended", ("outcome",))
         self.streams = counter("streams", "Streams that ended", ("status", "disconnected_by"))
         self.failed_attempts = counter(
             "stream_failed_attempts", "Attempts to reach a bot that failed", ("phase",)
@@ -191,6 +194,8 @@ class _Measures:
         match event:
             case DigitReceived():
                 self.digits.inc()
+            case TransferFinished(outcome=outcome):
+                self.counted(self.transfers, outcome)
             case AppletNoted(is_trouble=True):
                 self.troubles.inc()
             case _:

@@ -27,13 +27,16 @@ from agentstream.sip.bindings import Binding
 from agentstream.sip.commands import (
     Answer,
     AnswerMedia,
+    AnswerRefer,
     HangUp,
     Place,
     Probe,
+    Refer,
     Refresh,
     RefuseMedia,
     Register,
     Reject,
+    ReportTransfer,
     Ring,
     SendInfo,
     Unregister,
@@ -290,6 +293,26 @@ class SipEngine:
     def bindings(self, key: str) -> tuple[Binding, ...]:
         """Return where the phones are that registered with us under this key."""
         return self._endpoint.bindings(key, self._clock.now_ms())
+
+    def refer(
+        self,
+        ref: SipCallRef,
+        target: str,
+        replaces: str = "",
+        headers: tuple[Header, ...] = (),
+    ) -> None:
+        """Ask the far end to call somebody in our stead (REFER)."""
+        self._driver.feed(Refer(ref, target, replaces, headers))
+
+    def answer_refer(self, ref: SipCallRef, status: int = 202, reason: str = "") -> None:
+        """Accept a Referred with 202, or refuse it."""
+        self._driver.feed(AnswerRefer(ref, status, reason))
+
+    def report_transfer(
+        self, ref: SipCallRef, status: int, reason: str = "", *, final: bool = False
+    ) -> None:
+        """Tell whoever referred how the new call goes on (NOTIFY)."""
+        self._driver.feed(ReportTransfer(ref, status, reason, final))
 
     # For operators and tests
 

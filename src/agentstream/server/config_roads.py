@@ -33,6 +33,7 @@ from agentstream.sip.uri import parse_uri
 from agentstream.switch.dial_guard import DialGuard
 from agentstream.switch.identity import CallerIdRule, IdentityForm
 from agentstream.switch.media_choice import MediaTerms
+from agentstream.switch.refer_rules import ReferMode
 from agentstream.switch.road_limits import RoadLimit
 from agentstream.switch.roads import FAILOVER_MS, EarlyMedia
 from agentstream.switch.routing import NoRoadError, Roads, Trunk, check_headers
@@ -55,6 +56,8 @@ class TrunkConfig(CarrierSection, WindowSection):
     tls_key: Path | None = None
     tls_ca_file: Path | None = None  # whom we believe there, instead of those of [sip]
     tls_verify: bool = True
+    # Whom its far end may have called by REFER: nobody; the account's own; any number too (SIP-61).
+    refer: ReferMode = "deny"
     # Who the carrier is shown: the call's caller id, the alias of the account's trunk (TR-71) or
     # else `caller_id`, or always `caller_id`.
     caller_id_rule: CallerIdRule = "as-is"
@@ -111,6 +114,7 @@ class TrunkConfig(CarrierSection, WindowSection):
             limit=RoadLimit(self.max_calls, self.calls_per_second, self.window()),
             tls_profile=name if self.tls_profile() else "",
             media=MediaTerms(self.srtp, self.srtp_form),
+            refer=self.refer,
         )
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ from rich.text import Text
 
 from agentstream._media import LegStats, StreamStats
 from agentstream.calls import events
+from agentstream.calls.transfer_words import TransferFinished, TransferStarted
 from agentstream.switch import feed
 
 _WHO = {"call": "cyan", "flow": "blue", "bot": "magenta", "line": "green", "warn": "yellow"}
@@ -80,7 +81,7 @@ def _describe_others(event: events.Event) -> tuple[str, str] | None:
 
 
 def _describe_answer(event: events.Event) -> tuple[str, str] | None:
-    """Say who answered, and what an applet wants to be known."""
+    """Say who answered, who went over to whom, and what an applet wants to be known."""
     match event:
         case events.AppletNoted(text=text, is_trouble=is_trouble):
             return "warn" if is_trouble else "flow", text
@@ -88,6 +89,13 @@ def _describe_answer(event: events.Event) -> tuple[str, str] | None:
             return "line", f"answered by: {result}, known after {elapsed_ms / 1000:.1f} s"
         case events.BeepHeard(elapsed_ms=elapsed_ms):
             return "line", f"the machine's beep, {elapsed_ms / 1000:.1f} s after the answer"
+        case TransferStarted(destination=destination, by_far_end=by_far_end):
+            return (
+                "line",
+                f"a transfer to {destination}, by {'the far end' if by_far_end else 'us'}",
+            )
+        case TransferFinished(outcome=outcome, status=status, text=text):
+            return "line", f"the transfer is {outcome} ({status}) {text}".rstrip()
         case _:
             return None
 

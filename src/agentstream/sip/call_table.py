@@ -2,6 +2,7 @@
 
 from agentstream.sip.invite_client import OutgoingCall
 from agentstream.sip.invite_server import IncomingCall
+from agentstream.sip.refer_headers import Replaces
 from agentstream.sip.reports import SipCallRef
 
 Call = IncomingCall | OutgoingCall
@@ -24,6 +25,18 @@ class CallTable:
     def inside(self, sip_call_id: str, local_tag: str) -> Call | None:
         """Find the call that a request belongs to; our tag is one that nobody can guess."""
         return self._inside.get((sip_call_id, local_tag))
+
+    def replaced(self, replaces: Replaces) -> SipCallRef | int:
+        """Return the call whose dialog this is, or the status that refuses it (RFC 3891 §3)."""
+        call = self.inside(replaces.sip_call_id, replaces.to_tag)
+        if call is None or call.dialog_with(replaces.from_tag) is None:
+            return 481
+        if call.is_ended:
+            return 603
+        if not call.may_be_modified("INVITE"):
+            # Only whoever placed a call that still rings may have it taken by another phone.
+            return call.ref if isinstance(call, OutgoingCall) else 481
+        return 486 if replaces.early_only else call.ref
 
     def keep(self, call: Call) -> None:
         """Keep a new call."""

@@ -25,7 +25,7 @@ from agentstream.sip.wire import encode
 WAITING_LIMIT = 1_000  # requests that wait for DNS; beyond, one more fails at once
 
 
-_WITH_CONTACT = frozenset(("INVITE", "UPDATE"))
+_WITH_CONTACT = frozenset(("INVITE", "UPDATE", "REFER", "NOTIFY"))
 _CONTACT_WORDS = {"wss": "ws"}
 
 

@@ -84,8 +84,48 @@ class SendInfo:
     body: str
 
 
+@dataclass(frozen=True, slots=True)
+class Refer:
+    """Ask the far end to call somebody in our stead."""
+
+    ref: SipCallRef
+    target: str
+    replaces: str = ""
+    headers: tuple[Header, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRefer:
+    """Accept a Referred (2xx), or refuse it."""
+
+    ref: SipCallRef
+    status: int = 202
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportTransfer:
+    """Tell whoever referred how the call that we placed for it goes on."""
+
+    ref: SipCallRef
+    status: int
+    reason: str = ""
+    final: bool = False
+
+
 CallCommand = (
-    Place | Ring | Answer | Reject | HangUp | UpdateMedia | AnswerMedia | RefuseMedia | SendInfo
+    Place
+    | Ring
+    | Answer
+    | Reject
+    | HangUp
+    | UpdateMedia
+    | AnswerMedia
+    | RefuseMedia
+    | SendInfo
+    | Refer
+    | AnswerRefer
+    | ReportTransfer
 )
 
 

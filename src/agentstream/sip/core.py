@@ -7,6 +7,7 @@ from agentstream.base.ids import Tokens
 from agentstream.sip.digest import DigestClient
 from agentstream.sip.flow import Flow, Hop
 from agentstream.sip.message import Request, Response
+from agentstream.sip.refer_headers import Replaces
 from agentstream.sip.reports import Report, SipCallRef
 from agentstream.sip.server_transaction import ServerTransaction
 from agentstream.sip.settings import SipSettings
@@ -118,6 +119,9 @@ class Core(Protocol):
 
     def contact(self, to: Flow | Hop) -> str:
         """Return our Contact for a peer there, host and port always written (PN-6a)."""
+
+    def replaced(self, replaces: Replaces) -> SipCallRef | int:
+        """Return the call that this dialog is, or the status that refuses to replace it."""
 
     def watch(self, sleeper: Sleeper) -> None:
         """Set a sleeper's alarm after its times have changed."""

@@ -16,14 +16,17 @@ from agentstream.sip.client_transaction import ClientTransaction
 from agentstream.sip.commands import (
     Answer,
     AnswerMedia,
+    AnswerRefer,
     CallCommand,
     HangUp,
     Place,
     Probe,
+    Refer,
     Refresh,
     RefuseMedia,
     Register,
     Reject,
+    ReportTransfer,
     Ring,
     SendInfo,
     Unregister,
@@ -37,6 +40,7 @@ from agentstream.sip.invite_client import OutgoingCall
 from agentstream.sip.invite_server import IncomingCall
 from agentstream.sip.message import BadRequestError, Request, Response
 from agentstream.sip.outside import KeptRegistration, Outside
+from agentstream.sip.refer_headers import Replaces
 from agentstream.sip.reports import Ended, Report, SipCallRef
 from agentstream.sip.server_side import ServerSide
 from agentstream.sip.server_transaction import (
@@ -160,6 +164,10 @@ class Endpoint:
 
     # Core: what calls ask for
 
+    def replaced(self, replaces: Replaces) -> SipCallRef | int:
+        """Return the call that this dialog is, or the status that refuses to replace it."""
+        return self._calls.replaced(replaces)
+
     def report(self, report: Report) -> None:
         """Tell the product."""
         self._outputs.append(report)
@@ -248,12 +256,12 @@ class Endpoint:
         match command:
             case HangUp():
                 call.hang_up(command, now_ms)
-            case UpdateMedia():
-                call.modify.update(command, now_ms)
-            case RefuseMedia():
-                call.modify.refuse(command, now_ms)
+            case UpdateMedia() | RefuseMedia():
+                call.modify.obey(command, now_ms)
             case SendInfo():
                 call.send_info(command, now_ms)
+            case Refer() | AnswerRefer() | ReportTransfer():
+                call.referrals.obey(command, now_ms)
             case AnswerMedia():
                 if not (isinstance(call, OutgoingCall) and call.answer_offer(command, now_ms)):
                     call.modify.answer(command, now_ms)

@@ -20,13 +20,14 @@ from agentstream.sip.bodies import (
     sdp_of,
 )
 from agentstream.sip.commands import HangUp, SendInfo
-from agentstream.sip.core import Core, Exchange
+from agentstream.sip.core import Asker, Core, Exchange
 from agentstream.sip.dialog import Dialog
 from agentstream.sip.digest import DigestClient
 from agentstream.sip.flow import Flow
 from agentstream.sip.headers import Reason
 from agentstream.sip.message import Request, Response, respond
 from agentstream.sip.modify import Modify
+from agentstream.sip.refer import LAST_WORD_MS, Referrals
 from agentstream.sip.reports import Ended, Header, InfoReceived, Report, SipCallRef
 from agentstream.sip.server_transaction import ServerTransaction
 from agentstream.sip.session_timer import Agreement
@@ -70,7 +71,9 @@ class InviteUsage:
         self.is_refresher = False
         self.refresh_at_least_s = 0  # what a 422 demanded
         self.modify = Modify(self)
+        self.referrals = Referrals(self)
         self._bye_after_ack: HangUp | None = None
+        self._bye_after_word: HangUp | None = None
 
     @property
     def wake_at_ms(self) -> int | None:
@@ -126,9 +129,9 @@ class InviteUsage:
             case "OPTIONS":
                 self.core.answer(transaction, describe(self.response(request, 200)), now_ms)
             case "REFER":
-                self.refuse(transaction, 403, now_ms)
+                self.referrals.asked(transaction, request, now_ms)
             case "NOTIFY":
-                self.refuse(transaction, 481, now_ms)
+                self.referrals.notified(transaction, request, now_ms)
             case _:
                 refusal = self.response(request, 405)
                 refusal.headers.add("Allow", ALLOW)
@@ -142,6 +145,7 @@ class InviteUsage:
     def _bye_received(self, transaction: ServerTransaction, request: Request, now_ms: int) -> None:
         self.core.answer(transaction, self.response(request, 200), now_ms)
         self.modify.abandon(now_ms)
+        self.referrals.abandon(now_ms)
         q850, text = q850_of(request)
         self.end("remote", 0, q850, text, passed_headers(request.headers))
         self.over()
@@ -190,9 +194,18 @@ class InviteUsage:
         if self.unacked is not None:
             # §15: the callee must not send BYE before the ACK, or before it is certain not to come.
             self._bye_after_ack = command
+        elif self.referrals.has_last_word:
+            # SIP-62: who referred is told that it went well, and only then that the call is over.
+            self._bye_after_word = command
+            self.alarms.set("last_word", now_ms + LAST_WORD_MS)
         else:
             self.send_bye(command, now_ms)
         self.core.watch(self)
+
+    def last_word_given(self, now_ms: int) -> None:
+        """Send the BYE that waited for the answer to the final NOTIFY of a transfer."""
+        if self._bye_after_word is not None:
+            self.send_bye(self._bye_after_word, now_ms)
 
     def send_info(self, command: SendInfo, now_ms: int) -> None:
         """Send INFO."""
@@ -236,7 +249,10 @@ class InviteUsage:
                 self.modify.refresh(now_ms)
             case "expire":
                 self.lost(408, EXPIRED.text, now_ms, EXPIRED)
+            case "last_word":
+                self.last_word_given(now_ms)
             case _:
+                self.referrals.rang(name, now_ms)
                 self.modify.rang(name, now_ms)
 
     # For the parts
@@ -283,9 +299,10 @@ class InviteUsage:
     def send_bye(self, command: HangUp, now_ms: int, why: Reason | None = None) -> None:
         """Send BYE and stop everything else; the usage is over when it is answered."""
         self.unacked = None
-        self._bye_after_ack = None
+        self._bye_after_ack = self._bye_after_word = None
         self.alarms.clear_all()
         self.modify.abandon(now_ms)
+        self.referrals.abandon(now_ms)
         assert self.dialog is not None  # there is no BYE without one
         bye = self.dialog.request("BYE")
         bye.headers.add("Reason", str(why) if why else reason(command.q850, command.text))
@@ -296,7 +313,7 @@ class InviteUsage:
         """Send a request inside the dialog whose answer is taken here."""
         self.core.begin(self.exchange(request, self), now_ms)
 
-    def exchange(self, request: Request, asker: "InviteUsage | Modify") -> Exchange:
+    def exchange(self, request: Request, asker: Asker) -> Exchange:
         """Make the exchange of a request inside the dialog."""
         dialog = self.dialog
         assert dialog is not None  # the caller has made the request with it

@@ -22,7 +22,7 @@ from agentstream.sip.modify import ack_of_success
 from agentstream.sip.reports import Accepted, Progressed, SipCallRef
 from agentstream.sip.server_transaction import ServerTransaction
 from agentstream.sip.session_timer import agree_as_client, min_se_of, write_wish
-from agentstream.sip.settings import ACCEPT, ALLOW
+from agentstream.sip.settings import ACCEPT, ALLOW, EXTENSIONS, SUPPORTED
 from agentstream.sip.signaling import Dial
 from agentstream.sip.uri import parse_uri
 
@@ -322,7 +322,8 @@ class OutgoingCall(InviteUsage):
         headers.add("Allow", ALLOW)
         headers.add("Accept", ACCEPT)
         # Without an offer of ours a reliable response would bring one, to be answered in PRACK.
-        headers.add("Supported", "100rel, timer" if dial.offer is not None else "timer")
+        late = [name for name in EXTENSIONS if name != "100rel"]
+        headers.add("Supported", SUPPORTED if dial.offer is not None else ", ".join(late))
         for name, value in dial.headers:
             headers.add(name, value)
         request = Request("INVITE", str(target), headers)

@@ -41,6 +41,7 @@ class IncomingCall(InviteUsage):
         transaction: ServerTransaction,
         flow: Flow,
         local_tag: str,
+        replaces: SipCallRef | None = None,
     ) -> None:
         request = transaction.request
         super().__init__(ref, core, request.call_id, local_tag)
@@ -48,6 +49,7 @@ class IncomingCall(InviteUsage):
         if isinstance(agreement, TooSmall):
             raise SessionTooSmallError(agreement.min_se_s)
         self._agreement = agreement
+        self._replaces = replaces
         self._offer = sdp_of(request)
         self._transaction = transaction
         local = str(request.to_addr.with_tag(local_tag))
@@ -80,6 +82,7 @@ class IncomingCall(InviteUsage):
                 source=str(self._transaction.flow),
                 offer=self._offer,
                 headers=passed_headers(request.headers),
+                replaces=self._replaces,
                 hops_left=min(int(request.headers.get("Max-Forwards") or 70), 70),
                 trunk_sid=passed.trunk_sid,
                 shown_caller=passed.caller,

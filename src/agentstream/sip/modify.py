@@ -148,6 +148,13 @@ class Modify:
 
     # Ours
 
+    def obey(self, command: UpdateMedia | RefuseMedia, now_ms: int) -> None:
+        """Carry out a command of the product."""
+        if isinstance(command, UpdateMedia):
+            self.update(command, now_ms)
+        else:
+            self.refuse(command, now_ms)
+
     def update(self, command: UpdateMedia, now_ms: int) -> None:
         """Send our offer in a re-INVITE, now or when the way is free; the newest offer counts."""
         self._waiting_offer = command.offer
@@ -218,9 +225,8 @@ class Modify:
         elif response.status in (408, 481):
             # §12.2.1.2, §14.1: the peer has lost this call.
             usage.lost(response.status, "the peer does not know this call", now_ms)
-        elif response.status == 422 and self._is_refresh:
-            usage.alarms.set("refresh", now_ms)
-            usage.refresh_at_least_s = min_se_of(response)
+        elif response.status == 422 and self._ask_for_longer(response, now_ms):
+            pass
         elif not self._is_refresh:
             usage.report(MediaRefused(usage.ref, response.status))
         self.go_on(now_ms)
@@ -286,6 +292,18 @@ class Modify:
         usage.local_sdp, usage.remote_sdp = self._offer, answer
         if is_news or not self._is_refresh:
             usage.report(MediaAnswered(usage.ref, answer))
+
+    def _ask_for_longer(self, response: Response, now_ms: int) -> bool:
+        """RFC 4028 §7.3: try again with the Min-SE of a 422, when that is more than was asked."""
+        usage, least_s = self._usage, min_se_of(response)
+        if not usage.session_s or least_s <= max(usage.session_s, usage.refresh_at_least_s):
+            return False  # it would only be said again
+        usage.refresh_at_least_s = least_s
+        if self._is_refresh:
+            usage.alarms.set("refresh", now_ms)
+        elif self._waiting_offer is None:
+            self._waiting_offer = self._offer
+        return True
 
     def _acknowledge(self, exchange: Exchange, response: Response, flow: Flow) -> None:
         number = response.cseq.number

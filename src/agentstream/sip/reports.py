@@ -95,6 +95,38 @@ class InfoReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class Referred:
+    """The far end asks us to call somebody in its stead (REFER); reply with `answer_refer`.
+
+    `target` is a sip, sips or tel URI without headers. `replaces_text` is the dialog that is to be
+    replaced there, "" for none; where that is a call of ours it is `replaces`, and `target` is our
+    own address.
+    """
+
+    ref: SipCallRef
+    target: str
+    replaces: SipCallRef | None = None
+    replaces_text: str = ""
+    referred_by: str = ""
+    headers: tuple[Header, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReferProgress:
+    """What becomes of our `refer`: a status, 0 when the far end ended without telling one.
+
+    `final` comes once, unless the call ends before. Until the REFER is `accepted` a final status is
+    its refusal (408: no answer); then it is that of the call that the far end has placed. As RFC
+    3515 has it only 200 is success.
+    """
+
+    ref: SipCallRef
+    status: int
+    final: bool = False
+    accepted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The call is over, whatever it was before; the last report of this ref.
 
@@ -119,6 +151,8 @@ Report = (
     | MediaAnswered
     | MediaRefused
     | InfoReceived
+    | Referred
+    | ReferProgress
     | Ended
 )
 

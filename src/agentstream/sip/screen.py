@@ -137,8 +137,6 @@ class Screen:
         refusal = self.extension_refusal(request)
         if refusal is not None:
             return refusal
-        if "Replaces" in headers:
-            return self.response(request, 501)
         if (headers.get("Content-Encoding") or "identity").lower() != "identity":
             response = self.response(request, 415)
             response.headers.add("Accept-Encoding", "identity")

@@ -12,6 +12,7 @@ from agentstream.sip.gate import OPEN, OUTSIDER, Arrival, Ask, Drop, Gate, Pass,
 from agentstream.sip.invite import InviteUsage
 from agentstream.sip.invite_server import IncomingCall, SessionTooSmallError
 from agentstream.sip.message import BadRequestError, Request, Response
+from agentstream.sip.refer_headers import parse_replaces
 from agentstream.sip.registrar import Registrar
 from agentstream.sip.reports import SipCallRef
 from agentstream.sip.screen import Screen
@@ -237,7 +238,9 @@ class ServerSide:
         transaction = ServerTransaction(request, key, flow, self._settings.timers, now_ms)
         ref = SipCallRef(self._tokens.hex(16))
         try:
-            call = IncomingCall(ref, self._core, transaction, flow, self._tokens.hex(8))
+            replaces = self._replaced(request)
+            tag = self._tokens.hex(8)
+            call = IncomingCall(ref, self._core, transaction, flow, tag, replaces)
         except SessionTooSmallError as error:
             refusal = self._screen.response(request, 422)
             refusal.headers.add("Min-SE", str(error.min_se_s))
@@ -257,6 +260,21 @@ class ServerSide:
         self._calls.keep(call)
         self._counters["calls_in"] += 1
         call.start(now_ms, passed)
+
+    def _replaced(self, request: Request) -> SipCallRef | None:
+        """Return the call that an INVITE is to replace (RFC 3891 §3).
+
+        Raises PeerError: 400 for what cannot be understood, 481, 486 or 603 for what cannot be.
+        """
+        values = request.headers.all("Replaces")
+        if not values:
+            return None
+        if len(values) > 1 or "Join" in request.headers:
+            raise PeerError("one dialog can be replaced")
+        found = self._calls.replaced(parse_replaces(values[0]))
+        if isinstance(found, int):
+            raise PeerError("the dialog cannot be replaced", found)
+        return found
 
     def _refuse(self, response: Response, flow: Flow) -> None:
         self._put(Send(encode(response), reply_flow(response, flow)))

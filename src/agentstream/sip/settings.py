@@ -7,9 +7,20 @@ from agentstream.base.values import dataclass
 from agentstream.sip.bindings import RegistrarPolicy
 from agentstream.sip.timers import Timers
 
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "PRACK", "UPDATE")
+METHODS = (
+    "INVITE",
+    "ACK",
+    "CANCEL",
+    "BYE",
+    "OPTIONS",
+    "INFO",
+    "PRACK",
+    "UPDATE",
+    "REFER",
+    "NOTIFY",
+)
 ALLOW = ", ".join(METHODS)
-EXTENSIONS = ("100rel", "timer")
+EXTENSIONS = ("100rel", "timer", "replaces", "norefersub")
 SUPPORTED = ", ".join(EXTENSIONS)
 ACCEPT = "application/sdp, application/dtmf-relay, application/dtmf"
 

@@ -135,6 +135,26 @@ class SignalingEngine(Protocol):
     def send_info(self, ref: SipCallRef, content_type: str, body: str) -> None:
         """Send an INFO inside the call."""
 
+    def refer(
+        self,
+        ref: SipCallRef,
+        target: str,
+        replaces: str = "",
+        headers: tuple[Header, ...] = (),
+    ) -> None:
+        """Ask the far end to call somebody in our stead (REFER); ReferProgress follows.
+
+        `replaces` names the dialog that it is to replace there, as a Replaces header does.
+        """
+
+    def answer_refer(self, ref: SipCallRef, status: int = 202, reason: str = "") -> None:
+        """Accept a Referred with 202, or refuse it with a status from 300 up."""
+
+    def report_transfer(
+        self, ref: SipCallRef, status: int, reason: str = "", *, final: bool = False
+    ) -> None:
+        """Tell a far end whose Referred was accepted how the new call goes on (NOTIFY)."""
+
     # What belongs to no call
 
     def on_outside(self, receive: Callable[[OutsideReport], None]) -> None:

@@ -10,13 +10,23 @@ from agentstream.base.values import dataclass
 from agentstream.calls import reports
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import DialSpec
+from agentstream.calls.transfer_words import (
+    AnswerTransfer,
+    ReferLeg,
+    TellTransfer,
+    TransferEffect,
+)
 from agentstream.media.engine import MediaLeg
 from agentstream.sip import reports as sip
 from agentstream.switch import feed
 from agentstream.switch.lines import DialledLine, FileLine, Line, SipLine
+from agentstream.switch.refer_rules import ReferRules
 from agentstream.switch.routing import NoRoadError
 
 log = structlog.get_logger()
+
+
+Judge = Callable[[LegSid, ReferRules, sip.Referred], reports.TransferAsked]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +34,8 @@ class Exchange:
     """How a call gets a line for one more leg, and gives it back."""
 
     open: Callable[[LegSid, DialSpec], DialledLine]  # raises NoRoadError
-    close: Callable[[DialledLine], None]  # nothing comes for this line any more
+    close: Callable[[SipLine | DialledLine], None]  # nothing comes for this line any more
+    judge: Judge  # says what a far end may have that asks for a transfer
 
 
 class CallLines:
@@ -61,12 +72,36 @@ class CallLines:
         line = self._by_ref.get(report.ref)
         if line is None:
             return []
+        if isinstance(report, sip.Referred):
+            return [self._exchange.judge(line.leg_sid, line.rules, report)]
         try:
             return line.take(report)
         finally:
             if line.ref != report.ref:  # it tries its next road
                 del self._by_ref[report.ref]
                 self._by_ref[line.ref] = line
+
+    def replaceable(self, ref: sip.SipCallRef) -> LegSid | None:
+        """Return the leg of a SIP call whose place another one may have, by its trunk's policy."""
+        line = self._by_ref.get(ref)
+        return None if line is None or line.rules.mode == "deny" else line.leg_sid
+
+    def join(self, line: SipLine) -> None:
+        """Take one more line, which came in to take another one's place."""
+        self._lines[line.leg_sid] = self._by_ref[line.ref] = line
+
+    def transfer(self, effect: TransferEffect) -> list[reports.Report]:
+        """Carry out what concerns a transfer."""
+        line = self._lines.get(effect.leg_sid)
+        if line is None:
+            return []
+        match effect:
+            case AnswerTransfer(status=status):
+                return line.answer_transfer(status)
+            case TellTransfer(status=status, is_final=is_final):
+                return line.tell_transfer(status, is_final=is_final)
+            case ReferLeg(spec=spec):
+                return line.refer(spec)
 
     def dial(self, leg_sid: LegSid, spec: DialSpec) -> list[reports.Report]:
         """Open a line for one more leg; where there is no road, the leg has ended at once."""
@@ -123,13 +158,15 @@ class CallLines:
                     line.release()
                 except Exception:  # the others must be freed all the same
                     log.exception("leg_not_freed", leg_sid=line.leg_sid)
-            if isinstance(line, DialledLine):
+            if line is not self.first and not isinstance(line, FileLine):
                 self._exchange.close(line)
 
     def _forget(self, line: Line) -> None:
-        """Give up a dialled line of which nothing comes any more; one that came in stays."""
+        """Give up a line of which nothing comes any more; the first one stays."""
         leg_sid = line.leg_sid
-        if isinstance(line, DialledLine) and leg_sid in self._closed & self._released:
+        if line is self.first or isinstance(line, FileLine):
+            return
+        if leg_sid in self._closed & self._released:
             del self._lines[leg_sid], self._by_ref[line.ref]
             self._closed.discard(leg_sid)
             self._released.discard(leg_sid)

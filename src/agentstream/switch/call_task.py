@@ -33,6 +33,7 @@ from agentstream.flows.passage import Passage
 from agentstream.media.engine import MediaLeg
 from agentstream.sip import reports as sip
 from agentstream.switch import feed
+from agentstream.switch.call_lines import CallLines
 from agentstream.switch.lines import FileLine
 from agentstream.switch.perform import Performer
 from agentstream.switch.streams import ForStream
@@ -107,6 +108,11 @@ class CallTask:
         else:
             self._inbox.append(happening)
         self._call()
+
+    @property
+    def lines(self) -> CallLines:
+        """The lines of its legs."""
+        return self._performer.lines
 
     def media(self, leg_sid: LegSid) -> MediaLeg | None:
         """Return a leg's audio; None for one that has none any more."""

@@ -3,7 +3,7 @@
 from typing import Final
 
 from agentstream import _media
-from agentstream.base.ids import LegSid
+from agentstream.base.ids import CallSid, LegSid
 from agentstream.base.values import replace
 from agentstream.base.weight import draw_by
 from agentstream.calls.causes import Cause
@@ -16,8 +16,15 @@ from agentstream.sip.signaling import Dial
 from agentstream.switch import feed
 from agentstream.switch.attempts import Attempts, outcome_of
 from agentstream.switch.identity import ANONYMOUS, ANONYMOUS_HOST, identity_headers
-from agentstream.switch.lines import DialledLine, OurSide, Try
-from agentstream.switch.media_choice import ENCRYPTED, lacks_keys, local_for
+from agentstream.switch.lines import DialledLine, OurSide, SipLine, Try
+from agentstream.switch.media_choice import (
+    ENCRYPTED,
+    lacks_keys,
+    local_for,
+    terms_of,
+    transport_of,
+)
+from agentstream.switch.referring import Referee
 from agentstream.switch.road_finder import RoadFinder
 from agentstream.switch.road_states import Outcome
 from agentstream.switch.roads import NoRoadError, Road
@@ -45,6 +52,9 @@ class Dialler:
             wiring.clock,
         )
 
+        self._referee = Referee(wiring)
+        self.judge = self._referee.judge
+
     @property
     def trunk_calls(self) -> dict[str, int]:
         """How many calls go by each of the operator's trunks now."""
@@ -63,7 +73,7 @@ class Dialler:
         except _media.PortsExhausted:
             raise NoRoadError(Cause.NO_PORTS, "No RTP port is free for one more leg.") from None
         attempts = Attempts(roads, wiring.roads, spec.ring_ms, wiring.clock.now_ms())
-        tries = Tries(leg_sid, attempts, wiring, leg, setup.hops_left - 1)
+        tries = Tries(leg_sid, attempts, wiring, leg, setup.hops_left - 1, self._referee)
         try:
             session = SdpSession(int(wiring.tokens.hex(4), 16), wiring.tokens)
             first = tries.first()
@@ -82,18 +92,48 @@ class Dialler:
             raise NoRoadError(Cause.FAILED, _NO_KEYS)
         return able
 
+    def incoming(self, invited: sip.Invited, call_sid: CallSid) -> SipLine:
+        """Open the line of a leg that comes in; raises PortsExhausted, PeerError for its SDP."""
+        wiring = self.wiring
+        leg_sid = LegSid(wiring.tokens.hex())
+        leg = wiring.media.open_rtp_leg(self._limits.leg_plan(leg_sid, call_sid))
+        try:
+            ours = self._our_side(invited, leg)
+            return SipLine(leg_sid, invited, wiring.signaling, ours)
+        except BaseException:
+            leg.close()
+            raise
+
+    def _our_side(self, invited: sip.Invited, leg: MediaLeg) -> OurSide:
+        wiring, sid = self.wiring, invited.trunk_sid
+        host = wiring.local.address or wiring.signaling.local_host(invited.ref)
+        transport = transport_of(invited.source)
+        local = replace(wiring.local, address=host, port=leg.rtp_port)
+        terms = terms_of(sid and wiring.directory.trunks.find(sid))
+        session = SdpSession(int(wiring.tokens.hex(4), 16), wiring.tokens)
+        rules = self._referee.rules_in(invited, host)
+        is_encrypted = transport in ENCRYPTED
+        return OurSide(leg, local_for(local, transport, terms), session, is_encrypted, rules)
+
 
 class Tries:
     """Makes an INVITE of each road of a leg, counts it there, and tells what became of it."""
 
     def __init__(
-        self, leg_sid: LegSid, attempts: Attempts, wiring: Wiring, leg: MediaLeg, hops: int
+        self,
+        leg_sid: LegSid,
+        attempts: Attempts,
+        wiring: Wiring,
+        leg: MediaLeg,
+        hops: int,
+        referee: Referee,
     ) -> None:
         self._leg_sid = leg_sid
         self._attempts = attempts
         self._wiring = wiring
         self._rtp_port = leg.rtp_port
         self._hops = hops
+        self._referee = referee
         self._road: Road | None = None  # that is tried now
         self._began_ms = 0
         self._held = ""  # whose place is taken in the limits
@@ -177,7 +217,8 @@ class Tries:
             local = replace(local, codecs=road.codecs)
         order = order_of(road, host, ring_ms, self._hops)
         is_encrypted = road.transport in ENCRYPTED
-        return Try(order, local, road.offers_late, road.hears_early_media, is_encrypted)
+        rules = self._referee.rules_out(road.target, road.trunk, host)
+        return Try(order, local, road.offers_late, road.hears_early_media, is_encrypted, rules)
 
     def _note(self, outcome: Outcome, road: Road) -> None:
         if road.key and not self._is_known:

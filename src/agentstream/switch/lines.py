@@ -13,26 +13,22 @@ from agentstream.base.ids import LegSid
 from agentstream.base.values import dataclass, replace
 from agentstream.calls import reports
 from agentstream.calls.causes import Cause, Party, q850, sip_status
+from agentstream.calls.dial_spec import DialSpec
 from agentstream.media.engine import MediaLeg
 from agentstream.media.negotiate import LocalMedia, SdpSession
 from agentstream.media.plan import RemotePlan
 from agentstream.sip import reports as sip
 from agentstream.sip.signaling import Dial, SignalingEngine
+from agentstream.sip.uri import parse_uri
 from agentstream.switch import feed
+from agentstream.switch.file_line import FileLine as FileLine
+from agentstream.switch.file_line import LineFacts as LineFacts
+from agentstream.switch.file_line import not_referred
 from agentstream.switch.media_choice import lacks_keys, wants_clear
+from agentstream.switch.refer_rules import ReferRules
 from agentstream.switch.translate import leg_ended, read_dtmf_info
 
 RINGING: Final = 180
-
-
-@dataclass(frozen=True, slots=True)
-class LineFacts:
-    """What a call record and a metric want to know of a leg when it is over."""
-
-    sip_call_id: str
-    stats: LegStats | None
-    sip_status: int
-    q850: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +39,7 @@ class OurSide:
     local: LocalMedia
     session: SdpSession
     is_encrypted: bool = False  # signalling goes by TLS, so that nobody else reads keys
+    rules: ReferRules = ReferRules()
 
 
 class _SipCall:
@@ -68,6 +65,27 @@ class _SipCall:
         self._is_encrypted = ours.is_encrypted
         self._suite = ""  # of SRTP, as agreed last
         self.note: Callable[[feed.Note], None] = lambda _: None  # hears what the story should say
+        self.rules = ours.rules
+        self._peer = ""  # "host:port" at which its far end would call a number
+
+    def answer_transfer(self, status: int) -> list[reports.Report]:
+        """Accept its far end's REFER, or refuse it."""
+        self._signaling.answer_refer(self.ref, status)
+        return []
+
+    def tell_transfer(self, status: int, *, is_final: bool) -> list[reports.Report]:
+        """Tell its far end how the call goes on that it has asked for."""
+        self._signaling.report_transfer(self.ref, status, final=is_final)
+        return []
+
+    def refer(self, spec: DialSpec) -> list[reports.Report]:
+        """Ask its far end to call somebody in our stead, where its trunk is for that."""
+        if self.rules.mode == "deny":
+            return [not_referred(self.leg_sid)]
+        is_address = spec.destination.lower().startswith(("sip:", "sips:", "tel:"))
+        target = spec.destination if is_address else f"sip:{spec.destination}@{self._peer}"
+        self._signaling.refer(self.ref, target, headers=spec.headers)
+        return []
 
     def hang_up(self, cause: Cause, text: str) -> list[reports.Report]:
         """Send BYE, CANCEL, or whatever ends the call in its state."""
@@ -105,11 +123,17 @@ class _SipCall:
                 self._session.refused()
             case sip.InfoReceived(content_type=kind, body=body):
                 press = read_dtmf_info(kind, body)
-                return [] if press is None else [reports.DigitPressed(self.leg_sid, *press)]
+                if press is None:
+                    return []
+                return [reports.DigitPressed(self.leg_sid, *press, in_message=True)]
+            case sip.ReferProgress(status=status, final=final, accepted=accepted):
+                return [reports.TransferTold(self.leg_sid, status, final, accepted)]
             case sip.Ended():
                 self._ended = report
                 return [leg_ended(self.leg_sid, report, far_end)]
             case sip.Invited() | sip.Progressed() | sip.Accepted() | sip.Confirmed():
+                pass
+            case sip.Referred():  # judged before it comes here
                 pass
         return []
 
@@ -140,6 +164,7 @@ class SipLine(_SipCall):
         self, leg_sid: LegSid, invited: sip.Invited, signaling: SignalingEngine, ours: OurSide
     ) -> None:
         super().__init__(leg_sid, invited.ref, invited.sip_call_id, signaling, ours)
+        self._peer = parse_uri(invited.from_uri).host
         # Their offer is answered now, so that an impossible one is refused before anything rings.
         offer = invited.offer
         if offer is None and lacks_keys(ours.local):
@@ -197,6 +222,7 @@ class Try:
     offers_late: bool = False
     hears_early_media: bool = True
     is_encrypted: bool = False  # it goes by TLS
+    rules: ReferRules = ReferRules()
 
 
 class Tries(Protocol):
@@ -240,6 +266,7 @@ class DialledLine(_SipCall):
         self._has_rung = False
         self._is_ending = False
         self._early: str | None = None  # their SDP that was not listened to
+        self._take_rules(first)
         self._hears = False  # their SDP was taken: from early media, or with their answer
         # Whoever finds this line by its ref places every further attempt.
         self.place: Callable[[Dial], sip.SipCallRef] = signaling.place
@@ -285,11 +312,17 @@ class DialledLine(_SipCall):
 
     def _place(self, attempt: Try) -> list[reports.Report]:
         self._now, self._local = attempt, attempt.local
+        self._take_rules(attempt)
         self._is_encrypted = attempt.is_encrypted
         self._session.refused()
         self.ref = self.place(_with_offer(attempt, self._session))
         self._sip_call_id = self._signaling.sip_call_id(self.ref)
         return []
+
+    def _take_rules(self, attempt: Try) -> None:
+        target = parse_uri(attempt.order.target)
+        self.rules = attempt.rules
+        self._peer = f"{target.host}:{target.port}" if target.port else target.host
 
     def _reached(self) -> None:
         self._tries.reached()
@@ -341,50 +374,6 @@ def _with_offer(attempt: Try, session: SdpSession) -> Dial:
     if attempt.offers_late:
         return attempt.order
     return replace(attempt.order, offer=session.offer(attempt.local))
-
-
-class FileLine:
-    """A caller made of a WAV file: no phone network, the same audio path."""
-
-    def __init__(self, leg_sid: LegSid, media: MediaLeg) -> None:
-        self.leg_sid = leg_sid
-        self.media = media
-        self.note: Callable[[feed.Note], None] = lambda _: None  # a file has nothing to tell
-        self._is_over = False
-
-    def ring(self, *, with_media: bool = False) -> None:
-        """Let a file wait: it hears nothing."""
-
-    def answer(self) -> list[reports.Report]:
-        """Start the clock of the files."""
-        self.media.start()
-        return [reports.LegAnswered(self.leg_sid)]
-
-    def reject(self, cause: Cause, text: str) -> list[reports.Report]:
-        """End before anything was heard."""
-        return self._end(cause, Party.SYSTEM, text)
-
-    def hang_up(self, cause: Cause, text: str) -> list[reports.Report]:
-        """End the leg from our side."""
-        return self._end(cause, Party.SYSTEM, text)
-
-    def caller_hangs_up(self) -> list[reports.Report]:
-        """End the leg as its caller would."""
-        return self._end(Cause.NORMAL, Party.CALLER, "")
-
-    def release(self) -> None:
-        """Finish the output file."""
-        self.media.close()
-
-    def facts(self, stats: LegStats | None) -> LineFacts:
-        """Sum the leg up."""
-        return LineFacts("", stats, 0, 0)
-
-    def _end(self, cause: Cause, party: Party, text: str) -> list[reports.Report]:
-        if self._is_over:
-            return []
-        self._is_over = True
-        return [reports.LegEnded(self.leg_sid, cause, party, text)]
 
 
 Line = SipLine | DialledLine | FileLine

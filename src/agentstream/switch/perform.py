@@ -12,6 +12,7 @@ from agentstream.base.machine import earliest
 from agentstream.base.values import dataclass
 from agentstream.calls import effects, reports
 from agentstream.calls.record import CallSetup
+from agentstream.calls.transfer_words import TransferEffect
 from agentstream.flows.legs.told import Sign
 from agentstream.media.engine import MediaLeg
 from agentstream.media.plan import AnswerPlan
@@ -164,6 +165,8 @@ class Performer:
             return self._stream_effect(effect, now_ms)
         if isinstance(effect, LineEffect):
             return self._line_effect(effect)
+        if isinstance(effect, TransferEffect):
+            return self.lines.transfer(effect)
         if isinstance(effect, effects.SendRequest | effects.DeliverMail):
             self._errand(effect)
             return []

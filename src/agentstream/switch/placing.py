@@ -10,7 +10,8 @@ from agentstream.calls.answering import AnswerCriteria, AnswerMode, AskWho
 from agentstream.calls.causes import Cause
 from agentstream.calls.checks import check_range
 from agentstream.calls.commands import DialSpec, RecordingSpec
-from agentstream.calls.legs import RING_GRACE_MS, check_spec
+from agentstream.calls.dial_spec import check_spec
+from agentstream.calls.legs import RING_GRACE_MS
 from agentstream.calls.record import CallLimits, CallSetup, StatusCallback, WhichLeg
 from agentstream.flows.document import FlowDocument
 from agentstream.store.values import Account

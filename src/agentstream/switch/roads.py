@@ -18,6 +18,7 @@ from agentstream.switch.dial_guard import DialGuard
 from agentstream.switch.identity import PLAIN, CallerIdRule, Identity, IdentityForm
 from agentstream.switch.media_choice import MediaTerms
 from agentstream.switch.number_rules import NumberRule
+from agentstream.switch.refer_rules import ReferMode
 from agentstream.switch.road_limits import NO_LIMIT, RoadLimit
 
 FAILOVER_MS: Final = 4_000  # SIP-17: how long a server may say nothing at all
@@ -58,6 +59,7 @@ class Trunk:
     limit: RoadLimit = NO_LIMIT
     tls_profile: str = ""  # whose certificate it is shown; "": the node's own
     media: MediaTerms = MediaTerms()
+    refer: ReferMode = "deny"  # what its far end may ask for (SIP-61)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +131,15 @@ class Road:
     limit_key: str = ""  # who shares the limit; "": the key
     tls_profile: str = ""  # whose certificate is shown; "": the node's own
     media: MediaTerms = MediaTerms()
+    trunk: str = ""  # the operator's name of it, or an account's sid; "": an address
+    routes: tuple[str, ...] = ()  # further Routes: the Path of a registered phone
+    flow: Flow | None = None  # the way that such a phone came by; None: where the URIs lead
 
     @property
     def transport(self) -> str:
         """The transport of the INVITE: "tls" too for a sips address."""
         uri = parse_uri(self.proxy) if self.proxy else self.target
         return "tls" if uri.scheme == "sips" else uri.transport or "udp"
-
-    routes: tuple[str, ...] = ()  # further Routes: the Path of a registered phone
-    flow: Flow | None = None  # the way that such a phone came by; None: where the URIs lead
 
     @property
     def first_host(self) -> str:

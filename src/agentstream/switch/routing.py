@@ -73,7 +73,13 @@ def find_roads(spec: DialSpec, roads: Roads, origin: Origin, draw: Draw) -> tupl
             raise NoRoadError(Cause.FAILED, f"There is no trunk named {uri.host[:_SHOWN]!r}.")
     check_host(uri, roads)
     caller = caller_of(spec.caller_id or origin.called_number, roads)
-    return (Road(uri, caller, headers=spec.headers),)
+    return (Road(uri, caller, headers=(*spec.headers, *transfer_headers(spec))),)
+
+
+def transfer_headers(spec: DialSpec) -> tuple[tuple[str, str], ...]:
+    """Say who referred (RFC 3892), and which talk is to be given up for this one (RFC 3891)."""
+    by = (("Referred-By", spec.referred_by),) if spec.referred_by else ()
+    return (*by, ("Require", "replaces"), ("Replaces", spec.replaces)) if spec.replaces else by
 
 
 def _lowest(highest: int) -> int:
@@ -171,10 +177,11 @@ def _by_trunk(trunk: Trunk, plain: str, spec: DialSpec, roads: Roads, origin: Or
         shown if account and not trunk.is_private else "",
         trunk.proxy,
         trunk.credentials,
-        (*trunk.headers, *spec.headers) if spec.headers else trunk.headers,
+        (*trunk.headers, *spec.headers, *transfer_headers(spec)),
         trunk.offers_late,
         tls_profile=trunk.tls_profile,
         media=trunk.media,
+        trunk=trunk.name,
         key=trunk.name,
         name=f"trunk {trunk.name}",
         identity=identity,

@@ -6,7 +6,6 @@ too many calls, draining. Everything later is the call's own business.
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -20,8 +19,6 @@ from agentstream.calls.record import CallSetup
 from agentstream.flows.document import FlowDocument
 from agentstream.flows.journey import Redirect
 from agentstream.flows.legs.verbs import Acknowledged, Act
-from agentstream.media.engine import MediaLeg
-from agentstream.media.negotiate import SdpSession
 from agentstream.media.plan import FileLegPlan
 from agentstream.sip import reports as sip
 from agentstream.sip.signaling import Dial
@@ -40,11 +37,11 @@ from agentstream.switch.call_lines import Exchange
 from agentstream.switch.call_task import CallerLeaves, CallTask
 from agentstream.switch.calls_by_ref import CallsByRef
 from agentstream.switch.dialling import Dialler
-from agentstream.switch.lines import DialledLine, FileLine, Line, OurSide, SipLine
+from agentstream.switch.lines import DialledLine, FileLine, Line
 from agentstream.switch.making import CallMaker, Course, course_of, course_of_order
-from agentstream.switch.media_choice import ENCRYPTED, local_for, terms_of, transport_of
 from agentstream.switch.media_pump import MediaPump
 from agentstream.switch.placing import CallOrder, refusal, setup_of, spec_of
+from agentstream.switch.replacing import take_place
 from agentstream.switch.routing import NoRoadError
 from agentstream.switch.trunk_calls import NoWay, find_way
 from agentstream.switch.trunk_load import TrunkLoad
@@ -65,7 +62,6 @@ class Switchboard:
         self._feed = wiring.feed
         self._clock = wiring.clock
         self._tokens = wiring.tokens
-        self._local = wiring.local
         self._country_code = wiring.country_code
         self._registered_users = wiring.registered_users
         self._two_leg_status = wiring.two_leg_status
@@ -207,7 +203,7 @@ class Switchboard:
 
     def _take_report(self, report: sip.Report) -> None:
         if isinstance(report, sip.Invited):
-            self._invited(report)
+            self._replaces(report) if report.replaces else self._invited(report)
         else:
             self._by_ref.hear(report)
 
@@ -215,6 +211,14 @@ class Switchboard:
         task = self._by_leg.get(event.leg_sid)
         if task is not None:
             task.post(event)
+
+    def _replaces(self, invited: sip.Invited) -> None:
+        task = self._by_ref.get(invited.replaces) if invited.replaces else None
+        line = 603 if self._is_draining else take_place(invited, task, self.dialler)
+        if task is None or isinstance(line, int):
+            self._signaling.reject(invited.ref, line if isinstance(line, int) else 603)
+        else:
+            self._by_leg[line.leg_sid] = self._by_ref[line.ref] = task
 
     def _invited(self, invited: sip.Invited) -> None:
         called = called_number(invited, self._country_code, self._registered_users)
@@ -244,24 +248,14 @@ class Switchboard:
             self._refuse(invited, Cause.INTERNAL, "it was not begun", setup)
 
     def _open(self, invited: sip.Invited, route: Way | PassageWay, setup: CallSetup) -> None:
-        leg_sid = LegSid(self._tokens.hex())
-        leg = self._media.open_rtp_leg(self._limits.leg_plan(leg_sid, setup.call_sid))
+        line = self.dialler.incoming(invited, setup.call_sid)
         try:
-            line = SipLine(leg_sid, invited, self._signaling, self._our_side(invited, leg))
-            offered = reports.LegOffered(leg_sid, invited.source)
+            offered = reports.LegOffered(line.leg_sid, invited.source)
             task, _ = self._begin(setup, course_of(route, self._limits.call), line, offered)
         except BaseException:
-            leg.close()
+            line.release()
             raise
         self._by_ref[invited.ref] = task
-
-    def _our_side(self, invited: sip.Invited, leg: MediaLeg) -> OurSide:
-        host = self._local.address or self._signaling.local_host(invited.ref)
-        transport, sid = transport_of(invited.source), invited.trunk_sid
-        local = replace(self._local, address=host, port=leg.rtp_port)
-        local = local_for(local, transport, terms_of(sid and self._directory.trunks.find(sid)))
-        session = SdpSession(int(self._tokens.hex(4), 16), self._tokens)
-        return OurSide(leg, local, session, transport in ENCRYPTED)
 
     def _refuse(
         self,
@@ -334,7 +328,7 @@ class Switchboard:
             self._connect(self._calls[setup.call_sid], line, untold)
             return line
 
-        exchange = Exchange(open_line, self._forget)
+        exchange = Exchange(open_line, self._forget, partial(self.dialler.judge, setup))
         line.note = tell
         task = self._maker.make(setup, course, line, exchange, tell)
         self._calls[setup.call_sid] = task

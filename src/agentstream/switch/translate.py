@@ -20,7 +20,8 @@ def leg_ended(leg_sid: LegSid, ended: sip.Ended, far_end: Party) -> reports.LegE
     text = ended.text
     if ended.by == "remote" and text:
         text = f'{explain(cause, party)} It said: "{text[:_QUOTED]}".'
-    return reports.LegEnded(leg_sid, cause, party, text)
+    status = ended.status if ended.by == "remote" else 0
+    return reports.LegEnded(leg_sid, cause, party, text, status)
 
 
 def read_dtmf_info(content_type: str, body: str) -> tuple[str, int] | None:

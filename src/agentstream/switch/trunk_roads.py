@@ -23,7 +23,7 @@ from agentstream.switch.media_choice import terms_of
 from agentstream.switch.road_limits import RoadLimit
 from agentstream.switch.road_states import destination_key
 from agentstream.switch.roads import NoRoadError, Road, Roads
-from agentstream.switch.routing import caller_of, check_headers, check_host
+from agentstream.switch.routing import caller_of, check_headers, check_host, transfer_headers
 
 DESTINATIONS_LIMIT: Final = 16  # tried for one leg
 _ENCODINGS: Final = frozenset(get_args(Encoding))
@@ -108,7 +108,7 @@ def _headers(
         (*spec.headers, *setup.variables),
     )
     early = ("P-Early-Media", "supported")  # RFC 5009
-    return (early, *headers_for(facts, entry.options, spec.headers))
+    return (early, *headers_for(facts, entry.options, spec.headers), *transfer_headers(spec))
 
 
 def _road(
@@ -138,6 +138,7 @@ def _road(
         limit=RoadLimit(calls=options.max_calls),
         limit_key=entry.sid,
         media=terms_of(entry),
+        trunk=entry.sid,
     )
 
 

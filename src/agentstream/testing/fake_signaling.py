@@ -21,15 +21,18 @@ from agentstream.sip.bindings import Binding
 from agentstream.sip.commands import (
     Answer,
     AnswerMedia,
+    AnswerRefer,
     CallCommand,
     HangUp,
     OutsideCommand,
     Place,
     Probe,
+    Refer,
     Refresh,
     RefuseMedia,
     Register,
     Reject,
+    ReportTransfer,
     Ring,
     SendInfo,
     Unregister,
@@ -257,6 +260,26 @@ class FakeSignaling:
     def send_info(self, ref: SipCallRef, content_type: str, body: str) -> None:
         """Keep the command."""
         self._keep(SendInfo(ref, content_type, body))
+
+    def refer(
+        self,
+        ref: SipCallRef,
+        target: str,
+        replaces: str = "",
+        headers: tuple[Header, ...] = (),
+    ) -> None:
+        """Keep the command."""
+        self._keep(Refer(ref, target, replaces, headers))
+
+    def answer_refer(self, ref: SipCallRef, status: int = 202, reason: str = "") -> None:
+        """Keep the command."""
+        self._keep(AnswerRefer(ref, status, reason))
+
+    def report_transfer(
+        self, ref: SipCallRef, status: int, reason: str = "", *, final: bool = False
+    ) -> None:
+        """Keep the command."""
+        self._keep(ReportTransfer(ref, status, reason, final))
 
     def on_outside(self, receive: Callable[[OutsideReport], None]) -> None:
         """Set who is told of registrations and probes."""

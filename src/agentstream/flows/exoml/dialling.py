@@ -16,6 +16,7 @@ from agentstream.base.machine import earliest
 from agentstream.calls.commands import Dial as DialLeg
 from agentstream.calls.commands import Fetch, HangUpLeg
 from agentstream.calls.events import CallHungUp, DigitReceived, LegGone, LegUp, RecordingFinished
+from agentstream.calls.transfer_words import LegReplaced
 from agentstream.flows.applet import AppletInput, Leave, Noted, Step
 from agentstream.flows.applets.connect import Connect, ConnectSettings
 from agentstream.flows.context import Context, Parameters
@@ -67,6 +68,8 @@ class Dialling:
             case LegGone(leg_sid=leg_sid):
                 self._announcing.pop(leg_sid, None)
                 self._is_up &= leg_sid != self._answered
+            case LegReplaced(leg_sid=self._answered, by_sid=by_sid):
+                self._answered = by_sid
             case CallHungUp():
                 self._announcing.clear()
             case RecordingFinished(error="", url=url):

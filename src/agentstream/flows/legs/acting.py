@@ -17,6 +17,7 @@ from agentstream.flows.legs.verbs import (
     StartRecording,
     StartSay,
     StartStream,
+    Transfer,
     UnHold,
     UnMute,
     Verb,
@@ -31,6 +32,7 @@ _FAILURES: Final[MappingProxyType[type[Verb], str]] = MappingProxyType(  # EX-47
         SendDigits: "digits_failed_to_send",
         StartStream: "stream_failed_to_start",
         Dial: "dial_failed",
+        Transfer: "transfer_failed",
         StartRecording: "recording_failed_to_start",
         Hold: "leg_failed_to_hold",
         UnHold: "leg_failed_to_hold",
@@ -49,7 +51,8 @@ def is_awaited(verb: Verb) -> bool:
     if isinstance(verb, StartRecording):
         return verb.message is not None
     # A join is over within a moment, and what follows may need it.
-    return isinstance(verb, Answer | Gather | Dial | PlaySequence | JoinBridge | StartMonitoring)
+    calls = isinstance(verb, Dial | Transfer)
+    return calls or isinstance(verb, Answer | Gather | PlaySequence | JoinBridge | StartMonitoring)
 
 
 def failure_name(verb: Verb) -> str:

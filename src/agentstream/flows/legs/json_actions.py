@@ -22,6 +22,7 @@ ACTIONS: Final[Mapping[str, str]] = MappingProxyType(  # LG-85: the last part of
         "gather": "Gather",
         "send_digits": "SendDigits",
         "dial": "Dial",
+        "transfer": "Transfer",
         "start_recording": "StartRecording",
         "stop_recording": "StopRecording",
         "hold": "Hold",

@@ -12,6 +12,7 @@ from agentstream.calls.causes import Cause, Party, sip_status, status_word
 from agentstream.calls.commands import Bridge, DialSpec, HangUpLeg
 from agentstream.calls.commands import Dial as DialLeg
 from agentstream.calls.events import LegGone, LegsBridged, LegUp
+from agentstream.calls.transfer_words import LegReplaced
 from agentstream.flows.applet import CommandRefused
 from agentstream.flows.legs.told import IMPOSSIBLE, LegInput, Origin, Over, Step, Teller
 from agentstream.flows.legs.verbs import Dial
@@ -26,6 +27,7 @@ class Pair:
     second_sid: LegSid
     bridge_sid: str
     answered_ms: int | None = None
+    has_talked: bool = False
 
 
 class Pairing:
@@ -49,11 +51,15 @@ class Pairing:
         if pair is None:
             return []
         match happening:
-            case LegUp(leg_sid=pair.second_sid):
+            case LegReplaced(leg_sid=pair.second_sid, by_sid=by_sid):
+                pair.second_sid = by_sid  # a transfer: the talk goes on with another one
+                return []
+            case LegUp(leg_sid=pair.second_sid) if pair.answered_ms is None:
                 pair.answered_ms = now_ms
                 relays = not pair.verb.absorb_dtmf
                 return [Bridge(self._teller.leg_sid, pair.second_sid, relays_digits=relays)]
-            case LegsBridged(other_sid=pair.second_sid):
+            case LegsBridged(other_sid=pair.second_sid) if not pair.has_talked:
+                pair.has_talked = True
                 return [self._tell("dial_success", pair)]
             case LegGone(leg_sid=pair.second_sid):
                 return self._gone(pair, happening.cause, now_ms)

@@ -11,7 +11,7 @@ from agentstream.calls.commands import MuteLeg, Play, StopPlaying
 from agentstream.calls.commands import Unhold as UnholdBridged
 from agentstream.flows.applet import CommandRefused
 from agentstream.flows.legs.told import IMPOSSIBLE, LegInput, Origin, Over, Step, Teller
-from agentstream.flows.legs.verbs import Direction, Hold, Mute, UnMute
+from agentstream.flows.legs.verbs import Direction, Hold, Mute, UnHold, UnMute
 
 
 class Quieting:
@@ -35,6 +35,18 @@ class Quieting:
         name = "mute_success" if mutes else "unmute_success"
         told = self._teller.tell(name, origin, direction=verb.direction)
         return [self._order(), told, Over(origin)]
+
+    def begin(
+        self, origin: Origin, verb: Hold | UnHold | Mute | UnMute, *, is_bridged: bool
+    ) -> list[Step]:
+        """Begin what an action asks for."""
+        match verb:
+            case Hold():
+                return self.hold(origin, verb, is_bridged=is_bridged)
+            case UnHold():
+                return self.unhold(origin)
+            case Mute() | UnMute():
+                return self.mute(origin, verb)
 
     def hold(self, origin: Origin, verb: Hold, *, is_bridged: bool) -> list[Step]:
         """Let the party hear music, and nobody hear it."""

@@ -37,6 +37,7 @@ from agentstream.flows.legs.verbs import (
     StopRecording,
     StopSay,
     StopStream,
+    Transfer,
     UnHold,
     UnMute,
     Verb,
@@ -211,6 +212,14 @@ def _dial(given: Given) -> Dial:
     )
 
 
+def _transfer(given: Given) -> Transfer:
+    return Transfer(
+        given.needed("contactUri", limit=ADDRESS_CHARS),
+        given.text_of("exophone", limit=ADDRESS_CHARS),
+        given.number("timeout", low=1, high=600, default=30) * 1000,
+    )
+
+
 def _recording(given: Given) -> StartRecording:
     channel = given.choice("channel", of=("mono", "stereo"), default="mono")
     direction = given.choice("direction", of=DIRECTIONS, default="both")
@@ -311,6 +320,7 @@ _READERS: Final[Mapping[str, Callable[[Given], Verb]]] = MappingProxyType(
         "StartStream": _stream,
         "StopStream": _stop_stream,
         "Dial": _dial,
+        "Transfer": _transfer,
         "StartRecording": _recording,
         "StopRecording": lambda given: StopRecording(),
         "Hold": _hold,

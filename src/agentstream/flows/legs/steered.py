@@ -46,6 +46,7 @@ from agentstream.flows.legs.told import (
     Teller,
     who_answered,
 )
+from agentstream.flows.legs.transferring import Transferring
 from agentstream.flows.legs.verbs import (
     Act,
     Answer,
@@ -68,6 +69,7 @@ from agentstream.flows.legs.verbs import (
     StopRecording,
     StopSay,
     StopStream,
+    Transfer,
     UnHold,
     UnMute,
     Verb,
@@ -115,6 +117,7 @@ class SteeredLeg:
         self._quieting = Quieting(teller, lambda: PromptId(tokens.hex()))
         self._pressing = Pressing(teller)
         self._bridging = Bridging(teller)
+        self._transferring = Transferring(teller, tokens.hex)
         self._requests = Requests(self._begin, continues_on_error=settings.continues_on_error)
 
     @property
@@ -272,14 +275,12 @@ class SteeredLeg:
                 return self._taping.start(origin, verb, self._now_ms)
             case StopRecording():
                 return self._taping.stop()
-            case Hold():
-                return self._quieting.hold(origin, verb, is_bridged=self._is_bridged)
-            case UnHold():
-                return self._quieting.unhold(origin)
-            case Mute() | UnMute():
-                return self._quieting.mute(origin, verb)
+            case Hold() | UnHold() | Mute() | UnMute():
+                return self._quieting.begin(origin, verb, is_bridged=self._is_bridged)
             case Dial():
                 return self.pairing.start(origin, verb)
+            case Transfer():
+                return self._transferring.start(origin, verb)
             case JoinBridge() | LeaveBridge() | StartMonitoring() | StopMonitoring():
                 return self._bridging.begin(origin, verb)
             case _:
@@ -313,6 +314,7 @@ class SteeredLeg:
         for part in (self._playback, self._streaming, self._taping, self._pressing, self._quieting):
             steps += part.receive(happening)
         steps += [*self.pairing.receive(happening, now_ms), *self._bridging.receive(happening)]
+        steps += self._transferring.receive(happening)
         return self._follow(steps, now_ms)
 
     def wake(self, now_ms: int) -> list[LegOutput]:

@@ -119,6 +119,15 @@ class Dial:
 
 
 @dataclass(frozen=True, slots=True)
+class Transfer:
+    """LG-128, ours: let the party go over to somebody else, by REFER where its trunk takes that."""
+
+    contact_uri: str
+    exophone: str = ""  # shown to whom we dial ourselves
+    timeout_ms: int = 30_000  # of their ringing then
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """EX-22 as voicemail, with the defaults of EX-35: a recording that ends by itself."""
 
@@ -216,6 +225,7 @@ Verb = (
     | StartStream
     | StopStream
     | Dial
+    | Transfer
     | StartRecording
     | StopRecording
     | Hold

@@ -270,6 +270,24 @@ def _unknown(each: Happening) -> str:
     return " ".join((each.kind.replace("_", " "), *pairs))
 
 
+def _transfer_started(each: Happening, cast: Cast) -> Said:
+    whom, to = cast.leg(each.body), text(each.body, "destination")
+    if each.body.get("by_far_end"):
+        return "leg", f"{whom} asks for a transfer to {to}"
+    return "leg", f"{whom} is to be transferred to {to}"
+
+
+def _transfer_finished(each: Happening, cast: Cast) -> Said:
+    outcome, status = text(each.body, "outcome"), number(each.body, "status")
+    whom, to = cast.leg(each.body), text(each.body, "destination")
+    if outcome in ("referred", "bridged"):
+        how = "calls it by itself" if outcome == "referred" else "was dialled and bridged"
+        who = whom if outcome == "referred" else to
+        return "leg", f"the transfer of {whom} to {to} is done: {who} {how}"
+    why = text(each.body, "text") or f"SIP {status}"
+    return "leg", f"the transfer of {whom} to {to} is {outcome}: {why}", "warning"
+
+
 def _answer_judged(each: Happening, cast: Cast) -> Said:
     who = {"human": "a person", "machine": "a machine"}.get(text(each.body, "result"), "not known")
     after = seconds(number(each.body, "elapsed_ms"))
@@ -314,6 +332,12 @@ _SENTENCES: Final[Mapping[str, Callable[[Happening, Cast], Said]]] = {
     "leg_told": _leg_told,
     "road_failed": _road_failed,
     "bridge_asked": _bridge_asked,
+    "transfer_started": _transfer_started,
+    "transfer_finished": _transfer_finished,
+    "leg_replaced": lambda each, cast: (
+        "leg",
+        f"{cast.leg(each.body, 'by_sid')} has the place of {cast.leg(each.body)} from now on",
+    ),
     "legs_bridged": lambda each, cast: (
         "leg",
         f"{cast.leg(each.body)} and {cast.leg(each.body, 'other_sid')} hear each other",
