@@ -14,6 +14,7 @@ from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.ids import AccountSid, CallSid
 from agentstream.calls.commands import Command
 from agentstream.flows.document import FlowDocument
+from agentstream.sip.kept import KeptCall
 from agentstream.store.audit import Change
 from agentstream.store.call_events import Story
 from agentstream.store.call_query import CallQuery
@@ -106,6 +107,8 @@ class Doors:
     outbox: Outbox | None = None  # None: nobody is called back
     # The stories so far of an account's live calls (None: of all) whose sid begins so.
     stories: Callable[[AccountSid | None, str], Sequence[Story]] | None = None  # None: not kept
+    # The signalling of a call that lives or has ended, redacted; of some nothing is kept.
+    signals: Callable[[CallSid], Awaitable[KeptCall | None]] | None = None  # None: of none
     telephony: Telephony | None = None  # None: there is no calls API
     legs: LegDoor | None = None  # None: there is no Legs API
     trunks: TrunkDoor | None = None  # None: there is no trunks API

@@ -8,7 +8,7 @@ import typer
 
 from agentstream import __version__
 from agentstream.base.errors import CommandError
-from agentstream.server import cli_audit, cli_explain, cli_tail
+from agentstream.server import cli_audit, cli_explain, cli_pcap, cli_tail
 from agentstream.server.cli_accounts import accounts, calls, keys
 from agentstream.server.cli_callbacks import callbacks
 from agentstream.server.cli_common import (
@@ -46,6 +46,7 @@ for _name, _group in (
 
 app.command("audit", epilog=cli_audit.EXAMPLES)(cli_audit.audit)
 app.command("explain", epilog=cli_explain.EXAMPLES)(cli_explain.command)
+app.command("pcap", epilog=cli_pcap.EXAMPLES)(cli_pcap.command)
 
 
 def _show_version(wanted: bool) -> None:

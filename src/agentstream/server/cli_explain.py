@@ -1,6 +1,8 @@
 """`agentstream explain`: the story of one call, from its events; of a live one as far as it is."""
 
 import sys
+from collections.abc import Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -13,6 +15,7 @@ from agentstream.server.cli_common import (
     JsonOption,
     chosen_account,
     configuration,
+    console,
     examples,
     opened,
     print_json,
@@ -21,6 +24,7 @@ from agentstream.server.cli_common import (
 
 if TYPE_CHECKING:
     from agentstream.server.explain.report import Explanation, Rows
+    from agentstream.switch.ladder import Ladder
 
 _WIDTH: Final = 100
 _WHO: Final = {
@@ -37,6 +41,7 @@ EXAMPLES = examples(
     "agentstream explain 51e0b7c2",
     "agentstream explain last --all",
     "agentstream explain live",
+    "agentstream explain last --sip",
     "agentstream explain last --json | jq .times",
 )
 
@@ -54,6 +59,9 @@ def command(
         bool, typer.Option("--all", help="Each mark and each utterance of a bot on its own line.")
     ] = False,
     account: AccountOption = "",
+    messages: Annotated[
+        bool, typer.Option("--sip", help="Print the SIP messages too, secrets starred.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Tell the story of a call: what it went through, what went wrong, and when.
@@ -75,6 +83,10 @@ def command(
         print_json(told.as_json())
     else:
         show(told, _console())
+        if told.ladder is not None:
+            show_ladder(told.ladder, told.hints, console(), messages=messages)
+        elif messages:
+            typer.echo("No message is kept of this call: [sip] keep_messages and keep_days")
 
 
 def show(told: "Explanation", output: Console) -> None:
@@ -98,6 +110,27 @@ def show(told: "Explanation", output: Console) -> None:
         output.print(Text("\nwhere the time went", style="bold"))
         for sentence in told.conclusions:
             output.print(Text(sentence))
+
+
+def show_ladder(
+    ladder: "Ladder", found: Sequence[str], output: Console, *, messages: bool = False
+) -> None:
+    """Print the ladder as wide as it is, what it tells, and if wanted each message."""
+    from agentstream.switch.ladder import text_of
+    from agentstream.switch.ladder_text import ladder_lines
+
+    output.print(Text("\nthe SIP messages", style="bold"))
+    head, *lines = ladder_lines(ladder)
+    output.print(Text(head, style="dim"), soft_wrap=True)
+    for step, line in zip_longest(ladder.steps, lines):
+        is_odd = step is None or step.is_repeat or step.status >= 400
+        output.print(Text(line, style="yellow" if is_odd else "default"), soft_wrap=True)
+    for hint in found:
+        output.print(Text(f"! {hint}", style="yellow"), soft_wrap=True)
+    for step in ladder.steps if messages else ():
+        way = f"{step.at_ms:,.0f} ms, {step.sender} → {step.receiver}, {step.message.transport}"
+        output.print(Text(f"\n{way}", style="bold"))
+        output.print(Text(text_of(step.message), style="dim"), soft_wrap=True)
 
 
 def _timeline(told: "Explanation") -> Table:

@@ -99,6 +99,8 @@ class SipConfig(Section):
     max_message_bytes: int = Field(default=65_535, ge=1_024, le=65_535)
     max_connections: int = Field(default=4_096, ge=1)
     socket_buffer_bytes: int = Field(default=8_388_608, ge=65_536)
+    keep_messages: bool = True  # of calls, secrets starred, for `agentstream explain` (SD-5)
+    keep_days: int = Field(default=7, ge=0, le=36_500)  # 0: for ever
 
     @field_validator("allow", "deny")
     @classmethod

@@ -17,7 +17,7 @@ import structlog
 from agentstream import _media
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.errors import ConfigError
-from agentstream.base.ids import RandomTokens
+from agentstream.base.ids import CallSid, RandomTokens
 from agentstream.calls.record import CallLimits
 from agentstream.flows.document import FlowDocument, parse
 from agentstream.hooks.recording_facts import RecordingFacts
@@ -35,6 +35,7 @@ from agentstream.server.config_roads import trunk_hosts
 from agentstream.server.legs import SteeredLegs
 from agentstream.server.recordings import RECORDINGS_FOLDER, Recordings
 from agentstream.server.webhooks import Webhooks
+from agentstream.sip.kept import KeptCall
 from agentstream.sip.settings import SipSettings
 from agentstream.sip.wire import Limits as MessageLimits
 from agentstream.store.audit import Change
@@ -44,6 +45,7 @@ from agentstream.store.directory import Directory
 from agentstream.store.first_results import KEPT_DAYS
 from agentstream.store.forgetting import Forgetful, forget_old
 from agentstream.store.prompt_files import PromptFiles
+from agentstream.store.sip_traces import SipTraceWriter, redacted
 from agentstream.store.speech import EspeakSpeech, NoSpeech, Speech
 from agentstream.store.sql_store import SqlStore, open_store
 from agentstream.switch.call_view import CallViews
@@ -51,8 +53,9 @@ from agentstream.switch.courier import Courier
 from agentstream.switch.feed import Feed
 from agentstream.switch.limits import StreamLimits
 from agentstream.switch.perform import Means
+from agentstream.switch.sip_recorder import SipRecorder
 from agentstream.switch.switchboard import Switchboard
-from agentstream.switch.wiring import SwitchLimits, Wiring
+from agentstream.switch.wiring import SwitchLimits, Wiring, nobody_told
 
 log = structlog.get_logger("server")
 
@@ -78,11 +81,17 @@ class Parts:
     webhooks: Webhooks
     legs: SteeredLegs
     changes: BatchWriter[Change]
+    traces: SipRecorder | None  # None: no message is kept
 
     @property
     def views(self) -> CallViews:
         """The live calls as they stand."""
         return self.webhooks.views
+
+    async def signals(self, call_sid: CallSid) -> KeptCall | None:
+        """Return the signalling of a call that lives or has ended, redacted."""
+        heard = self.traces.of(call_sid) if self.traces else None
+        return redacted(heard) if heard else await self.store.sip_traces.of(call_sid)
 
 
 class House:
@@ -156,9 +165,11 @@ class House:
         courier = self._open_courier(web)
         self._tasks += legs.run_tasks()
         stack.push_async_callback(legs.stop)
-        signaling = SipEngine(_sip_config(config), clock=self._clock)
-        stack.push_async_callback(signaling.stop, 2_000)
         feed, limits = Feed(), StreamLimits()
+        traces = self._open_traces(store, feed)
+        heard = traces.hear if traces else None
+        signaling = SipEngine(_sip_config(config), clock=self._clock, trace=heard)
+        stack.push_async_callback(signaling.stop, 2_000)
         legs.subscribe(feed)
         feed.subscribe(RecordingFacts(recordings.shelf).hear, RecordingFacts.KINDS)
         webhooks.subscribe_to(feed)
@@ -179,6 +190,7 @@ class House:
             two_leg_status=config.dial.two_leg_status,
             legs=config.legs.control(),
             placed=store.placed,
+            signalled=traces.belongs if traces else nobody_told,
         )
         switchboard = Switchboard(wiring, _switch_limits(config))
         legs.attach(switchboard, recordings.shelf)
@@ -198,6 +210,7 @@ class House:
             webhooks,
             legs,
             changes,
+            traces,
         )
 
     def _run(self, job: Coroutine[None, None, None], name: str) -> None:
@@ -230,6 +243,20 @@ class House:
         self._run(stories.run(), "story writer")
         self._forget(store.call_events, "events", wanted.keep_days)
         return stories
+
+    def _open_traces(self, store: SqlStore, feed: Feed) -> SipRecorder | None:
+        wanted = self.config.sip
+        self._forget(store.sip_traces, "SIP messages", wanted.keep_days)
+        if not wanted.keep_messages:
+            return None
+        writer = SipTraceWriter(store.sip_traces)
+        traces = SipRecorder(writer.write, self._clock)
+        self._run(writer.run(), "SIP message writer")
+        self._run(traces.run(), "SIP messages")
+        feed.subscribe(traces.ended, traces.KINDS)
+        self._stack.push_async_callback(writer.stop)
+        self._stack.callback(traces.stop)
+        return traces
 
     def _open_audit(self, store: SqlStore) -> BatchWriter[Change]:
         wanted = self.config.audit

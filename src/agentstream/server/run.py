@@ -138,6 +138,7 @@ def _doors(house: House, hub: LiveHub, metrics: Metrics) -> Doors:
         trunks=open_trunks(house.config, parts.store, house.resolver),
         settings=house.config.api.settings(house.config.numbers()),
         audit=parts.changes.write,
+        signals=parts.signals,
         outbox=parts.store.outbox,
     )
 
@@ -196,7 +197,7 @@ def _facts(house: House, hub: LiveHub, limiter: RateLimiter, once: Once) -> Fact
         errands_waiting=parts.courier.waiting,
         errands=asdict(parts.courier.counts),
         webhooks=parts.webhooks.counts(),
-        sip=parts.signaling.counters,
+        sip={**parts.signaling.counters, **(parts.traces.counters if parts.traces else {})},
     )
 
 

@@ -53,7 +53,7 @@ class _SipCall:
         self._signaling = signaling
         self._session = ours.session
         self._local = ours.local
-        self._sip_call_id = sip_call_id
+        self.sip_call_id = sip_call_id
         self._ended = sip.Ended(ref, by="local")
         self._is_up = False
 
@@ -68,7 +68,7 @@ class _SipCall:
 
     def facts(self, stats: LegStats | None) -> LineFacts:
         """Sum the leg up."""
-        return LineFacts(self._sip_call_id, stats, self._ended.status, self._ended.q850)
+        return LineFacts(self.sip_call_id, stats, self._ended.status, self._ended.q850)
 
     def _up(self) -> list[reports.Report]:
         self._is_up = True

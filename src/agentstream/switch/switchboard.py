@@ -64,6 +64,7 @@ class Switchboard:
         self._country_code = wiring.country_code
         self._two_leg_status = wiring.two_leg_status
         self._placed = wiring.placed
+        self._signalled = wiring.signalled
         self._limits = limits or SwitchLimits()
         self._calls: dict[CallSid, CallTask] = {}
         self._room = self._limits.room()
@@ -270,6 +271,7 @@ class Switchboard:
             leg.close()
             raise
         self._by_ref[invited.ref] = task
+        self._signalled(invited.sip_call_id, setup.call_sid, leg_sid)
 
     def _our_side(self, invited: sip.Invited, leg: MediaLeg) -> OurSide:
         host = self._local.address or self._signaling.local_host(invited.ref)
@@ -287,14 +289,13 @@ class Switchboard:
         """Refuse an invitation; what an account's number missed leaves a call record."""
         self.counts.refused[cause.value] += 1
         status = status or sip_status(cause)
-        headers: tuple[sip.Header, ...] = ()
-        if status == 503:
-            headers = (("Retry-After", str(RETRY_AFTER_S)),)
+        headers = (("Retry-After", str(RETRY_AFTER_S)),) if status == 503 else ()
         log.info(
             "invite_refused", status=status, cause=cause.value, text=text, source=invited.source
         )
         self._signaling.reject(invited.ref, status, "", headers)
         if setup is not None:
+            self._signalled(invited.sip_call_id, setup.call_sid, LegSid(""))
             record = refused_record(setup, cause, text)
             self._tell(setup, events.CallEnded(setup.call_sid, record))
 
@@ -377,6 +378,7 @@ class Switchboard:
         finally:
             self._untold = None
         self.counts.dialled += 1
+        self._signalled(line.sip_call_id, setup.call_sid, leg_sid)
         return line, untold
 
     def _connect(self, task: CallTask, line: DialledLine, untold: list[sip.Report]) -> None:

@@ -1,6 +1,7 @@
 """What a switchboard is made of: its parts, its bounds, its counters."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import field
 
 from agentstream.base.clock import Clock
@@ -53,6 +54,11 @@ class SwitchLimits:
         )
 
 
+def nobody_told(sip_call_id: str, call_sid: CallSid, leg_sid: LegSid) -> None:
+    """Keep no messages."""
+    del sip_call_id, call_sid, leg_sid
+
+
 @dataclass(frozen=True, slots=True)
 class Wiring:
     """Everything that a switchboard connects."""
@@ -71,6 +77,8 @@ class Wiring:
     placed: PlacedCalls | None = None  # where calls are noted before they are dialled
     legs: LegSettings = USUAL  # how legs that are steered behave
     two_leg_status: WhichLeg = "second"  # whose result a two-number call has (CC-60)
+    # Told whose leg a Call-ID is; the leg is "" for a call that is refused before it has one.
+    signalled: Callable[[str, CallSid, LegSid], None] = nobody_told
 
 
 @dataclass(slots=True)
