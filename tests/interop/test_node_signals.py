@@ -93,7 +93,11 @@ async def test_tshark_reads_the_call_without_a_complaint_sd_5(tmp_path: Path) ->
     packets = json.loads(told)
     assert len(packets) == len(call.messages)
     bad = await tshark(
-        file, *checks, *decode, "-Y", "udp.checksum.status != 1 or ip.checksum.status != 1 or _ws.malformed"
+        file,
+        *checks,
+        *decode,
+        "-Y",
+        "udp.checksum.status != 1 or ip.checksum.status != 1 or _ws.malformed",
     )
     assert bad == ""
     lines = await tshark(file, *decode, "-T", "fields", "-e", "sip.Method", "-e", "sip.Status-Code")

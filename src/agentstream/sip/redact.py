@@ -11,31 +11,31 @@ from typing import Final
 _LINE: Final = rb"(?im)(?:^|(?<=[\r\n]))"
 _FOLDED: Final = rb"(?:\r?\n[ \t][^\r\n]*)*"  # RFC 3261 section 7.3.1
 _CREDENTIALS: Final = re.compile(
-    _LINE + rb"((?:proxy-)?authorization[ \t]*:)([^\r\n]*" + _FOLDED + rb")"
+    _LINE + rb"((?:(?:proxy-)?authorization|authentication-info)[ \t]*:)([^\r\n]*" + _FOLDED + rb")"
 )
+_VALUE: Final = rb'(?:"[^"\\\r\n]*"|[^",\s]+)'
+_PARAM: Final = rb"[a-z]+[ \t]*=[ \t]*" + _VALUE
 _DIGEST: Final = re.compile(
-    rb'[ \t]*digest[ \t\r\n]+(?:[ \t\r\n,]*[a-z]+[ \t]*=[ \t]*(?:"[^"\\\r\n]*"|[^",\s]+))+\s*',
-    re.IGNORECASE,
+    rb"\s*digest\s+" + _PARAM + rb"(?:\s*(?:,\s*)+" + _PARAM + rb")*\s*", re.IGNORECASE
 )
-_PAIR: Final = re.compile(rb'([a-z]+)([ \t]*=[ \t]*)("[^"\\\r\n]*"|[^",\s]+)', re.IGNORECASE)
+_PAIR: Final = re.compile(rb"([a-z]+)([ \t]*=[ \t]*)(" + _VALUE + rb")", re.IGNORECASE)
 # What tells a wrong user, realm or nonce from a wrong password, and gives none of it away.
 _SHOWN: Final = frozenset(
     (b"username", b"realm", b"nonce", b"uri", b"algorithm", b"qop", b"nc", b"opaque")
 )
 # The suite of a=crypto stays, its keys do not.
-_CRYPTO: Final = re.compile(_LINE + rb"(a=crypto:[ \t]*\d*[ \t]*[a-z0-9_]*)([^\r\n]*)")
+_CRYPTO: Final = re.compile(
+    _LINE
+    + rb"(a=crypto:[ \t]*\d{0,9}[ \t]*(?:(?:AES|F8|AEAD|SEED|ARIA)_[A-Z0-9_]{1,40}(?=[ \t]))?)"
+    rb"([^\r\n]*)"
+)
 _SECRET_LINES: Final = re.compile(
     _LINE + rb"(a=key-mgmt:|a=ice-pwd:|k=|signal[ \t]*=)([^\r\n]*" + _FOLDED + rb")"
 )
-_PASSWORD: Final = re.compile(rb"(?i)(sips?:[^@:;>\s\"]*:)([^@>\s]*)(?=@)")
-
-
-def redact(message: bytes) -> bytes:
-    """Return the message with stars where secrets stood: same length, same lines."""
-    message = _CREDENTIALS.sub(_without_credentials, message)
-    message = _CRYPTO.sub(_without_rest, message)
-    message = _SECRET_LINES.sub(_without_rest, message)
-    return _PASSWORD.sub(_without_rest, message)
+_KEY_BODY: Final = re.compile(
+    rb"(?is)(\ncontent-type[ \t]*:[ \t]*application/dtmf[ \t]*\r?\n(?:[^\r\n]+\r?\n)*\r?\n)(.*)"
+)
+_PASSWORD: Final = re.compile(rb"(?i)(sips?:[^@:;>\s\"]{0,256}:)([^@>\s]{0,512})(?=@)")
 
 
 def _without_credentials(found: re.Match[bytes]) -> bytes:
@@ -59,3 +59,21 @@ def _without_rest(found: re.Match[bytes]) -> bytes:
 def _starred(text: bytes) -> bytes:
     """Star everything but blanks, quotes and line ends: what stands around stays readable."""
     return re.sub(rb'[^\s"]', b"*", text)
+
+
+# Each with what must be there, in lower case, before it is worth a search.
+_RULES: Final = (
+    ((b"authorization", b"authentication-info"), _CREDENTIALS, _without_credentials),
+    ((b"a=crypto:",), _CRYPTO, _without_rest),
+    ((b"a=key-mgmt:", b"a=ice-pwd:", b"k=", b"signal"), _SECRET_LINES, _without_rest),
+    ((b"application/dtmf",), _KEY_BODY, _without_rest),
+)
+
+
+def redact(message: bytes) -> bytes:
+    """Return the message with stars where secrets stood: same length, same lines."""
+    lower = message.lower()
+    for words, pattern, change in _RULES:
+        if any(word in lower for word in words):
+            message = pattern.sub(change, message)
+    return _PASSWORD.sub(_without_rest, message)
