@@ -166,5 +166,5 @@ def test_any_bytes_make_a_ladder(datas: list[bytes]) -> None:
     ]
     drawn = ladder(("in", kept))
     hints(drawn)
-    assert len(ladder_text(drawn).splitlines()) == 1 + len(datas)
+    assert len(ladder_text(drawn).splitlines()) >= 1 + len(datas)
     assert len(drawn.as_json()["messages"]) == len(datas)

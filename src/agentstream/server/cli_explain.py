@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -15,7 +14,6 @@ from agentstream.server.cli_common import (
     JsonOption,
     chosen_account,
     configuration,
-    console,
     examples,
     opened,
     print_json,
@@ -84,7 +82,7 @@ def command(
     else:
         show(told, _console())
         if told.ladder is not None:
-            show_ladder(told.ladder, told.hints, console(), messages=messages)
+            show_ladder(told.ladder, told.hints, _console(), messages=messages)
         elif messages:
             typer.echo("No message is kept of this call: [sip] keep_messages and keep_days")
 
@@ -117,16 +115,15 @@ def show_ladder(
 ) -> None:
     """Print the ladder as wide as it is, what it tells, and if wanted each message."""
     from agentstream.switch.ladder import text_of
-    from agentstream.switch.ladder_text import ladder_lines
+    from agentstream.switch.ladder_text import ladder_rows
 
     output.print(Text("\nthe SIP messages", style="bold"))
-    head, *lines = ladder_lines(ladder)
-    output.print(Text(head, style="dim"), soft_wrap=True)
-    for step, line in zip_longest(ladder.steps, lines):
-        is_odd = step is None or step.is_repeat or step.status >= 400
-        output.print(Text(line, style="yellow" if is_odd else "default"), soft_wrap=True)
+    for row, (step, line) in enumerate(ladder_rows(ladder)):
+        is_odd = step is not None and (step.is_repeat or step.status >= 400)
+        style = "dim" if row == 0 else "yellow" if is_odd else "default"
+        output.print(Text(line, style=style), soft_wrap=True)
     for hint in found:
-        output.print(Text(f"! {hint}", style="yellow"), soft_wrap=True)
+        output.print(Text(f"! {hint}", style="yellow"))
     for step in ladder.steps if messages else ():
         way = f"{step.at_ms:,.0f} ms, {step.sender} → {step.receiver}, {step.message.transport}"
         output.print(Text(f"\n{way}", style="bold"))

@@ -1,34 +1,43 @@
 """A ladder drawn in text: a column for each party, an arrow for each message.
 
 ms  192.0.2.7:5060            agentstream
- 0  │──── INVITE ────────────────▶│  PCMU PCMA telephone-event, 192.0.2.7:4000, sendrecv, no crypto
-41  │◀───────────────── 200 OK ───│  PCMU telephone-event, 198.51.100.1:20000, sendrecv, no crypto
+0  │──── INVITE ────────────▶│
+PCMU telephone-event, 192.0.2.7:4000, sendrecv, no crypto
+41  │◀──────────── 200 OK ────│
+PCMU telephone-event, 198.51.100.1:20000, sendrecv, no crypto
 """
 
 from collections.abc import Iterator
+from textwrap import wrap
 from typing import Final
 
 from agentstream.switch.ladder import Ladder, Step
 
+WIDTH: Final = 100  # columns of what stands below arrows
 _TIME: Final = 9  # columns of the time
 _LEAST: Final = 26  # columns between two parties
 _PARTIES: Final = 6  # drawn side by side; more are told in words
 
 
-def ladder_lines(ladder: Ladder) -> Iterator[str]:
-    """Yield the picture, line by line; no line has a blank at its end."""
+def ladder_rows(ladder: Ladder) -> Iterator[tuple[Step | None, str]]:
+    """Yield the picture line by line, each with its step; no line has a blank at its end.
+
+    What an SDP or a header tells of a message stands below its arrow, at most WIDTH columns wide.
+    """
     parties = ladder.parties[:_PARTIES]
     gap = max((_LEAST, *(len(party) + 4 for party in parties)))
-    yield "ms".rjust(_TIME) + "  " + "".join(party.ljust(gap) for party in parties).rstrip()
+    yield None, "ms".rjust(_TIME) + "  " + "".join(party.ljust(gap) for party in parties).rstrip()
     for step in ladder.steps:
-        yield f"{_time(step.at_ms).rjust(_TIME)}  {_arrow(step, parties, gap)}{_notes(step)}"
+        yield step, f"{_time(step.at_ms).rjust(_TIME)}  {_arrow(step, parties, gap)}"
+        for line in wrap(_notes(step), WIDTH - _TIME - 6):
+            yield step, f"{'':{_TIME}}      {line}"
     if ladder.dropped:
-        yield f"{'…'.rjust(_TIME)}  {ladder.dropped} more messages were not kept"
+        yield None, f"{'…'.rjust(_TIME)}  {ladder.dropped} more messages were not kept"
 
 
 def ladder_text(ladder: Ladder, hints: tuple[str, ...] = ()) -> str:
     """Return the picture as text, with what is to be known of it below."""
-    lines = [*ladder_lines(ladder)]
+    lines = [line for _, line in ladder_rows(ladder)]
     if hints:
         lines += ["", *(f"! {hint}" for hint in hints)]
     return "\n".join(lines) + "\n"
@@ -66,4 +75,4 @@ def _notes(step: Step) -> str:
     notes = [str(step.sdp)] if step.sdp else []
     if step.why:
         notes.append(step.why)
-    return "  " + "; ".join(notes) if notes else ""
+    return "; ".join(notes)
