@@ -46,14 +46,15 @@ class Dialler:
             host = self._local.address or self._signaling.host_towards(road.first_host)
             local = replace(self._local, address=host, port=leg.rtp_port)
             ours = OurSide(leg, local, SdpSession(session_id=int(self._tokens.hex(4), 16)))
-            order = _order(road, host, spec.ring_ms)
+            order = order_of(road, host, spec.ring_ms)
             return DialledLine(leg_sid, self._signaling, ours, order, offers_late=road.offers_late)
         except BaseException:
             leg.close()
             raise
 
 
-def _order(road: Road, our_host: str, ring_ms: int) -> Dial:
+def order_of(road: Road, our_host: str, ring_ms: int) -> Dial:
+    """Return what signalling is told of a road, without an offer."""
     host = f"[{our_host}]" if ":" in our_host else our_host
     return Dial(
         target=str(road.target),

@@ -161,6 +161,13 @@ def _address(destination: str) -> SipUri:
     return uri
 
 
+def check_uri(destination: str, roads: Roads) -> SipUri:
+    """Return the SIP address that this is; raises NoRoadError where it may not be dialled."""
+    uri = _address(destination)
+    _check_host(uri, roads)
+    return uri
+
+
 def _check_host(uri: SipUri, roads: Roads) -> None:
     """Refuse a host as it is written; where a name leads is looked at after the look-up."""
     if _is_listed(uri.address.lower(), roads.denied):
