@@ -6,6 +6,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from agentstream.testing.node import Node, running_node
 from agentstream.testing.peers import running_baresip
 from agentstream.testing.ports import media_range
 from agentstream.testing.sound import speech, write_wav
+from agentstream.testing.waiting import until
 
 pytestmark = [
     pytest.mark.interop,
@@ -30,23 +32,48 @@ pytestmark = [
 
 
 @asynccontextmanager
-async def a_call(folder: Path) -> AsyncIterator[tuple[Node, KeptCall]]:
+async def a_call(folder: Path, **sections: Any) -> AsyncIterator[tuple[Node, KeptCall]]:
     """Let baresip call a bot and hang up; gives the node and what was signalled."""
     sound = write_wav(folder / "said.wav", speech(8_000), 8_000)
     async with (
         echo_bot() as bot,
-        running_node(folder / "node", bot.url()) as node,
+        running_node(folder / "node", bot.url(), **sections) as node,
         running_baresip(folder / "phone", sound, rtp_ports=media_range(4)) as phone,
     ):
         await phone.dial(node.address())
         await phone.until("CALL_ESTABLISHED")
         await bot.call()
+        await until(lambda: len(bot.calls[0].audio) > 16_000)  # a second of sound, both ways
         await phone.order("hangup")
         (record,) = await node.records()
         assert await node.is_idle()
         call = await node.house.parts.signals(CallSid(record.setup.call_sid))
         assert call is not None
         yield node, call
+
+
+async def test_captured_media_are_whole_streams_in_tshark_sd_5(tmp_path: Path) -> None:
+    """SD-5: signalling and both directions of sound, nothing lost, the right codec."""
+    file = tmp_path / "call.pcap"
+    async with a_call(tmp_path, captures={"all": True}) as (node, call):
+        parts, port = node.house.parts, node.address().rpartition(":")[2]
+        [stats] = node.legs
+        media = await parts.captures.packets(call.sid)
+    sip = sip_packets(message for _, message in call.messages)
+    file.write_bytes(pcap_file([*sip, *media]))
+    decode = ("-d", f"udp.port=={port},sip")
+    told = await tshark(file, *decode, "-q", "-z", "rtp,streams")
+    streams = [line.split() for line in told.splitlines() if "0x" in line]
+    assert len(streams) == 2
+    for words in streams:
+        assert "g711U" in words
+        assert "0 (0.0%)" in " ".join(words)
+    counted = await tshark(file, *decode, "-Y", "rtp", "-T", "fields", "-e", "udp.srcport")
+    assert len(counted.split()) == stats.packets_received + stats.packets_sent
+    bad = await tshark(
+        file, *decode, "-o", "udp.check_checksum:TRUE", "-Y", "udp.checksum.status == 0"
+    )
+    assert bad == ""
 
 
 async def tshark(file: Path, *arguments: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from agentstream.server.callee import Manners
 from agentstream.server.cli import app
 from agentstream.testing.calls_api import ACCOUNT_SID, CALLER_ID, calls_api
 from agentstream.testing.node import scripted_phone
@@ -50,6 +51,24 @@ async def test_the_ladder_of_a_placed_call_by_api_and_by_command_sd_5(
     await command("pcap", "last", "-o", "call.pcap")
     written = await asyncio.to_thread((tmp_path / "call.pcap").read_bytes)
     assert written[:4] == b"\xd4\xc3\xb2\xa1"
+
+
+async def test_a_live_call_is_captured_on_demand_sd_5(tmp_path: Path) -> None:
+    """SD-5: from then on, with its messages so far."""
+    rings = Manners(status=180)
+    async with (
+        scripted_phone(rings) as (_, address),
+        calls_api(tmp_path / "node", address) as api,
+    ):
+        order = {"From": "09876500001", "CallerId": CALLER_ID, "Url": _flow_url()}
+        sid = (await api.client.post("Calls/connect.json", data=order)).json()["Call"]["Sid"]
+        begun = await api.client.post(f"Calls/{sid}/Capture")
+        assert (begun.status_code, begun.json()) == (202, {"call_sid": sid, "legs": 1})
+        [folder] = (tmp_path / "node" / "captures").glob("*")
+        assert folder.name == sid
+        live = (await api.client.get(f"Calls/{sid}/Sip")).json()
+        assert "INVITE" in [step["label"] for step in live["messages"]]
+        assert (await api.client.post("Calls/nobody/Capture")).status_code == 404
 
 
 async def command(*words: str) -> str:

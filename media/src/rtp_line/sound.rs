@@ -96,13 +96,20 @@ impl RtpLine {
             self.sound_goes_to()
         };
         if self.holds || to.is_some() {
+            let kept_to = self.capture.as_ref().and_then(|_| self.sound_goes_to());
+            let (port, capture) = (self.ports.port, &mut self.capture);
             let (socket, said_so_far) = (&self.ports.rtp, &mut self.said);
-            let mut emit = |datagram: &[u8]| match sys::send(socket, datagram, to) {
-                Ok(_) => {
-                    said_so_far.packets += 1;
-                    said_so_far.bytes += datagram.len() as u64;
+            let mut emit = |datagram: &[u8]| {
+                match sys::send(socket, datagram, to) {
+                    Ok(_) => {
+                        said_so_far.packets += 1;
+                        said_so_far.bytes += datagram.len() as u64;
+                    }
+                    Err(_) => said_so_far.errors += 1,
                 }
-                Err(_) => said_so_far.errors += 1,
+                if let (Some(tap), Some(to)) = (capture.as_mut(), kept_to) {
+                    tap.said(sys::wall_us(), port, to, datagram);
+                }
             };
             match payload {
                 Some(payload) => self.sender.pass(payload.bytes(), said, &mut emit),
@@ -194,6 +201,7 @@ impl RtpLine {
         here: Here<'_>,
     ) -> Came {
         let (bytes, from) = (datagram.bytes, datagram.from);
+        self.keep_heard(datagram, false);
         if is_rtcp(bytes) {
             self.report(bytes, from, arrival_us + wall_offset_us);
             return Came::Other;

@@ -15,6 +15,8 @@ from agentstream.sip.kept import Address, KeptMessage
 _MAGIC: Final = 0xA1B2C3D4
 _LINKTYPE_RAW: Final = 101  # IPv4 or IPv6, no link layer
 _SNAP: Final = 65_535
+_FILE_HEADER: Final = 24
+_RECORD: Final = 16
 _UDP: Final = 17
 _TCP: Final = 6
 _HOP_LIMIT: Final = 64
@@ -135,3 +137,17 @@ def _checksum(data: bytes) -> int:
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
+
+
+def read_packets(file: bytes) -> Iterator[Packet]:
+    """Yield the packets of a file of ours; one that breaks off gives what is whole."""
+    if file[:4] != struct.pack("<I", _MAGIC):
+        return
+    at = _FILE_HEADER
+    while at + _RECORD <= len(file):
+        seconds, micros, kept, _ = struct.unpack_from("<IIII", file, at)
+        at += _RECORD
+        if kept > _SNAP or at + kept > len(file):
+            return
+        yield Packet(seconds * 1_000_000 + micros, file[at : at + kept])
+        at += kept

@@ -29,7 +29,6 @@ from agentstream.server.config import Config, as_toml
 
 calls.command("tail", epilog=cli_tail.EXAMPLES)(cli_tail.tail)
 
-trunks = commands("Ways to carriers and to the SIP servers of customers.")
 trunks.command("test", epilog=cli_trunk_test.EXAMPLES)(cli_trunk_test.command)
 
 app = commands("A phone server for voicebots: SIP in, WebSocket out.")
@@ -43,7 +42,6 @@ for _name, _group in (
     ("callbacks", callbacks),
     ("accounts", accounts),
     ("keys", keys),
-    ("trunks", trunks),
 ):
     app.add_typer(_group, name=_name)
 

@@ -35,12 +35,14 @@ def command(
     ],
     account: AccountOption = "",
 ) -> None:
-    """Write the SIP messages of a call as packets, with the addresses and times that they had.
+    """Write the SIP messages of a call as packets, and its media where it was captured.
 
     Secrets are starred. What went over TLS is written as plain TCP.
     """
     from agentstream.net.pcap import pcap_file, sip_packets
+    from agentstream.server.config_captures import CAPTURES_FOLDER
     from agentstream.server.explain.finding import rows_of  # slow to import: not for --help
+    from agentstream.switch.captures import read_captures
 
     config = configuration(context)
 
@@ -53,7 +55,8 @@ def command(
     if found.signals is None:
         raise CommandError("no message is kept of this call: [sip] keep_messages and keep_days")
     messages = [message for _, message in found.signals.messages]
-    file = pcap_file(sip_packets(messages))
+    packets = read_captures(config.data_dir / CAPTURES_FOLDER, found.call.sid)
+    file = pcap_file([*sip_packets(messages), *packets])
     if str(output) == "-":
         sys.stdout.buffer.write(file)
         return
@@ -61,4 +64,5 @@ def command(
         output.write_bytes(file)
     except OSError as error:
         raise CommandError(f"{output}: {error.strerror}") from error
-    typer.echo(f"{output}: {len(messages)} messages of {found.call.sid}")
+    media = f" and {len(packets)} packets of media" if packets else ""
+    typer.echo(f"{output}: {len(messages)} messages{media} of {found.call.sid}")

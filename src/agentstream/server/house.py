@@ -17,10 +17,11 @@ import structlog
 from agentstream import _media
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.errors import ConfigError
-from agentstream.base.ids import CallSid, RandomTokens
+from agentstream.base.ids import CallSid, LegSid, RandomTokens
 from agentstream.calls.record import CallLimits
 from agentstream.flows.document import FlowDocument, parse
 from agentstream.hooks.recording_facts import RecordingFacts
+from agentstream.media.engine import MediaLeg
 from agentstream.media.negotiate import LocalMedia
 from agentstream.net.dns import Resolver
 from agentstream.net.egress import Egress, EgressPolicy
@@ -28,9 +29,11 @@ from agentstream.net.http_client import HttpClient
 from agentstream.net.mailer import Mailer, NoMailer
 from agentstream.net.sip_connection import StreamLimits as ConnectionLimits
 from agentstream.net.sip_engine import Listener, SipConfig, SipEngine, TlsFiles
+from agentstream.net.sip_sockets import local_host_towards
 from agentstream.net.tls import Certificate
 from agentstream.server.config import Config
 from agentstream.server.config import SipConfig as SipSection
+from agentstream.server.config_captures import CAPTURES_FOLDER
 from agentstream.server.config_roads import trunk_hosts
 from agentstream.server.legs import SteeredLegs
 from agentstream.server.recordings import RECORDINGS_FOLDER, Recordings
@@ -49,6 +52,7 @@ from agentstream.store.sip_traces import SipTraceWriter, redacted
 from agentstream.store.speech import EspeakSpeech, NoSpeech, Speech
 from agentstream.store.sql_store import SqlStore, open_store
 from agentstream.switch.call_view import CallViews
+from agentstream.switch.captures import Captures
 from agentstream.switch.courier import Courier
 from agentstream.switch.feed import Feed
 from agentstream.switch.limits import StreamLimits
@@ -82,11 +86,18 @@ class Parts:
     legs: SteeredLegs
     changes: BatchWriter[Change]
     traces: SipRecorder | None  # None: no message is kept
+    captures: Captures
 
     @property
     def views(self) -> CallViews:
         """The live calls as they stand."""
         return self.webhooks.views
+
+    @property
+    def sip_counters(self) -> dict[str, int]:
+        """What signalling, its kept messages and captures count."""
+        kept = self.traces.counters if self.traces else {}
+        return {**self.signaling.counters, **kept, **self.captures.counts}
 
     async def signals(self, call_sid: CallSid) -> KeptCall | None:
         """Return the signalling of a call that lives or has ended, redacted."""
@@ -194,6 +205,7 @@ class House:
         )
         switchboard = Switchboard(wiring, _switch_limits(config))
         legs.attach(switchboard, recordings.shelf)
+        captures = self._open_captures(switchboard, feed, host)
         return Parts(
             store,
             directory,
@@ -211,6 +223,7 @@ class House:
             legs,
             changes,
             traces,
+            captures,
         )
 
     def _run(self, job: Coroutine[None, None, None], name: str) -> None:
@@ -257,6 +270,23 @@ class House:
         self._stack.push_async_callback(writer.stop)
         self._stack.callback(traces.stop)
         return traces
+
+    def _open_captures(self, switchboard: Switchboard, feed: Feed, host: str) -> Captures:
+        def audio(leg_sid: LegSid) -> MediaLeg | None:
+            task = switchboard.line_of(leg_sid)
+            return task.media(leg_sid) if task else None
+
+        wanted = self.config.captures
+        captures = Captures(
+            self.config.data_dir / CAPTURES_FOLDER,
+            wanted.wish(self.config.country_code),
+            wanted.limits(),
+            audio,
+            lambda: host or local_host_towards(""),
+        )
+        feed.subscribe(captures.hear, captures.KINDS)
+        self._forget(captures, "captures", wanted.keep_days)
+        return captures
 
     def _open_audit(self, store: SqlStore) -> BatchWriter[Change]:
         wanted = self.config.audit

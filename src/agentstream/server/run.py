@@ -139,6 +139,7 @@ def _doors(house: House, hub: LiveHub, metrics: Metrics) -> Doors:
         settings=house.config.api.settings(house.config.numbers()),
         audit=parts.changes.write,
         signals=parts.signals,
+        captures=parts.captures,
         outbox=parts.store.outbox,
     )
 
@@ -197,7 +198,7 @@ def _facts(house: House, hub: LiveHub, limiter: RateLimiter, once: Once) -> Fact
         errands_waiting=parts.courier.waiting,
         errands=asdict(parts.courier.counts),
         webhooks=parts.webhooks.counts(),
-        sip={**parts.signaling.counters, **(parts.traces.counters if parts.traces else {})},
+        sip=parts.sip_counters,
     )
 
 

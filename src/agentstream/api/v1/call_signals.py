@@ -2,11 +2,13 @@
 
 GET /v1/Accounts/{sid}/Calls/{sid}/Sip
 GET /v1/Accounts/{sid}/Calls/{sid}/Sip/Text
-GET /v1/Accounts/{sid}/Calls/{sid}/Sip/Pcap
+GET /v1/Accounts/{sid}/Calls/{sid}/Sip/Pcap      with RTP and RTCP, where they were captured
+POST /v1/Accounts/{sid}/Calls/{sid}/Capture      captures a live call from now on
 
 Numbers are shown as they were sent, to the account whose call it is; secrets are stars.
 """
 
+import asyncio
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -19,6 +21,7 @@ from agentstream.api.v1.call_history import CallHistory
 from agentstream.api.v1.connect import telephony_of
 from agentstream.net.pcap import pcap_file, sip_packets
 from agentstream.sip.kept import KeptCall
+from agentstream.store.values import Account
 from agentstream.switch.ladder import ladder_of
 from agentstream.switch.ladder_hints import hints
 from agentstream.switch.ladder_text import ladder_text
@@ -51,18 +54,40 @@ async def text(request: Request, account_sid: str, call_sid: str) -> PlainTextRe
 async def pcap(request: Request, account_sid: str, call_sid: str) -> Response:
     """Give the messages of a call as packets, for Wireshark and its like (SD-5)."""
     facts, call = await _kept(request, account_sid, call_sid)
-    file = pcap_file(sip_packets(message for _, message in call.messages))
+    packets = [*sip_packets(message for _, message in call.messages)]
+    captures = doors(request).captures
+    if captures is not None:
+        packets += await captures.packets(facts.sid)
+    file = await asyncio.to_thread(pcap_file, packets)
     name = {"Content-Disposition": f'attachment; filename="{facts.sid}.pcap"'}
     return Response(file, headers=name, media_type=PCAP)
+
+
+@router.post("/v1/accounts/{account_sid}/calls/{call_sid}/capture", status_code=202)
+async def capture(request: Request, account_sid: str, call_sid: str) -> dict[str, Any]:
+    """Keep the packets of a live call from now on, for its pcap file."""
+    account, house = await account_of(request, account_sid), doors(request)
+    facts = await _known(request, account, call_sid)
+    view = telephony_of(request).views
+    found = view.find(facts.sid) if view else None
+    if house.captures is None or found is None or facts.ended_at is not None:
+        raise ApiError(409, f"The call {facts.sid} does not live on this server")
+    legs = house.captures.begin(facts.sid, [leg.leg_sid for leg in found.legs])
+    return {"call_sid": facts.sid, "legs": legs}
+
+
+async def _known(request: Request, account: Account, call_sid: str) -> CallFacts:
+    history = CallHistory(account.sid, telephony_of(request), doors(request).recordings)
+    facts = await history.find(call_sid)
+    if facts is None:
+        raise ApiError(404, f"There is no call {call_sid}")
+    return facts
 
 
 async def _kept(request: Request, account_sid: str, call_sid: str) -> tuple[CallFacts, KeptCall]:
     """Return an account's own call and its messages: ApiError 404 for what there is not."""
     account, house = await account_of(request, account_sid), doors(request)
-    history = CallHistory(account.sid, telephony_of(request), house.recordings)
-    facts = await history.find(call_sid)
-    if facts is None:
-        raise ApiError(404, f"There is no call {call_sid}")
+    facts = await _known(request, account, call_sid)
     call = await house.signals(facts.sid) if house.signals else None
     if call is None:
         raise ApiError(404, f"No message of the call {facts.sid} is kept ([sip] keep_messages)")
