@@ -17,11 +17,10 @@ import structlog
 from agentstream import _media
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.errors import ConfigError
-from agentstream.base.ids import CallSid, LegSid, RandomTokens
+from agentstream.base.ids import CallSid, RandomTokens
 from agentstream.calls.record import CallLimits
 from agentstream.flows.document import FlowDocument, parse
 from agentstream.hooks.recording_facts import RecordingFacts
-from agentstream.media.engine import MediaLeg
 from agentstream.media.negotiate import LocalMedia
 from agentstream.net.dns import Resolver
 from agentstream.net.egress import Egress, EgressPolicy
@@ -29,11 +28,10 @@ from agentstream.net.http_client import HttpClient
 from agentstream.net.mailer import Mailer, NoMailer
 from agentstream.net.sip_connection import StreamLimits as ConnectionLimits
 from agentstream.net.sip_engine import Listener, SipConfig, SipEngine, TlsFiles
-from agentstream.net.sip_sockets import local_host_towards
 from agentstream.net.tls import Certificate
+from agentstream.server.captures import open_captures
 from agentstream.server.config import Config
 from agentstream.server.config import SipConfig as SipSection
-from agentstream.server.config_captures import CAPTURES_FOLDER
 from agentstream.server.config_roads import trunk_hosts
 from agentstream.server.legs import SteeredLegs
 from agentstream.server.recordings import RECORDINGS_FOLDER, Recordings
@@ -178,9 +176,7 @@ class House:
         stack.push_async_callback(legs.stop)
         feed, limits = Feed(), StreamLimits()
         traces = self._open_traces(store, feed)
-        heard = traces.hear if traces else None
-        signaling = SipEngine(_sip_config(config), clock=self._clock, trace=heard)
-        stack.push_async_callback(signaling.stop, 2_000)
+        signaling = self._open_signaling(traces)
         legs.subscribe(feed)
         feed.subscribe(RecordingFacts(recordings.shelf).hear, RecordingFacts.KINDS)
         webhooks.subscribe_to(feed)
@@ -205,7 +201,8 @@ class House:
         )
         switchboard = Switchboard(wiring, _switch_limits(config))
         legs.attach(switchboard, recordings.shelf)
-        captures = self._open_captures(switchboard, feed, host)
+        captures = open_captures(config, switchboard, feed, host)
+        self._forget(captures, "captures", config.captures.keep_days)
         return Parts(
             store,
             directory,
@@ -257,6 +254,12 @@ class House:
         self._forget(store.call_events, "events", wanted.keep_days)
         return stories
 
+    def _open_signaling(self, traces: SipRecorder | None) -> SipEngine:
+        heard = traces.hear if traces else None
+        signaling = SipEngine(_sip_config(self.config), clock=self._clock, trace=heard)
+        self._stack.push_async_callback(signaling.stop, 2_000)
+        return signaling
+
     def _open_traces(self, store: SqlStore, feed: Feed) -> SipRecorder | None:
         wanted = self.config.sip
         self._forget(store.sip_traces, "SIP messages", wanted.keep_days)
@@ -270,23 +273,6 @@ class House:
         self._stack.push_async_callback(writer.stop)
         self._stack.callback(traces.stop)
         return traces
-
-    def _open_captures(self, switchboard: Switchboard, feed: Feed, host: str) -> Captures:
-        def audio(leg_sid: LegSid) -> MediaLeg | None:
-            task = switchboard.line_of(leg_sid)
-            return task.media(leg_sid) if task else None
-
-        wanted = self.config.captures
-        captures = Captures(
-            self.config.data_dir / CAPTURES_FOLDER,
-            wanted.wish(self.config.country_code),
-            wanted.limits(),
-            audio,
-            lambda: host or local_host_towards(""),
-        )
-        feed.subscribe(captures.hear, captures.KINDS)
-        self._forget(captures, "captures", wanted.keep_days)
-        return captures
 
     def _open_audit(self, store: SqlStore) -> BatchWriter[Change]:
         wanted = self.config.audit
