@@ -6,7 +6,7 @@ use crate::bridge::link::Link;
 use crate::bridge::mouth::Mouth;
 use crate::bridge::Bridge;
 use crate::leg::Quiet;
-use crate::plan::{AnswerPlan, PromptPlan, RecordPlan, RemotePlan, StreamPlan};
+use crate::plan::{AnswerPlan, CapturePlan, PromptPlan, RecordPlan, RemotePlan, StreamPlan};
 use crate::recorder::Ready;
 use crate::stream::connector::Outcome;
 
@@ -62,6 +62,8 @@ pub enum Command {
         text: String,
     },
     Record(RecordPlan),
+    Capture(CapturePlan),
+    StopCapture,
     PauseRecording {
         recording_sid: String,
     },

@@ -147,3 +147,7 @@ plan!(
     /// A recording of one leg.
     RecordPlan { recording_sid: String, path: String, channels: String, max_ms: u64 }
 );
+plan!(
+    /// A capture of one leg's packets.
+    CapturePlan { path: String, local_address: String, max_bytes: u64, max_ms: u64 }
+);

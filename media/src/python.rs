@@ -10,7 +10,8 @@ use crate::engine::{Engine, LegHandle, Refused};
 use crate::event::{EngineStats, Event};
 use crate::leg::Quiet;
 use crate::plan::{
-    AnswerPlan, EnginePlan, FileLegPlan, PromptPlan, RecordPlan, RemotePlan, RtpLegPlan, StreamPlan,
+    AnswerPlan, CapturePlan, EnginePlan, FileLegPlan, PromptPlan, RecordPlan, RemotePlan,
+    RtpLegPlan, StreamPlan,
 };
 use crate::wavfile::recover_parts;
 
@@ -214,6 +215,15 @@ impl PyLeg {
 
     fn record(&self, plan: RecordPlan) {
         self.0.post(Command::Record(plan));
+    }
+
+    /// Keep the leg's packets in a pcap file; another capture of the leg ends.
+    fn capture(&self, plan: CapturePlan) {
+        self.0.post(Command::Capture(plan));
+    }
+
+    fn stop_capture(&self) {
+        self.0.post(Command::StopCapture);
     }
 
     fn pause_recording(&self, recording_sid: String) {

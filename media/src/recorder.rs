@@ -16,9 +16,12 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::{unbounded, Receiver, Sender};
 
 pub use self::channels::Channels;
+use self::packets::Files;
+pub use self::packets::{PacketSpec, PacketTap};
 use crate::wavfile::WavWriter;
 
 mod channels;
+mod packets;
 
 /// Audio per message to the writer; the header is renewed with each, hence well below a second.
 const CHUNK_MS: u32 = 500;
@@ -103,6 +106,12 @@ impl Recorder {
             shared,
         });
         tap
+    }
+
+    /// Capture packets of a leg. It returns at once; a file that cannot be made captures nothing.
+    pub fn capture(&self, spec: PacketSpec) -> PacketTap {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        PacketTap::open(id, spec, self.writer.clone())
     }
 
     /// Finish every open recording and wait for the threads.
@@ -232,6 +241,7 @@ enum Message {
         id: u64,
         lost_frames: u64,
     },
+    Packets(packets::Message),
     Close,
 }
 
@@ -249,6 +259,7 @@ struct Recording {
 /// The writer's thread: ends with `Close`, or once no recorder and no tap is left.
 fn write_all(messages: &Receiver<Message>, finisher: &Sender<Recording>) {
     let mut open: HashMap<u64, Recording> = HashMap::new();
+    let mut captures = Files::default();
     for message in messages {
         match message {
             Message::Open {
@@ -285,6 +296,7 @@ fn write_all(messages: &Receiver<Message>, finisher: &Sender<Recording>) {
                     Err(error) => recording.fail(&error),
                 }
             }
+            Message::Packets(message) => captures.take(message),
             Message::Close => break,
         }
     }

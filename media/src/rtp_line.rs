@@ -1,5 +1,6 @@
 //! A leg's line when the far end speaks RTP: one beat fetches what came and sends what is said.
 
+mod capturing;
 mod passing;
 mod reports;
 mod sealed;
@@ -12,6 +13,7 @@ use crate::bridge::Key;
 use crate::event::{LegStats, MediaStarted, RtpTimeout};
 use crate::phase::PhaseLock;
 use crate::plan::{RemotePlan, RtpLegPlan};
+use crate::recorder::PacketTap;
 use crate::rtp::ports::PortPair;
 use crate::rtp::receiver::{Receiver, ReceiverConfig};
 use crate::rtp::rtcp::RtcpSession;
@@ -77,6 +79,8 @@ pub struct RtpLine {
     /// Keys of this beat that were pressed as events.
     keys: Vec<Key>,
     plan: RtpLegPlan,
+    /// Keeps every datagram as it is on the wire, while somebody looks for a fault.
+    capture: Option<Box<PacketTap>>,
 }
 
 impl RtpLine {
@@ -118,6 +122,7 @@ impl RtpLine {
             keys: Vec::new(),
             plan,
             ports,
+            capture: None,
         }
     }
 

@@ -9,6 +9,7 @@ from typing import Literal, final
 
 from agentstream.media.plan import (
     AnswerPlan,
+    CapturePlan,
     EnginePlan,
     FileLegPlan,
     PromptPlan,
@@ -145,6 +146,9 @@ class Leg:
     def begin_stream(self, stream_sid: str) -> None:
         """Let a stream with `holds_opening` begin: opening texts, then sound from time 0."""
     def record(self, plan: RecordPlan) -> None: ...
+    def capture(self, plan: CapturePlan) -> None:
+        """Keep the leg's packets in a pcap file; another capture of the leg ends."""
+    def stop_capture(self) -> None: ...
     def pause_recording(self, recording_sid: str) -> None: ...
     def resume_recording(self, recording_sid: str) -> None: ...
     def stop_recording(self, recording_sid: str) -> None: ...

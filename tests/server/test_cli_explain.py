@@ -181,7 +181,8 @@ def test_the_beginning_of_a_sid_is_enough_and_last_is_the_newest(told: Told, ask
 def test_programs_get_json(told: Told, ask: Ask) -> None:
     got = json.loads(ask(told.sid, "--json", data_dir=told.data_dir).stdout)
     assert set(got) == {
-        *("call", "streams", "recordings", "events", "story", "quality", "times", "conclusions")
+        *("call", "streams", "recordings", "events", "story", "quality", "times", "conclusions"),
+        *("sip", "hints"),
     }
     assert got["call"]["flow"] == "any"
     assert [stream["status"] for stream in got["streams"]] == ["completed", "failed"]

@@ -114,6 +114,16 @@ impl Leg {
                 }
             }
             Command::Record(plan) => self.record_to(plan, desk, here),
+            Command::Capture(plan) => {
+                if let Line::Rtp(line) = &mut self.line {
+                    line.capture(&plan, &desk.recorder);
+                }
+            }
+            Command::StopCapture => {
+                if let Line::Rtp(line) = &mut self.line {
+                    line.stop_capture();
+                }
+            }
             Command::PauseRecording { recording_sid } => self.pause(&recording_sid, true),
             Command::ResumeRecording { recording_sid } => self.pause(&recording_sid, false),
             Command::StopRecording { recording_sid } => self.stop_recording(&recording_sid),

@@ -62,6 +62,9 @@ impl RtpLine {
             self.settle();
             self.hold();
         }
+        if self.capture.is_some() {
+            self.keep_heard(&datagram, false);
+        }
         true
     }
 

@@ -29,6 +29,7 @@ impl RtpLine {
                 continue;
             }
             if let Some(datagram) = desk.batch.datagram(index) {
+                self.keep_heard(&datagram, true);
                 self.report(datagram.bytes, datagram.from, datagram.arrival_wall_us);
             }
         }
@@ -51,6 +52,9 @@ impl RtpLine {
             .remote
             .as_ref()
             .is_some_and(|remote| remote.plan.rtcp_port.is_none());
+        if !report.is_empty() {
+            self.keep_report(report, to, shares_port);
+        }
         let socket = if shares_port {
             &self.ports.rtp
         } else {

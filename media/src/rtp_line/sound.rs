@@ -97,10 +97,17 @@ impl RtpLine {
             self.sound_goes_to()
         };
         if self.holds || to.is_some() {
+            let kept_to = self.capture.as_ref().and_then(|_| self.sound_goes_to());
+            let (port, capture) = (self.ports.port, &mut self.capture);
             let (socket, said_so_far) = (&self.ports.rtp, &mut self.said);
             let srtp = &mut self.srtp;
             let mut emit = |packet: &[u8]| {
-                let sent = send_sealed(srtp, packet, |datagram| sys::send(socket, datagram, to));
+                let sent = send_sealed(srtp, packet, |datagram| {
+                    if let (Some(tap), Some(to)) = (capture.as_mut(), kept_to) {
+                        tap.said(sys::wall_us(), port, to, datagram);
+                    }
+                    sys::send(socket, datagram, to)
+                });
                 match sent {
                     Ok(length) => {
                         said_so_far.packets += 1;
@@ -203,6 +210,7 @@ impl RtpLine {
         here: Here<'_>,
     ) -> Came {
         let (bytes, from) = (datagram.bytes, datagram.from);
+        self.keep_heard(datagram, false);
         if is_rtcp(bytes) {
             self.report(bytes, from, arrival_us + wall_offset_us);
             return Came::Other;

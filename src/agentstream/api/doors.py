@@ -1,6 +1,6 @@
 """What the HTTP interface asks of the house, as shapes that a double can have."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,9 +11,11 @@ from agentstream.api.settings import ApiSettings
 from agentstream.api.v2.leg_doors import LegDoor
 from agentstream.api.v2.trunk_doors import TrunkDoor
 from agentstream.base.clock import Clock, SystemClock
-from agentstream.base.ids import AccountSid, CallSid
+from agentstream.base.ids import AccountSid, CallSid, LegSid
 from agentstream.calls.commands import Command
 from agentstream.flows.document import FlowDocument
+from agentstream.net.pcap import Packet
+from agentstream.sip.kept import KeptCall
 from agentstream.store.audit import Change
 from agentstream.store.call_events import Story
 from agentstream.store.call_query import CallQuery
@@ -43,6 +45,16 @@ class CallDoor(Protocol):
 
     async def ask(self, call_sid: CallSid, command: Command) -> None:
         """Want something of a live call; raises CommandError when it cannot be done now."""
+
+
+class CaptureDoor(Protocol):
+    """Packets of calls."""
+
+    def begin(self, call_sid: CallSid, legs: Iterable[LegSid]) -> int:
+        """Capture a live call from now on; return how many legs. Raises BusyError."""
+
+    async def packets(self, call_sid: CallSid) -> list[Packet]:
+        """Return what was captured of a call."""
 
 
 class Dialling(Protocol):
@@ -106,6 +118,9 @@ class Doors:
     outbox: Outbox | None = None  # None: nobody is called back
     # The stories so far of an account's live calls (None: of all) whose sid begins so.
     stories: Callable[[AccountSid | None, str], Sequence[Story]] | None = None  # None: not kept
+    # The signalling of a call that lives or has ended, redacted; of some nothing is kept.
+    signals: Callable[[CallSid], Awaitable[KeptCall | None]] | None = None  # None: of none
+    captures: CaptureDoor | None = None  # None: no packet can be captured
     telephony: Telephony | None = None  # None: there is no calls API
     legs: LegDoor | None = None  # None: there is no Legs API
     trunks: TrunkDoor | None = None  # None: there is no trunks API

@@ -5,6 +5,7 @@ from typing import Protocol, Self
 from agentstream._media import Event
 from agentstream.media.plan import (
     AnswerPlan,
+    CapturePlan,
     FileLegPlan,
     PromptPlan,
     RecordPlan,
@@ -87,6 +88,12 @@ class MediaLeg(Protocol):
 
     def record(self, plan: RecordPlan) -> None:
         """Record the leg."""
+
+    def capture(self, plan: CapturePlan) -> None:
+        """Keep the leg's packets in a pcap file; another capture of the leg ends."""
+
+    def stop_capture(self) -> None:
+        """Capture no more."""
 
     def pause_recording(self, recording_sid: str) -> None:
         """Leave out what comes until it is resumed."""

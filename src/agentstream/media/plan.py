@@ -193,3 +193,16 @@ class RecordPlan:
     path: str  # the finished file; written as PATH.part until then
     channels: Literal["mono", "stereo", "mirrored", "heard", "said"] = "mono"
     max_ms: int = field(default=14_400_000)
+
+
+@dataclass(frozen=True, slots=True)
+class CapturePlan:
+    """A capture of one leg's packets, RTP and RTCP both ways: a pcap file, whole at any time.
+
+    It ends by itself at its largest or longest.
+    """
+
+    path: str
+    local_address: str  # ours, where the socket has all of them; numeric
+    max_bytes: int = 64 * 1_048_576
+    max_ms: int = 600_000

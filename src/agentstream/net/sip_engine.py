@@ -71,7 +71,8 @@ log = logging.getLogger(__name__)
 __all__ = ["Listener", "SipConfig", "SipEngine", "TlsFiles", "Trace"]
 
 Direction = Literal["in", "out"]
-Trace = Callable[[Direction, bytes, str], None]  # every message; the text is "udp:192.0.2.1:5060"
+# Every message as it passes, in or out, and its way; a hop that was never heard from has no flow.
+Trace = Callable[[Direction, bytes, Flow | Hop], None]
 
 
 Locate = Callable[[Hop], Awaitable[tuple[Hop, ...]]]  # numeric hops in order; none: nowhere
@@ -367,7 +368,7 @@ class SipEngine:
 
     def _received(self, data: bytes, flow: Flow) -> None:
         if self._trace is not None:
-            self._trace("in", data, str(flow))
+            self._trace("in", data, flow)
         self._driver.feed(Received(data, flow))
         self._note_idle()  # the answer to a BYE ends a call without any output
 
@@ -401,7 +402,7 @@ class SipEngine:
 
     def _send(self, send: Send) -> None:
         if self._trace is not None:
-            self._trace("out", send.data, str(send.to))
+            self._trace("out", send.data, send.to)
         if not self._sockets.send(send.data, send.to):
             self._errors["no_listener"] += 1
             text = f"no listener for {send.to.transport}"

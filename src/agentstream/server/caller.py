@@ -15,6 +15,7 @@ from typing import Self
 
 from agentstream._media import Event, LegClosed, LegStats, MediaStarted, PlayFinished
 from agentstream.base.errors import CommandError
+from agentstream.base.values import replace
 from agentstream.media.engine import MediaEngine, MediaLeg
 from agentstream.media.negotiate import LocalMedia, SdpSession
 from agentstream.media.plan import PromptPlan, RecordPlan, RtpLegPlan
@@ -163,6 +164,13 @@ class ScriptedCaller(ScriptedPeer):
 
     async def dial(self, target: str, record_to: Path | None = None) -> PlacedCall:
         """Call a SIP URI and wait for the answer; a refusal raises CommandError with its status."""
+        from_uri = f"sip:{self._caller}@{_in_uri(self._host)}"
+        return await self.place(Dial(target, from_uri, None), record_to)
+
+    async def place(
+        self, order: Dial, record_to: Path | None = None, timeout_s: float = ANSWER_TIMEOUT_S
+    ) -> PlacedCall:
+        """Place a call with our own offer and wait for the answer, as `dial` does."""
         # A phone has a clock of its own.
         leg = self._media.open_rtp_leg(
             RtpLegPlan(leg_sid=f"caller-{len(self._legs)}", follows_clock=False)
@@ -173,15 +181,9 @@ class ScriptedCaller(ScriptedPeer):
         self._legs[leg.leg_sid] = call
         if record_to is not None:
             leg.record(RecordPlan(leg.leg_sid, str(record_to), channels="stereo"))
-        call.ref = self._signaling.place(
-            Dial(
-                target=target,
-                from_uri=f"sip:{self._caller}@{_in_uri(self._host)}",
-                offer=session.offer(call.local),
-            )
-        )
+        call.ref = self._signaling.place(replace(order, offer=session.offer(call.local)))
         self._calls[call.ref] = call
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             await call.answered
         return call
 

@@ -8,7 +8,7 @@ import typer
 
 from agentstream import __version__
 from agentstream.base.errors import CommandError
-from agentstream.server import cli_audit, cli_explain, cli_tail
+from agentstream.server import cli_audit, cli_explain, cli_pcap, cli_route, cli_tail, cli_trunk_test
 from agentstream.server.cli_accounts import accounts, calls, keys
 from agentstream.server.cli_callbacks import callbacks
 from agentstream.server.cli_common import (
@@ -29,6 +29,8 @@ from agentstream.server.config import Config, as_toml
 
 calls.command("tail", epilog=cli_tail.EXAMPLES)(cli_tail.tail)
 
+trunks.command("test", epilog=cli_trunk_test.EXAMPLES)(cli_trunk_test.command)
+
 app = commands("A phone server for voicebots: SIP in, WebSocket out.")
 for _name, _group in (
     ("flows", flows),
@@ -46,6 +48,8 @@ for _name, _group in (
 
 app.command("audit", epilog=cli_audit.EXAMPLES)(cli_audit.audit)
 app.command("explain", epilog=cli_explain.EXAMPLES)(cli_explain.command)
+app.command("pcap", epilog=cli_pcap.EXAMPLES)(cli_pcap.command)
+app.command("route", epilog=cli_route.EXAMPLES)(cli_route.command)
 
 
 def _show_version(wanted: bool) -> None:

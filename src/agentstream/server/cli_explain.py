@@ -1,6 +1,7 @@
 """`agentstream explain`: the story of one call, from its events; of a live one as far as it is."""
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -21,6 +22,7 @@ from agentstream.server.cli_common import (
 
 if TYPE_CHECKING:
     from agentstream.server.explain.report import Explanation, Rows
+    from agentstream.switch.ladder import Ladder
 
 _WIDTH: Final = 100
 _WHO: Final = {
@@ -37,6 +39,7 @@ EXAMPLES = examples(
     "agentstream explain 51e0b7c2",
     "agentstream explain last --all",
     "agentstream explain live",
+    "agentstream explain last --sip",
     "agentstream explain last --json | jq .times",
 )
 
@@ -54,6 +57,9 @@ def command(
         bool, typer.Option("--all", help="Each mark and each utterance of a bot on its own line.")
     ] = False,
     account: AccountOption = "",
+    messages: Annotated[
+        bool, typer.Option("--sip", help="Print the SIP messages too, secrets starred.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Tell the story of a call: what it went through, what went wrong, and when.
@@ -75,6 +81,10 @@ def command(
         print_json(told.as_json())
     else:
         show(told, _console())
+        if told.ladder is not None:
+            show_ladder(told.ladder, told.hints, _console(), messages=messages)
+        elif messages:
+            typer.echo("No message is kept of this call: [sip] keep_messages and keep_days")
 
 
 def show(told: "Explanation", output: Console) -> None:
@@ -98,6 +108,26 @@ def show(told: "Explanation", output: Console) -> None:
         output.print(Text("\nwhere the time went", style="bold"))
         for sentence in told.conclusions:
             output.print(Text(sentence))
+
+
+def show_ladder(
+    ladder: "Ladder", found: Sequence[str], output: Console, *, messages: bool = False
+) -> None:
+    """Print the ladder as wide as it is, what it tells, and if wanted each message."""
+    from agentstream.switch.ladder import text_of
+    from agentstream.switch.ladder_text import ladder_rows
+
+    output.print(Text("\nthe SIP messages", style="bold"))
+    for row, (step, line) in enumerate(ladder_rows(ladder)):
+        is_odd = step is not None and (step.is_repeat or step.status >= 400)
+        style = "dim" if row == 0 else "yellow" if is_odd else "default"
+        output.print(Text(line, style=style), soft_wrap=True)
+    for hint in found:
+        output.print(Text(f"! {hint}", style="yellow"))
+    for step in ladder.steps if messages else ():
+        way = f"{step.at_ms:,.0f} ms, {step.sender} → {step.receiver}, {step.message.transport}"
+        output.print(Text(f"\n{way}", style="bold"))
+        output.print(Text(text_of(step.message), style="dim"), soft_wrap=True)
 
 
 def _timeline(told: "Explanation") -> Table:

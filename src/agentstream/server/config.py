@@ -27,6 +27,7 @@ from agentstream.server.config_answering import MachineDetectionConfig
 from agentstream.server.config_api import ApiConfig
 from agentstream.server.config_bridges import BridgesConfig
 from agentstream.server.config_callbacks import CallbacksConfig
+from agentstream.server.config_captures import CapturesConfig
 from agentstream.server.config_legs import LegsConfig
 from agentstream.server.config_recordings import RecordingsConfig
 from agentstream.server.config_requests import RequestsConfig
@@ -180,6 +181,7 @@ class Config(Section):
     callbacks: CallbacksConfig = CallbacksConfig()
     recordings: RecordingsConfig = RecordingsConfig()
     events: EventsConfig = EventsConfig()
+    captures: CapturesConfig = CapturesConfig()
     legs: LegsConfig = LegsConfig()
     bridges: BridgesConfig = BridgesConfig()
     audit: AuditConfig = AuditConfig()

@@ -118,6 +118,8 @@ class SipConfig(GateSection):
     unacknowledged_ms: int = Field(default=30_000, ge=0, le=600_000)  # 0: as the system has it
     allow_sdes_cleartext: bool = False  # SIP-43: keys of SRTP are offered without TLS as well
     socket_buffer_bytes: int = Field(default=8_388_608, ge=65_536)
+    keep_messages: bool = True  # of calls, secrets starred, for `agentstream explain` (SD-5)
+    keep_days: int = Field(default=7, ge=0, le=36_500)  # 0: for ever
     registrar: bool = False  # phones of trunks with as_registration_enabled may register (SIP-37)
 
     @model_validator(mode="before")

@@ -17,7 +17,7 @@ import structlog
 from agentstream import _media
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.errors import ConfigError
-from agentstream.base.ids import RandomTokens
+from agentstream.base.ids import CallSid, RandomTokens
 from agentstream.calls.record import CallLimits
 from agentstream.flows.document import FlowDocument, parse
 from agentstream.hooks.recording_facts import RecordingFacts
@@ -27,12 +27,14 @@ from agentstream.net.egress import Egress
 from agentstream.net.http_client import HttpClient
 from agentstream.net.mailer import Mailer, NoMailer
 from agentstream.net.sip_engine import SipEngine
+from agentstream.server.captures import open_captures
 from agentstream.server.config import Config
 from agentstream.server.config_carriers import registered_users
 from agentstream.server.legs import SteeredLegs
 from agentstream.server.recordings import RECORDINGS_FOLDER, Recordings
 from agentstream.server.signaling import open_signaling
 from agentstream.server.webhooks import Webhooks
+from agentstream.sip.kept import KeptCall
 from agentstream.store.audit import Change
 from agentstream.store.call_events import StoryWriter
 from agentstream.store.call_writer import BatchWriter, CallWriter
@@ -40,18 +42,21 @@ from agentstream.store.directory import Directory
 from agentstream.store.first_results import KEPT_DAYS
 from agentstream.store.forgetting import Forgetful, forget_old
 from agentstream.store.prompt_files import PromptFiles
+from agentstream.store.sip_traces import SipTraceWriter, redacted
 from agentstream.store.speech import EspeakSpeech, NoSpeech, Speech
 from agentstream.store.sql_store import SqlStore, open_store
 from agentstream.switch.call_view import CallViews
+from agentstream.switch.captures import Captures
 from agentstream.switch.courier import Courier
 from agentstream.switch.feed import Feed
 from agentstream.switch.gatekeeper import Gatekeeper
 from agentstream.switch.known_roads import KnownRoads
 from agentstream.switch.limits import StreamLimits
 from agentstream.switch.perform import Means
+from agentstream.switch.sip_recorder import SipRecorder
 from agentstream.switch.switchboard import Switchboard
 from agentstream.switch.trunk_load import TrunkLoad
-from agentstream.switch.wiring import SwitchLimits, Wiring
+from agentstream.switch.wiring import SwitchLimits, Wiring, nobody_told
 
 log = structlog.get_logger("server")
 
@@ -80,11 +85,24 @@ class Parts:
     changes: BatchWriter[Change]
     gate: Gatekeeper
     trunk_load: TrunkLoad
+    traces: SipRecorder | None  # None: no message is kept
+    captures: Captures
 
     @property
     def views(self) -> CallViews:
         """The live calls as they stand."""
         return self.webhooks.views
+
+    @property
+    def sip_counters(self) -> dict[str, int]:
+        """What signalling, its kept messages and captures count."""
+        kept = self.traces.counters if self.traces else {}
+        return {**self.signaling.counters, **kept, **self.captures.counts}
+
+    async def signals(self, call_sid: CallSid) -> KeptCall | None:
+        """Return the signalling of a call that lives or has ended, redacted."""
+        heard = self.traces.of(call_sid) if self.traces else None
+        return redacted(heard) if heard else await self.store.sip_traces.of(call_sid)
 
 
 class House:
@@ -162,9 +180,11 @@ class House:
         courier = self._open_courier(web)
         self._tasks += legs.run_tasks()
         stack.push_async_callback(legs.stop)
-        signals = open_signaling(config, self._clock, directory, stack)
-        signaling = signals.engine
         feed, limits = Feed(), StreamLimits()
+        traces = self._open_traces(store, feed)
+        heard = traces.hear if traces else None
+        signals = open_signaling(config, self._clock, directory, stack, heard)
+        signaling = signals.engine
         legs.subscribe(feed)
         feed.subscribe(RecordingFacts(recordings.shelf).hear, RecordingFacts.KINDS)
         webhooks.subscribe_to(feed)
@@ -187,9 +207,12 @@ class House:
             trunk_load=signals.load,
             registered_users=registered_users(config.trunks),
             road_states=signals.roads,
+            signalled=traces.belongs if traces else nobody_told,
         )
         switchboard = Switchboard(wiring, _switch_limits(config))
         legs.attach(switchboard, recordings.shelf)
+        captures = open_captures(config, switchboard, feed, wiring.local.address)
+        self._forget(captures, "captures", config.captures.keep_days)
         return Parts(
             store,
             directory,
@@ -209,6 +232,8 @@ class House:
             changes,
             signals.gate,
             signals.load,
+            traces,
+            captures,
         )
 
     def _run(self, job: Coroutine[None, None, None], name: str) -> None:
@@ -241,6 +266,20 @@ class House:
         self._run(stories.run(), "story writer")
         self._forget(store.call_events, "events", wanted.keep_days)
         return stories
+
+    def _open_traces(self, store: SqlStore, feed: Feed) -> SipRecorder | None:
+        wanted = self.config.sip
+        self._forget(store.sip_traces, "SIP messages", wanted.keep_days)
+        if not wanted.keep_messages:
+            return None
+        writer = SipTraceWriter(store.sip_traces)
+        traces = SipRecorder(writer.write, self._clock)
+        self._run(writer.run(), "SIP message writer")
+        self._run(traces.run(), "SIP messages")
+        feed.subscribe(traces.ended, traces.KINDS)
+        self._stack.push_async_callback(writer.stop)
+        self._stack.callback(traces.stop)
+        return traces
 
     def _open_audit(self, store: SqlStore) -> BatchWriter[Change]:
         wanted = self.config.audit

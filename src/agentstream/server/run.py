@@ -139,6 +139,8 @@ def _doors(house: House, hub: LiveHub, metrics: Metrics) -> Doors:
         trunks=open_trunks(house.config, parts.store, house.resolver),
         settings=house.config.api.settings(house.config.numbers()),
         audit=parts.changes.write,
+        signals=parts.signals,
+        captures=parts.captures,
         outbox=parts.store.outbox,
     )
 
@@ -203,7 +205,7 @@ def _facts(house: House, hub: LiveHub, limiter: RateLimiter, once: Once) -> Fact
             one.trunk: int(one.is_registered) for one in parts.roads.registrations()
         },
         roads=parts.roads.counts(),
-        sip=parts.signaling.counters,
+        sip=parts.sip_counters,
         certificates=parts.signaling.certificates(),
     )
 

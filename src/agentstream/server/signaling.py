@@ -9,7 +9,7 @@ from agentstream.base.ids import RandomTokens
 from agentstream.base.values import replace
 from agentstream.flows.document import FlowDocument
 from agentstream.net.egress import EgressPolicy
-from agentstream.net.sip_engine import Listener, SipConfig, SipEngine
+from agentstream.net.sip_engine import Listener, SipConfig, SipEngine, Trace
 from agentstream.server.config import Config
 from agentstream.server.config_carriers import carrier_settings
 from agentstream.server.config_roads import tls_profiles, trunk_hosts
@@ -36,7 +36,11 @@ class Signaling:
 
 
 def open_signaling(
-    config: Config, clock: Clock, directory: Directory[FlowDocument], stack: AsyncExitStack
+    config: Config,
+    clock: Clock,
+    directory: Directory[FlowDocument],
+    stack: AsyncExitStack,
+    trace: Trace | None = None,
 ) -> Signaling:
     """Build signalling, to be closed with the stack; nothing listens yet."""
 
@@ -46,7 +50,7 @@ def open_signaling(
     load = TrunkLoad(lambda: clock.wall().date())
     judge = TrunkGate(config.gate(), book, directory, load)
     gate = Gatekeeper(judge, Rejections(), clock, config.sip.scanners)
-    engine = SipEngine(_sip_config(config, book), clock=clock, gate=gate)
+    engine = SipEngine(_sip_config(config, book), clock=clock, trace=trace, gate=gate)
     gate.strike = engine.strike
     stack.push_async_callback(engine.stop, 2_000)
     settings = carrier_settings(config.trunks, tls_profiles(config.trunks))

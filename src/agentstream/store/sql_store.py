@@ -9,6 +9,7 @@ from agentstream.store.call_events import SqlCallEvents
 from agentstream.store.database import BUSY_TIMEOUT_MS, Database, open_database
 from agentstream.store.files import DATABASE_FILE, NODE_FILE, SECRET_FILE
 from agentstream.store.key_hash import link_key, load_secret, operator_token
+from agentstream.store.sip_traces import SqlSipTraces
 from agentstream.store.sql_accounts import SqlAccounts
 from agentstream.store.sql_audit import SqlAudit
 from agentstream.store.sql_calls import SqlCalls
@@ -45,6 +46,7 @@ class SqlStore:
         self.calls = SqlCalls(database)
         self.recordings = SqlRecordings(database)
         self.call_events = SqlCallEvents(database)
+        self.sip_traces = SqlSipTraces(database)
         self.legs = SqlLegs(database)
         self.outbox = SqlOutbox(database)
         self.audit = SqlAudit(database)

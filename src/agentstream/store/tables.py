@@ -14,6 +14,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -315,4 +316,13 @@ changes = Table(
     Column("sid", String(64), primary_key=True),
     Column("at", Moment, nullable=False, index=True),
     *_columns(Text, "account_sid who what outcome about"),
+)
+
+# What was signalled in calls, redacted and packed (see `sip_traces.pack`).
+sip_traces = Table(
+    "sip_traces",
+    metadata,
+    Column("call_sid", String(64), primary_key=True),
+    Column("at", Moment, nullable=False, index=True),
+    Column("packed", LargeBinary, nullable=False),
 )

@@ -59,7 +59,7 @@ class _SipCall:
         self._signaling = signaling
         self._session = ours.session
         self._local = ours.local
-        self._sip_call_id = sip_call_id
+        self.sip_call_id = sip_call_id
         self._ended = sip.Ended(ref, by="local")
         self._is_up = False
         self._is_encrypted = ours.is_encrypted
@@ -98,7 +98,7 @@ class _SipCall:
 
     def facts(self, stats: LegStats | None) -> LineFacts:
         """Sum the leg up."""
-        return LineFacts(self._sip_call_id, stats, self._ended.status, self._ended.q850)
+        return LineFacts(self.sip_call_id, stats, self._ended.status, self._ended.q850)
 
     def _hear(self, remote: RemotePlan) -> None:
         """Start the audio towards the far end, or change it."""

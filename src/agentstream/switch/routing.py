@@ -237,6 +237,13 @@ def read_address(destination: str) -> SipUri:
     return uri
 
 
+def check_uri(destination: str, roads: Roads) -> SipUri:
+    """Return the SIP address that this is; raises NoRoadError where it may not be dialled."""
+    uri = read_address(destination)
+    check_host(uri, roads)
+    return uri
+
+
 def check_host(uri: SipUri, roads: Roads, *, is_ours: bool = False) -> None:
     """Refuse a host as it is written; where a name leads is looked at after the look-up.
 

@@ -66,6 +66,7 @@ class Switchboard:
         self._registered_users = wiring.registered_users
         self._two_leg_status = wiring.two_leg_status
         self._placed = wiring.placed
+        self._signalled = wiring.signalled
         self._limits = limits or SwitchLimits()
         self._calls: dict[CallSid, CallTask] = {}
         self._room = self._limits.room()
@@ -256,6 +257,7 @@ class Switchboard:
             line.release()
             raise
         self._by_ref[invited.ref] = task
+        self._signalled(invited.sip_call_id, setup.call_sid, line.leg_sid)
 
     def _refuse(
         self,
@@ -275,6 +277,7 @@ class Switchboard:
         shown = text if invited.trunk_sid else ""  # PN-6; strangers are told nothing
         self._signaling.reject(invited.ref, status, shown, headers)
         if setup is not None:
+            self._signalled(invited.sip_call_id, setup.call_sid, LegSid(""))
             record = refused_record(setup, cause, text)
             self._tell(setup, events.CallEnded(setup.call_sid, record))
 
@@ -355,6 +358,7 @@ class Switchboard:
         with self._by_ref.placing() as untold:
             line = self.dialler.open(leg_sid, spec, setup)
         self.counts.dialled += 1
+        self._signalled(line.sip_call_id, setup.call_sid, leg_sid)
         return line, untold
 
     def _connect(self, task: CallTask, line: DialledLine, untold: list[sip.Report]) -> None:
@@ -370,6 +374,7 @@ class Switchboard:
             ref = self._signaling.place(order)
         self._by_ref.pop(line.ref, None)
         self._by_ref.keep(ref, task, untold)
+        self._signalled(self._signaling.sip_call_id(ref), task.call.setup.call_sid, line.leg_sid)
         return ref
 
     def _forget(self, line: Line) -> None:

@@ -1,6 +1,7 @@
 """What a switchboard is made of: its parts, its bounds, its counters."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import field
 
 from agentstream.base.clock import Clock
@@ -56,6 +57,11 @@ class SwitchLimits:
         )
 
 
+def nobody_told(sip_call_id: str, call_sid: CallSid, leg_sid: LegSid) -> None:
+    """Keep no messages."""
+    del sip_call_id, call_sid, leg_sid
+
+
 @dataclass(frozen=True, slots=True)
 class Wiring:
     """Everything that a switchboard connects."""
@@ -79,6 +85,8 @@ class Wiring:
     road_states: RoadStates = ALL_UP  # which roads may be tried
     road_limits: RoadLimits = field(default_factory=RoadLimits)  # how much each carries
     trunk_load: TrunkLoad | None = None  # the gate's; None: one of the switchboard's own
+    # Told whose leg a Call-ID is; the leg is "" for a call that is refused before it has one.
+    signalled: Callable[[str, CallSid, LegSid], None] = nobody_told
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from agentstream import _media
 from agentstream.media.plan import (
     AnswerPlan,
+    CapturePlan,
     FileLegPlan,
     PromptPlan,
     RecordPlan,
@@ -43,6 +44,7 @@ class FakeLeg:
     drains: list[str] = field(default_factory=list)
     prompts: list[PromptPlan] = field(default_factory=list)
     recordings: list[RecordPlan] = field(default_factory=list)
+    captures: list[CapturePlan] = field(default_factory=list)
     paused_recordings: list[str] = field(default_factory=list)
     resumed_recordings: list[str] = field(default_factory=list)
     stopped_recordings: list[str] = field(default_factory=list)
@@ -187,6 +189,14 @@ class FakeLeg:
     def record(self, plan: RecordPlan) -> None:
         """Note the recording."""
         self.recordings.append(plan)
+
+    def capture(self, plan: CapturePlan) -> None:
+        """Note the capture."""
+        self.captures.append(plan)
+
+    def stop_capture(self) -> None:
+        """Note that it is over."""
+        self.captures.clear()
 
     def pause_recording(self, recording_sid: str) -> None:
         """Note the pause."""

@@ -9,8 +9,9 @@ from agentstream.base.errors import CommandError
 from agentstream.base.ids import AccountSid, CallSid
 from agentstream.server.cli_server import local_auth, local_url, why
 from agentstream.server.config import Config
-from agentstream.server.explain.living import Living, living
+from agentstream.server.explain.living import Living, kept_of, living
 from agentstream.server.explain.report import Rows
+from agentstream.sip.kept import KeptCall
 from agentstream.store.call_query import CallQuery
 from agentstream.store.values import CallRecord
 
@@ -32,6 +33,9 @@ async def rows_of(store: "SqlStore", config: Config, wanted: str, owner: Account
         if alive is None:
             raise CommandError(await _unknown(store, wanted, owner))
         call = alive.call
+    signals = await store.sip_traces.of(call.sid)
+    if signals is None:  # it goes on, or ended a moment ago
+        signals = await _signals(config, call)
     flow = await store.flows.find(call.account_sid, call.flow_sid) if call.flow_sid else None
     return Rows(
         call,
@@ -40,6 +44,7 @@ async def rows_of(store: "SqlStore", config: Config, wanted: str, owner: Account
         alive.events if alive else await store.call_events.of(call.sid),
         flow.name if flow else "",
         is_live=alive is not None,
+        signals=signals,
     )
 
 
@@ -75,6 +80,17 @@ async def _alive(config: Config, wanted: str, owner: AccountSid | None) -> Livin
         raise CommandError(f"{url} answered {answer.status_code}: {why(answer)}")
     found = living(answer.json())
     return found if owner in (None, found.call.account_sid) else None
+
+
+async def _signals(config: Config, call: CallRecord) -> KeptCall | None:
+    """Return what was signalled so far, by the server; None when it keeps nothing."""
+    url = f"{local_url(config)}/v1/Accounts/{call.account_sid}/Calls/{call.sid}/Sip"
+    try:
+        async with httpx.AsyncClient(auth=local_auth(config), timeout=_TIMEOUT_S) as client:
+            answer = await client.get(url)
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return None
+    return kept_of(call.sid, answer.json()) if answer.status_code == httpx.codes.OK else None
 
 
 async def _unknown(store: "SqlStore", wanted: str, owner: AccountSid | None) -> str:

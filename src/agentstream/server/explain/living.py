@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from agentstream.base.ids import AccountSid, CallSid, FlowSid
+from agentstream.base.ids import AccountSid, CallSid, FlowSid, LegSid, SipCallId
 from agentstream.server.explain.cast import Body, number, text
+from agentstream.sip.kept import Address, KeptCall, KeptDialog, KeptMessage
 from agentstream.store.call_events import CallEvent
 from agentstream.store.values import CallRecord
 
@@ -36,6 +37,36 @@ def living(told: Mapping[str, Any]) -> Living:
     ]
     answered = next((each for each in events if each.kind == "call_answered"), None)
     return Living(_row(events[0], told["events"][0]["body"], answered, told["age_ms"]), events)
+
+
+def kept_of(sid: CallSid, told: Mapping[str, Any]) -> KeptCall:
+    """Read what `GET .../Calls/SID/Sip` answered."""
+    dialogs: dict[tuple[str, str], list[KeptMessage]] = {}
+    for each in told["messages"]:
+        messages = dialogs.setdefault((each["leg_sid"], each["sip_call_id"]), [])
+        messages.append(
+            KeptMessage(
+                each["at_us"],
+                each["is_ours"],
+                each["transport"],
+                _address(each["local"]),
+                _address(each["remote"]),
+                each["message"].replace("\n", "\r\n").encode(),
+                each["bytes"],
+            )
+        )
+    return KeptCall(
+        sid,
+        tuple(
+            KeptDialog(LegSid(leg_sid), SipCallId(sip_call_id), tuple(messages))
+            for (leg_sid, sip_call_id), messages in dialogs.items()
+        ),
+    )
+
+
+def _address(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _row(first: CallEvent, body: Body, answered: CallEvent | None, age_ms: int) -> CallRecord:

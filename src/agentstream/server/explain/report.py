@@ -17,8 +17,11 @@ from agentstream.server.explain.cast import (
 )
 from agentstream.server.explain.lines import Line, lines_of
 from agentstream.server.explain.times import Share, Times, times_of
+from agentstream.sip.kept import KeptCall
 from agentstream.store.call_events import CallEvent
 from agentstream.store.values import CallRecord, Recording, StreamRecord
+from agentstream.switch.ladder import Ladder, ladder_of
+from agentstream.switch.ladder_hints import LegSound, hints
 
 # ITU-T Q.850, table 1, and the reason phrases of RFC 3261 section 21: those that calls end with.
 _Q850: Final[Mapping[int, str]] = {
@@ -52,6 +55,7 @@ class Rows:
     events: Sequence[CallEvent]
     flow: str  # its name; "" when there is none any more
     is_live: bool = False  # the call goes on: its row and its events are those so far
+    signals: KeptCall | None = None  # None: no message is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ class Explanation:
     lines: tuple[Line, ...]
     quality: tuple[tuple[str, str, bool], ...]  # whose leg, what of it, whether that is bad
     times: Times
+    ladder: Ladder | None = None
+    hints: tuple[str, ...] = ()
 
     @property
     def header(self) -> list[tuple[str, str]]:
@@ -103,6 +109,8 @@ class Explanation:
             ],
             "times": asdict(self.times),
             "conclusions": self.conclusions,
+            "sip": self.ladder.as_json() if self.ladder else None,
+            "hints": list(self.hints),
         }
 
     def _length(self) -> str:
@@ -122,13 +130,37 @@ class Explanation:
 def explain(rows: Rows, *, fold: bool = True) -> Explanation:
     """Tell the story of a call; without events its rows alone."""
     happenings = tuple(Happening(each.at_ms, each.kind, _body(each)) for each in rows.events)
+    ladder = ladder_of(rows.signals) if rows.signals else None
     return Explanation(
         rows,
         happenings,
         tuple(lines_of(happenings, fold=fold)),
         tuple(_quality(happenings, rows.call)),
         times_of(happenings, rows.call.length_ms if rows.is_live else None),
+        ladder,
+        hints(ladder, _heard(happenings)) if ladder else (),
     )
+
+
+def _heard(happenings: Sequence[Happening]) -> list[LegSound]:
+    """Return what was counted of each leg's audio."""
+    cast = Cast.of(happenings)
+    sources = {
+        text(each.body, "leg_sid"): text(each.body, "address")
+        for each in happenings
+        if each.kind == "source_learnt"
+    }
+    counted = [each.body for each in happenings if each.kind == "leg_counted"]
+    return [
+        LegSound(
+            cast.leg(body),
+            text(body, "leg_sid"),
+            number(part(body, "stats"), "packets_received"),
+            number(part(body, "stats"), "packets_sent"),
+            sources.get(text(body, "leg_sid"), ""),
+        )
+        for body in counted
+    ]
 
 
 def _body(event: CallEvent) -> Body:
