@@ -1,4 +1,4 @@
-//! The line's packets kept in a file: what came and what went, as it was on the wire.
+//! The line's packets kept in a file: what came and what went, without the encryption of SRTP.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

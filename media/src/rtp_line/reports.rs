@@ -45,15 +45,15 @@ impl RtpLine {
     }
 
     fn send_rtcp(&mut self, mut report: Vec<u8>, to: SocketAddr) {
-        if !self.seal_report(&mut report) {
-            return;
-        }
         let shares_port = self
             .remote
             .as_ref()
             .is_some_and(|remote| remote.plan.rtcp_port.is_none());
         if !report.is_empty() {
-            self.keep_report(report, to, shares_port);
+            self.keep_report(&report, to, shares_port);
+        }
+        if !self.seal_report(&mut report) {
+            return;
         }
         let socket = if shares_port {
             &self.ports.rtp

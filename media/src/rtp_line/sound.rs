@@ -102,12 +102,11 @@ impl RtpLine {
             let (socket, said_so_far) = (&self.ports.rtp, &mut self.said);
             let srtp = &mut self.srtp;
             let mut emit = |packet: &[u8]| {
-                let sent = send_sealed(srtp, packet, |datagram| {
-                    if let (Some(tap), Some(to)) = (capture.as_mut(), kept_to) {
-                        tap.said(sys::wall_us(), port, to, datagram);
-                    }
-                    sys::send(socket, datagram, to)
-                });
+                // What is kept is what was said, not what SRTP makes of it: it is there to be heard.
+                if let (Some(tap), Some(to)) = (capture.as_mut(), kept_to) {
+                    tap.said(sys::wall_us(), port, to, packet);
+                }
+                let sent = send_sealed(srtp, packet, |datagram| sys::send(socket, datagram, to));
                 match sent {
                     Ok(length) => {
                         said_so_far.packets += 1;
