@@ -47,7 +47,9 @@ def test_a_preset_is_whole_when_its_questions_are_answered(name: str) -> None:
 
 
 def test_what_is_missing_is_asked_for_with_an_example() -> None:
-    with pytest.raises(ConfigError, match=r"livekit needs project: .*--set project=acme-4f2k9c1q"):
+    with pytest.raises(
+        ConfigError, match=r"livekit needs project: .*--answer project=acme-4f2k9c1q"
+    ):
         presets.fill(presets.load("livekit"), {})
 
 

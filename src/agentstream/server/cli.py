@@ -23,6 +23,7 @@ from agentstream.server.cli_common import (
 )
 from agentstream.server.cli_exoml import exoml
 from agentstream.server.cli_flows import flows, numbers
+from agentstream.server.cli_presets import presets
 from agentstream.server.cli_recordings import recordings
 from agentstream.server.cli_trunks import trunks
 from agentstream.server.config import Config, as_toml
@@ -36,6 +37,7 @@ for _name, _group in (
     ("flows", flows),
     ("numbers", numbers),
     ("trunks", trunks),
+    ("presets", presets),
     ("exoml", exoml),
     ("calls", calls),
     ("recordings", recordings),

@@ -1,16 +1,14 @@
 """Commands on the trunks of an account: SIP peers that are its own, as its trunks API has them."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agentstream.base.clock import SystemClock
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import RandomTokens
-from agentstream.base.values import fields_of, replace
+from agentstream.base.values import replace
 from agentstream.server.cli_audit import note
 from agentstream.server.cli_common import (
     AccountOption,
@@ -18,13 +16,13 @@ from agentstream.server.cli_common import (
     chosen_account,
     commands,
     configuration,
-    console,
     examples,
     opened,
-    print_json,
     print_rows,
     run,
 )
+from agentstream.server.cli_presets import PresetOptions, create_by_preset
+from agentstream.server.cli_trunk_parts import opened_trunks, row_of, show_trunk_parts
 
 if TYPE_CHECKING:
     from agentstream.api.v2.trunk_doors import TrunkDoor
@@ -51,7 +49,7 @@ def list_trunks(
             owner = await chosen_account(store, account)
             return await store.trunks.of_account(owner.sid)
 
-    rows = [_row(parts) for parts in run(job())]
+    rows = [row_of(parts) for parts in run(job())]
     columns = "name state auth numbers destinations settings account sid"
     print_rows(columns.split(), rows, as_json, "no trunk yet: agentstream trunks create NAME")
 
@@ -69,7 +67,7 @@ def show_trunk(
         async with opened(configuration(context)) as store:
             return await _found(store, await chosen_account(store, account), trunk)
 
-    _show(run(job()), as_json)
+    show_trunk_parts(run(job()), as_json)
 
 
 @trunks.command(
@@ -79,6 +77,8 @@ def show_trunk(
         " --number +918000000042",
         "agentstream trunks create pbx --allow 203.0.113.0/24 --number +918000000043=flow",
         "agentstream trunks create cloud --user cloud --set as_srtp=required",
+        "agentstream trunks create livekit --preset livekit --answer project=acme-4f2k9c1q"
+        " --number +918000000042",
     ),
 )
 def create_trunk(  # noqa: PLR0913, PLR0917  (each is an option of the command)
@@ -105,30 +105,56 @@ def create_trunk(  # noqa: PLR0913, PLR0917  (each is an option of the command)
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="A setting, NAME=VALUE; again.")
     ] = None,
+    preset: Annotated[
+        str, typer.Option(help="A platform that is known: agentstream presets.")
+    ] = "",
+    answer: Annotated[
+        list[str] | None, typer.Option(help="What the preset asks for, NAME=VALUE; again.")
+    ] = None,
+    region: Annotated[str, typer.Option(help="Where, if the preset has several regions.")] = "",
+    deliver: Annotated[
+        bool | None,
+        typer.Option(
+            "--deliver/--no-deliver",
+            help="Of a preset's numbers that ring something already: let them ring this, or not.",
+        ),
+    ] = None,
     account: AccountOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Make a trunk with all that it needs, or nothing of it."""
-    wish = _Wish(
+    """Make a trunk with all that it needs, or nothing of it.
+
+    With a preset its numbers reach the platform at once, and what to write there is printed.
+    """
+    from agentstream.server.trunk_making import TrunkWish, WantedPlace, keep, wanted
+
+    wish = TrunkWish(
         name,
         domain,
         carrier,
-        destination or [],
-        number or [],
-        allow or [],
+        tuple(WantedPlace(text) for text in destination or []),
+        tuple(number or []),
+        tuple(allow or []),
         user,
-        password or RandomTokens().hex(12),
-        setting or [],
+        password,
+        tuple(setting or []),
     )
+    if preset:
+        asked = PresetOptions(preset, answer or [], region, deliver, account, as_json)
+        create_by_preset(context, asked, wish)
+        return
+    if answer or region or deliver is not None:
+        raise CommandError("--answer, --region and --deliver go with --preset")
+    wish = replace(wish, password=password or RandomTokens().hex(12))
 
     async def job() -> "TrunkParts":
-        async with _door(context) as (store, door):
+        async with opened_trunks(context) as (store, door):
             owner = await chosen_account(store, account)
-            made = await _make(door, owner, wish)
+            made = await keep(door, await wanted(door, owner, SystemClock().wall(), wish))
             await note(store, f"trunks create {name}", owner.sid, f"trunk {made.trunk.sid}")
             return made
 
-    _show(run(job()), as_json)
+    show_trunk_parts(run(job()), as_json)
     if user and not password:
         typer.echo(f"password of {user}: {wish.password}   (shown only now)", err=True)
 
@@ -176,7 +202,7 @@ def set_trunk(
         raise CommandError("nothing to set: give NAME=VALUE, or an option")
 
     async def job() -> "TrunkParts":
-        async with _door(context) as (store, door):
+        async with opened_trunks(context) as (store, door):
             owner = await chosen_account(store, account)
             found = await _found(store, owner, trunk)
             await _set(door, found, pairs)
@@ -190,54 +216,7 @@ def set_trunk(
             await note(store, f"trunks set {now.name}", owner.sid, f"trunk {now.sid}")
             return await _found(store, owner, now.sid)
 
-    _show(run(job()), as_json=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    name: str
-    domain: str
-    carrier: str
-    destinations: list[str]
-    numbers: list[str]
-    networks: list[str]
-    user: str
-    password: str = field(repr=False)
-    settings: list[str]
-
-
-@asynccontextmanager
-async def _door(context: typer.Context) -> "AsyncIterator[tuple[Store, TrunkDoor]]":
-    from agentstream.net.dns import Resolver  # slow to import: not for --help
-    from agentstream.server.trunk_door import open_trunks
-
-    config, resolver = configuration(context), Resolver()
-    try:
-        async with opened(config) as store:
-            yield store, open_trunks(config, store, resolver)
-    finally:
-        resolver.close()
-
-
-async def _make(door: "TrunkDoor", owner: "Account", wish: _Wish) -> "TrunkParts":
-    """Check everything, then write it; what is taken takes all of it back."""
-    from agentstream.server.trunk_making import wanted
-    from agentstream.store.trunks import TrunkPart
-
-    parts = await wanted(door, owner, SystemClock().wall(), **fields_of(wish))
-    await door.rows.create(parts.trunk)
-    try:
-        own: list[TrunkPart] = [*parts.numbers, *parts.acl, *parts.credentials]
-        for part in [*own, *parts.destinations]:
-            await door.rows.add(part)
-        for setting in parts.settings:
-            await door.rows.set(setting)
-    except BaseException:
-        await door.rows.delete(parts.trunk.sid)
-        raise
-    made = await door.rows.find(owner.sid, parts.trunk.sid)
-    assert made is not None
-    return made
+    show_trunk_parts(run(job()), as_json=False)
 
 
 async def _set(door: "TrunkDoor", found: "TrunkParts", pairs: list[tuple[str, str]]) -> None:
@@ -278,37 +257,3 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals:
         raise CommandError(f"{text!r}: write NAME=VALUE")
     return name.strip(), value.strip()
-
-
-def _row(parts: "TrunkParts") -> dict[str, Any]:
-    from agentstream.api.v2.trunk_shown import auth_effective
-
-    trunk = parts.trunk
-    return {
-        "name": trunk.name,
-        "state": "active" if trunk.is_active else "inactive",
-        "auth": auth_effective(parts),
-        "numbers": ", ".join(
-            one.phone_number + ("=flow" if one.mode == "flow" else "") for one in parts.numbers
-        ),
-        "destinations": ", ".join(one.uri for one in parts.destinations),
-        "settings": ", ".join(f"{one.name}={one.value}" for one in parts.settings),
-        "account": trunk.account_sid,
-        "sid": trunk.sid,
-        "domain": trunk.domain_name,
-        "nso_code": trunk.nso_code,
-        "secure": trunk.is_secure,
-        "networks": ", ".join(f"{one.ip}/{one.mask}" for one in parts.acl),
-        "users": ", ".join(one.user_name for one in parts.credentials),
-    }
-
-
-def _show(parts: "TrunkParts", as_json: bool) -> None:
-    row = _row(parts)
-    if as_json:
-        print_json(row)
-        return
-    output = console()
-    for name, value in row.items():
-        output.print(f"{name:<13}", style="bold", end="")
-        output.print(str(value), markup=False, soft_wrap=True)

@@ -68,11 +68,11 @@ def show(first: FirstRun, config: Config, console: Console) -> None:
 
 def show_addresses(number: str, config: Config, console: Console) -> None:
     """Print where phones, trunks and programs reach this server."""
-    host = config.sip.public_host or _own_address()
+    host = config.sip.public_host or own_address()
     grid = Table.grid(padding=(0, 2))
     for listener in config.sip.listeners:
-        grid.add_row("SIP", _uri(number, _reachable(listener.host, host), listener))
-    rtp_host = config.rtp.public_host or _reachable(config.rtp.host, host)
+        grid.add_row("SIP", _uri(number, reachable(listener.host, host), listener))
+    rtp_host = config.rtp.public_host or reachable(config.rtp.host, host)
     grid.add_row("RTP", f"{rtp_host}, UDP ports {config.rtp.port_low} to {config.rtp.port_high}")
     grid.add_row("HTTP", f"http://{_bracketed(config.http.host)}:{config.http.port}")
     console.print(Panel(grid, title="Point a SIP phone or trunk here", expand=False))
@@ -86,7 +86,8 @@ def _uri(number: str, host: str, listener: Listener) -> str:
     return f"{scheme}:{number}@{_bracketed(host)}:{listener.port}{transport}"
 
 
-def _reachable(bound: str, host: str) -> str:
+def reachable(bound: str, host: str) -> str:
+    """Return where a listener is reached: at its own address, or at `host` if it has them all."""
     return host if bound in {"0.0.0.0", "::"} else bound  # noqa: S104  (a comparison)
 
 
@@ -94,7 +95,8 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _own_address() -> str:
+def own_address() -> str:
+    """Return the address of this machine that faces the world."""
     # Nothing is sent: a connected UDP socket only asks the routing table which address faces out.
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:

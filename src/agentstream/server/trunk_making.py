@@ -1,6 +1,7 @@
 """A whole trunk out of what a person wrote on one line; everything is checked before it is kept."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from agentstream.api.v2.trunk_destinations import check_reachable
@@ -8,6 +9,7 @@ from agentstream.api.v2.trunk_doors import TrunkDoor
 from agentstream.base.errors import CommandError
 from agentstream.base.ids import TrunkSid
 from agentstream.store.trunk_rules import (
+    ANY_CARRIER,
     address_of,
     check_listed,
     check_setting,
@@ -28,6 +30,7 @@ from agentstream.store.trunks import (
     TrunkCredential,
     TrunkDestination,
     TrunkNumber,
+    TrunkPart,
     TrunkParts,
     TrunkSetting,
     new_trunk_sid,
@@ -35,41 +38,69 @@ from agentstream.store.trunks import (
 from agentstream.store.values import Account
 
 
-async def wanted(  # noqa: PLR0913  (each is an option of the command)
-    door: TrunkDoor,
-    owner: Account,
-    now: datetime,
-    *,
-    name: str,
-    domain: str,
-    carrier: str,
-    destinations: Sequence[str],
-    numbers: Sequence[str],
-    networks: Sequence[str],
-    user: str,
-    password: str,
-    settings: Sequence[str],
-) -> TrunkParts:
+@dataclass(frozen=True, slots=True)
+class WantedPlace:
+    """Where calls of a trunk are to go, as a person wrote it."""
+
+    text: str
+    priority: int = 0
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkWish:
+    """What a trunk is to be, as a person wrote it."""
+
+    name: str
+    domain: str = ""  # "": below our own suffix
+    carrier: str = ANY_CARRIER
+    destinations: tuple[WantedPlace, ...] = ()
+    numbers: tuple[str, ...] = ()  # with =flow or =pstn behind, if need be
+    networks: tuple[str, ...] = ()
+    user: str = ""  # "": nobody logs in
+    password: str = field(default="", repr=False)
+    settings: tuple[str, ...] = ()  # NAME=VALUE; the last of a name counts
+
+
+async def wanted(door: TrunkDoor, owner: Account, now: datetime, wish: TrunkWish) -> TrunkParts:
     """Return the trunk with its parts, none of them kept yet; CommandError for what is wrong."""
     sid, rules = new_trunk_sid(door.tokens, door.rules.region), door.rules
     trunk = AccountTrunk(
         sid=sid,
         account_sid=owner.sid,
-        name=name_of(name),
-        nso_code=nso_code_of(carrier, rules),
-        domain_name=domain_of(domain or _usual_domain(owner, rules.domain_suffixes), rules),
+        name=name_of(wish.name),
+        nso_code=nso_code_of(wish.carrier, rules),
+        domain_name=domain_of(wish.domain or _usual_domain(owner, rules.domain_suffixes), rules),
         created_at=now,
         updated_at=now,
     )
-    acl = tuple(_network(text, sid, now, door) for text in networks)
+    acl = tuple(_network(text, sid, now, door) for text in wish.networks)
+    settings = [_setting(text, sid, now, door) for text in wish.settings]
     return TrunkParts(
         trunk,
-        tuple(_number(text, trunk, now) for text in numbers),
+        tuple(_number(text, trunk, now) for text in wish.numbers),
         acl,
-        (_credential(user, password, trunk, now, door),) if user else (),
-        tuple([await _destination(text, trunk, owner, acl, door) for text in destinations]),
-        tuple(_setting(text, sid, now, door) for text in settings),
+        (_credential(wish.user, wish.password, trunk, now, door),) if wish.user else (),
+        tuple([await _destination(one, trunk, owner, acl, door) for one in wish.destinations]),
+        tuple({one.name: one for one in settings}.values()),
     )
+
+
+async def keep(door: TrunkDoor, parts: TrunkParts) -> TrunkParts:
+    """Write a trunk with its parts; what is taken takes all of it back, and is a CommandError."""
+    await door.rows.create(parts.trunk)
+    try:
+        own: list[TrunkPart] = [*parts.numbers, *parts.acl, *parts.credentials]
+        for part in [*own, *parts.destinations]:
+            await door.rows.add(part)
+        for setting in parts.settings:
+            await door.rows.set(setting)
+    except BaseException:
+        await door.rows.delete(parts.trunk.sid)
+        raise
+    made = await door.rows.find(parts.trunk.account_sid, parts.trunk.sid)
+    assert made is not None
+    return made
 
 
 def _usual_domain(owner: Account, suffixes: Sequence[str]) -> str:
@@ -114,13 +145,28 @@ def _credential(
 
 
 async def _destination(
-    text: str, trunk: AccountTrunk, owner: Account, acl: Sequence[AclEntry], door: TrunkDoor
+    place: WantedPlace,
+    trunk: AccountTrunk,
+    owner: Account,
+    acl: Sequence[AclEntry],
+    door: TrunkDoor,
 ) -> TrunkDestination:
-    uri = destination_of(text, door.rules)
-    check_listed(uri, acl, door.rules)
-    await check_reachable(door.reach, owner, uri)
+    try:
+        uri = destination_of(place.text, door.rules)
+        check_listed(uri, acl, door.rules)
+        await check_reachable(door.reach, owner, uri)
+    except CommandError as error:
+        raise CommandError(f"{place.text}: {error}") from error
     now = trunk.created_at
-    return TrunkDestination(id=0, trunk_sid=trunk.sid, uri=str(uri), created_at=now, updated_at=now)
+    return TrunkDestination(
+        id=0,
+        trunk_sid=trunk.sid,
+        uri=str(uri),
+        priority=place.priority,
+        weight=place.weight,
+        created_at=now,
+        updated_at=now,
+    )
 
 
 def _setting(text: str, sid: TrunkSid, now: datetime, door: TrunkDoor) -> TrunkSetting:

@@ -26,6 +26,8 @@ SHIPPED: Final = Path(__file__).parent
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}", re.ASCII)
 _BLANK: Final = re.compile(r"\{([a-z_]+)\}")
 _ANSWER: Final = re.compile(r"[A-Za-z0-9._:@/?=&%+-]{1,256}", re.ASCII)
+_URL: Final = re.compile(r"(?:wss?|https?)://[\x21-\x7e]{1,2000}", re.ASCII)  # may name variables
+Transport = Literal["udp", "tcp", "tls"]
 # What `paste` may name beside the preset's own questions: facts of this server and of the trunk.
 FACTS: Final = frozenset(
     {"our_host", "our_address", "our_port", "our_transport", "number", "user", "password"}
@@ -43,6 +45,7 @@ class Question(Section):
     question: str
     example: str
     default: str = ""
+    optional: bool = False
 
 
 class Goal(Section):
@@ -85,11 +88,18 @@ class Bot(Section):
     url: str
 
 
+class Program(Section):
+    """A customer's program that is asked where each call goes: the Connect applet's dynamic URL."""
+
+    url: str
+
+
 class Paste(Section):
     """One field of the platform's own form, and what to write there."""
 
     where: str
     value: str
+    over: Literal["", "tls", "clear"] = ""  # only where we are reached so
 
 
 class Preset(Section):
@@ -104,7 +114,9 @@ class Preset(Section):
     destinations: tuple[Goal, ...] = ()
     regions: Mapping[str, Region] = Field(default_factory=dict)
     trunk: TrunkShape = TrunkShape(auth="none")
+    speaks: tuple[Transport, ...] = ("tls", "tcp", "udp")  # to us, what it does best first
     bot: Bot | None = None
+    program: Program | None = None
     paste: tuple[Paste, ...] = ()
     notes: Mapping[str, str] = Field(default_factory=dict)
 
@@ -113,15 +125,18 @@ class Preset(Section):
         asked = frozenset(self.ask)
         texts = [goal.uri for goal in self.destinations]
         texts += [goal.uri for region in self.regions.values() for goal in region.destinations]
-        texts += [*self.trunk.allow, self.bot.url if self.bot else ""]
+        texts += [one.url for one in (self.bot, self.program) if one] + [*self.trunk.allow]
         for text in texts:
             if unknown := _blanks(text) - asked:
                 raise ValueError(f"{text!r} names {', '.join(sorted(unknown))}, which nobody asks")
         for one in self.paste:
             if unknown := _blanks(one.value) - asked - FACTS:
                 raise ValueError(f"{one.where!r} names {', '.join(sorted(unknown))}")
-        if (self.kind == "websocket") != (self.bot is not None):
-            raise ValueError("a websocket preset has a [bot], and no other one has")
+        takes_bot = self.kind == "websocket" or self.trunk.number_mode == "flow"
+        if self.kind == "websocket" and self.bot is None:
+            raise ValueError("a websocket preset has a [bot]")
+        if self.bot is not None and not takes_bot:
+            raise ValueError("a [bot] is for the kind websocket and for numbers in flow mode")
         return self
 
 
@@ -134,12 +149,18 @@ class FilledPreset:
     destinations: tuple[Goal, ...]
     settings: Mapping[str, str]
     allow: tuple[str, ...]
-    bot_url: str
+    bot_url: str  # "": no bot of ours is in this
+    program_url: str  # that is asked where a call goes; "": the destinations say it
 
     def to_paste(self, facts: Mapping[str, str]) -> list[tuple[str, str]]:
         """Return the fields of the platform's form with their values; a fact not known is "?"."""
         known = {**dict.fromkeys(FACTS, "?"), **facts, **self.answers}
-        return [(one.where, _filled(one.value, known)) for one in self.preset.paste]
+        over = "tls" if known["our_transport"] == "tls" else "clear"
+        return [
+            (one.where, _filled(one.value, known))
+            for one in self.preset.paste
+            if one.over in ("", over)
+        ]
 
 
 def names(folder: Path | None = None) -> list[str]:
@@ -167,13 +188,7 @@ def fill(preset: Preset, answers: Mapping[str, str], region: str = "") -> Filled
         raise ConfigError(f"{preset.name} does not ask for {unknown[0][:64]!r}; it asks: {known}")
     given = {name: answers.get(name) or asked.default for name, asked in preset.ask.items()}
     for name, asked in preset.ask.items():
-        if not given[name]:
-            raise ConfigError(
-                f"{preset.name} needs {name}: {asked.question}. Give it as --set {name}="
-                f"{asked.example}"
-            )
-        if not _ANSWER.fullmatch(given[name]):
-            raise ConfigError(f"{name} is 1 to 256 letters, digits and . _ : @ / ? = & % + -")
+        _check_answer(preset, name, asked, given[name])
     chosen = preset.regions.get(region)
     goals = chosen.destinations if chosen else preset.destinations
     return FilledPreset(
@@ -185,7 +200,35 @@ def fill(preset: Preset, answers: Mapping[str, str], region: str = "") -> Filled
             _network(_filled(one, given)) for one in (chosen and chosen.allow) or preset.trunk.allow
         ),
         _filled(preset.bot.url, given) if preset.bot else "",
+        _filled(preset.program.url, given) if preset.program else "",
     )
+
+
+def missing(preset: Preset, answers: Mapping[str, str]) -> list[str]:
+    """Return which questions have no answer yet, and need one."""
+    return [
+        name
+        for name, asked in preset.ask.items()
+        if not (answers.get(name) or asked.default or asked.optional)
+    ]
+
+
+def _check_answer(preset: Preset, name: str, asked: Question, answer: str) -> None:
+    if not answer and asked.optional:
+        return
+    if not answer:
+        raise ConfigError(
+            f"{preset.name} needs {name}: {asked.question}. Give it as --answer {name}="
+            f"{asked.example}"
+        )
+    places = [one.url for one in (preset.bot, preset.program) if one]
+    if any(name in _blanks(place) for place in places):
+        if not _URL.fullmatch(answer):
+            raise ConfigError(
+                f"{name} is an address such as {asked.example}, up to 2000 characters"
+            )
+    elif not _ANSWER.fullmatch(answer):
+        raise ConfigError(f"{name} is 1 to 256 letters, digits and . _ : @ / ? = & % + -")
 
 
 def _all_settings(preset: Preset) -> Mapping[str, str]:
