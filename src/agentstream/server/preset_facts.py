@@ -8,7 +8,8 @@ from typing import Final
 
 from agentstream.base.errors import BusyError, PeerError
 from agentstream.net.egress import Lookup
-from agentstream.server.config import Config, Listener
+from agentstream.server.config import Config
+from agentstream.server.config_sip import Listener
 from agentstream.server.first_run import own_address, reachable
 from agentstream.server.presets import Preset
 
