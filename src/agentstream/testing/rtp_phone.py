@@ -14,6 +14,7 @@ from typing import cast
 
 FRAME_BYTES = 160
 FRAME_S = 0.02
+OTHERS_LIMIT = 10_000
 SILENCE = b"\xff" * FRAME_BYTES
 
 
@@ -23,6 +24,7 @@ class RtpPhone(asyncio.DatagramProtocol):
 
     sound: bytes = b""
     heard: list[tuple[float, bytes]] = field(default_factory=list)  # loop time, payload
+    others: list[tuple[int, bytes]] = field(default_factory=list)  # of other payload types
     _peer: tuple[str, int] | None = None
     _transport: asyncio.DatagramTransport | None = None
     _sent: int = 0
@@ -51,6 +53,8 @@ class RtpPhone(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Hear a packet; the first one begins the conversation."""
         if len(data) <= 12 or data[1] & 0x7F:
+            if len(data) > 12 and len(self.others) < OTHERS_LIMIT:
+                self.others.append((data[1] & 0x7F, data[12:]))
             return
         loop = asyncio.get_running_loop()
         self.heard.append((loop.time(), data[12:]))
