@@ -31,10 +31,8 @@ async def talking(there: PartnerWorld) -> PartnerCall:
     """Let an agent call a person by telephone, as LiveKit does."""
     call = call_of(there)
     await call.invite()
-    await there.platform.response(100)
     challenge = await call.refused(407)
     await call.log_in(challenge, there.user, there.password)
-    await there.platform.response(100)
     ok = await call.answered()
     assert ok.message.to_tag
     await there.hears(there.platform.phone)
