@@ -13,12 +13,11 @@ from pathlib import Path
 import pytest
 
 from agentstream.base.ids import AccountSid, TrunkSid
-from agentstream.server.caller import PlacedCall
 from agentstream.sip.uri import parse_uri
 from agentstream.testing.node import running_node, scripted_caller
 from agentstream.testing.partner_calls import PartnerCall
 from agentstream.testing.partner_world import CALLER, DID, PartnerWorld, partner_world
-from agentstream.testing.partners import Heard, partner
+from agentstream.testing.partners import partner
 from agentstream.testing.ports import HOST
 from agentstream.testing.trunks import TrunkMaker
 from agentstream.testing.waiting import until
@@ -40,29 +39,10 @@ async def livekit(folder: Path, **options: object) -> AsyncIterator[PartnerWorld
         yield there
 
 
-async def joined(there: PartnerWorld) -> tuple[PlacedCall, Heard]:
-    """Let somebody call by telephone and an agent answer; return both ends' call."""
-    calling = there.rings()
-    invite = await there.platform.request("INVITE")
-    there.platform.answer(invite, 100)
-    there.platform.answer(invite, 180)
-    there.platform.answer(invite, 200, sdp=there.platform.sdp())
-    await there.platform.request("ACK")
-    return await calling, invite
-
-
-async def ends(there: PartnerWorld, call: PlacedCall) -> None:
-    """Let the caller go; LiveKit is told, and nothing is left."""
-    ending = asyncio.create_task(call.hang_up())
-    there.platform.answer(await there.platform.request("BYE"), 200)
-    await ending
-    assert (await there.record()).status == "completed"
-
-
 async def test_a_telephone_call_reaches_a_room_after_one_command(tmp_path: Path) -> None:
     """SIP-10, SIP-11, SIP-12, PN-11: the number with its plus, the caller, and our headers."""
     async with livekit(tmp_path) as there:
-        call, invite = await joined(there)
+        call, invite = await there.join()
         await there.talk(call)
         message = invite.message
         uri = parse_uri(message.uri)  # type: ignore[union-attr]
@@ -73,7 +53,7 @@ async def test_a_telephone_call_reaches_a_room_after_one_command(tmp_path: Path)
         assert invite.header("X-Exotel-CallSid")
         contact = parse_uri(message.contacts[0].uri)
         assert contact.port == there.place[1]  # PN-6a
-        await ends(there, call)
+        await there.caller_goes(call)
 
 
 async def test_ringing_told_each_second_rings_once_and_for_long_enough(tmp_path: Path) -> None:
@@ -89,18 +69,18 @@ async def test_ringing_told_each_second_rings_once_and_for_long_enough(tmp_path:
         call = await calling
         assert len(there.node.saw("LegRinging")) == 1
         assert "as_ring_timeout=60" in there.trunk["settings"]
-        await ends(there, call)
+        await there.caller_goes(call)
 
 
 async def test_a_repeated_200_is_acknowledged_again(tmp_path: Path) -> None:
     """PN-3: it comes again from 250 ms on until the ACK is there."""
     async with livekit(tmp_path) as there:
-        call, invite = await joined(there)
+        call, invite = await there.join()
         for _ in range(2):
             there.platform.answer(invite, 200, sdp=there.platform.sdp())
             ack = await there.platform.request("ACK")
             assert ack.message.cseq.number == invite.message.cseq.number
-        await ends(there, call)
+        await there.caller_goes(call)
 
 
 async def test_a_caller_who_gives_up_takes_the_invite_back(tmp_path: Path) -> None:
@@ -153,7 +133,7 @@ async def test_an_overloaded_room_leaves_the_next_destination_a_new_call(tmp_pat
         there.platform.answer(second, 200, sdp=there.platform.sdp())
         call = await calling
         await there.talk(call)
-        await ends(there, call)
+        await there.caller_goes(call)
 
 
 async def test_a_room_that_asks_for_a_login_gets_it_under_the_same_call_id(tmp_path: Path) -> None:
@@ -206,7 +186,7 @@ async def test_an_offer_has_what_livekit_takes_and_g722_with_its_odd_clock(tmp_p
         await there.platform.request("ACK")
         call = await calling
         await until(lambda: [one for one, _ in there.platform.phone.others if one == 9])
-        await ends(there, call)
+        await there.caller_goes(call)
 
 
 async def test_keys_are_telephone_events_and_never_info_or_update(tmp_path: Path) -> None:
@@ -223,7 +203,7 @@ async def test_keys_are_telephone_events_and_never_info_or_update(tmp_path: Path
         events = there.platform.phone.others
         await until(lambda: [said for kind, said in events if kind == 101 and said[0] == 5])
         assert there.platform.count("INFO") == there.platform.count("UPDATE") == 0
-        await ends(there, call)
+        await there.caller_goes(call)
 
 
 async def test_a_keep_alive_by_reinvite_gets_the_same_answer_and_audio_goes_on(
@@ -231,7 +211,7 @@ async def test_a_keep_alive_by_reinvite_gets_the_same_answer_and_audio_goes_on(
 ) -> None:
     """PN-5: the same SDP again moves nothing."""
     async with livekit(tmp_path) as there:
-        call, invite = await joined(there)
+        call, invite = await there.join()
         await there.talk(call)
         again = PartnerCall.of(there.platform, there.place, invite)
         await again.invite()
@@ -243,4 +223,4 @@ async def test_a_keep_alive_by_reinvite_gets_the_same_answer_and_audio_goes_on(
         assert ours[1] == now[1]
         before = len(there.platform.phone.heard)
         await until(lambda: len(there.platform.phone.heard) > before + 10)
-        await ends(there, call)
+        await there.caller_goes(call)

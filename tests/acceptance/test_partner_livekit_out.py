@@ -27,29 +27,15 @@ def call_of(there: PartnerWorld, called: str = PERSON) -> PartnerCall:
     return PartnerCall(there.platform, there.place, called, DID)
 
 
-async def talking(there: PartnerWorld) -> PartnerCall:
-    """Let an agent call a person by telephone, as LiveKit does."""
-    call = call_of(there)
-    await call.invite()
-    challenge = await call.refused(407)
-    await call.log_in(challenge, there.user, there.password)
-    ok = await call.answered()
-    assert ok.message.to_tag
-    await there.hears(there.platform.phone)
-    await there.hears(there.carriers_phone)
-    return call
-
-
 @pytest.mark.parametrize("way", ["tcp", "udp"])
 async def test_an_agent_calls_a_person_by_telephone(tmp_path: Path, way: Way) -> None:
     """PN-6, SIP-32: no login at first; then the same Call-ID, uri = To, MD5, no qop."""
     async with livekit(tmp_path, way) as there:
-        call = await talking(there)
+        call = await there.dial_out()
         (invited,) = there.carrier.calls.values()
         assert parse_uri(invited.request_uri).user == PERSON
         assert parse_uri(invited.from_uri).user == DID  # FL-1: the caller is the trunk's number
-        await call.hang_up()
-        assert (await there.record()).setup.trunk_sid == there.trunk["sid"]
+        assert (await there.platform_goes(call)).setup.trunk_sid == there.trunk["sid"]
 
 
 async def test_there_is_one_challenge_that_every_stack_can_answer(tmp_path: Path) -> None:
@@ -64,19 +50,17 @@ async def test_there_is_one_challenge_that_every_stack_can_answer(tmp_path: Path
         assert f'realm="{there.trunk["domain"]}"' in offered[0]
         await call.log_in(challenge, there.user, there.password, qop="auth")
         await call.answered()
-        await call.hang_up()
-        await there.record()
+        await there.platform_goes(call)
 
 
 async def test_our_contact_has_host_and_port_and_takes_what_is_sent_there(tmp_path: Path) -> None:
     """PN-6a: ACK, BYE and REFER go to the Contact; one without a port means 5060 to LiveKit."""
     async with livekit(tmp_path) as there:
-        call = await talking(there)
+        call = await there.dial_out()
         contact = parse_uri(call.target)
         assert (contact.address, contact.port) == there.place
         assert contact.transport == "tcp"
-        await call.hang_up()
-        await there.record()
+        await there.platform_goes(call)
 
 
 async def test_a_wrong_password_is_refused_like_an_unknown_user(tmp_path: Path) -> None:
@@ -151,17 +135,15 @@ async def test_the_answer_has_one_codec_of_theirs_and_the_events(tmp_path: Path)
         ok = await call.answered()
         assert re.search(r"m=audio \d+ RTP/AVP [089]\b.* 101", ok.sdp)
         assert "telephone-event/8000" in ok.sdp
-        await call.hang_up()
-        await there.record()
+        await there.platform_goes(call)
 
 
 async def test_a_keep_alive_of_livekits_own_moves_nothing(tmp_path: Path) -> None:
     """PN-5: a re-INVITE with the same SDP is answered with ours, and is not challenged (SIP-34)."""
     async with livekit(tmp_path) as there:
-        call = await talking(there)
+        call = await there.dial_out()
         await call.invite()
         await call.answered()
         await there.hears(there.platform.phone)
         await there.hears(there.carriers_phone)
-        await call.hang_up()
-        await there.record()
+        await there.platform_goes(call)

@@ -132,7 +132,7 @@ class PartnerCall:
     async def _send(
         self, method: str, cseq: int, headers: Iterable[tuple[str, str]], sdp: str
     ) -> None:
-        place = f"{self.platform.way.upper()} {HOST}:{self.platform.port}"
+        place = f"{self.platform.way.upper()} {self.platform.host}:{self.platform.port}"
         items = [
             ("Via", f"SIP/2.0/{place};branch=z9hG4bK{secrets.token_hex(6)};rport"),
             ("Max-Forwards", "70"),

@@ -9,6 +9,7 @@ The telephone network is a scripted caller on one side and a carrier that answer
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ from agentstream.server.cli import app
 from agentstream.testing.certificates import Authority, serving
 from agentstream.testing.local_presets import local_preset
 from agentstream.testing.node import Node, running_node, scripted_caller
-from agentstream.testing.partners import LOUD, WAIT_MS, Partner, Way, partner
+from agentstream.testing.partner_calls import PartnerCall
+from agentstream.testing.partners import LOUD, WAIT_MS, Heard, Partner, Way, partner
 from agentstream.testing.ports import HOST
 from agentstream.testing.rtp_phone import RtpPhone, rtp_phone
 from agentstream.testing.scripted_callee import ScriptedCallee, scripted_callee
@@ -47,6 +49,7 @@ class PartnerWorld:
     carriers_phone: RtpPhone
     made: dict[str, Any]  # what the command printed
     environment: Mapping[str, str]
+    trust: ssl.SSLContext | None = None  # of the node's certificate
 
     @property
     def user(self) -> str:
@@ -73,6 +76,46 @@ class PartnerWorld:
     def rings(self, number: str = DID) -> "asyncio.Task[PlacedCall]":
         """Call a number here from the telephone network; done once it is answered."""
         return asyncio.create_task(self.caller.dial(self.node.target(number)))
+
+    async def join(self, sdp: str = "", **answer: Any) -> tuple[PlacedCall, Heard]:  # noqa: ANN401
+        """Let somebody call by telephone and the platform answer; return both ends' call."""
+        calling = self.rings()
+        invite = await self.platform.request("INVITE")
+        self.platform.answer(invite, 100)
+        self.platform.answer(invite, 180)
+        self.platform.answer(invite, 200, sdp=sdp or self.platform.sdp(), **answer)
+        await self.platform.request("ACK")
+        return await calling, invite
+
+    async def caller_goes(self, call: PlacedCall) -> CallRecord:
+        """Let the caller hang up; the platform is told, and nothing is left."""
+        ending = asyncio.create_task(call.hang_up())
+        self.platform.answer(await self.platform.request("BYE"), 200)
+        await ending
+        return await self.record()
+
+    async def dial_out(
+        self,
+        called: str = PERSON,
+        caller: str = DID,
+        *,
+        has_login: bool = True,
+        **how: Any,  # noqa: ANN401
+    ) -> PartnerCall:
+        """Let the platform call a person by telephone, with its login if it has one."""
+        call = PartnerCall(self.platform, self.place, called, caller, tls=self.trust, **how)
+        await call.invite()
+        if has_login:
+            await call.log_in(await call.refused(407), self.user, self.password)
+        await call.answered()
+        await self.hears(self.platform.phone)
+        await self.hears(self.carriers_phone)
+        return call
+
+    async def platform_goes(self, call: PartnerCall) -> CallRecord:
+        """Let the platform hang up; nothing is left."""
+        await call.hang_up()
+        return await self.record()
 
     async def command(self, *words: str) -> str:
         """Run a command of the operator on this node."""
@@ -162,7 +205,8 @@ async def partner_world(
         ):
             local_preset(data_dir, preset, {way: platform.port})
             around = _environment(node, data_dir, ways, own)
-            there = PartnerWorld(node, platform, caller, carrier, phone, {}, around)
+            trust = ssl.create_default_context(cafile=authority.ca_file) if authority else None
+            there = PartnerWorld(node, platform, caller, carrier, phone, {}, around, trust)
             given = [word for answer in answers for word in ("--answer", answer)]
             line = ("trunks", "create", preset, "--preset", preset, *given, *options)
             there.made = json.loads(await there.command(*line, "--number", DID, "--json"))

@@ -51,8 +51,11 @@ class Heard:
 class Partner(asyncio.DatagramProtocol):
     """One platform on loopback."""
 
-    def __init__(self, way: Way, phone: RtpPhone, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, way: Way, phone: RtpPhone, tls: ssl.SSLContext | None = None, host: str = HOST
+    ) -> None:
         self.way = way
+        self.host = host
         self.phone = phone
         self.heard: list[Heard] = []  # not yet taken
         self.everything: list[Heard] = []
@@ -68,11 +71,11 @@ class Partner(asyncio.DatagramProtocol):
         """Listen."""
         if self.way == "udp":
             loop = asyncio.get_running_loop()
-            udp, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(HOST, 0))
+            udp, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(self.host, 0))
             self._udp = udp
             self.port = int(udp.get_extra_info("sockname")[1])
             return
-        self._server = await asyncio.start_server(self._read, HOST, 0, ssl=self._tls)
+        self._server = await asyncio.start_server(self._read, self.host, 0, ssl=self._tls)
         self.port = int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
@@ -161,7 +164,7 @@ class Partner(asyncio.DatagramProtocol):
 
     def uri(self, user: str = "") -> str:
         """Return where it is reached, with host and port."""
-        return f"sip:{user}{'@' if user else ''}{HOST}:{self.port};transport={self.way}"
+        return f"sip:{user}{'@' if user else ''}{self.host}:{self.port};transport={self.way}"
 
     def sdp(
         self,
@@ -176,9 +179,9 @@ class Partner(asyncio.DatagramProtocol):
         numbers = " ".join(one.split()[0] for one in maps)
         lines = (
             "v=0",
-            f"o=- 7 {version} IN IP4 {HOST}",
+            f"o=- 7 {version} IN IP4 {self.host}",
             "s=platform",
-            f"c=IN IP4 {HOST}",
+            f"c=IN IP4 {self.host}",
             "t=0 0",
             f"m=audio {self.phone.port} {profile} {numbers}",
             *(f"a=rtpmap:{one}" for one in maps),
@@ -262,10 +265,12 @@ def _with_body(message: Request | Response, headers: Pairs, sdp: str) -> bytes:
 
 
 @asynccontextmanager
-async def partner(way: Way = "tcp", tls: ssl.SSLContext | None = None) -> AsyncIterator[Partner]:
+async def partner(
+    way: Way = "tcp", tls: ssl.SSLContext | None = None, host: str = HOST
+) -> AsyncIterator[Partner]:
     """Run a platform while the block runs; it speaks loudly once it hears audio."""
-    async with rtp_phone(LOUD) as phone:
-        there = Partner(way, phone, tls)
+    async with rtp_phone(LOUD, host) as phone:
+        there = Partner(way, phone, tls, host)
         await there.start()
         try:
             yield there

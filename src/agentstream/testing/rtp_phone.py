@@ -62,6 +62,11 @@ class RtpPhone(asyncio.DatagramProtocol):
             self._peer = addr
             self._speak(loop.time())
 
+    def speak_to(self, peer: tuple[str, int]) -> None:
+        """Speak first, to an address that was told elsewhere."""
+        self._peer = peer
+        self._speak(asyncio.get_running_loop().time())
+
     def stop(self) -> None:
         """Say and hear no more."""
         if self._timer is not None:
