@@ -109,10 +109,10 @@ class PartnerCall:
         await self._send("ACK", ok.message.cseq.number, (), "")
         return ok
 
-    async def say(self, method: str, *headers: tuple[str, str], sdp: str = "") -> int:
-        """Send a request inside the call; return its number."""
+    async def say(self, method: str, *headers: tuple[str, str], body: str = "") -> int:
+        """Send a request inside the call; return its number. A body is SDP unless headers say."""
         self.cseq += 1
-        await self._send(method, self.cseq, headers, sdp)
+        await self._send(method, self.cseq, headers, body)
         return self.cseq
 
     async def cancel(self) -> None:

@@ -201,7 +201,7 @@ class Partner(asyncio.DatagramProtocol):
         for writer in self._writers:
             if writer.get_extra_info("peername")[1] == to[1] and not writer.is_closing():
                 return writer.write
-        reader, writer = await asyncio.open_connection(*to, ssl=tls)
+        reader, writer = await asyncio.open_connection(*to, ssl=tls, local_addr=(self.host, 0))
         self._readers.add(asyncio.create_task(self._read(reader, writer)))
         self._writers.append(writer)
         return writer.write
@@ -256,7 +256,7 @@ def _with_body(message: Request | Response, headers: Pairs, sdp: str) -> bytes:
     items = Headers(message.headers.items())
     for name, value in headers:
         items.add(name, value)
-    if sdp:
+    if sdp and "Content-Type" not in items:
         items.add("Content-Type", "application/sdp")
     body = sdp.encode()
     if isinstance(message, Request):
