@@ -8,7 +8,6 @@ from agentstream.sip.uri import parse_uri
 from agentstream.testing.partner_calls import PartnerCall
 from agentstream.testing.partner_world import DID, PERSON, partner_world
 from agentstream.testing.partners import Way
-from agentstream.testing.waiting import until
 
 pytestmark = pytest.mark.acceptance
 ANSWERS = ("host=pbx.example.net", "network=127.0.0.1")
@@ -36,18 +35,6 @@ async def test_a_call_to_a_pbx_keeps_the_number_in_its_address(tmp_path: Path) -
         first = invite.sdp.partition("RTP/")[2].split()[1]
         assert first == "8"
         await there.caller_goes(call)
-
-
-async def test_digits_of_a_pbx_by_info_go_on_to_the_telephone_network(tmp_path: Path) -> None:
-    """PN-57: INFO digits are understood, and are telephone events to whom is called."""
-    async with partner_world(tmp_path, "pbx", *ANSWERS, way="udp") as there:
-        call = await there.dial_out(has_login=False)
-        body = "Signal=4\r\nDuration=160\r\n"
-        await call.say("INFO", ("Content-Type", "application/dtmf-relay"), body=body)
-        await there.platform.response(200, "INFO")
-        heard = there.carriers_phone.others
-        await until(lambda: [said for kind, said in heard if kind == 101 and said[0] == 4])
-        await there.platform_goes(call)
 
 
 async def test_a_national_number_is_understood_where_the_country_is_known(tmp_path: Path) -> None:

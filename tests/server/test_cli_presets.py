@@ -45,9 +45,14 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
     return asked
 
 
+def trunk_of(name: str) -> str:
+    return name.replace("-", "_")[:16]
+
+
 def made(ask: Ask, name: str, *words: str, **variables: str) -> dict[str, Any]:
-    """Make a trunk by a preset; its name is the preset's."""
-    line = ("trunks", "create", name, "--preset", name, *EXAMPLES[name], "--json", *words)
+    """Make a trunk by a preset, named like it."""
+    trunk = trunk_of(name)
+    line = ("trunks", "create", trunk, "--preset", name, *EXAMPLES[name], "--json", *words)
     shown: dict[str, Any] = json.loads(ask(*line, **variables).stdout)
     return shown
 
@@ -109,7 +114,7 @@ def test_every_preset_makes_what_it_says(ask: Ask, name: str) -> None:
     preset = presets.load(name)
     told = made(ask, name, "--number", NUMBER)
     assert told["flow"] is not None
-    talk = flow_of(ask, f"to {name}")["applets"]["talk"]
+    talk = flow_of(ask, f"to {trunk_of(name)}")["applets"]["talk"]
     assert talk["type"] == ("voicebot" if preset.bot else "connect")
     assert (told["trunk"] is None) == (preset.kind == "websocket")
     assert bool(told["password"]) == (preset.trunk.auth == "digest")

@@ -21,9 +21,15 @@ def examples(preset: Preset) -> dict[str, str]:
 
 def test_every_platform_of_the_dossier_has_one() -> None:
     wanted = {"livekit", "elevenlabs", "openai", "vapi", "retell", "ultravox", "bolna", "pbx"}
-    assert wanted | {"rapida", "smallest", "nlpearl", "daily", "streamkit", "omnidimension"} == set(
-        ALL
-    )
+    assert wanted | {
+        "rapida",
+        "smallest",
+        "nlpearl",
+        "daily",
+        "streamkit",
+        "omnidimension",
+        "livekit-self-hosted",
+    } == set(ALL)
 
 
 @pytest.mark.parametrize("name", ALL)
