@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import cast
 
+from agentstream.testing.srtp import SrtpEnd
+
 FRAME_BYTES = 160
 FRAME_S = 0.02
 OTHERS_LIMIT = 10_000
@@ -25,6 +27,7 @@ class RtpPhone(asyncio.DatagramProtocol):
     sound: bytes = b""
     heard: list[tuple[float, bytes]] = field(default_factory=list)  # loop time, payload
     others: list[tuple[int, bytes]] = field(default_factory=list)  # of other payload types
+    srtp: SrtpEnd | None = None  # what is said and heard is encrypted
     _peer: tuple[str, int] | None = None
     _transport: asyncio.DatagramTransport | None = None
     _sent: int = 0
@@ -52,6 +55,7 @@ class RtpPhone(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Hear a packet; the first one begins the conversation."""
+        data = data if self.srtp is None else self.srtp.open(data) or b""
         if len(data) <= 12 or data[1] & 0x7F:
             if len(data) > 12 and len(self.others) < OTHERS_LIMIT:
                 self.others.append((data[1] & 0x7F, data[12:]))
@@ -80,7 +84,8 @@ class RtpPhone(asyncio.DatagramProtocol):
         payload = self.sound[begin : begin + FRAME_BYTES].ljust(FRAME_BYTES, b"\xff")
         number = self._sent & 0xFFFF
         header = struct.pack("!BBHII", 0x80, 0, number, self._sent * FRAME_BYTES, 7)
-        self._transport.sendto(header + payload, self._peer)
+        packet = header + payload
+        self._transport.sendto(self.srtp.seal(packet) if self.srtp else packet, self._peer)
         self._sent += 1
         loop = asyncio.get_running_loop()
         self._timer = loop.call_at(at + FRAME_S, self._speak, at + FRAME_S)
