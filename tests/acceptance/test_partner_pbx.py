@@ -8,6 +8,7 @@ from agentstream.sip.uri import parse_uri
 from agentstream.testing.partner_calls import PartnerCall
 from agentstream.testing.partner_world import DID, PERSON, partner_world
 from agentstream.testing.partners import Way
+from agentstream.testing.waiting import until
 
 pytestmark = pytest.mark.acceptance
 ANSWERS = ("host=pbx.example.net", "network=127.0.0.1")
@@ -45,4 +46,16 @@ async def test_a_national_number_is_understood_where_the_country_is_known(tmp_pa
         await call.answered()
         (invited,) = there.carrier.calls.values()
         assert parse_uri(invited.request_uri).user == PERSON
+        await there.platform_goes(call)
+
+
+async def test_digits_of_a_pbx_by_info_go_on_to_the_telephone_network(tmp_path: Path) -> None:
+    """PN-57: INFO digits are understood, and are telephone events to whom is called."""
+    async with partner_world(tmp_path, "pbx", *ANSWERS, way="udp") as there:
+        call = await there.dial_out(has_login=False)
+        body = "Signal=4\r\nDuration=160\r\n"
+        await call.say("INFO", ("Content-Type", "application/dtmf-relay"), body=body)
+        await there.platform.response(200, "INFO")
+        heard = there.carriers_phone.others
+        await until(lambda: [said for kind, said in heard if kind == 101 and said[0] == 4])
         await there.platform_goes(call)

@@ -51,10 +51,16 @@ class PartnerCall:
         self._latest: Request | None = None
 
     @classmethod
-    def of(cls, platform: Partner, node: tuple[str, int], invite: Heard) -> Self:
+    def of(
+        cls,
+        platform: Partner,
+        node: tuple[str, int],
+        invite: Heard,
+        tls: ssl.SSLContext | None = None,
+    ) -> Self:
         """Return the dialog of a call that the node has placed, after its answer."""
         message = invite.message
-        call = cls(platform, node, "", "")
+        call = cls(platform, node, "", "", tls=tls)
         call.call_id, call.tag = message.call_id, "partner"
         call.remote = invite.header("From")
         call.target = message.contacts[0].uri
