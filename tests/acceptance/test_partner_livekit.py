@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from agentstream.base.ids import AccountSid, TrunkSid
+from agentstream.hooks.call_events import CallEvents
+from agentstream.hooks.call_records import CallRecords
 from agentstream.sip.uri import parse_uri
 from agentstream.testing.node import running_node, scripted_caller
 from agentstream.testing.partner_calls import PartnerCall
@@ -224,3 +226,19 @@ async def test_a_keep_alive_by_reinvite_gets_the_same_answer_and_audio_goes_on(
         before = len(there.platform.phone.heard)
         await until(lambda: len(there.platform.phone.heard) > before + 10)
         await there.caller_goes(call)
+
+
+async def test_a_room_without_an_agent_is_seen_in_the_calls_story(tmp_path: Path) -> None:
+    """PN-13: it rings, is answered, and nobody speaks: our log says that no audio came."""
+    async with livekit(tmp_path) as there:
+        parts = there.node.house.parts
+        parts.feed.subscribe(CallRecords(parts.writer.write).hear, CallRecords.KINDS)
+        parts.feed.subscribe(CallEvents(parts.stories.write).hear)
+        nobody = there.platform.sdp().replace(f"audio {there.platform.phone.port}", "audio 9")
+        call, _ = await there.join(nobody)
+        await asyncio.sleep(0.2)  # of packets that nobody answers
+        record = await there.caller_goes(call)
+        await parts.writer.flush()
+        await parts.stories.flush()
+        told = await there.command("explain", record.setup.call_sid)
+        assert "its audio never reached us" in told

@@ -78,6 +78,28 @@ def test_we_refresh_when_we_must_by_update_only_if_the_peer_allows_it(
     assert script.request(method).cseq.number == 2
 
 
+@pytest.mark.parametrize("status", [405, 501])
+def test_a_peer_that_lists_update_and_does_not_take_it_is_refreshed_by_reinvite(
+    status: int,
+) -> None:
+    """PN-1: LiveKit's Allow has methods that it answers with 405."""
+    script, _ = talking(
+        headers="Supported: timer\nSession-Expires: 180;refresher=uas\nAllow: INVITE, UPDATE"
+    )
+    agreed = (("Session-Expires", "180;refresher=uac"), ("Allow", "INVITE, UPDATE"))
+    script.wait(90_000)
+    script.say(answer_to(script.request("UPDATE"), status))
+    refresh = script.request("INVITE")
+    assert refresh.body.decode() == ANSWER
+    script.say(answer_to(refresh, 200, sdp=OFFER, headers=agreed))
+    script.request("ACK")
+    script.wait(90_000)
+    again = script.request("INVITE")  # it is not asked twice
+    script.say(answer_to(again, 200, sdp=OFFER, headers=agreed))
+    script.request("ACK")
+    script.expect_no_report()
+
+
 def test_a_peer_without_session_timers_behind_a_proxy_with_them_is_refreshed_by_us() -> None:
     script, _ = talking(headers="Session-Expires: 180")
     script.wait(90_000)

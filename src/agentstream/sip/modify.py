@@ -60,6 +60,7 @@ class Modify:
         self._core = usage.core  # stays when our owner is over: a 2xx may come again even then
         self._ours: Exchange | None = None
         self._is_refresh = False
+        self._is_update_refused = False  # whatever Allow says
         self._offer = ""
         self._waiting_offer: str | None = None
         self._theirs: Theirs | None = None
@@ -169,7 +170,7 @@ class Modify:
             usage.alarms.set("refresh", now_ms + 1_000)
             return
         self._is_refresh = True
-        if "UPDATE" in usage.dialog.peer_allows:
+        if "UPDATE" in usage.dialog.peer_allows and not self._is_update_refused:
             self._send("UPDATE", None, now_ms)
         else:
             self._send("INVITE", usage.local_sdp, now_ms)
@@ -227,6 +228,10 @@ class Modify:
             usage.lost(response.status, "the peer does not know this call", now_ms)
         elif response.status == 422 and self._ask_for_longer(response, now_ms):
             pass
+        elif response.status in (405, 501) and not is_invite:
+            # PN-1: some list UPDATE in Allow and do not take it.
+            self._is_update_refused = True
+            self.refresh(now_ms)
         elif not self._is_refresh:
             usage.report(MediaRefused(usage.ref, response.status))
         self.go_on(now_ms)
