@@ -1,5 +1,6 @@
 """Vapi, Retell, Ultravox, Bolna, Rapida, NLPearl, Daily and OmniDimension over real sockets."""
 
+import json
 import re
 import time
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agentstream.sip.uri import parse_uri
+from agentstream.testing.customer import Reply, customer
 from agentstream.testing.partner_calls import PartnerCall
 from agentstream.testing.partner_world import DID, PERSON, partner_world
 from agentstream.testing.scripted_bot import BotCall, scripted_bot
@@ -117,6 +119,24 @@ async def test_smallest_gets_both_addresses_that_its_form_wants(tmp_path: Path) 
         pasted = {one["where"]: one["value"] for one in there.made["paste"]}
         assert pasted["Import SIP number, termination URL"] == f"{host}:{port}"
         call, _ = await there.join()
+        await there.caller_goes(call)
+
+
+async def test_a_room_of_daily_is_dialled_at_the_address_that_the_program_names(
+    tmp_path: Path,
+) -> None:
+    """PN-56: the room's address is another one for each call."""
+    async with (
+        customer() as rooms,
+        partner_world(tmp_path, "daily", f"program={rooms.url('/connect')}") as there,
+    ):
+        room = there.platform.uri("room-7")
+        body = json.dumps({"destination": [{"contact_uri": room}]})
+        rooms.answers["/connect"] = Reply(200, body, "application/json")
+        call, invite = await there.join()
+        assert parse_uri(invite.message.uri).user == "room-7"  # type: ignore[union-attr]
+        assert rooms.asked("/connect")
+        await there.talk(call)
         await there.caller_goes(call)
 
 

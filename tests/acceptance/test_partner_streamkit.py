@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from agentstream.testing.customer import Reply, customer
 from agentstream.testing.partner_calls import PartnerCall
 from agentstream.testing.partner_world import DID, PERSON, PartnerWorld, partner_world
 from agentstream.testing.partners import LOUD, partner
@@ -14,6 +15,15 @@ from agentstream.testing.scripted_bot import BotCall, ScriptedBot, scripted_bot
 from agentstream.testing.waiting import until
 
 pytestmark = pytest.mark.acceptance
+HAND_OVER = """
+name: any
+start: talk
+applets:
+  talk: {type: voicebot, url: "%s", next: after}
+  after: {type: passthru, url: "%s", next: person, on_failure: bye}
+  person: {type: connect, numbers: ["%s"], next: bye}
+  bye: {type: hangup}
+"""
 
 
 async def listens(call: BotCall) -> None:
@@ -116,6 +126,32 @@ async def test_keys_by_info_reach_the_bot(tmp_path: Path) -> None:
         await there.platform.response(200, "INFO")
         await until(lambda: bot.call.said("dtmf"))
         assert bot.call.said("dtmf")[0]["dtmf"]["digit"] == "7"
+        await there.platform_goes(call)
+
+
+async def test_a_bot_hands_the_call_back_to_a_person_by_a_bridge(tmp_path: Path) -> None:
+    """FL-5, FL-8: it closes its stream, and the flow's server says which branch follows."""
+
+    async def hands_over(call: BotCall) -> None:
+        await call.until("media")
+        await call.close()
+
+    async with (
+        customer() as crm,
+        scripted_bot(hands_over) as bot,
+        partner_world(
+            tmp_path, "streamkit", "network=127.0.0.1", options=("--no-deliver",)
+        ) as there,
+    ):
+        crm.answers["/after"] = Reply(200)
+        await there.node.flow(HAND_OVER % (bot.url, crm.url("/after"), PERSON))
+        await there.command("numbers", "assign", DID, "any")
+        call = call_of(there)
+        await call.invite()
+        await call.answered()
+        await there.hears(there.platform.phone)
+        assert len(there.carrier.calls) == 1
+        assert crm.asked("/after")
         await there.platform_goes(call)
 
 

@@ -118,3 +118,14 @@ def test_a_broken_file_is_named_with_its_mistake(tmp_path: Path, text: str, mess
 def test_only_known_names_are_opened(name: str) -> None:
     with pytest.raises(ConfigError, match="there are: bolna, daily"):
         presets.load(name)
+
+
+def test_transfers_are_allowed_by_presets_of_those_who_begin_them_sip_63() -> None:
+    """Never to the telephone network: that is opted in; and platforms are known by a login."""
+    modes = {name: options_of(presets.load(name).trunk.settings.items()).refer for name in ALL}
+    for name in ("livekit", "elevenlabs", "vapi", "retell", "openai"):
+        assert modes[name] == "allow"
+    assert "allow_pstn" not in modes.values()
+    for name in ("livekit", "elevenlabs", "retell", "ultravox", "bolna"):
+        assert presets.load(name).trunk.auth == "digest"
+        assert not presets.load(name).trunk.allow
