@@ -6,7 +6,7 @@ import pytest
 
 from agentstream.testing.partner_calls import PartnerCall
 from agentstream.testing.partner_world import PERSON, PartnerWorld, partner_world
-from agentstream.testing.partners import Heard
+from agentstream.testing.partners import Heard, Way
 from agentstream.testing.waiting import until
 
 pytestmark = pytest.mark.acceptance
@@ -118,7 +118,7 @@ async def test_each_platform_writes_its_target_in_its_own_way(
 ) -> None:
     """PN-25, PN-40: a number at us, with or without brackets."""
     answers = (answer,) if answer else ()
-    way = "udp" if preset == "vapi" else "tcp"
+    way: Way = "udp" if preset == "vapi" else "tcp"
     async with partner_world(tmp_path, preset, *answers, way=way, options=PSTN) as there:
         call, invite = await there.join()
         agent = PartnerCall.of(there.platform, there.place, invite, there.trust)

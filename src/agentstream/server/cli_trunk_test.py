@@ -91,6 +91,7 @@ def _show(finding: "Finding", output: Console) -> None:
 def _show_forms(patient: "Patient", config: Config, output: Console) -> None:
     """Print what to write into the partner's form; of a preset, field by field."""
     from agentstream.server import presets
+    from agentstream.server.preset_facts import listener_for
     from agentstream.server.trunk_doctor import form_lines, paste_facts
 
     output.print(Text("\nfor their form", style="bold"))
@@ -101,7 +102,7 @@ def _show_forms(patient: "Patient", config: Config, output: Console) -> None:
     if wanted and wanted in presets.names(folder):
         preset = presets.load(wanted, folder)
         output.print(Text(f"\n{preset.title}, as of {preset.checked_on}", style="bold"))
-        facts = paste_facts(patient, config)
-        filled = presets.FilledPreset(preset, {}, (), {}, (), "")
-        for name, value in filled.to_paste(facts):
+        ours = listener_for(config.sip.listeners, preset.speaks)
+        way = {"our_port": str(ours.port), "our_transport": ours.transport}
+        for name, value in preset.to_paste({**paste_facts(patient, config), **way}, {}):
             output.print(Text(f"  {name}: ", style="dim").append(value, style="default"))

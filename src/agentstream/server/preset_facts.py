@@ -26,7 +26,7 @@ class OurFacts:
 
 async def our_facts(config: Config, preset: Preset, lookup: Lookup, today: date) -> OurFacts:
     """Return what the platform's form is told; by TLS where both can, else what it does best."""
-    listener = _listener(config.sip.listeners, preset.speaks)
+    listener = listener_for(config.sip.listeners, preset.speaks)
     public = config.sip.public_host
     host = public or reachable(listener.host, own_address())
     address = await _address(host, lookup)
@@ -55,7 +55,7 @@ async def our_facts(config: Config, preset: Preset, lookup: Lookup, today: date)
     return OurFacts(values, tuple(warnings))
 
 
-def _listener(ours: Sequence[Listener], theirs: Sequence[str]) -> Listener:
+def listener_for(ours: Sequence[Listener], theirs: Sequence[str]) -> Listener:
     """Return the listener that suits best; any one if none does."""
     for transport in theirs:
         for listener in ours:

@@ -139,6 +139,16 @@ class Preset(Section):
             raise ValueError("a [bot] is for the kind websocket and for numbers in flow mode")
         return self
 
+    def to_paste(
+        self, facts: Mapping[str, str], answers: Mapping[str, str]
+    ) -> list[tuple[str, str]]:
+        """Return the fields of the platform's form with their values; a fact not known is "?"."""
+        known = {**dict.fromkeys(FACTS, "?"), **facts, **answers}
+        over = "tls" if known["our_transport"] == "tls" else "clear"
+        return [
+            (one.where, _filled(one.value, known)) for one in self.paste if one.over in ("", over)
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class FilledPreset:
@@ -154,13 +164,7 @@ class FilledPreset:
 
     def to_paste(self, facts: Mapping[str, str]) -> list[tuple[str, str]]:
         """Return the fields of the platform's form with their values; a fact not known is "?"."""
-        known = {**dict.fromkeys(FACTS, "?"), **facts, **self.answers}
-        over = "tls" if known["our_transport"] == "tls" else "clear"
-        return [
-            (one.where, _filled(one.value, known))
-            for one in self.preset.paste
-            if one.over in ("", over)
-        ]
+        return self.preset.to_paste(facts, self.answers)
 
 
 def names(folder: Path | None = None) -> list[str]:
