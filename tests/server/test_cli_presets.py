@@ -97,7 +97,7 @@ def test_one_command_makes_trunk_flow_and_number_and_says_what_to_paste(ask: Ask
     assert len(told["password"]) == 24
     assert pasted["Outbound trunk, username and password"] == f"livekit / {told['password']}"
     assert told["password"] not in ask("trunks", "show", "livekit").stdout + ask("audit").stdout
-    assert told["warnings"] == []
+    assert told["warnings"] == ["calls go there by tls, which no listener of [sip] speaks: add one"]
 
 
 def test_what_to_paste_is_a_table_for_people(ask: Ask) -> None:

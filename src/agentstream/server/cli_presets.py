@@ -122,7 +122,7 @@ def create_by_preset(context: typer.Context, asked: PresetOptions, trunk: "Trunk
     async def job() -> "tuple[Made, OurFacts]":
         now, resolver = SystemClock().wall(), Resolver()
         try:
-            facts = await our_facts(config, preset, resolver, now.date())
+            facts = await our_facts(config, filled, resolver, now.date())
         finally:
             resolver.close()
         async with opened_trunks(context) as (store, door):

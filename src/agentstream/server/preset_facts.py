@@ -11,7 +11,8 @@ from agentstream.net.egress import Lookup
 from agentstream.server.config import Config
 from agentstream.server.config_sip import Listener
 from agentstream.server.first_run import own_address, reachable
-from agentstream.server.presets import Preset
+from agentstream.server.presets import FilledPreset
+from agentstream.sip.uri import parse_uri
 
 STALE: Final = timedelta(days=180)  # after so long, what others have published may be another
 
@@ -24,8 +25,9 @@ class OurFacts:
     warnings: tuple[str, ...]
 
 
-async def our_facts(config: Config, preset: Preset, lookup: Lookup, today: date) -> OurFacts:
+async def our_facts(config: Config, filled: FilledPreset, lookup: Lookup, today: date) -> OurFacts:
     """Return what the platform's form is told; by TLS where both can, else what it does best."""
+    preset = filled.preset
     listener = listener_for(config.sip.listeners, preset.speaks)
     public = config.sip.public_host
     host = public or reachable(listener.host, own_address())
@@ -37,6 +39,12 @@ async def our_facts(config: Config, preset: Preset, lookup: Lookup, today: date)
             f"{preset.title} speaks {theirs}, and we listen to {ours} alone: add a listener to"
             " [sip] listeners (agentstream print-config)"
         )
+    spoken = {one.transport for one in config.sip.listeners}
+    for transport in dict.fromkeys(parse_uri(goal.uri).transport for goal in filled.destinations):
+        if transport and transport not in spoken:
+            warnings.append(
+                f"calls go there by {transport}, which no listener of [sip] speaks: add one"
+            )
     if not public and _is_private(host):
         warnings.append(
             f"{host} is an address of this network alone: set [sip] public_host to the name or"

@@ -36,6 +36,7 @@ DID: Final = "+918000000042"
 CALLER: Final = "+919876500001"
 PERSON: Final = "+912240000017"  # whom the platform calls
 PAIRS: Final = 8
+ELSEWHERE: Final = "127.0.0.2"  # where the telephone network calls from: in no list
 
 
 @dataclass
@@ -158,19 +159,21 @@ def _environment(
 
 
 @asynccontextmanager
-async def partner_world(
+async def partner_world(  # noqa: PLR0913  (what a scenario may choose)
     folder: Path,
     preset: str,
     *answers: str,
     way: Way = "tcp",
     options: tuple[str, ...] = (),
     who: str = "answers",
+    ports: Mapping[str, int] | None = None,
     sip: Mapping[str, object] | None = None,
     **sections: Any,  # noqa: ANN401  (parts of the configuration)
 ) -> AsyncIterator[PartnerWorld]:
     """Run a node, a platform and the telephone network; `who` names what the carrier's side does.
 
-    `answers` are the preset's, NAME=VALUE; `options` stand on the command's line as they are.
+    `answers` are the preset's, NAME=VALUE; `options` stand on the command's line as they are;
+    `ports` are those of a real peer, by transport, instead of the platform's.
     """
     authority = Authority.found(folder / "ca") if way == "tls" else None
     own = authority.issue(HOST, file_name="node") if authority else None
@@ -201,9 +204,9 @@ async def partner_world(
                 sip=section,
                 **{"trunks": roads, "dial": {"trunk": "carrier"}, **sections},
             ) as node,
-            scripted_caller() as caller,
+            scripted_caller(host=ELSEWHERE) as caller,
         ):
-            local_preset(data_dir, preset, {way: platform.port})
+            local_preset(data_dir, preset, ports or {way: platform.port})
             around = _environment(node, data_dir, ways, own)
             trust = ssl.create_default_context(cafile=authority.ca_file) if authority else None
             there = PartnerWorld(node, platform, caller, carrier, phone, {}, around, trust)
