@@ -174,6 +174,29 @@ def md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
+async def test_an_accounts_trunk_logs_in_where_its_platform_asks(tmp_path: Path) -> None:
+    """PN-2: an inbound trunk of LiveKit with a user; the password is shown nowhere."""
+    login = ("--set", "as_destination_user=us", "--set", "as_destination_password=secret-0815")
+    async with livekit(tmp_path, options=login) as there:
+        assert "as_destination_password=***" in there.trunk["settings"]
+        assert "0815" not in await there.command("trunks", "show", "livekit")
+        calling = there.rings()
+        first = await there.platform.request("INVITE")
+        challenge = 'Digest realm="sip.livekit", nonce="abc", algorithm=MD5'
+        there.platform.answer(first, 407, headers=[("Proxy-Authenticate", challenge)])
+        second = await there.platform.request("INVITE")
+        assert second.message.call_id == first.message.call_id
+        said = second.header("Proxy-Authorization")
+        digest_uri = re.search(r'uri="([^"]+)"', said)
+        assert digest_uri
+        wanted = md5(f"{md5('us:sip.livekit:secret-0815')}:abc:{md5('INVITE:' + digest_uri[1])}")
+        assert f'response="{wanted}"' in said
+        there.platform.answer(second, 200, sdp=there.platform.sdp())
+        call = await calling
+        await there.talk(call)
+        await there.caller_goes(call)
+
+
 async def test_an_offer_has_what_livekit_takes_and_g722_with_its_odd_clock(tmp_path: Path) -> None:
     """PN-7: PCMU, PCMA, G722/8000, telephone-event; the answer lists one codec and the events."""
     async with livekit(tmp_path) as there:

@@ -313,6 +313,20 @@ async def test_settings_are_written_read_and_forgotten_tr_13_tr_70_tr_71_tr_72(t
     assert refused(await trunks.of("DELETE", "settings"))[2] == "Name is mandatory"
 
 
+async def test_the_password_of_destinations_is_written_and_never_told_pn_2(trunks: Any) -> None:
+    name = "as_destination_password"
+    body = {"settings": [{"name": name, "value": "secret-0815"}]}
+    answer = await trunks.of("POST", "settings", json=body)
+    assert answer.json()["response"][0]["data"]["value"] == "***"
+    assert [one["value"] for one in await listed(trunks, "settings")] == ["***"]
+    back = {"settings": [{"name": name, "value": "***"}]}  # what a form that was read would write
+    assert (await trunks.of("POST", "settings", json=back)).json()["metadata"]["failed"] == 1
+    [parts] = await trunks.site.store.trunks.all()
+    assert options_of(parts.settings).destination_password == "secret-0815"
+    assert "0815" not in repr(parts)
+    assert told(await trunks.of("DELETE", f"settings?name={name}"))["value"] == "***"
+
+
 async def test_a_setting_that_means_nothing_is_refused_by_itself_tr_13(trunks: Any) -> None:
     items = [
         {"name": "as_srtp", "value": "required"},

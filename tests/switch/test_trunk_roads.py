@@ -11,6 +11,7 @@ from agentstream.calls.commands import DialSpec
 from agentstream.calls.record import CallSetup
 from agentstream.sip.bindings import Binding
 from agentstream.sip.flow import Flow, TransportName
+from agentstream.sip.signaling import Credentials
 from agentstream.store.trunks import TrunkParts
 from agentstream.switch.dialling import order_of
 from agentstream.switch.roads import NoRoadError, Road, Roads
@@ -110,6 +111,18 @@ def test_settings_of_the_trunk_are_used() -> None:
     assert (first.ring_ms, first.silence_ms) == (20_000, 700)
     assert (first.limit.calls, first.limit_key) == (3, TRUNK_SID)
     assert ("X-CALL-ID", "c0ffee") in first.headers
+
+
+def test_a_trunk_logs_in_at_destinations_that_ask_pn_2() -> None:
+    """A user without a password is no login, and no repr has the password."""
+    login = {"as_destination_user": "us", "as_destination_password": "secret-0815"}
+    parts = trunk_parts("sip:sip.bot.test;transport=tcp", **login)
+    (road,) = roads_of(parts)
+    assert road.credentials == Credentials("us", "secret-0815")
+    assert order_of(road, "192.0.2.10", 30_000).credentials == road.credentials
+    assert "0815" not in f"{road}{parts}{entry_of(parts)}"
+    (alone,) = roads_of(trunk_parts("sip:sip.bot.test;transport=tcp", as_destination_user="us"))
+    assert alone.credentials is None
 
 
 def test_the_house_offers_pcmu_where_nothing_is_set_pn_53() -> None:

@@ -31,6 +31,7 @@ async def opened_trunks(context: typer.Context) -> "AsyncIterator[tuple[Store, T
 def row_of(parts: "TrunkParts") -> dict[str, Any]:
     """Return what is shown of a trunk; its users' passwords are not kept."""
     from agentstream.api.v2.trunk_shown import auth_effective
+    from agentstream.store.trunk_options import shown
 
     trunk = parts.trunk
     return {
@@ -41,7 +42,7 @@ def row_of(parts: "TrunkParts") -> dict[str, Any]:
             one.phone_number + ("=flow" if one.mode == "flow" else "") for one in parts.numbers
         ),
         "destinations": ", ".join(one.uri for one in parts.destinations),
-        "settings": ", ".join(f"{one.name}={one.value}" for one in parts.settings),
+        "settings": ", ".join(f"{one.name}={shown(one.name, one.value)}" for one in parts.settings),
         "account": trunk.account_sid,
         "sid": trunk.sid,
         "domain": trunk.domain_name,

@@ -4,7 +4,9 @@
 and takes the default for what it cannot read: a call must not fail for a row of another release.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import field
 from typing import Final, Literal, get_args
 
 from agentstream.base.values import dataclass
@@ -18,8 +20,12 @@ TransportChoice = Literal["", "udp", "tcp", "tls"]
 
 VALUE_LIMIT: Final = 1_024  # characters of one value
 HEADER_LIMIT: Final = 16  # headers of a map
+LOGIN_LIMIT: Final = 128  # characters of a user or a password
+_LOGIN: Final = re.compile(rf"[\x20-\x7e]{{1,{LOGIN_LIMIT}}}", re.ASCII)
 PREFIX: Final = "as_"
 ALIAS: Final = "trunk_external_alias"
+PASSWORD: Final = "as_destination_password"  # noqa: S105  (a setting's name)
+MASK: Final = "***"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +49,8 @@ class TrunkOptions:
     failover_timeout_ms: int = 4_000  # a destination that does not answer at all (SIP-17)
     auth_mode: AuthMode = "all"
     registration_enabled: bool = False  # its users may register with us (SIP-37)
+    destination_user: str = ""  # logs in where a destination asks for it (PN-2)
+    destination_password: str = field(default="", repr=False)
 
 
 def check(name: str, value: str) -> str:
@@ -62,6 +70,11 @@ def check(name: str, value: str) -> str:
     except ValueError as error:
         return f"{name}: {error}"
     return ""
+
+
+def shown(name: str, value: str) -> str:
+    """Return a setting's value as anybody may see it."""
+    return MASK if name == PASSWORD and value else value
 
 
 def options_of(settings: Iterable[TrunkSetting | tuple[str, str]]) -> TrunkOptions:
@@ -100,6 +113,18 @@ def _yes_or_no(text: str) -> object:
     if text.lower() not in ("true", "false"):
         raise ValueError("true or false")
     return text.lower() == "true"
+
+
+def _login(text: str) -> object:
+    if not _LOGIN.fullmatch(text):
+        raise ValueError(f"1 to {LOGIN_LIMIT} printable ASCII characters")
+    return text
+
+
+def _secret(text: str) -> object:
+    if text == MASK:
+        raise ValueError("what is shown instead of it is none")
+    return _login(text)
 
 
 def _whole(low: int, high: int) -> Callable[[str], object]:
@@ -149,5 +174,7 @@ _READERS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "as_ring_timeout": ("ring_timeout_s", _whole(0, 600)),
     "as_failover_timeout": ("failover_timeout_ms", _whole(100, 32_000)),
     "as_auth_mode": ("auth_mode", _one_of(get_args(AuthMode))),
+    "as_destination_user": ("destination_user", _login),
+    PASSWORD: ("destination_password", _secret),
     "as_registration_enabled": ("registration_enabled", _yes_or_no),
 }

@@ -92,7 +92,7 @@ class TrunkSetting:
 
     trunk_sid: TrunkSid
     name: str
-    value: str
+    value: str = field(repr=False)  # one of them is a password
     created_at: datetime
     updated_at: datetime
 

@@ -14,6 +14,7 @@ from agentstream.media.plan import Encoding
 from agentstream.sip.bindings import Binding
 from agentstream.sip.flow import SECURE
 from agentstream.sip.reports import Header
+from agentstream.sip.signaling import Credentials
 from agentstream.sip.uri import SipUri, parse_uri
 from agentstream.store.trunk_book import TrunkEntry
 from agentstream.store.trunks import TrunkDestination
@@ -126,6 +127,7 @@ def _road(
         replace(uri, user=parties.called) if is_number else uri,
         parties.caller,
         parties.caller,
+        credentials=_login(entry),
         headers=headers,
         key=destination_key(entry.sid, destination.id),
         name=_name(uri),
@@ -164,6 +166,14 @@ def _phone_road(
         routes=phone.path,
         flow=phone.flow,
     )
+
+
+def _login(entry: TrunkEntry) -> Credentials | None:
+    """Return how a destination that asks for a login is answered, whatever its realm (PN-2)."""
+    options = entry.options
+    if not (options.destination_user and options.destination_password):
+        return None
+    return Credentials(options.destination_user, options.destination_password)
 
 
 def _codecs(entry: TrunkEntry) -> tuple[Encoding, ...]:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from agentstream.base.ids import AccountSid
-from agentstream.store.trunk_options import options_of
+from agentstream.store.trunk_options import options_of, shown
 from agentstream.store.trunks import (
     AclEntry,
     TrunkCredential,
@@ -124,7 +124,7 @@ def setting_data(setting: TrunkSetting) -> dict[str, Any]:
     """Tell of a setting (TR-70)."""
     return {
         "name": setting.name,
-        "value": setting.value,
+        "value": shown(setting.name, setting.value),
         "trunk_sid": setting.trunk_sid,
         **_dates(setting.created_at, setting.updated_at),
     }
