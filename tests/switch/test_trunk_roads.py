@@ -115,13 +115,13 @@ def test_settings_of_the_trunk_are_used() -> None:
 
 def test_a_trunk_logs_in_at_destinations_that_ask_pn_2() -> None:
     """A user without a password is no login, and no repr has the password."""
-    login = {"as_destination_user": "us", "as_destination_password": "secret-0815"}
-    parts = trunk_parts("sip:sip.bot.test;transport=tcp", **login)
+    uri, password = "sip:sip.bot.test;transport=tcp", "secret-0815"
+    parts = trunk_parts(uri, as_destination_user="us", as_destination_password=password)
     (road,) = roads_of(parts)
     assert road.credentials == Credentials("us", "secret-0815")
     assert order_of(road, "192.0.2.10", 30_000).credentials == road.credentials
     assert "0815" not in f"{road}{parts}{entry_of(parts)}"
-    (alone,) = roads_of(trunk_parts("sip:sip.bot.test;transport=tcp", as_destination_user="us"))
+    (alone,) = roads_of(trunk_parts(uri, as_destination_user="us"))
     assert alone.credentials is None
 
 
