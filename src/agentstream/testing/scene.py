@@ -155,6 +155,9 @@ class Scene:
         return self.node.house.parts.writer
 
 
+LASTING = ("known_roads.py", "sip_recorder.py")  # whose tasks are there while the node lives
+
+
 def switch_tasks() -> list[str]:
     """Return the running tasks that belong to calls."""
     coroutines = [task.get_coro() for task in asyncio.all_tasks()]
@@ -162,10 +165,7 @@ def switch_tasks() -> list[str]:
     return [
         code.co_name
         for code in codes
-        if "agentstream/switch/" in code.co_filename
-        and not code.co_filename.endswith(
-            "known_roads.py"
-        )  # it follows trunks, while the node lives
+        if "agentstream/switch/" in code.co_filename and not code.co_filename.endswith(LASTING)
     ]
 
 
