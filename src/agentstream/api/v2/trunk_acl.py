@@ -13,13 +13,12 @@ from agentstream.api import openapi
 from agentstream.api.v2 import trunk_schemas
 from agentstream.api.v2.trunk_envelope import page, single
 from agentstream.api.v2.trunk_found import (
-    AskedOf,
     asked_of,
     body_of,
     duplicates,
-    not_found,
     part_of,
     query_id,
+    removed,
 )
 from agentstream.api.v2.trunk_shown import NETWORKS, acl_data, path_of
 from agentstream.api.v2.trunks import TRUNK
@@ -89,7 +88,8 @@ async def change(request: Request, account_sid: str, trunk_sid: str, entry_id: s
 async def delete(request: Request, account_sid: str, trunk_sid: str) -> JSONResponse:
     """Take a network off the list (TR-57)."""
     by = await asked_of(request, account_sid, trunk_sid)
-    return await _delete(request, by, query_id(request, "id", "Id"))
+    gone = await removed(by, by.parts.acl, query_id(request, "id", "Id"))
+    return single(request, acl_data(gone))
 
 
 @router.delete(_ONE)
@@ -98,11 +98,5 @@ async def delete_one(
     request: Request, account_sid: str, trunk_sid: str, entry_id: str
 ) -> JSONResponse:
     """Take a network off the list, named in the path (SC-15)."""
-    return await _delete(request, await asked_of(request, account_sid, trunk_sid), entry_id)
-
-
-async def _delete(request: Request, by: AskedOf, entry_id: str) -> JSONResponse:
-    known = part_of(by.parts.acl, entry_id)
-    if not await by.door.rows.remove(known):
-        raise not_found()
-    return single(request, acl_data(known))
+    by = await asked_of(request, account_sid, trunk_sid)
+    return single(request, acl_data(await removed(by, by.parts.acl, entry_id)))

@@ -13,13 +13,12 @@ from agentstream.api import openapi
 from agentstream.api.v2 import trunk_schemas
 from agentstream.api.v2.trunk_envelope import page, single
 from agentstream.api.v2.trunk_found import (
-    AskedOf,
     asked_of,
     body_of,
     duplicates,
-    not_found,
     part_of,
     query_id,
+    removed,
 )
 from agentstream.api.v2.trunk_shown import USERS, credential_data, path_of
 from agentstream.api.v2.trunks import TRUNK
@@ -98,7 +97,8 @@ async def change(
 async def delete(request: Request, account_sid: str, trunk_sid: str) -> JSONResponse:
     """Let a user log in no more (TR-61)."""
     by = await asked_of(request, account_sid, trunk_sid)
-    return await _delete(request, by, query_id(request, "id", "Id"))
+    gone = await removed(by, by.parts.credentials, query_id(request, "id", "Id"))
+    return single(request, credential_data(gone))
 
 
 @router.delete(_ONE)
@@ -106,11 +106,5 @@ async def delete_one(
     request: Request, account_sid: str, trunk_sid: str, credential_id: str
 ) -> JSONResponse:
     """Let a user log in no more, named in the path (SC-15)."""
-    return await _delete(request, await asked_of(request, account_sid, trunk_sid), credential_id)
-
-
-async def _delete(request: Request, by: AskedOf, credential_id: str) -> JSONResponse:
-    known = part_of(by.parts.credentials, credential_id)
-    if not await by.door.rows.remove(known):
-        raise not_found()
-    return single(request, credential_data(known))
+    by = await asked_of(request, account_sid, trunk_sid)
+    return single(request, credential_data(await removed(by, by.parts.credentials, credential_id)))

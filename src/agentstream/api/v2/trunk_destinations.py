@@ -23,9 +23,9 @@ from agentstream.api.v2.trunk_found import (
     body_of,
     duplicate,
     duplicates,
-    not_found,
     part_of,
     query_id,
+    removed,
 )
 from agentstream.api.v2.trunk_shown import DESTINATIONS, destination_data, path_of
 from agentstream.api.v2.trunks import TRUNK
@@ -127,7 +127,8 @@ async def change(
 async def delete(request: Request, account_sid: str, trunk_sid: str) -> JSONResponse:
     """Let calls go there no more (TR-65)."""
     by = await asked_of(request, account_sid, trunk_sid)
-    return await _delete(request, by, query_id(request, "id", "Id"))
+    gone = await removed(by, by.parts.destinations, query_id(request, "id", "Id"))
+    return single(request, destination_data(gone))
 
 
 @router.delete(_ONE)
@@ -136,7 +137,10 @@ async def delete_one(
     request: Request, account_sid: str, trunk_sid: str, destination_id: str
 ) -> JSONResponse:
     """Let calls go there no more, named in the path (SC-15)."""
-    return await _delete(request, await asked_of(request, account_sid, trunk_sid), destination_id)
+    by = await asked_of(request, account_sid, trunk_sid)
+    return single(
+        request, destination_data(await removed(by, by.parts.destinations, destination_id))
+    )
 
 
 async def check_reachable(reach: Reach, account: Account, uri: SipUri) -> None:
@@ -192,10 +196,3 @@ def _told(
     one: TrunkDestination | ApiError | RuleError,
 ) -> "dict[str, object] | ApiError | RuleError":
     return destination_data(one) if isinstance(one, TrunkDestination) else one
-
-
-async def _delete(request: Request, by: AskedOf, destination_id: str) -> JSONResponse:
-    known = part_of(by.parts.destinations, destination_id)
-    if not await by.door.rows.remove(known):
-        raise not_found()
-    return single(request, destination_data(known))

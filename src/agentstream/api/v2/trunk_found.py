@@ -89,6 +89,14 @@ def part_of(parts: Sequence[PartT], given: str) -> PartT:
     raise not_found()
 
 
+async def removed(by: AskedOf, parts: Sequence[PartT], given: str) -> PartT:
+    """Forget the part with an id, and return it (TR-14); ApiError 404."""
+    known = part_of(parts, given)
+    if not await by.door.rows.remove(known):
+        raise not_found()
+    return known
+
+
 def query_id(request: Request, name: str, shown: str) -> str:
     """Return what a DELETE names in its query (TR-34, TR-48)."""
     given = request.query_params.get(name, "")

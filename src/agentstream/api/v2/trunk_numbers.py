@@ -17,9 +17,9 @@ from agentstream.api.v2.trunk_found import (
     asked_of,
     body_of,
     duplicates,
-    not_found,
     part_of,
     query_id,
+    removed,
 )
 from agentstream.api.v2.trunk_shown import NUMBERS, number_data, path_of
 from agentstream.api.v2.trunks import TRUNK
@@ -86,7 +86,8 @@ async def change(
 async def delete(request: Request, account_sid: str, trunk_sid: str) -> JSONResponse:
     """Take a number off a trunk (TR-48)."""
     by = await asked_of(request, account_sid, trunk_sid)
-    return await _delete(request, by, query_id(request, "id", "Id"))
+    gone = await removed(by, by.parts.numbers, query_id(request, "id", "Id"))
+    return single(request, number_data(gone))
 
 
 @router.delete(_ONE)
@@ -95,14 +96,8 @@ async def delete_one(
     request: Request, account_sid: str, trunk_sid: str, number_id: str
 ) -> JSONResponse:
     """Take a number off a trunk, named in the path (SC-15)."""
-    return await _delete(request, await asked_of(request, account_sid, trunk_sid), number_id)
-
-
-async def _delete(request: Request, by: AskedOf, number_id: str) -> JSONResponse:
-    known = part_of(by.parts.numbers, number_id)
-    if not await by.door.rows.remove(known):
-        raise not_found()
-    return single(request, number_data(known))
+    by = await asked_of(request, account_sid, trunk_sid)
+    return single(request, number_data(await removed(by, by.parts.numbers, number_id)))
 
 
 async def _check_own(by: AskedOf, number: str) -> None:
