@@ -9,7 +9,7 @@ PY := $(VENV)/bin/python
 NATIVE := build/native.stamp
 RUST_SOURCES := $(shell find media -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: help demo test check conformance bench fuzz setup system fmt lock clean
+.PHONY: help demo test check conformance bench soak fuzz setup system fmt lock clean
 
 help:            ## show this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,7 +18,8 @@ demo: setup      ## a real SIP call talks to a bot on this machine; prints a tim
 	@$(VENV)/bin/agentstream demo
 
 test: setup system  ## every test: Rust, Python, and real peers (sipp, baresip, Kamailio, Pipecat)
-	cargo test --locked --quiet -p agentstream-media
+	cargo test --locked --quiet -p agentstream-media -p agentstream-bench
+	cargo build --locked --release --quiet -p agentstream-bench
 	$(PY) -m pytest -q
 
 check: setup     ## formatting, lints, types and the rooms' walls
@@ -36,6 +37,10 @@ conformance: setup  ## the promises to existing bots, flows and scripts, each wi
 bench: setup system  ## measure against the kernel floor; prints a table and writes build/bench.json
 	cargo build --locked --release --quiet -p agentstream-bench
 	$(PY) -m benchmarks.run $(BENCH_ARGS)
+
+soak: setup      ## 200 calls through trunks both ways for five minutes; SOAK_ARGS="--calls 20 --seconds 10"
+	cargo build --locked --release --quiet -p agentstream-bench
+	$(PY) -m benchmarks.trunk_soak $(SOAK_ARGS)
 
 fuzz: setup      ## a million mutated SIP messages, and the other parsers
 	$(PY) -m fuzz.fuzz_sip --count 1000000

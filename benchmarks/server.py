@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import wave
+from collections.abc import Container
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -201,9 +202,33 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
         (self.folder / "data").mkdir(parents=True)
         _write_prompt(self.folder / PROMPT)
-        self.key = asyncio.run(_prepare(self.folder, self.talk_s))
+        self.key = asyncio.run(self.prepare())
         self.rtp_ports = free_ports(RTP_PORTS)
-        settings = CONFIG.format(
+        (self.folder / "agentstream.toml").write_text(self.settings())
+        with (self.folder / "server.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                agentstream("up"), cwd=self.folder, env=_environment(), stdout=log, stderr=log
+            )
+
+    async def prepare(self) -> NewKey:
+        """Make an account, its key, and numbers that ring the flows, before the server is up."""
+        flows = {number: flow(frame_ms) for frame_ms, number in NUMBERS.items()}
+        flows[JOURNEY_NUMBER] = journey(self.folder / PROMPT, self.talk_s)
+        store = await open_store(self.folder / "data")
+        try:
+            account = await store.accounts.create("bench")
+            await store.accounts.change(account.sid, stream_limit=CALLS_LIMIT)
+            for number, document in flows.items():
+                name = f"bench-{number[-3:]}"
+                made = await store.flows.apply(account.sid, name, document, publish=True)
+                await store.numbers.assign(number, account.sid, made.sid)
+            return await store.accounts.create_key(account.sid)
+        finally:
+            await store.close()
+
+    def settings(self) -> str:
+        """Return its configuration."""
+        return CONFIG.format(
             host=HOST,
             sip_port=SIP_PORT,
             http_port=HTTP_PORT,
@@ -212,11 +237,6 @@ class Server:
             rtp_high=self.rtp_ports[-1],
             calls=CALLS_LIMIT,
         )
-        (self.folder / "agentstream.toml").write_text(settings)
-        with (self.folder / "server.log").open("wb") as log:
-            self.process = subprocess.Popen(
-                agentstream("up"), cwd=self.folder, env=_environment(), stdout=log, stderr=log
-            )
 
     def log_tail(self) -> str:
         """Return the last lines that it wrote."""
@@ -238,23 +258,6 @@ class Server:
         raise RuntimeError(f"the server did not start:\n{self.log_tail()}")
 
 
-async def _prepare(folder: Path, talk_s: int) -> NewKey:
-    """Make an account, its key, and numbers that ring the flows, before the server is up."""
-    store = await open_store(folder / "data")
-    flows = {number: flow(frame_ms) for frame_ms, number in NUMBERS.items()}
-    flows[JOURNEY_NUMBER] = journey(folder / PROMPT, talk_s)
-    try:
-        account = await store.accounts.create("bench")
-        await store.accounts.change(account.sid, stream_limit=CALLS_LIMIT)
-        for number, document in flows.items():
-            name = f"bench-{number[-3:]}"
-            made = await store.flows.apply(account.sid, name, document, publish=True)
-            await store.numbers.assign(number, account.sid, made.sid)
-        return await store.accounts.create_key(account.sid)
-    finally:
-        await store.close()
-
-
 def free_ports(count: int) -> range:
     """Find `count` UDP ports in a row, from an even one, that nobody has."""
     for low in range(10_000, 32_000, 1000):
@@ -272,14 +275,16 @@ def _is_free(port: int) -> bool:
         return True
 
 
-def dropped_datagrams(ports: range) -> int:
-    """Count what the kernel dropped for want of room on our UDP sockets with these ports."""
-    dropped = 0
-    for line in Path("/proc/net/udp").read_text().splitlines()[1:]:
-        fields = line.split()
-        if int(fields[1].rpartition(":")[2], 16) in ports:
-            dropped += int(fields[-1])
-    return dropped
+def dropped_datagrams(ports: Container[int]) -> int:
+    """Count what the kernel dropped for want of room on the UDP sockets with these ports."""
+    return sum(count for port, count in drops_by_port() if port in ports)
+
+
+def drops_by_port() -> list[tuple[int, int]]:
+    """Return the port of every UDP socket of this machine, and what the kernel dropped there."""
+    lines = Path("/proc/net/udp").read_text().splitlines()[1:]
+    fields = [line.split() for line in lines]
+    return [(int(one[1].rpartition(":")[2], 16), int(one[-1])) for one in fields]
 
 
 def _environment() -> dict[str, str]:

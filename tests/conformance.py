@@ -1,6 +1,7 @@
 """The minimum conformance suite: promises to bots, flows and scripts that exist, shown by tests.
 
-Twelve are to bots and flows, ten to scripts of the calls API, ten to those of the Legs API.
+Twelve are to bots and flows, ten to scripts of the calls API, ten to those of the Legs API, twelve
+to the peers and scripts of SIP trunks.
 
     python tests/conformance.py [pytest options]
 
@@ -23,6 +24,7 @@ WIRE = "tests/acceptance/test_wire_"
 FLOW = "tests/acceptance/test_flow_"
 API = "tests/api/test_"
 LEGS = "tests/flows/legs/test_"
+TRUNK = "tests/acceptance/test_trunk_"
 
 # What is promised, and the tests (a file stands for all of its tests).
 SUITE: Final[dict[str, tuple[str, ...]]] = {
@@ -160,6 +162,55 @@ SUITE: Final[dict[str, tuple[str, ...]]] = {
     ),
     "entities, document types and documents that are too large are refused": (
         f"{LEGS}exoml.py::test_a_document_that_is_wrong_is_refused_with_line_and_element_ex_3",
+    ),
+    "published scripts create, map, list, update and delete trunks": (f"{TRUNK}scripts.py",),
+    "every 1xxx code with its text": (
+        f"{TRUNK}codes.py::test_every_code_comes_with_its_text",
+        f"{TRUNK}codes.py::test_a_trunk_that_is_nobodys_may_be_a_403_and_requests_of_a_minute_have_a_limit",
+        f"{API}trunks.py::test_no_more_than_the_limit_are_kept",
+    ),
+    "207 with one good and one bad destination": (
+        f"{TRUNK}codes.py::test_a_good_destination_and_a_bad_one_are_a_207",
+    ),
+    "digest: MD5 without and with qop, uri as To, 401 and 407": (
+        f"{TRUNK}logins.py::test_a_digest_is_believed_as_every_stack_writes_it",
+        f"{TRUNK}logins.py::test_an_answer_to_a_challenge_is_good_once_and_a_wrong_one_never",
+        f"{TRUNK}callers.py::test_who_logs_in_reaches_the_telephone_network_as_the_trunks_number",
+        f"{TRUNK}callers.py::test_who_does_not_reaches_nobody_and_the_account_can_see_why",
+        "tests/interop/test_gate_peers.py::test_sipp_logs_in",
+    ),
+    "a list and users: both, or any of them": (
+        f"{TRUNK}logins.py::test_a_list_and_users_are_both_wanted_or_one_of_them",
+    ),
+    "TLS with SDES, TCP and UDP with AVP; SAVP to an optional trunk": (
+        f"{TRUNK}media.py",
+        "tests/interop/test_node_srtp_baresip.py",
+    ),
+    "two destinations: after a 503 the second gets a new Call-ID": (
+        "tests/switch/test_failover_for_real.py::test_a_refused_primary_reaches_the_second_at_once_as_a_new_call_sip_17",
+        "tests/switch/test_failover_for_real.py::test_the_destinations_of_a_trunk_are_tried_by_priority_fl_3_sip_10_sip_12",
+        "tests/interop/test_node_fails_over.py",
+    ),
+    "REFER: sipfrag 100, 180 and 200, and a failure 486": (
+        "tests/switch/test_transfers_for_real.py::test_livekit_refers_and_the_others_talk_on",
+        "tests/switch/test_transfers_for_real.py::test_livekit_may_hang_up_while_the_target_rings",
+        "tests/switch/test_transfers_for_real.py::test_a_target_that_is_busy_leaves_the_call_as_it_was",
+        "tests/interop/test_node_transfers.py",
+    ),
+    "X-CALL-ID, X-CALLER-ID and X-Exotel-CallSid arrive": (
+        f"{TRUNK}connects.py::test_the_headers_of_a_map_arrive_beside_those_that_are_always_there",
+    ),
+    "OPTIONS gets 200; UPDATE never goes to a peer without it": (
+        f"{TRUNK}connects.py::test_options_is_answered_with_what_we_can_do",
+        "tests/interop/test_sip_sipp.py::test_a_caller_that_takes_no_update_is_refreshed_by_re_invite",
+        "tests/sip/test_session_timer.py::test_we_refresh_when_we_must_by_update_only_if_the_peer_allows_it",
+    ),
+    "StreamKit: an INVITE with X-Exotel-AccountSid and without": (
+        f"{TRUNK}logins.py::test_streamkit_enters_the_flow_with_its_account_sid_and_without",
+        f"{TRUNK}logins.py::test_sids_that_only_we_give_are_refused_where_that_is_strict",
+    ),
+    "Dial Whom: a trunk's sid and a whole URI": (
+        f"{TRUNK}connects.py::test_dial_whom_takes_the_sid_of_a_trunk_and_a_whole_address",
     ),
 }
 

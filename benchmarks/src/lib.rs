@@ -4,6 +4,7 @@ pub mod args;
 pub mod bot;
 pub mod clock;
 pub mod control;
+pub mod echo;
 pub mod marker;
 pub mod rtp;
 pub mod samples;

@@ -79,6 +79,11 @@ impl Marker {
         })
     }
 
+    /// Whether the rest of its µ-law frame is what the speech-like sound is at its place.
+    pub fn is_whole(&self, frame: &[u8], sound: &[u8]) -> bool {
+        frame[LENGTH..] == frame_of(sound, self.index)[LENGTH..]
+    }
+
     /// Read the marker at the head of a frame of PCM16, little-endian.
     pub fn read_pcm(frame: &[u8]) -> Option<Marker> {
         let bytes = frame.get(..LENGTH * 2)?;
@@ -143,6 +148,12 @@ pub fn pcm_to_ulaw(sample: i16) -> u8 {
     let segment = 24 - magnitude.leading_zeros() as i32; // 132 lies in segment 0
     let step = (magnitude >> (segment + 3)) & 15;
     !(sign | (segment << 4) as u8 | step as u8)
+}
+
+/// The frame of a sound that is said over and over.
+pub fn frame_of(sound: &[u8], index: u32) -> &[u8] {
+    let from = index as usize % (sound.len() / FRAME) * FRAME;
+    &sound[from..from + FRAME]
 }
 
 /// A second of something like speech: a buzz whose pitch and loudness move, in µ-law.

@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use serde_json::{json, Value};
 
 use crate::clock::{now_ns, KernelTime};
-use crate::marker::{elapsed_us, speech_like, Kind, Marker, FRAME};
+use crate::marker::{elapsed_us, frame_of, speech_like, Kind, Marker, FRAME};
 use crate::samples::Samples;
 use crate::sys::{enable_arrival_times, widen_buffers, ReceiveBatch, SendBatch, BATCH};
 
@@ -19,6 +19,8 @@ const HEADER: usize = 12;
 const PACKET: usize = HEADER + FRAME;
 /// A packet this much after its place on the call's own 20 ms grid is late.
 const LATE_US: i32 = 5_000;
+/// Packets that share a grid: ten seconds.
+const GRID_PACKETS: usize = 500;
 const BUFFER_BYTES: i32 = 8 << 20;
 const NOBODY: u32 = u32::MAX;
 
@@ -69,6 +71,8 @@ struct Figures {
     out_of_order: u64,
     echo_frames: u64,
     echo_missing: u64,
+    /// Echoed frames whose sound is not what was said.
+    echo_altered: u64,
     unmarked_frames: u64,
     strangers: u64,
     first_rtp: Samples,
@@ -208,6 +212,7 @@ impl RtpBank {
                             datagram.data,
                             arrived_ns,
                             self.is_measuring,
+                            &self.sound,
                             &mut self.figures,
                         );
                     }
@@ -240,6 +245,7 @@ impl RtpBank {
             "out_of_order": figures.out_of_order,
             "echo_frames": figures.echo_frames,
             "echo_missing": figures.echo_missing,
+            "echo_altered": figures.echo_altered,
             "unmarked_frames": figures.unmarked_frames,
             "strangers": figures.strangers,
             "late_5ms_share": late as f64 / lateness.len().max(1) as f64,
@@ -261,8 +267,7 @@ impl Ear {
         packet[2..4].copy_from_slice(&self.sequence.to_be_bytes());
         packet[4..8].copy_from_slice(&(self.index.wrapping_mul(FRAME as u32)).to_be_bytes());
         packet[8..12].copy_from_slice(&(id + 1).wrapping_mul(0x9e37_79b9).to_be_bytes());
-        let from = self.index as usize % (sound.len() / FRAME) * FRAME;
-        packet[HEADER..].copy_from_slice(&sound[from..from + FRAME]);
+        packet[HEADER..].copy_from_slice(frame_of(sound, self.index));
         let (source, index) = (id & 0x3ffff, self.index & 0xff_ffff);
         let marker = Marker {
             kind: Kind::Caller,
@@ -276,7 +281,14 @@ impl Ear {
         self.index += 1;
     }
 
-    fn hear(&mut self, packet: &[u8], arrived_ns: u64, is_measuring: bool, figures: &mut Figures) {
+    fn hear(
+        &mut self,
+        packet: &[u8],
+        arrived_ns: u64,
+        is_measuring: bool,
+        sound: &[u8],
+        figures: &mut Figures,
+    ) {
         if packet[0] >> 6 != 2 || packet[1] & 0x7f != 0 {
             return; // RTCP and other payload types
         }
@@ -297,6 +309,10 @@ impl Ear {
             Some(marker) => {
                 if !std::mem::replace(&mut self.has_heard_bot, true) {
                     figures.first_bot_audio.add(since_answer_us);
+                }
+                let is_echo = is_measuring && marker.kind == Kind::Caller;
+                if is_echo && !marker.is_whole(&packet[HEADER..], sound) {
+                    figures.echo_altered += 1;
                 }
                 self.note_marker(marker, arrived_ns, is_measuring, figures);
             }
@@ -322,14 +338,16 @@ impl Ear {
         self.grid.push((wall_us - media_us) as i32);
     }
 
-    /// The grid is the one that fits this call's packets best: through their median.
+    /// The grid is the one that fits this call's packets best, through their median, for each ten
+    /// seconds anew: a beat that was left out once makes no later packet late.
     fn add_lateness(&mut self, lateness: &mut Samples) {
-        let mut sorted = Samples::default();
-        self.grid.iter().for_each(|us| sorted.add(i64::from(*us)));
-        let fitted = sorted.percentile(0.5);
-        self.grid
-            .iter()
-            .for_each(|us| lateness.add(i64::from(us - fitted)));
+        for part in self.grid.chunks(GRID_PACKETS) {
+            let mut sorted = Samples::default();
+            part.iter().for_each(|us| sorted.add(i64::from(*us)));
+            let fitted = sorted.percentile(0.5);
+            part.iter()
+                .for_each(|us| lateness.add(i64::from(us - fitted)));
+        }
     }
 
     fn note_marker(

@@ -1,7 +1,9 @@
-//! A scripted SIP caller over UDP (RFC 3261): INVITE with an offer, ACK, BYE, and nothing it does not need.
+//! A scripted SIP caller over UDP (RFC 3261): INVITE with an offer, ACK, BYE, a login where it is asked for one,
+//! and nothing it does not need.
 //!
 //! ```text
-//! Inviting ──200──▶ Up ──hang_up──▶ Leaving ──200──▶ Ended
+//!    ┌─401, 407─┐ once
+//! Inviting ◀────┴──200──▶ Up ──hang_up──▶ Leaving ──200──▶ Ended
 //!    └─3xx..6xx, 32 s─▶ Failed   └─BYE from the server─▶ Ended
 //! ```
 
@@ -13,6 +15,12 @@ use std::os::fd::AsRawFd;
 
 use crate::clock::now_ns;
 use crate::sys::widen_buffers;
+
+pub mod digest;
+pub mod message;
+
+use digest::Credentials;
+use message::{uri, Message};
 
 const T1_NS: u64 = 500_000_000;
 const T2_NS: u64 = 4_000_000_000;
@@ -59,6 +67,10 @@ struct Call {
     target: String,
     routes: Vec<String>,
     offer: String,
+    /// Of its latest request.
+    sequence: u32,
+    /// The header line that answers a challenge, once there was one.
+    login: String,
     request: Vec<u8>,
     ack: Vec<u8>,
     began_ns: u64,
@@ -66,12 +78,23 @@ struct Call {
     is_provisional: bool,
 }
 
+/// Whom the calls are from and to.
+#[derive(Debug, Clone, Default)]
+pub struct Who {
+    /// The number that is dialled.
+    pub callee: String,
+    /// The address in From, as `user@host`; empty: a number at the socket's own address.
+    pub from: String,
+    /// Without them a challenge is a refusal.
+    pub credentials: Option<Credentials>,
+}
+
 /// Many calls on one socket.
 pub struct SipCaller {
     socket: UdpSocket,
     server: SocketAddr,
     local: SocketAddr,
-    callee: String,
+    who: Who,
     run: u64,
     calls: Vec<Call>,
     by_id: HashMap<String, usize>,
@@ -80,8 +103,7 @@ pub struct SipCaller {
 }
 
 impl SipCaller {
-    /// `callee`: the number that is dialled.
-    pub fn open(host: &str, server: SocketAddr, callee: &str) -> io::Result<SipCaller> {
+    pub fn open(host: &str, server: SocketAddr, who: Who) -> io::Result<SipCaller> {
         let socket = UdpSocket::bind((host, 0))?;
         socket.set_nonblocking(true)?;
         widen_buffers(socket.as_raw_fd(), BUFFER_BYTES);
@@ -89,7 +111,7 @@ impl SipCaller {
             local: socket.local_addr()?,
             socket,
             server,
-            callee: callee.to_owned(),
+            who,
             run: now_ns(),
             calls: Vec::new(),
             by_id: HashMap::new(),
@@ -106,20 +128,22 @@ impl SipCaller {
             "v=0\r\no=- {number} 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n\
              m=audio {rtp_port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=ptime:20\r\n"
         );
-        let target = format!("sip:{}@{}", self.callee, self.server);
+        let target = self.callee_uri();
         let mut call = Call {
             phase: Phase::Inviting,
             to: format!("<{target}>"),
             target,
             routes: Vec::new(),
             offer,
+            sequence: 1,
+            login: String::new(),
             request: Vec::new(),
             ack: Vec::new(),
             began_ns: now_ns(),
             wait_ns: T1_NS,
             is_provisional: false,
         };
-        call.request = self.request(number, &call, "INVITE", 1);
+        call.request = self.request(number, &call, "INVITE");
         self.by_id.insert(self.call_id(number), number);
         self.calls.push(call);
         self.send_request(number);
@@ -129,7 +153,8 @@ impl SipCaller {
     /// Send a BYE, when the call is up.
     pub fn hang_up(&mut self, number: usize) {
         if self.calls[number].phase == Phase::Up {
-            let request = self.request(number, &self.calls[number], "BYE", 2);
+            self.calls[number].sequence += 1;
+            let request = self.request(number, &self.calls[number], "BYE");
             let call = &mut self.calls[number];
             (call.phase, call.request) = (Phase::Leaving, request);
             (call.began_ns, call.wait_ns) = (now_ns(), T1_NS);
@@ -190,6 +215,7 @@ impl SipCaller {
                 let _ = self.socket.send_to(&self.calls[number].ack, self.server);
                 None
             }
+            ("INVITE", Phase::Inviting, 401 | 407) if self.log_in(number, message) => None,
             ("INVITE", phase, 300..) => {
                 self.acknowledge_refusal(number, message);
                 (phase == Phase::Inviting).then(|| self.fail(number, format!("INVITE {status}")))
@@ -207,6 +233,29 @@ impl SipCaller {
         }
     }
 
+    /// RFC 3261 22.2: the same call again with an answer to the challenge, once.
+    fn log_in(&mut self, number: usize, message: &Message<'_>) -> bool {
+        let call = &self.calls[number];
+        let Some(credentials) = self.who.credentials.as_ref() else {
+            return false;
+        };
+        let asked = message.header("cseq", "cseq").unwrap_or_default();
+        if !call.login.is_empty() {
+            // A challenge that was sent again, or a refusal of what we answered.
+            return asked.starts_with("1 ");
+        }
+        let Some(login) = credentials.answer(message, "INVITE", &call.target) else {
+            return false;
+        };
+        self.acknowledge_refusal(number, message);
+        let call = &mut self.calls[number];
+        (call.login, call.sequence) = (login, 2);
+        (call.wait_ns, call.is_provisional) = (T1_NS, false);
+        self.calls[number].request = self.request(number, &self.calls[number], "INVITE");
+        self.send_request(number);
+        true
+    }
+
     fn answered(&mut self, number: usize, message: &Message<'_>) -> Progress {
         let call = &mut self.calls[number];
         call.to = message.header("to", "t").unwrap_or_default().to_owned();
@@ -218,7 +267,7 @@ impl SipCaller {
             .collect();
         call.routes.reverse();
         call.phase = Phase::Up;
-        let ack = self.request(number, &self.calls[number], "ACK", 1);
+        let ack = self.request(number, &self.calls[number], "ACK");
         let call = &mut self.calls[number];
         call.ack = ack;
         let _ = self.socket.send_to(&call.ack, self.server);
@@ -234,15 +283,18 @@ impl SipCaller {
 
     /// RFC 3261 17.1.1.3: the ACK of a refusal belongs to the INVITE's transaction.
     fn acknowledge_refusal(&mut self, number: usize, message: &Message<'_>) {
-        let to = message.header("to", "t").unwrap_or_default();
+        let sequence = self.calls[number].sequence;
         let ack = self.format(
             number,
-            "ACK",
-            &format!("sip:{}@{}", self.callee, self.server),
-            to,
-            1,
-            "",
-            "",
+            &Line {
+                method: "ACK",
+                target: &self.callee_uri(),
+                to: message.header("to", "t").unwrap_or_default(),
+                sequence,
+                branch: &format!("inv{sequence}"),
+                more: "",
+                body: "",
+            },
         );
         let _ = self.socket.send_to(ack.as_bytes(), self.server);
     }
@@ -253,7 +305,7 @@ impl SipCaller {
         message: &Message<'_>,
         from: SocketAddr,
     ) -> Option<Progress> {
-        let method = message.first.split(' ').next()?;
+        let method = message.method();
         if method == "ACK" {
             return None;
         }
@@ -262,15 +314,7 @@ impl SipCaller {
         } else {
             "481 No Such Call"
         };
-        let mut answer = format!("SIP/2.0 {status}\r\n");
-        for (name, value) in &message.headers {
-            let is_copied = ["via", "v", "from", "f", "to", "t", "call-id", "i", "cseq"]
-                .iter()
-                .any(|copied| name.eq_ignore_ascii_case(copied));
-            if is_copied {
-                answer.push_str(&format!("{name}: {value}\r\n"));
-            }
-        }
+        let mut answer = message.answer(status);
         answer.push_str("Content-Length: 0\r\n\r\n");
         let _ = self.socket.send_to(answer.as_bytes(), from);
         let number = number.filter(|_| method == "BYE")?;
@@ -320,70 +364,63 @@ impl SipCaller {
         self.timers.push(Reverse((now_ns() + call.wait_ns, number)));
     }
 
-    fn request(&self, number: usize, call: &Call, method: &str, sequence: u32) -> Vec<u8> {
-        let routes: String = call
+    fn callee_uri(&self) -> String {
+        format!("sip:{}@{}", self.who.callee, self.server)
+    }
+
+    fn request(&self, number: usize, call: &Call, method: &str) -> Vec<u8> {
+        let is_invite = method == "INVITE";
+        let mut more: String = call
             .routes
             .iter()
             .map(|route| format!("Route: {route}\r\n"))
             .collect();
-        let offer = if method == "INVITE" {
-            call.offer.as_str()
-        } else {
-            ""
+        let (branch, body) = match method {
+            "INVITE" => (format!("inv{}", call.sequence), call.offer.as_str()),
+            other => (other.to_ascii_lowercase(), ""), // the ACK of a 2xx is a transaction of its own
         };
-        self.format(
-            number,
+        if is_invite {
+            more.push_str(&call.login);
+            more.push_str("Content-Type: application/sdp\r\n");
+        }
+        let line = Line {
             method,
-            &call.target,
-            &call.to,
-            sequence,
-            &routes,
-            offer,
-        )
-        .into_bytes()
+            target: &call.target,
+            to: &call.to,
+            sequence: call.sequence,
+            branch: &branch,
+            more: &more,
+            body,
+        };
+        self.format(number, &line).into_bytes()
     }
 
-    #[allow(clippy::too_many_arguments)] // the parts of one message, each used once
-    fn format(
-        &self,
-        number: usize,
-        method: &str,
-        target: &str,
-        to: &str,
-        sequence: u32,
-        routes: &str,
-        body: &str,
-    ) -> String {
-        let (local, id) = (self.local, self.call_id(number));
-        // The ACK of a 2xx is a transaction of its own, the ACK of a refusal is not.
-        let branch = if method == "ACK"
-            && to.contains(";tag=")
-            && !self.calls[number].target.is_empty()
-            && self.calls[number].phase == Phase::Up
-        {
-            "ack"
-        } else if method == "BYE" {
-            "bye"
-        } else {
-            "inv"
+    fn format(&self, number: usize, line: &Line<'_>) -> String {
+        let (local, id, run) = (self.local, self.call_id(number), self.run);
+        let Line {
+            method,
+            target,
+            to,
+            sequence,
+            branch,
+            more,
+            body,
+        } = line;
+        let from = match self.who.from.as_str() {
+            "" => format!("+14155550100@{local}"),
+            other => other.to_owned(),
         };
-        let kind = if body.is_empty() {
-            ""
-        } else {
-            "Content-Type: application/sdp\r\n"
-        };
+        let length = body.len();
         format!(
             "{method} {target} SIP/2.0\r\n\
              Via: SIP/2.0/UDP {local};rport;branch=z9hG4bK{run:x}-{number}-{branch}\r\n\
              Max-Forwards: 70\r\n\
-             From: <sip:+14155550100@{local}>;tag=c{number}\r\n\
+             From: <sip:{from}>;tag=c{number}\r\n\
              To: {to}\r\n\
              Call-ID: {id}\r\n\
              CSeq: {sequence} {method}\r\n\
              Contact: <sip:caller@{local}>\r\n\
-             {routes}{kind}Content-Length: {length}\r\n\r\n{body}",
-            run = self.run,
-            length = body.len(),
+             {more}Content-Length: {length}\r\n\r\n{body}"
         )
     }
 
@@ -392,81 +429,14 @@ impl SipCaller {
     }
 }
 
-/// The parts of a SIP message that a scripted caller looks at.
-#[derive(Debug)]
-struct Message<'a> {
-    first: &'a str,
-    headers: Vec<(&'a str, &'a str)>,
+/// What differs from request to request.
+struct Line<'a> {
+    method: &'a str,
+    target: &'a str,
+    to: &'a str,
+    sequence: u32,
+    branch: &'a str,
+    /// Whole header lines.
+    more: &'a str,
     body: &'a str,
-}
-
-impl<'a> Message<'a> {
-    fn parse(text: &'a str) -> Option<Message<'a>> {
-        let (head, body) = text.split_once("\r\n\r\n")?;
-        let mut lines = head.split("\r\n");
-        let first = lines.next()?;
-        let headers = lines
-            .filter_map(|line| line.split_once(':'))
-            .map(|(name, value)| (name.trim(), value.trim()))
-            .collect();
-        Some(Message {
-            first,
-            headers,
-            body,
-        })
-    }
-
-    fn status(&self) -> Option<u16> {
-        self.first.strip_prefix("SIP/2.0 ")?.get(..3)?.parse().ok()
-    }
-
-    fn header(&self, name: &str, short: &str) -> Option<&'a str> {
-        self.headers(name, short).next()
-    }
-
-    fn headers<'b>(&'b self, name: &'b str, short: &'b str) -> impl Iterator<Item = &'a str> + 'b {
-        self.headers
-            .iter()
-            .filter(move |(found, _)| {
-                found.eq_ignore_ascii_case(name) || found.eq_ignore_ascii_case(short)
-            })
-            .map(|(_, value)| *value)
-    }
-
-    /// Address and port of the answer's audio.
-    fn media(&self) -> Option<SocketAddrV4> {
-        let value = |start| self.body.lines().find_map(|line| line.strip_prefix(start));
-        let host = value("c=IN IP4 ")?.trim().parse().ok()?;
-        let port: u16 = value("m=audio ")?.split(' ').next()?.parse().ok()?;
-        (port != 0).then(|| SocketAddrV4::new(host, port))
-    }
-}
-
-/// The URI of a Contact, with or without angle brackets.
-fn uri(contact: &str) -> &str {
-    match contact.split_once('<') {
-        Some((_, rest)) => rest.split('>').next().unwrap_or(rest),
-        None => contact.split(';').next().unwrap_or(contact),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ANSWER: &str = "SIP/2.0 200 OK\r\nv: SIP/2.0/UDP 127.0.0.1\r\nTo: <sip:a@b>;tag=9\r\n\
-        Contact: \"Us\" <sip:us@127.0.0.1:5060;x=1>;q=1\r\nCSeq: 1 INVITE\r\n\r\n\
-        v=0\r\nc=IN IP4 127.0.0.1\r\nm=audio 4000 RTP/AVP 0\r\n";
-
-    #[test]
-    fn an_answer_is_understood() {
-        let message = Message::parse(ANSWER).unwrap();
-        assert_eq!(message.status(), Some(200));
-        assert_eq!(message.header("via", "v"), Some("SIP/2.0/UDP 127.0.0.1"));
-        assert_eq!(
-            uri(message.header("contact", "m").unwrap()),
-            "sip:us@127.0.0.1:5060;x=1"
-        );
-        assert_eq!(message.media(), Some("127.0.0.1:4000".parse().unwrap()));
-    }
 }

@@ -1,17 +1,14 @@
 """The published scripts' calls, as curl makes them, against a whole server (TR-1 to TR-71)."""
 
-import asyncio
-import json
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from agentstream.sip.digest import from_stored, ha1
 from agentstream.store.sql_store import open_store
-from agentstream.testing.calls_api import ACCOUNT_SID, CallsApi, calls_api
+from agentstream.testing.calls_api import calls_api
+from agentstream.testing.curl import BODY, DID, Curl
 from agentstream.testing.node import scripted_phone
 from agentstream.testing.ports import HOST
 
@@ -19,42 +16,6 @@ pytestmark = [
     pytest.mark.acceptance,
     pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed"),
 ]
-DID = "+918000000042"
-
-
-@dataclass
-class Curl:
-    """Runs curl as the scripts do: key and token in the URL, a JSON body."""
-
-    api: CallsApi
-
-    async def __call__(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """Return the status on the wire and the answer."""
-        key = self.api.key
-        home = f"http://{key.key}:{key.token}@{HOST}:{self.api.port}/v2/accounts/{ACCOUNT_SID}"
-        words = ["curl", "-sS", "-w", "\n%{http_code}", "--max-time", "10", "-X", method]
-        if body is not None:
-            words += ["-H", "Content-Type: application/json", "--data", json.dumps(body)]
-        program = await asyncio.create_subprocess_exec(
-            *words, f"{home}{path}", stdout=asyncio.subprocess.PIPE
-        )
-        said, _ = await program.communicate()
-        assert program.returncode == 0
-        text, _, status = said.decode().rpartition("\n")
-        return int(status), json.loads(text)
-
-    async def data(self, method: str, path: str, body: Any = None) -> Any:
-        """Return the data of a success."""
-        status, answer = await self(method, path, body)
-        assert (status, answer["response"]["code"]) == (200, 200), answer
-        return answer["response"]["data"]
-
-
-BODY = {
-    "trunk_name": "voice_bot",
-    "nso_code": "ANY-ANY",
-    "domain_name": f"{ACCOUNT_SID.lower()}.pstn.exotel.com",
-}
 LOGIN = {"user_name": "voice-bot", "password": "p4ss-word", "friendly_name": "bot"}
 PLACE = {"destination": f"{HOST}:5070;transport=tcp"}
 ALIAS = {"settings": [{"name": "trunk_external_alias", "value": "+918000000099"}]}

@@ -33,12 +33,13 @@ async def running(
     answers: bool = True,
     trace: Trace | None = None,
     timers: Timers | None = None,
+    min_se_s: int = 90,
 ) -> AsyncIterator[tuple[SipEngine, Answering, int]]:
     engine = SipEngine(
         SipConfig(
             listeners=(Listener(transport, HOST, 0),),
             admission=AdmissionLimits(rate_per_s=0),
-            settings=SipSettings(timers=timers or Timers()),
+            settings=SipSettings(timers=timers or Timers(), min_se_s=min_se_s),
         ),
         trace=trace,
     )
@@ -159,6 +160,21 @@ async def test_a_caller_that_never_acknowledges_is_sent_a_bye(tmp_path: Path) ->
         code = await sipp(*arguments, cwd=tmp_path, timeout_s=45)
         assert code == 0, errors(tmp_path)
         assert [(ended.by, ended.text) for ended in product.ended] == [("network", "no ACK")]
+        assert engine.counters["calls_now"] == 0
+
+
+@pytest.mark.parametrize(("transport", "option"), [("udp", "u1"), ("tcp", "t1")])
+async def test_a_caller_that_takes_no_update_is_refreshed_by_re_invite(
+    transport: TransportName, option: str, tmp_path: Path
+) -> None:
+    """SIP-50, PN-1: an UPDATE would end the scenario, as LiveKit's 405 would."""
+    async with running(transport, min_se_s=2) as (engine, product, port):
+        steps = (SCENARIOS / "session_timer.xml").read_text().replace("[expires]", "2")
+        (tmp_path / "timer.xml").write_text(steps)
+        calls = ("-sf", "timer.xml", "-m", "2", "-t", option)
+        assert await sipp(*calls, f"{HOST}:{port}", cwd=tmp_path) == 0
+        assert product.counts["Ended"] == 2
+        assert {ended.by for ended in product.ended} == {"remote"}
         assert engine.counters["calls_now"] == 0
 
 

@@ -5,6 +5,7 @@
 //! caller --mode setups --server HOST:PORT --rate R --seconds S --hold-ms H set up and tear down, no RTP
 //! caller --mode raw    --calls N --port FIRST --seconds S                  RTP only, towards `floor`
 //! ```
+//! `--host`, `--callee`, `--from USER@HOST`, `--user` and `--password` say who calls whom.
 //! JSON lines: `steady` when the measured window begins, `end` when it ends, `report` last.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -15,7 +16,8 @@ use agentstream_bench::clock::{now_ns, Beats, BEAT_NS};
 use agentstream_bench::control::{say, CpuMeter};
 use agentstream_bench::rtp::RtpBank;
 use agentstream_bench::samples::Samples;
-use agentstream_bench::sip::{Progress, SipCaller};
+use agentstream_bench::sip::digest::Credentials;
+use agentstream_bench::sip::{Progress, SipCaller, Who};
 use agentstream_bench::sys::{raise_file_limit, run_first};
 use serde_json::{json, Value};
 
@@ -41,13 +43,26 @@ fn main() {
 
 fn sip(args: &Args) -> SipCaller {
     let server: SocketAddr = args.get("server", SocketAddr::from(([127, 0, 0, 1], 5060)));
-    let callee = args.get("callee", "+14155550123".to_owned());
-    SipCaller::open(HOST, server, &callee)
+    let (user, password): (String, String) = (
+        args.get("user", String::new()),
+        args.get("password", String::new()),
+    );
+    let who = Who {
+        callee: args.get("callee", "+14155550123".to_owned()),
+        from: args.get("from", String::new()),
+        credentials: (!user.is_empty()).then_some(Credentials { user, password }),
+    };
+    SipCaller::open(&host(args), server, who)
         .unwrap_or_else(|error| fail(&format!("SIP socket: {error}")))
 }
 
-fn bank() -> RtpBank {
-    RtpBank::open(HOST).unwrap_or_else(|error| fail(&format!("RTP sockets: {error}")))
+fn bank(args: &Args) -> RtpBank {
+    RtpBank::open(&host(args)).unwrap_or_else(|error| fail(&format!("RTP sockets: {error}")))
+}
+
+/// The address that the calls come from.
+fn host(args: &Args) -> String {
+    args.get("host", HOST.to_owned())
 }
 
 /// Set-ups, their failures and durations.
@@ -99,7 +114,7 @@ impl Tally {
 fn calls(args: &Args) {
     let (wanted, rate): (u64, f64) = (args.get("calls", 100), args.get("rate", 50.0));
     let window_beats: u64 = args.get::<u64>("seconds", 10) * 1000;
-    let (mut sip, mut bank, mut tally) = (sip(args), bank(), Tally::default());
+    let (mut sip, mut bank, mut tally) = (sip(args), bank(args), Tally::default());
     let (mut beats, mut placed, mut up) = (Beats::start(), 0u64, VecDeque::new());
     let (mut steady_at, mut end_at, mut done_at) = (None, None, None);
     let mut cpu = CpuMeter::start();
@@ -164,7 +179,7 @@ fn setups(args: &Args) {
     let rate: f64 = args.get("rate", 100.0);
     let window_beats: u64 = args.get::<u64>("seconds", 10) * 1000;
     let hold_ns = args.get::<u64>("hold-ms", 100) * BEAT_NS;
-    let (mut sip, bank, mut tally) = (sip(args), bank(), Tally::default());
+    let (mut sip, bank, mut tally) = (sip(args), bank(args), Tally::default());
     let (mut beats, mut placed, mut up) = (Beats::start(), 0u64, VecDeque::new());
     say("steady", json!({ "rate": rate }));
     let cpu = CpuMeter::start();
@@ -210,7 +225,7 @@ fn raw(args: &Args) {
     let calls: usize = args.get("calls", 500);
     let first_port: u16 = args.get("port", 30_000);
     let window_beats: u64 = args.get::<u64>("seconds", 10) * 1000;
-    let (mut bank, mut beats) = (bank(), Beats::start());
+    let (mut bank, mut beats) = (bank(args), Beats::start());
     for call in 0..calls {
         let to = SocketAddrV4::new(Ipv4Addr::LOCALHOST, first_port + 2 * call as u16);
         bank.start(call, to, now_ns());

@@ -1,4 +1,4 @@
-"""Real peers for tests: sipp, baresip and Kamailio as processes that never outlive their test.
+"""Real peers for tests: sipp, baresip, Kamailio and rtpengine, processes that never outlive their test.
 
 async with running_baresip(folder, sound) as phone:
     await phone.dial(node.address())
@@ -306,6 +306,41 @@ async def running_kamailio(
     async with program(*command, folder=folder) as process:
         await _answers(process, port)
         yield Kamailio(folder, f"{HOST}:{port}", process)
+
+
+# rtpengine
+
+
+@asynccontextmanager
+async def running_rtpengine(folder: Path, rtp_ports: tuple[int, int]) -> AsyncIterator[int]:
+    """Run a media relay in user space; gives the port of its control protocol."""
+    port = free_port()
+    low, high = rtp_ports
+    command = (
+        *("rtpengine", "--config-file=none", "--table=-1", "--foreground", "--log-stderr"),
+        *(f"--interface={HOST}", f"--listen-ng={HOST}:{port}", "--num-threads=1"),
+        *(f"--port-min={low}", f"--port-max={high}", "--log-level=6", "--delete-delay=0"),
+    )
+    async with program(*command, folder=folder) as process:
+        async with asyncio.timeout(10):
+            while not await asyncio.to_thread(_pongs, port):
+                if process.returncode is not None:
+                    raise PeerError(f"it ended with {process.returncode} at once")
+        yield port
+
+
+def _pongs(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        asker.settimeout(0.2)
+        try:
+            asker.connect((HOST, port))
+            asker.sendall(b"1 d7:command4:pinge")
+            return b"pong" in asker.recv(4_096)
+        except OSError:
+            return False
+
+
+# Kamailio, as it starts
 
 
 async def _answers(process: asyncio.subprocess.Process, port: int) -> None:

@@ -31,6 +31,7 @@ class RawSip(asyncio.DatagramProtocol):
     node: tuple[str, int]
     heard: list[str] = field(default_factory=list)  # not yet taken
     status: int = 200  # what its requests are answered
+    sender: str = ""  # of From, as "user@host"; empty: agent at its own address
     _transport: asyncio.DatagramTransport | None = None
     _cseq: int = 0
     _to: str = ""
@@ -83,15 +84,22 @@ class RawSip(asyncio.DatagramProtocol):
         body = SDP.format(host=HOST, port=audio_port)
         self.say("INVITE", f"Content-Type: application/sdp\r\n{more}".strip(), body)
 
-    def say(self, method: str, more: str = "", body: str = "") -> int:
+    def acknowledge(self, refusal: str) -> None:
+        """Acknowledge a refusal of the INVITE: a part of its transaction (RFC 3261 17.1.1.3)."""
+        asked, self._to = self._to, header(refusal, "To")
+        self.say("ACK", branch=f"z9hG4bKINVITE{self._cseq}")
+        self._to = asked
+
+    def say(self, method: str, more: str = "", body: str = "", branch: str = "") -> int:
         """Send a request; returns its number."""
         if method != "ACK":
             self._cseq += 1
+        branch = branch or f"z9hG4bK{method}{self._cseq}"
         lines = [
             f"{method} {self._target} SIP/2.0",
-            f"Via: SIP/2.0/UDP {HOST}:{self.port};branch=z9hG4bK{method}{self._cseq};rport",
+            f"Via: SIP/2.0/UDP {HOST}:{self.port};branch={branch};rport",
             "Max-Forwards: 70",
-            f"From: <sip:agent@{HOST}:{self.port}>;tag=raw",
+            f"From: <sip:{self.sender or f'agent@{HOST}:{self.port}'}>;tag=raw",
             f"To: {self._to}",
             f"Call-ID: raw-{self.port}",
             f"CSeq: {self._cseq} {method}",

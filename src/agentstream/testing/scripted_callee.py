@@ -75,6 +75,11 @@ class ScriptedCallee:
         sdp = SDP.replace("audio 40000", f"audio {self._audio_port}")
         return sdp.format(host=HOST, version=version).replace("sendrecv", direction)
 
+    def answer_for(self, call: Invited) -> str:
+        """Return the SDP that an offer is answered with."""
+        del call
+        return self.sdp()
+
     def hang_up(self, user: str) -> None:
         """End every call to somebody here."""
         for ref in self.refs(user):
@@ -103,11 +108,11 @@ class ScriptedCallee:
         elif user == "early":
             self.engine.ring(ref, 183, self.sdp())
         elif user == "voicemail":
-            self.engine.answer(ref, self.sdp())
+            self.engine.answer(ref, self.answer_for(self.calls[ref]))
         else:
             self.engine.ring(ref)
             if not user.startswith("rings"):
-                self.engine.answer(ref, self.sdp())
+                self.engine.answer(ref, self.answer_for(self.calls[ref]))
 
 
 def user_of(call: Invited) -> str:
