@@ -10,6 +10,7 @@ import pytest
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.transfer_words import TransferFinished
 from agentstream.testing.node import Node, running_node
+from agentstream.testing.ports import HOST
 from agentstream.testing.raw_sip import RawSip, header, raw_sip
 from agentstream.testing.rtp_phone import RtpPhone, rtp_phone
 from agentstream.testing.scripted_callee import ScriptedCallee, scripted_callee
@@ -69,17 +70,24 @@ async def hear_each_other(*phones: RtpPhone) -> None:
 
 
 @asynccontextmanager
-async def house(folder: Path, refer: str = "allow", who: str = "answers") -> AsyncIterator[House]:
+async def house(
+    folder: Path, refer: str = "allow", who: str = "answers", closed_to_all_but: str = ""
+) -> AsyncIterator[House]:
     async with (
         rtp_phone(LOUD) as ann,
         rtp_phone(LOUD) as bobs,
         rtp_phone(LOUD) as carols,
-        raw_sip() as peer,
+        raw_sip(at=closed_to_all_but or HOST) as peer,
         scripted_callee(audio_port=bobs.port) as bob,
         scripted_callee(lambda user: who, audio_port=carols.port) as carol,
     ):
-        trunks = {"livekit": {"target": f"sip:127.0.0.1:{peer.port}", "refer": refer}}
-        async with running_node(folder, "ws://unused/", pairs=6, trunks=trunks) as node:
+        trunk: dict[str, object] = {"target": f"sip:{peer.host}:{peer.port}", "refer": refer}
+        sections: dict[str, object] = {"trunks": {"livekit": trunk}}
+        if closed_to_all_but:
+            trunk["sources"] = [closed_to_all_but]
+            listeners = f"udp://{HOST}:0"
+            sections["sip"] = {"listeners": listeners, "unknown_callers": "refuse"}
+        async with running_node(folder, "ws://unused/", pairs=6, **sections) as node:
             host, _, port = node.address().rpartition(":")
             peer.node = (host, int(port))
             yield House(node, peer, ann, bob, bobs, carol, carols)
@@ -201,11 +209,17 @@ def dialog_of(ok: str) -> str:
     return f"{header(ok, 'Call-ID')}%3Bto-tag%3D{tag}%3Bfrom-tag%3Draw"
 
 
-async def test_an_attended_transfer_joins_the_two_others(tmp_path: Path) -> None:
-    """RFC 5589: the peer has asked Carol first, by a second call, and lets go of both."""
+@pytest.mark.parametrize("closed_to_all_but", ["", "127.0.0.2"], ids=["open", "closed"])
+async def test_an_attended_transfer_joins_the_two_others(
+    tmp_path: Path, closed_to_all_but: str
+) -> None:
+    """RFC 5589: the peer has asked Carol first, by a second call, and lets go of both.
+
+    Where strangers are refused, our own INVITE to ourselves is no stranger's.
+    """
     async with (
-        house(tmp_path) as there,
-        raw_sip(there.node.address()) as desk,
+        house(tmp_path, closed_to_all_but=closed_to_all_but) as there,
+        raw_sip(there.node.address(), at=there.peer.host) as desk,
         rtp_phone(LOUD) as desks,
     ):
         await there.talk()
@@ -222,6 +236,24 @@ async def test_an_attended_transfer_joins_the_two_others(tmp_path: Path) -> None
         there.bob.hang_up("answers")
         records = await there.node.records(2)
         assert all(record.cause is Cause.NORMAL for record in records)
+        assert await there.node.is_idle()
+
+
+async def test_who_may_not_call_may_not_take_the_place_of_a_leg(tmp_path: Path) -> None:
+    """The gate opens for our own INVITE, and for no other that names a dialog of ours."""
+    async with (
+        house(tmp_path, closed_to_all_but="127.0.0.2") as there,
+        raw_sip(there.node.address()) as thief,
+    ):
+        await there.node.flow(CONNECT % there.bob.uri("answers"))
+        ok = await there.peer.call("1000", there.ann.port)
+        await hear_each_other(there.ann, there.bobs)
+        dialog = dialog_of(ok).replace("%3B", ";").replace("%3D", "=")
+        thief.start("1000", there.carols.port, f"Require: replaces\r\nReplaces: {dialog}")
+        await thief.until("SIP/2.0 403")
+        await hear_each_other(there.ann, there.bobs)
+        there.peer.say("BYE")
+        await there.node.records()
         assert await there.node.is_idle()
 
 

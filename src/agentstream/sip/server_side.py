@@ -27,6 +27,7 @@ from agentstream.sip.server_transaction import (
 from agentstream.sip.settings import SipSettings
 from agentstream.sip.traffic import Put, Send
 from agentstream.sip.transactions import Transactions
+from agentstream.sip.uri import parse_uri
 from agentstream.sip.wire import encode
 
 
@@ -174,7 +175,7 @@ class ServerSide:
 
     def _let_in(self, request: Request, flow: Flow, now_ms: int) -> Pass | Response | None:
         """Ask the gate; None: this request gets no answer."""
-        if self._gate.is_open:
+        if self._gate.is_open or self._is_our_transfer(request, flow):
             return OUTSIDER
         arrival = self._screen.arrival(request, flow)
         verdict = self._gate.judge(arrival, now_ms)
@@ -187,6 +188,23 @@ class ServerSide:
                 return self._screen.refused(request, verdict)
             case Ask():
                 return self._log_in(request, arrival, verdict, now_ms)
+
+    def _is_our_transfer(self, request: Request, flow: Flow) -> bool:
+        """Tell whether this INVITE ends an attended transfer within the house (RFC 5589 §7).
+
+        Such a one comes from ourselves, to whom no gate applies, and can do one thing only: take
+        the place of the call that its Replaces names, 481 where there is none. Nobody else can
+        write it: its branch is 80 random bits, it was sent to our own address, with this Replaces.
+        """
+        named = request.headers.all("Replaces")
+        if request.method != "INVITE" or len(named) != 1:
+            return False
+        sent = self._transactions.sent(request)
+        if sent is None or sent.request.headers.all("Replaces") != named:
+            return False
+        to = sent.send_to
+        host = to.host if isinstance(to, Hop) else to.remote_host
+        return parse_uri(self._core.contact(flow).strip("<>")).address == host.strip("[]")
 
     def _log_in(
         self, request: Request, arrival: Arrival, asked: Ask, now_ms: int

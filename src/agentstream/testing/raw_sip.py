@@ -31,6 +31,7 @@ class RawSip(asyncio.DatagramProtocol):
     node: tuple[str, int]
     heard: list[str] = field(default_factory=list)  # not yet taken
     status: int = 200  # what its requests are answered
+    host: str = HOST  # where it listens
     _transport: asyncio.DatagramTransport | None = None
     _cseq: int = 0
     _to: str = ""
@@ -89,13 +90,13 @@ class RawSip(asyncio.DatagramProtocol):
             self._cseq += 1
         lines = [
             f"{method} {self._target} SIP/2.0",
-            f"Via: SIP/2.0/UDP {HOST}:{self.port};branch=z9hG4bK{method}{self._cseq};rport",
+            f"Via: SIP/2.0/UDP {self.host}:{self.port};branch=z9hG4bK{method}{self._cseq};rport",
             "Max-Forwards: 70",
-            f"From: <sip:agent@{HOST}:{self.port}>;tag=raw",
+            f"From: <sip:agent@{self.host}:{self.port}>;tag=raw",
             f"To: {self._to}",
             f"Call-ID: raw-{self.port}",
             f"CSeq: {self._cseq} {method}",
-            f"Contact: <sip:agent@{HOST}:{self.port}>",
+            f"Contact: <sip:agent@{self.host}:{self.port}>",
             *([more] if more else []),
         ]
         self._send("\r\n".join(lines) + "\r\n", body)
@@ -119,12 +120,12 @@ def header(text: str, name: str) -> str:
 
 
 @asynccontextmanager
-async def raw_sip(address: str = "127.0.0.1:5060") -> AsyncIterator[RawSip]:
-    """Listen while the block runs; `node` may be set later."""
+async def raw_sip(address: str = "127.0.0.1:5060", at: str = HOST) -> AsyncIterator[RawSip]:
+    """Listen while the block runs, at a loopback address; `node` may be set later."""
     host, _, port = address.rpartition(":")
     loop = asyncio.get_running_loop()
     _, peer = await loop.create_datagram_endpoint(
-        lambda: RawSip((host, int(port))), local_addr=(HOST, 0)
+        lambda: RawSip((host, int(port)), host=at), local_addr=(at, 0)
     )
     try:
         yield peer
