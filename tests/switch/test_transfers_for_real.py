@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,7 +83,7 @@ async def house(
         scripted_callee(lambda user: who, audio_port=carols.port) as carol,
     ):
         trunk: dict[str, object] = {"target": f"sip:{peer.host}:{peer.port}", "refer": refer}
-        sections: dict[str, object] = {"trunks": {"livekit": trunk}}
+        sections: dict[str, Any] = {"trunks": {"livekit": trunk}}
         if closed_to_all_but:
             trunk["sources"] = [closed_to_all_but]
             listeners = f"udp://{HOST}:0"

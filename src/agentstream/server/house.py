@@ -354,7 +354,7 @@ def _local_media(config: Config) -> LocalMedia:
     return LocalMedia(
         address=config.rtp.public_host or config.sip.public_host,
         port=0,
-        codecs=config.rtp.codecs,
+        codecs=config.codecs(),
         srtp=config.rtp.srtp,
         offers_keys=config.sip.allow_sdes_cleartext,
     )

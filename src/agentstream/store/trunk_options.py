@@ -25,6 +25,7 @@ _LOGIN: Final = re.compile(rf"[\x20-\x7e]{{1,{LOGIN_LIMIT}}}", re.ASCII)
 PREFIX: Final = "as_"
 ALIAS: Final = "trunk_external_alias"
 PASSWORD: Final = "as_destination_password"  # noqa: S105  (a setting's name)
+SECRETS: Final = frozenset({PASSWORD})  # sealed in rows, and shown to nobody
 MASK: Final = "***"
 
 
@@ -74,7 +75,7 @@ def check(name: str, value: str) -> str:
 
 def shown(name: str, value: str) -> str:
     """Return a setting's value as anybody may see it."""
-    return MASK if name == PASSWORD and value else value
+    return MASK if name in SECRETS and value else value
 
 
 def options_of(settings: Iterable[TrunkSetting | tuple[str, str]]) -> TrunkOptions:
