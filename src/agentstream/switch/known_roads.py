@@ -173,10 +173,15 @@ class KnownRoads:
                 known.text,
                 known.round_trip_ms,
                 known.failures,
-                max(0, self._watch.rests_until_ms(key, now_ms) - now_ms),
+                self.rests_ms(key),
             )
             for key, known in self._watch.records.items()
         )
+
+    def rests_ms(self, key: str) -> int:
+        """Return how long calls still leave a road alone, watched or not; 0: they do not."""
+        now_ms = self._clock.now_ms()
+        return max(0, self._watch.rests_until_ms(key, now_ms) - now_ms)
 
     def registrations(self) -> tuple[RegistrationState, ...]:
         """Return every registration; one whose time is over is none, whatever was told last."""
