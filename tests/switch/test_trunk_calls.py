@@ -78,13 +78,15 @@ async def test_early_media_of_the_network_is_heard_through_the_trunk_sip_16(boar
 
 
 @pytest.mark.parametrize(
-    ("caller", "settings", "shown"),
+    ("caller", "settings", "shown"),  # NUMBER rings for the account
     [
         (OTHER_DID, {}, OTHER_DID),
         (OTHER_DID.removeprefix("+"), {}, OTHER_DID),  # SIP-26: with or without plus
         ("bot", {}, DID),  # the trunk's first number
         (CUSTOMER, {}, DID),  # never a number that is not the trunk's
-        (OTHER_DID, {"trunk_external_alias": "+918040000001"}, "+918040000001"),  # TR-71
+        (OTHER_DID, {"trunk_external_alias": DID}, DID),  # TR-71
+        (CUSTOMER, {"trunk_external_alias": NUMBER}, NUMBER),
+        (OTHER_DID, {"trunk_external_alias": "+918040000001"}, OTHER_DID),  # nobody's
     ],
 )
 async def test_the_network_is_shown_a_number_of_the_trunk(

@@ -222,13 +222,12 @@ def set_trunk(
 
 
 async def _set(door: "TrunkDoor", found: "TrunkParts", pairs: list[tuple[str, str]]) -> None:
-    from agentstream.store.trunk_rules import check_setting
     from agentstream.store.trunks import TrunkSetting
 
     now = SystemClock().wall()
     for name, value in pairs:
         if value:
-            check_setting(name, value, door.rules)
+            await door.check_setting(found.trunk.account_sid, name, value)
     for name, value in pairs:
         if value:
             await door.rows.set(

@@ -4,11 +4,12 @@ The sentences stand as clients know them: scripts compare them to the letter.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final, Literal, NoReturn
 
 from agentstream.base.errors import CommandError, PeerError
+from agentstream.base.ids import AccountSid
 from agentstream.base.values import dataclass, replace
 from agentstream.sip.digest import to_stored
 from agentstream.sip.uri import SipUri, parse_uri
@@ -224,6 +225,16 @@ def check_setting(name: str, value: str, rules: TrunkRules) -> None:
     why_not = check(name, value) or ("" if value.isprintable() else "value is not printable")
     if why_not:
         refuse(why_not)
+
+
+def check_alias(account_sid: AccountSid, alias: str, owners: Mapping[str, AccountSid]) -> None:
+    """Refuse an alias that is not the account's (TR-71): it would be shown to those who are called.
+
+    `owners` are those of the numbers that ring here; one that a trunk of the account has is its own
+    already.
+    """
+    if owners.get(alias) != account_sid:
+        refuse(f"{ALIAS} is not a number of this account")
 
 
 def _credential(field: str, text: str, limit: int, rules: TrunkRules) -> str:

@@ -48,6 +48,7 @@ class Dialler:
             lambda: wiring.directory.trunks,
             wiring.road_states,
             wiring.signaling.bindings,
+            wiring.directory.owns,
             draw_by(wiring.tokens),
             wiring.clock,
         )

@@ -6,7 +6,8 @@ from typing import Protocol
 
 from agentstream.base.ids import AccountSid, RandomTokens, Tokens
 from agentstream.store.protocols import Numbers
-from agentstream.store.trunk_rules import TrunkRules
+from agentstream.store.trunk_options import ALIAS
+from agentstream.store.trunk_rules import TrunkRules, check_alias, check_setting
 from agentstream.store.trunks import TrunkParts, Trunks
 from agentstream.store.values import Account
 from agentstream.switch.rejections import Rejection
@@ -53,3 +54,13 @@ class TrunkDoor:
     unknown_status: int = 404  # SC-2: of a trunk that is not the account's, or 403
     tokens: Tokens = field(default_factory=RandomTokens)
     watch: TrunkWatcher | None = None  # None: nobody knows how trunks are doing
+
+    async def check_setting(
+        self, account_sid: AccountSid, name: str, value: str, mapped: Sequence[str] = ()
+    ) -> None:
+        """Refuse a setting that cannot be; `mapped` are numbers that its trunk is about to have."""
+        check_setting(name, value, self.rules)
+        if name != ALIAS or value in mapped or await self.rows.mapped(account_sid, value):
+            return
+        owners = {one.number: one.account_sid for one in await self.numbers.list()}
+        check_alias(account_sid, value, owners)
