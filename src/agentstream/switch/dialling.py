@@ -78,7 +78,7 @@ class Dialler:
         try:
             session = SdpSession(int(wiring.tokens.hex(4), 16), wiring.tokens)
             first = tries.first()
-            ours = OurSide(leg, first.local, session, first.is_encrypted)
+            ours = OurSide(leg, first.local, session, first.is_encrypted, keys=first.keys)
             return DialledLine(leg_sid, wiring.signaling, ours, tries, first)
         except BaseException:
             tries.leave()
@@ -114,7 +114,8 @@ class Dialler:
         session = SdpSession(int(wiring.tokens.hex(4), 16), wiring.tokens)
         rules = self._referee.rules_in(invited, host)
         is_encrypted = transport in ENCRYPTED
-        return OurSide(leg, local_for(local, transport, terms), session, is_encrypted, rules)
+        ours = local_for(local, transport, terms)
+        return OurSide(leg, ours, session, is_encrypted, rules, terms.keys)
 
 
 class Tries:
@@ -219,7 +220,15 @@ class Tries:
         order = order_of(road, host, ring_ms, self._hops)
         is_encrypted = road.transport in ENCRYPTED
         rules = self._referee.rules_out(road.target, road.trunk, host)
-        return Try(order, local, road.offers_late, road.hears_early_media, is_encrypted, rules)
+        return Try(
+            order,
+            local,
+            road.offers_late,
+            road.hears_early_media,
+            is_encrypted,
+            rules,
+            road.media.keys,
+        )
 
     def _note(self, outcome: Outcome, road: Road) -> None:
         if road.key and not self._is_known:
@@ -259,4 +268,5 @@ def order_of(road: Road, our_host: str, ring_ms: int, max_forwards: int = 70) ->
         flow=road.flow,
         silence_timeout_ms=road.silence_ms,
         max_forwards=max_forwards,
+        session_expires_s=road.session_timer_s,
     )

@@ -134,6 +134,7 @@ class Road:
     trunk: str = ""  # the operator's name of it, or an account's sid; "": an address
     routes: tuple[str, ...] = ()  # further Routes: the Path of a registered phone
     flow: Flow | None = None  # the way that such a phone came by; None: where the URIs lead
+    session_timer_s: int = 0  # that we ask for (SIP-50); 0: only the peer's
 
     @property
     def transport(self) -> str:

@@ -260,7 +260,12 @@ class TrunkGate:
         if full:
             return self._refused("limit", entry, detail=full, is_known=True)
         is_noted = is_foreign and settings.from_host_check == "warn"
-        return Judged(Pass(entry.sid, caller), "", entry, is_foreign_from=is_noted)
+        return Judged(
+            Pass(entry.sid, caller, entry.options.session_timer_s),
+            "",
+            entry,
+            is_foreign_from=is_noted,
+        )
 
     def _why_not_there(self, entry: TrunkEntry, arrival: Arrival) -> tuple[Reason, str] | None:
         """Return why this trunk may not call this number (SIP-20, SIP-22, FL-2)."""

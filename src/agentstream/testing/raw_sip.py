@@ -67,21 +67,21 @@ class RawSip(asyncio.DatagramProtocol):
         self.heard.remove(found)
         return found
 
-    async def call(self, user: str, audio_port: int, more: str = "") -> str:
+    async def call(self, user: str, audio_port: int, more: str = "", sdp: str = SDP) -> str:
         """Call a number and acknowledge the answer, which is returned."""
-        self.start(user, audio_port, more)
+        self.start(user, audio_port, more, sdp)
         ok = await self.until("SIP/2.0 200")
         self._to = header(ok, "To")
         self._target = header(ok, "Contact").strip("<>")
         self.say("ACK")
         return ok
 
-    def start(self, user: str, audio_port: int, more: str = "") -> None:
-        """Call a number."""
+    def start(self, user: str, audio_port: int, more: str = "", sdp: str = SDP) -> None:
+        """Call a number; `sdp` is what it offers."""
         host, port = self.node
         self._target = f"sip:{user}@{host}:{port}"
         self._to = f"<sip:{user}@{host}>"
-        body = SDP.format(host=HOST, port=audio_port)
+        body = sdp.format(host=HOST, port=audio_port)
         self.say("INVITE", f"Content-Type: application/sdp\r\n{more}".strip(), body)
 
     def say(self, method: str, more: str = "", body: str = "") -> int:
