@@ -204,6 +204,60 @@ async def test_a_caller_who_hears_a_flow_talks_with_the_target_instead(tmp_path:
         assert await there.node.is_idle()
 
 
+REFERS = """
+name: any
+start: talk
+applets:
+  talk: {type: connect, numbers: ["%s"], refer: true, next: bye}
+  bye: {type: hangup}
+"""
+
+
+async def test_a_flow_hands_its_caller_back_to_its_own_side_op_1(tmp_path: Path) -> None:
+    """SIP-61: REFER, 202, NOTIFY 200 of theirs, then our BYE; nobody is dialled from here."""
+    async with house(tmp_path) as there:
+        await there.node.flow(REFERS % there.carol.uri("carol"))
+        there.peer.status = 202
+        await there.peer.call("1000", there.ann.port)
+        refer = await there.peer.until("REFER")
+        assert header(refer, "Refer-To") == f"<{there.carol.uri('carol')}>"
+        there.peer.status = 200
+        number = header(refer, "CSeq").partition(" ")[0]
+        told = f"Event: refer;id={number}\r\nSubscription-State: terminated\r\n"
+        body = "SIP/2.0 200 OK\r\n"
+        there.peer.say("NOTIFY", f"{told}Content-Type: message/sipfrag", body)
+        await there.peer.until("BYE")
+        (record,) = await there.node.records()
+        assert (record.cause, there.finished().outcome) == (Cause.NORMAL, "referred")
+        assert not there.carol.calls
+        assert await there.node.is_idle()
+
+
+async def test_a_flow_dials_where_the_callers_side_will_not_op_1(tmp_path: Path) -> None:
+    """PN-1: LiveKit answers REFER 405; the two are bridged here."""
+    async with house(tmp_path) as there:
+        await there.node.flow(REFERS % there.carol.uri("carol"))
+        there.peer.status = 405
+        await there.peer.call("1000", there.ann.port)
+        await there.peer.until("REFER")
+        await hear_each_other(there.ann, there.carols)
+        assert there.finished().outcome == "refused"
+        there.peer.say("BYE")
+        await there.node.records()
+        assert await there.node.is_idle()
+
+
+async def test_a_trunk_without_transfers_is_asked_for_none(tmp_path: Path) -> None:
+    async with house(tmp_path, "deny") as there:
+        await there.node.flow(REFERS % there.carol.uri("carol"))
+        await there.peer.call("1000", there.ann.port)
+        await hear_each_other(there.ann, there.carols)
+        assert not there.node.saw("TransferFinished")
+        there.peer.say("BYE")
+        await there.node.records()
+        assert await there.node.is_idle()
+
+
 def dialog_of(ok: str) -> str:
     """Return how the call that was answered so is named in a Refer-To."""
     tag = header(ok, "To").partition(";tag=")[2]

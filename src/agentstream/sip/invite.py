@@ -171,6 +171,7 @@ class InviteUsage:
             self.send_bye(self._bye_after_ack, now_ms)
         else:
             self.modify.go_on(now_ms)
+            self.referrals.confirmed(now_ms)
         self.core.watch(self)
 
     def answer_acknowledged(self, answer: str | None) -> None:

@@ -62,6 +62,10 @@ class Dialler:
         limits = self.wiring.road_limits
         return {name: limits.live(name) for name in self.wiring.roads.trunks}
 
+    def takes_refer(self, invited: sip.Invited) -> bool:
+        """Tell whether a caller's trunk is for transfers, so that it may be asked for one."""
+        return self._referee.rules_in(invited, "").mode != "deny"
+
     def open(self, leg_sid: LegSid, spec: DialSpec, setup: CallSetup) -> DialledLine:
         """Place a leg of this call; raises NoRoadError when it cannot be."""
         wiring = self.wiring

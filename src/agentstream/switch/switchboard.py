@@ -13,6 +13,7 @@ import structlog
 from agentstream import _media
 from agentstream.base.errors import BusyError, CommandError, PeerError
 from agentstream.base.ids import AccountSid, CallSid, LegSid, TrunkSid
+from agentstream.base.values import replace
 from agentstream.calls import commands, events, reports
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.record import CallSetup
@@ -291,7 +292,9 @@ class Switchboard:
         self, route: Way | PassageWay, caller: str, called: str, invited: sip.Invited | None = None
     ) -> CallSetup:
         wall, call_sid = self._clock.wall(), CallSid(self._tokens.hex())
-        return setup_of_route(route, call_sid, caller, called, wall, invited)
+        setup = setup_of_route(route, call_sid, caller, called, wall, invited)
+        takes_refer = invited is not None and self.dialler.takes_refer(invited)
+        return replace(setup, takes_refer=takes_refer) if takes_refer else setup
 
     def _begin(
         self,
