@@ -55,6 +55,7 @@ class ServerSide:
         self.registrar: Registrar | None = None
         if core.settings.registrar is not None:
             self.registrar = self._screen.registrar(core.settings.registrar)
+            self.registrar.failed = self._phone_failed
         self.retry_after_s: int | None = None  # draining
 
     def requested(self, request: Request, flow: Flow, now_ms: int) -> None:
@@ -240,6 +241,17 @@ class ServerSide:
         self._transactions.add_server(transaction)
         transaction.reply_to = reply_flow(request, flow)
         self._core.answer(transaction, response, now_ms)
+
+    def _phone_failed(
+        self, request: Request, flow: Flow, wrong: Wrong, key: str, now_ms: int
+    ) -> None:
+        """Tell the gate of a REGISTER with a wrong login, which counts as that of a call (SIP-35).
+
+        Whatever it says, the phone is challenged again: a strike is all that it gets.
+        """
+        asked = Ask("", lambda user, algorithm: None, key)
+        arrival = self._screen.arrival(request, flow)
+        self._gate.login_failed(arrival, asked, wrong.user, now_ms, is_proven=wrong.is_proven)
 
     def _too_much(self, request: Request, flow: Flow) -> Response | None:
         if self.retry_after_s is not None:

@@ -14,7 +14,7 @@ from agentstream.media.negotiate import LocalMedia, SdpSession
 from agentstream.sip import reports as sip
 from agentstream.sip.signaling import Dial
 from agentstream.switch import feed
-from agentstream.switch.attempts import Attempts, outcome_of
+from agentstream.switch.attempts import Attempts, outcome_of, rest_of
 from agentstream.switch.identity import ANONYMOUS, ANONYMOUS_HOST, identity_headers
 from agentstream.switch.lines import DialledLine, OurSide, SipLine, Try
 from agentstream.switch.media_choice import (
@@ -161,7 +161,7 @@ class Tries:
         if road is None or ended.by == "local":
             return None
         outcome = outcome_of(ended)
-        self._note(outcome, road)
+        self._note(outcome, road, rest_of(ended))
         if is_over:
             return None
         number, place = self._attempts.count, len(self._told)
@@ -234,10 +234,10 @@ class Tries:
             road.media.keys,
         )
 
-    def _note(self, outcome: Outcome, road: Road) -> None:
+    def _note(self, outcome: Outcome, road: Road, rest_ms: int = 0) -> None:
         if road.key and not self._is_known:
             self._is_known = True
-            self._wiring.road_states.note(road.key, outcome)
+            self._wiring.road_states.note(road.key, outcome, rest_ms)
 
     def _now_ms(self) -> int:
         return self._wiring.clock.now_ms()
