@@ -18,7 +18,7 @@ pytestmark = [
 ]
 LOGIN = {"user_name": "voice-bot", "password": "p4ss-word", "friendly_name": "bot"}
 PLACE = {"destination": f"{HOST}:5070;transport=tcp"}
-ALIAS = {"settings": [{"name": "trunk_external_alias", "value": "+918000000099"}]}
+ALIAS = {"settings": [{"name": "trunk_external_alias", "value": "+918040000002"}]}
 PARTS = ("phone-numbers", "whitelisted-ips", "credentials", "destination-uris", "settings")
 
 

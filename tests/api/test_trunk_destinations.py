@@ -82,6 +82,7 @@ async def test_one_good_and_one_bad_destination_are_a_207_tr_13_tr_63_tr_67(trun
         ("sip.acme.test", "sip:sip.acme.test"),
         ("sip.acme.test:5080", "sip:sip.acme.test:5080"),
         ("10.1.2.3:5060;transport=udp", "sip:10.1.2.3:5060;transport=udp"),
+        ("sip.acme.test;transport=wss", "sip:sip.acme.test:443;transport=wss"),
         ("[2001:db8::7]:5061;transport=tls", "sip:[2001:db8::7]:5061;transport=tls"),
     ],
 )
@@ -105,7 +106,7 @@ async def test_a_destination_is_written_in_many_ways_and_kept_in_one_tr_63_tr_66
         ("http://sip.acme.test", NO_HOST),
         ("u:pw@sip.acme.test;transport=tls", NO_HOST),
         ("sip.acme.test?X-A=b", NO_HOST),
-        ("sip.acme.test;transport=ws", "Transport should be tls, tcp or udp"),
+        ("sip.acme.test;transport=sctp", "Transport should be tls, tcp or udp"),
         ("sips:sip.acme.test;transport=udp", "Transport should be tls, tcp or udp"),
         ("", "Destination is mandatory"),
         ("a" * 513, "Maximum allowed length for Destination is 512"),

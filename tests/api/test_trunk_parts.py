@@ -292,7 +292,7 @@ async def test_a_hyphen_is_refused_by_setting_tr_62_sc_5(trunks: Any) -> None:
 
 
 async def test_settings_are_written_read_and_forgotten_tr_13_tr_70_tr_71_tr_72(trunks: Any) -> None:
-    alias = {"name": "trunk_external_alias", "value": "+918000000099"}
+    alias = {"name": "trunk_external_alias", "value": "+918040000002"}
     cps = {"name": "as_cps", "value": 5}
     answer = (await trunks.of("POST", "settings", json={"settings": [alias, cps]})).json()
     assert (answer["http_code"], answer["metadata"]) == (
@@ -305,7 +305,7 @@ async def test_settings_are_written_read_and_forgotten_tr_13_tr_70_tr_71_tr_72(t
     await trunks.of("POST", "settings", json=again)
     [parts] = await trunks.site.store.trunks.all()
     options = options_of(parts.settings)
-    assert (options.external_alias, options.cps) == ("+918000000099", 9)
+    assert (options.external_alias, options.cps) == ("+918040000002", 9)
     assert len(await listed(trunks, "settings")) == 2
     assert told(await trunks.of("DELETE", "settings?name=as_cps"))["value"] == "9"
     assert told(await trunks.of("DELETE", "settings/trunk_external_alias"))["value"][0] == "+"
@@ -325,6 +325,21 @@ async def test_the_password_of_destinations_is_written_and_never_told_pn_2(trunk
     assert options_of(parts.settings).destination_password == "secret-0815"
     assert "0815" not in repr(parts)
     assert told(await trunks.of("DELETE", f"settings?name={name}"))["value"] == "***"
+
+
+async def test_an_alias_is_a_number_of_the_account_tr_71(trunks: Any) -> None:
+    """One that rings for it, or that a trunk of it has."""
+
+    async def write(value: str) -> Any:
+        items = [{"name": "trunk_external_alias", "value": value}]
+        return await trunks.of("POST", "settings", json={"settings": items})
+
+    refusal = (await write("+918000000099")).json()["response"][0]["error_data"]
+    text = "trunk_external_alias is not a number of this account"
+    assert (refusal["code"], refusal["description"]) == (1002, text)
+    assert told(await trunks.of("POST", "phone-numbers", json={"phone_number": "+918000000099"}))
+    assert (await write("+918000000099")).json()["response"][0]["code"] == 200
+    assert (await write("+918040000002")).json()["response"][0]["code"] == 200
 
 
 async def test_a_setting_that_means_nothing_is_refused_by_itself_tr_13(trunks: Any) -> None:

@@ -367,6 +367,16 @@ def test_a_party_that_talks_with_another_one_leaves_it_for_the_new_one() -> None
     assert not [one for one in taken if isinstance(one, EndLeg)]
 
 
+def test_a_transfer_that_may_not_dial_is_refused_and_nothing_else_changes() -> None:
+    script = lone_call()
+    script.feed(TransferLeg(LEG, CAROL, SPEC, dials=False))
+    script.take_all()
+    script.feed(TransferTold(LEG, 405, True, False))
+    assert script.take_all() == [finished(LEG, "refused", 405)]
+    script.feed(TransferLeg(LEG, CAROL, SPEC))  # it may be ordered again
+    script.take_all()
+
+
 def test_only_a_leg_that_talks_can_be_transferred_and_only_to_a_leg_that_is_new() -> None:
     script = talk()
     assert "not part" in script.refuse(TransferLeg(CAROL, AGENT, SPEC))

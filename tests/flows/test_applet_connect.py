@@ -3,6 +3,7 @@
 import pytest
 
 from agentstream.base.ids import LegSid
+from agentstream.base.values import replace
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import (
     AudioFile,
@@ -13,11 +14,14 @@ from agentstream.calls.commands import (
     Play,
     Speech,
     StopPlaying,
+    TransferLeg,
 )
+from agentstream.calls.record import CallSetup
+from agentstream.calls.transfer_words import TransferFinished, TransferOutcome
 from agentstream.flows.applet import Leave
 from agentstream.flows.applets.connect import ConnectSettings
 from agentstream.flows.context import Dialled, DialledParty
-from agentstream.testing.calls import LEG, make_setup
+from agentstream.testing.calls import CALL, LEG, make_setup
 from agentstream.testing.visits import Visit
 
 AAA, BBB, CCC = "+919000000001", "+919000000002", "+919000000003"
@@ -371,3 +375,81 @@ def test_custom_headers_that_grow_too_long_are_an_end_with_its_reason() -> None:
     fields = {"numbers": ["sip:trmum1a2b"], "custom_params": "t={CustomField}", "next": "n"}
     visit = Visit(ConnectSettings.model_validate(fields), make_setup(custom_field="c" * 200))
     assert "more than 200 bytes" in visit.take(Leave).reason
+
+
+# --- the caller's own side is asked to call there (SIP-61, OP-1) ---------------------------------
+
+REFERS = replace(make_setup(), takes_refer=True)
+
+
+def refer(numbers: str | list[str] = AAA, setup: CallSetup = REFERS, **fields: object) -> Visit:
+    named = numbers if isinstance(numbers, list) else [numbers]
+    document = {"numbers": named, "refer": True, **fields}
+    return Visit(ConnectSettings.model_validate(document), setup)
+
+
+def referred(outcome: TransferOutcome, second_sid: LegSid, status: int) -> TransferFinished:
+    return TransferFinished(CALL, LEG, second_sid, "+91900000***", outcome, status)
+
+
+def test_the_callers_side_calls_there_and_the_call_is_a_conversation_op_1() -> None:
+    visit = refer(on_conversation_ended="after")
+    wish = visit.take(TransferLeg)
+    assert (wish.leg_sid, wish.spec.destination, wish.dials) == (LEG, AAA, False)
+    visit.expect_nothing()
+    visit.feed(referred("referred", wish.second_sid, 200))
+    visit.expect_nothing()
+    visit.hangs_up(Party.SYSTEM)
+    visit.left("on_conversation_ended")
+    assert visit.context.dial is not None
+    assert (visit.context.dial.status, visit.context.dial.whom) == ("completed", AAA)
+
+
+def test_where_the_callers_side_will_not_the_party_is_dialled_op_1() -> None:
+    for refusal in ("refused", "command"):
+        visit = refer()
+        wish = visit.take(TransferLeg)
+        if refusal == "command":
+            visit.refused(wish, "the leg is being transferred already")
+        else:
+            visit.feed(referred("refused", wish.second_sid, 405))
+        dial, music = visit.take(Dial), visit.take(Play)
+        assert dial.spec.destination == AAA
+        talk(visit, dial, music)
+
+
+@pytest.mark.parametrize(
+    ("status", "exit_name"), [(486, "on_busy"), (480, "on_no_answer"), (404, "on_failed")]
+)
+def test_a_party_that_the_callers_side_could_not_reach_is_not_rung_again(
+    status: int, exit_name: str
+) -> None:
+    visit = refer(on_busy="b", on_no_answer="n", on_failed="f")
+    wish = visit.take(TransferLeg)
+    visit.feed(referred("failed", wish.second_sid, status))
+    visit.left(exit_name)
+
+
+def test_a_caller_who_gives_up_meanwhile_has_given_up() -> None:
+    visit = refer(on_nobody_answered="n")
+    visit.take(TransferLeg)
+    visit.hangs_up()
+    visit.left("on_nobody_answered")
+    assert visit.context.call_type == "client-hangup"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "setup", "fields"),
+    [
+        (AAA, make_setup(), {}),  # its trunk takes no transfers
+        ("sip:carrier", REFERS, {}),  # a name of ours
+        ([AAA, BBB], REFERS, {}),
+        (AAA, REFERS, {"record": True}),
+        (AAA, REFERS, {"whisper_text": "a call"}),
+        (AAA, REFERS, {"refer": False}),
+    ],
+)
+def test_what_another_side_cannot_do_is_dialled_from_here(
+    numbers: str | list[str], setup: CallSetup, fields: dict[str, object]
+) -> None:
+    refer(numbers, setup, **fields).take(Dial)

@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from agentstream.base.ids import CountedTokens, RecordingSid, StreamSid
+from agentstream.base.values import replace
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.commands import (
     Bridge,
@@ -14,6 +15,7 @@ from agentstream.calls.commands import (
     OpenStream,
     Play,
     StopPlaying,
+    TransferLeg,
     Unbridge,
 )
 from agentstream.calls.events import (
@@ -24,6 +26,7 @@ from agentstream.calls.events import (
     StreamOpened,
 )
 from agentstream.calls.reports import StreamOutcome
+from agentstream.calls.transfer_words import TransferFinished
 from agentstream.flows.applet import AppletInput, CommandRefused, Leave, Step
 from agentstream.flows.applets.voicebot import (
     RECORDING_WAIT_MS,
@@ -211,6 +214,21 @@ def test_a_transfer_without_an_exit_dials_the_number_op_1() -> None:
     visit.take(HangUpLeg)
     assert visit.left("next").cause is Cause.TIME_LIMIT
     assert visit.context.call_type == "completed"
+
+
+def test_a_caller_whose_trunk_takes_transfers_is_handed_back_op_1() -> None:
+    """SIP-61: a StreamKit bot sends the caller back to the contact centre."""
+    setup = replace(make_setup(), takes_refer=True)
+    visit = Visit(VoicebotSettings(url=URL, next="a", on_failure="b"), setup)
+    opened = visit.take(OpenStream)
+    asks(visit, opened, "+919000000001")
+    visit.take(CloseStream)
+    stream_ends(visit, opened)
+    wish = visit.take(TransferLeg)
+    assert (wish.spec.destination, wish.dials) == ("+919000000001", False)
+    visit.feed(TransferFinished(CALL, LEG, wish.second_sid, "", "referred", 200))
+    visit.hangs_up(Party.SYSTEM)
+    visit.left("next")
 
 
 def test_a_transfer_that_reaches_nobody_is_a_failure() -> None:

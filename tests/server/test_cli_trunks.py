@@ -19,8 +19,8 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Run one command in a folder of its own; `code` is the exit code that is expected."""
     monkeypatch.chdir(tmp_path)
 
-    def asked(*words: str, code: int = 0) -> Any:
-        result = CliRunner().invoke(app, words)
+    def asked(*words: str, code: int = 0, typed: str = "") -> Any:
+        result = CliRunner().invoke(app, words, input=typed)
         assert result.exit_code == code, result.output
         return result
 
@@ -72,6 +72,15 @@ def test_settings_are_written_and_forgotten(ask: Ask, trunk: dict[str, Any]) -> 
     assert "as_cps: a whole number" in ask("trunks", "set", "bot", "as_cps=x", code=1).stderr
     assert "nothing to set" in ask("trunks", "set", "bot", code=1).stderr
     assert "NAME=VALUE" in ask("trunks", "set", "bot", "as_cps", code=1).stderr
+
+
+def test_a_secret_setting_is_asked_for_and_never_shown(ask: Ask, trunk: dict[str, Any]) -> None:
+    """PN-2: neither in a shell's history, nor by show, list or audit."""
+    words = ("as_destination_user=us", "as_destination_password=-")
+    shown = ask("trunks", "set", "bot", *words, typed="s3cret!\n").stdout
+    told = shown + ask("trunks", "list").stdout + ask("audit").stdout
+    assert "as_destination_password=***" in shown
+    assert "s3cret" not in told
 
 
 def test_a_trunk_is_forgotten_and_all_of_it_written_down(ask: Ask, trunk: dict[str, Any]) -> None:

@@ -58,3 +58,11 @@ def test_a_single_setting_says_otherwise_than_the_switch_sd_3() -> None:
 def test_what_is_no_setting_is_refused(section: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match="trunk"):
         Config.model_validate({"trunk": section})
+
+
+def test_strict_offers_pcma_first_unless_codecs_are_named_sip_14() -> None:
+    strict = {"mode": "strict"}
+    assert Config.model_validate({"compat": strict}).codecs() == ("PCMA", "PCMU")
+    named = Config.model_validate({"compat": strict, "rtp": {"codecs": "PCMU,G722"}})
+    assert named.codecs() == ("PCMU", "G722")
+    assert Config().codecs() == ("PCMU", "PCMA", "G722")

@@ -5,16 +5,24 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from agentstream.sip.commands import Reject
+from agentstream.sip.commands import Place, Reject
 from agentstream.sip.digest import DigestClient, from_stored, to_stored
 from agentstream.sip.flow import Flow
 from agentstream.sip.gate import Arrival, Ask, Drop, Login, OpenGate, Pass, Refuse, Verdict
 from agentstream.sip.message import Request, Response
-from agentstream.sip.reports import Invited
-from agentstream.sip.signaling import Credentials
+from agentstream.sip.reports import Invited, SipCallRef
+from agentstream.sip.signaling import Credentials, Dial
 from agentstream.sip.traffic import Received
 from agentstream.sip.wire import encode, parse_datagram
-from agentstream.testing.scripted_sip import UDP, SipScript, from_text, inside_text, invite_text
+from agentstream.testing.scripted_sip import (
+    OFFER,
+    UDP,
+    SipScript,
+    from_text,
+    inside_text,
+    invite_text,
+    our_address,
+)
 
 REALM = "acme7.pstn.test"
 STORED = to_stored("ann", REALM, "secret")
@@ -228,3 +236,53 @@ def test_unknown_users_and_wrong_passwords_take_the_same_time() -> None:
             script.endpoint.receive(message, 0)
             fastest[user] = min(fastest[user], time.perf_counter() - began)
     assert abs(fastest["ann"] - fastest["eve"]) < 0.15 * fastest["ann"]
+
+
+HERE = f"sip:{our_address('udp', '')[0]}:5060"
+
+
+def sent_to_ourselves(named: str, target: str = HERE) -> tuple[SipScript, Request]:
+    """Return an INVITE of ours with Replaces, at a gate that refuses everybody."""
+    script = SipScript(gate=Told(Refuse(403)))
+    headers = (("Replaces", named),)
+    script.do(Place(SipCallRef("out"), Dial(target, "sip:a@b.example", OFFER, headers=headers)))
+    return script, script.request("INVITE")
+
+
+def test_our_own_invite_with_replaces_is_no_strangers() -> None:
+    """RFC 5589 section 7: it passes the gate, and finds that there is no such dialog (RFC 3891)."""
+    script, invite = sent_to_ourselves("x;to-tag=1;from-tag=2")
+    script.say(invite)
+    script.response(481)
+
+
+@pytest.mark.parametrize(
+    ("header", "old", "new"),
+    [
+        ("Via", "branch=", "branch=z9hG4bKother"),
+        ("Call-ID", "", "other"),
+        ("From", ";tag=", ";tag=other"),
+        ("Replaces", "x;", "another;"),
+    ],
+)
+def test_what_is_not_our_own_invite_to_the_letter_is_a_strangers(
+    header: str, old: str, new: str
+) -> None:
+    script, invite = sent_to_ourselves("x;to-tag=1;from-tag=2")
+    invite.headers.set(header, (invite.headers.get(header) or "").replace(old, new, 1))
+    script.say(invite)
+    script.response(403)
+
+
+def test_an_invite_of_ours_that_a_peer_sends_back_is_the_peers() -> None:
+    """It was not sent to ourselves, so who brings it is somebody else."""
+    script, invite = sent_to_ourselves("x;to-tag=1;from-tag=2", "sip:bob@192.0.2.1")
+    script.say(invite)
+    script.response(403)
+
+
+def test_our_own_invite_without_replaces_is_judged_as_any() -> None:
+    script = SipScript(gate=Told(Refuse(403)))
+    script.do(Place(SipCallRef("out"), Dial(HERE, "sip:a@b.example", OFFER)))
+    script.say(script.request("INVITE"))
+    script.response(403)

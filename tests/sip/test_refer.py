@@ -393,6 +393,19 @@ def test_a_second_refer_of_ours_waits_for_nobody() -> None:
     assert script.report(ReferProgress).status == 491
 
 
+def test_a_refer_of_ours_waits_for_the_ack_of_our_answer() -> None:
+    """A flow may want it at once; RFC 3261 section 13.3.1.4 ends the call if no ACK ever comes."""
+    script = SipScript()
+    script.say(invite_text())
+    script.do(Answer(script.ref, ANSWER))
+    script.do(Refer(script.ref, CAROL))
+    script.response(100)
+    ok = script.response(200)
+    script.expect_nothing()
+    script.say(inside_text("ACK", ok, cseq=1))
+    assert script.request("REFER").headers.get("Refer-To") == f"<{CAROL}>"
+
+
 def test_a_refer_is_sent_again_with_credentials_and_its_new_number_counts() -> None:
     script, _ = calling(credentials=Credentials("u", "p"))
     script.do(Refer(script.ref, CAROL))

@@ -8,6 +8,7 @@ from agentstream.sip.bindings import Binding, Registrant, RegistrarPolicy
 from agentstream.sip.commands import Place
 from agentstream.sip.digest import DigestClient, to_stored
 from agentstream.sip.flow import Flow
+from agentstream.sip.gate import Arrival, Ask, OpenGate, Refuse
 from agentstream.sip.message import Request, Response
 from agentstream.sip.settings import SipSettings
 from agentstream.sip.signaling import Credentials, Dial
@@ -122,6 +123,30 @@ def test_a_wrong_password_and_an_unknown_user_look_the_same(user: str, password:
     assert refused.status == 401
     assert f'realm="{DOMAIN}"' in (refused.headers.get("WWW-Authenticate") or "")
     assert held(script) == ()
+
+
+class Striking(OpenGate):
+    """A gate that keeps who has failed."""
+
+    def __init__(self) -> None:
+        self.failed: list[tuple[str, str, str, bool]] = []
+
+    def login_failed(
+        self, arrival: Arrival, asked: Ask, user: str, now_ms: int, *, is_proven: bool
+    ) -> Refuse | None:
+        self.failed.append((arrival.method, asked.trunk_sid, user, is_proven))
+        return None
+
+
+@pytest.mark.parametrize(("user", "key"), [("ann", KEY), ("eve", "")])
+def test_a_wrong_login_of_a_phone_is_told_to_the_gate(user: str, key: str) -> None:
+    """SIP-35: guesses are counted wherever they are made; a first REGISTER is none."""
+    gate = Striking()
+    script = SipScript(SipSettings(registrar=RegistrarPolicy(find)), gate=gate)
+    assert Phone(script, "guess", user).register(f"Contact: {CONTACT}").status == 401
+    assert gate.failed == [("REGISTER", key, user, True)]
+    assert Phone(script, call_id="r2").register(f"Contact: {CONTACT}").status == 200
+    assert len(gate.failed) == 1
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from agentstream.sip.commands import (
     Place,
     UpdateMedia,
 )
+from agentstream.sip.gate import Arrival, OpenGate, Pass, Verdict
 from agentstream.sip.reports import (
     Ended,
     MediaRefused,
@@ -185,3 +186,43 @@ def test_our_offer_is_made_again_with_the_session_that_a_422_wants() -> None:
     script.request("ACK")
     assert script.report(MediaRefused).status == 422
     script.expect_nothing()
+
+
+def test_a_call_of_ours_may_want_a_session_timer_of_its_own() -> None:
+    """SIP-50, as_session_timer: what the trunk says counts for its calls alone."""
+    script = SipScript()
+    dial = Dial("sip:bob@192.0.2.1", "sip:a@b.example", OFFER, session_expires_s=600)
+    script.do(Place(SipCallRef("out"), dial))
+    invite = script.request("INVITE")
+    assert (invite.headers.get("Session-Expires"), invite.headers.get("Min-SE")) == ("600", "90")
+    script.say(answer_to(invite, 200, sdp=ANSWER, headers=(("Session-Expires", "600"),)))
+    script.request("ACK")
+    script.wait(300_000)
+    assert script.request("INVITE").headers.get("Session-Expires") == "600;refresher=uac"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "agreed"),
+    [
+        ("Supported: timer", "600;refresher=uac"),
+        ("", "600;refresher=uas"),  # who knows none is refreshed by us
+        ("Supported: timer\nSession-Expires: 1800", "1800;refresher=uac"),  # theirs counts
+    ],
+)
+def test_a_call_of_a_trunk_gets_the_session_timer_that_the_trunk_wants(
+    theirs: str, agreed: str
+) -> None:
+    """SIP-50, as_session_timer, of calls that come in."""
+
+    class Trunks(OpenGate):
+        is_open = False
+
+        def judge(self, arrival: Arrival, now_ms: int) -> Verdict:
+            del arrival, now_ms
+            return Pass("tr1", "+918000000042", session_expires_s=600)
+
+    script = SipScript(gate=Trunks())
+    script.say(invite_text(headers=theirs))
+    script.do(Answer(script.ref, ANSWER))
+    script.response(100)
+    assert script.response(200).headers.get("Session-Expires") == agreed

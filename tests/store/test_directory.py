@@ -11,6 +11,7 @@ from agentstream.store.directory import Directory, LegRoute, Route
 from agentstream.store.protocols import Store, StoreError
 from agentstream.store.sql_store import open_store
 from agentstream.testing.memory_store import MemoryStore
+from agentstream.testing.trunks import TrunkMaker
 from agentstream.testing.waiting import until
 
 
@@ -40,6 +41,27 @@ async def test_a_dialled_number_rings_its_flow_in_any_form(directory: Directory[
     by_sid = directory.flow(route.flow_sid)
     assert by_sid is not None
     assert by_sid.flow == "FIRST"
+
+
+async def test_whose_a_number_is(directory: Directory[str], store: Store) -> None:
+    """TR-71, SIP-61: it rings for the account, or a trunk of it has it; "*" makes none its own."""
+    one, two = AccountSid("One"), (await store.accounts.create("Two", sid="Two")).sid
+    maker = await TrunkMaker(store, two).make()
+    await maker.number("+918000000042")
+    draft = await store.flows.apply(two, "draft", "draft", publish=False)
+    await store.numbers.assign("+918040000003", two, draft.sid)
+    await directory.refresh()
+    assert directory.owns(one, "+918040000002")
+    assert not directory.owns(two, "+918040000002")
+    assert directory.owns(two, "+918000000042")
+    assert not directory.owns(one, "+918000000042")
+    assert directory.owns(two, "+918040000003")  # its flow takes no call, and still it is theirs
+    assert not directory.owns(one, "+912240000017")
+    flow = await store.flows.find(one, "hello")
+    assert flow is not None
+    await store.numbers.assign("*", one, flow.sid)
+    await directory.refresh()
+    assert not directory.owns(one, "+912240000017")
 
 
 async def test_an_edit_takes_effect_on_the_next_call(

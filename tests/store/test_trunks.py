@@ -11,8 +11,10 @@ from agentstream.base.ids import AccountSid, CountedTokens, TrunkSid
 from agentstream.base.values import replace
 from agentstream.store import trunks as rows
 from agentstream.store.directory import Directory
+from agentstream.store.files import SECRET_FILE
 from agentstream.store.protocols import Store
 from agentstream.store.sql_store import open_store
+from agentstream.store.trunk_options import options_of
 from agentstream.store.trunks import (
     AccountTrunk,
     AclEntry,
@@ -153,6 +155,37 @@ async def test_a_setting_is_overwritten_and_stays_as_old_as_it_is_tr_70(kept: St
     assert found.settings == (replace(newer, created_at=NOW),)
     assert await kept.trunks.unset(SID, "as_cps")
     assert not await kept.trunks.unset(SID, "as_cps")
+
+
+async def test_a_secret_is_given_back_and_not_shown_by_its_repr(kept: Store) -> None:
+    secret = replace(SETTING, name="as_destination_password", value="s3cret!")
+    await kept.trunks.set(secret)
+    await kept.trunks.set(replace(secret, value="n3wer!"))
+    found = await kept.trunks.find(ONE, SID)
+    assert found is not None
+    assert options_of(found.settings).destination_password == "n3wer!"
+    assert "n3wer!" not in repr(found) + repr(options_of(found.settings))
+
+
+def _bytes_of(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.glob("*.db*"))
+
+
+async def test_a_secret_is_sealed_in_the_database(tmp_path: Path) -> None:
+    """A copy of the database without the server's secret opens nothing."""
+    store = await open_store(tmp_path)
+    await store.accounts.create("One", ONE)
+    await store.trunks.create(trunk())
+    await store.trunks.set(replace(SETTING, name="as_destination_password", value="s3cret!"))
+    await store.close()
+    rows_of_it = _bytes_of(tmp_path)
+    assert b"as_destination_password" in rows_of_it
+    assert b"s3cret!" not in rows_of_it
+    (tmp_path / SECRET_FILE).unlink()
+    stranger = await open_store(tmp_path)
+    (found,) = await stranger.trunks.all()
+    assert options_of(found.settings).destination_password == ""
+    await stranger.close()
 
 
 async def test_destinations_are_replaced_together_or_not_at_all_tr_65(kept: Store) -> None:

@@ -35,12 +35,18 @@ class States:
     def __init__(self) -> None:
         self.down: set[str] = set()
         self.told: list[tuple[str, Outcome]] = []
+        self.rests: list[int] = []
+        self.service_routes: dict[str, tuple[str, ...]] = {}
 
     def is_up(self, key: str) -> bool:
         return key not in self.down
 
-    def note(self, key: str, outcome: Outcome) -> None:
+    def note(self, key: str, outcome: Outcome, rest_ms: int = 0) -> None:
         self.told.append((key, outcome))
+        self.rests.append(rest_ms)
+
+    def routes(self, key: str) -> tuple[str, ...]:
+        return self.service_routes.get(key, ())
 
 
 STATES: list[States] = []
@@ -164,6 +170,29 @@ async def test_a_road_that_is_down_is_not_tried(board: Board) -> None:
     ref = await dial(board)
     assert board.signaling.dials[ref].target == "sip:+918040000009@b.carrier.test"
     board.signaling.end(ref, status=486, q850=0)
+    await gone(board)
+
+
+async def test_a_road_is_told_how_long_a_503_wants_to_be_left_alone(board: Board) -> None:
+    """RFC 3261 section 21.5.4; a 486 with Retry-After is about the callee."""
+    first = await dial(board)
+    board.signaling.end(first, status=503, headers=(("Retry-After", "45;duration=9"),))
+    second = (await board.signaling.wait_for(sip.Place)).ref
+    board.signaling.end(second, status=486, headers=(("Retry-After", "45"),))
+    await gone(board)
+    assert STATES[0].rests == [45_000, 0]
+
+
+async def test_invites_go_by_the_service_route_of_the_registration(board: Board) -> None:
+    """RFC 3608 section 6.1: only those to this carrier, and no strict router."""
+    edge = ("<sip:edge.a.test;lr>", "<sip:core.a.test;lr>")
+    STATES[0].service_routes = {"a": edge, "b": ("<sip:strict.b.test>",)}
+    first = await dial(board)
+    second = await refused(board, first)
+    assert board.signaling.dials[first].routes == edge
+    assert board.signaling.dials[first].target == "sip:+918040000009@a.carrier.test"
+    assert board.signaling.dials[second].routes == ()
+    board.signaling.end(second, status=486)
     await gone(board)
 
 

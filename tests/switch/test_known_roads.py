@@ -157,8 +157,10 @@ async def test_a_registration_is_shown_and_said_once() -> None:
     now = house.clock.wall()
     assert (state.is_registered, state.status, state.text) == (True, 503, "Busy")
     assert state.valid_until == now + timedelta(seconds=60)
-    assert state.service_route == route
+    assert state.service_route == house.roads.routes("carrier") == route
+    assert house.roads.routes("other") == ()
     house.clock.advance(60_000)
+    assert house.roads.routes("carrier") == ()  # RFC 3608: as long as the registration holds
     assert house.roads.registrations()[0].is_registered is False
     house.roads.leave()
     assert house.signaling.outside[-1] == Unregister(register.ref)

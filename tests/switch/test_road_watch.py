@@ -11,6 +11,7 @@ from agentstream.switch.road_watch import (
     REFUSALS,
     REST_MS,
     ROADS_LIMIT,
+    WANTED_REST_MS,
     AskRoad,
     CallTried,
     RoadAnswered,
@@ -143,6 +144,21 @@ def test_an_answer_to_options_ends_the_rest() -> None:
     script, watch = watching()
     script.feed(CallTried(KEY, "silent"))
     ask(script, 200, AGAIN_MS)
+    assert is_up(script, watch)
+
+
+def test_a_road_rests_as_long_as_it_wants_within_a_bound() -> None:
+    """RFC 3261 section 21.5.4: Retry-After of a 503, at the first; what it answers is no news."""
+    script, watch = watching()
+    script.feed(CallTried(KEY, "refused", 45_000))
+    assert not is_up(script, watch)
+    ask(script, 200, AGAIN_MS)
+    assert watch.rests_until_ms(KEY, script.now_ms) == 45_000
+    script.feed(CallTried(KEY, "silent"))  # a shorter rest does not end it
+    assert watch.rests_until_ms(KEY, script.now_ms) == 45_000
+    script.feed(CallTried(KEY, "refused", 10**9))
+    assert watch.rests_until_ms(KEY, script.now_ms) == script.now_ms + WANTED_REST_MS
+    script.feed(CallTried(KEY, "reached"))
     assert is_up(script, watch)
 
 

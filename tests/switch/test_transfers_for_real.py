@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agentstream.calls.causes import Cause, Party
 from agentstream.calls.transfer_words import TransferFinished
 from agentstream.testing.node import Node, running_node
+from agentstream.testing.ports import HOST
 from agentstream.testing.raw_sip import RawSip, header, raw_sip
 from agentstream.testing.rtp_phone import RtpPhone, rtp_phone
 from agentstream.testing.scripted_callee import ScriptedCallee, scripted_callee
@@ -69,17 +71,24 @@ async def hear_each_other(*phones: RtpPhone) -> None:
 
 
 @asynccontextmanager
-async def house(folder: Path, refer: str = "allow", who: str = "answers") -> AsyncIterator[House]:
+async def house(
+    folder: Path, refer: str = "allow", who: str = "answers", closed_to_all_but: str = ""
+) -> AsyncIterator[House]:
     async with (
         rtp_phone(LOUD) as ann,
         rtp_phone(LOUD) as bobs,
         rtp_phone(LOUD) as carols,
-        raw_sip() as peer,
+        raw_sip(at=closed_to_all_but or HOST) as peer,
         scripted_callee(audio_port=bobs.port) as bob,
         scripted_callee(lambda user: who, audio_port=carols.port) as carol,
     ):
-        trunks = {"livekit": {"target": f"sip:127.0.0.1:{peer.port}", "refer": refer}}
-        async with running_node(folder, "ws://unused/", pairs=6, trunks=trunks) as node:
+        trunk: dict[str, object] = {"target": f"sip:{peer.host}:{peer.port}", "refer": refer}
+        sections: dict[str, Any] = {"trunks": {"livekit": trunk}}
+        if closed_to_all_but:
+            trunk["sources"] = [closed_to_all_but]
+            listeners = f"udp://{HOST}:0"
+            sections["sip"] = {"listeners": listeners, "unknown_callers": "refuse"}
+        async with running_node(folder, "ws://unused/", pairs=6, **sections) as node:
             host, _, port = node.address().rpartition(":")
             peer.node = (host, int(port))
             yield House(node, peer, ann, bob, bobs, carol, carols)
@@ -195,17 +204,77 @@ async def test_a_caller_who_hears_a_flow_talks_with_the_target_instead(tmp_path:
         assert await there.node.is_idle()
 
 
+REFERS = """
+name: any
+start: talk
+applets:
+  talk: {type: connect, numbers: ["%s"], refer: true, next: bye}
+  bye: {type: hangup}
+"""
+
+
+async def test_a_flow_hands_its_caller_back_to_its_own_side_op_1(tmp_path: Path) -> None:
+    """SIP-61: REFER, 202, NOTIFY 200 of theirs, then our BYE; nobody is dialled from here."""
+    async with house(tmp_path) as there:
+        await there.node.flow(REFERS % there.carol.uri("carol"))
+        there.peer.status = 202
+        await there.peer.call("1000", there.ann.port)
+        refer = await there.peer.until("REFER")
+        assert header(refer, "Refer-To") == f"<{there.carol.uri('carol')}>"
+        there.peer.status = 200
+        number = header(refer, "CSeq").partition(" ")[0]
+        told = f"Event: refer;id={number}\r\nSubscription-State: terminated\r\n"
+        body = "SIP/2.0 200 OK\r\n"
+        there.peer.say("NOTIFY", f"{told}Content-Type: message/sipfrag", body)
+        await there.peer.until("BYE")
+        (record,) = await there.node.records()
+        assert (record.cause, there.finished().outcome) == (Cause.NORMAL, "referred")
+        assert not there.carol.calls
+        assert await there.node.is_idle()
+
+
+async def test_a_flow_dials_where_the_callers_side_will_not_op_1(tmp_path: Path) -> None:
+    """PN-1: LiveKit answers REFER 405; the two are bridged here."""
+    async with house(tmp_path) as there:
+        await there.node.flow(REFERS % there.carol.uri("carol"))
+        there.peer.status = 405
+        await there.peer.call("1000", there.ann.port)
+        await there.peer.until("REFER")
+        await hear_each_other(there.ann, there.carols)
+        assert there.finished().outcome == "refused"
+        there.peer.say("BYE")
+        await there.node.records()
+        assert await there.node.is_idle()
+
+
+async def test_a_trunk_without_transfers_is_asked_for_none(tmp_path: Path) -> None:
+    async with house(tmp_path, "deny") as there:
+        await there.node.flow(REFERS % there.carol.uri("carol"))
+        await there.peer.call("1000", there.ann.port)
+        await hear_each_other(there.ann, there.carols)
+        assert not there.node.saw("TransferFinished")
+        there.peer.say("BYE")
+        await there.node.records()
+        assert await there.node.is_idle()
+
+
 def dialog_of(ok: str) -> str:
     """Return how the call that was answered so is named in a Refer-To."""
     tag = header(ok, "To").partition(";tag=")[2]
     return f"{header(ok, 'Call-ID')}%3Bto-tag%3D{tag}%3Bfrom-tag%3Draw"
 
 
-async def test_an_attended_transfer_joins_the_two_others(tmp_path: Path) -> None:
-    """RFC 5589: the peer has asked Carol first, by a second call, and lets go of both."""
+@pytest.mark.parametrize("closed_to_all_but", ["", "127.0.0.2"], ids=["open", "closed"])
+async def test_an_attended_transfer_joins_the_two_others(
+    tmp_path: Path, closed_to_all_but: str
+) -> None:
+    """RFC 5589: the peer has asked Carol first, by a second call, and lets go of both.
+
+    Where strangers are refused, our own INVITE to ourselves is no stranger's.
+    """
     async with (
-        house(tmp_path) as there,
-        raw_sip(there.node.address()) as desk,
+        house(tmp_path, closed_to_all_but=closed_to_all_but) as there,
+        raw_sip(there.node.address(), at=there.peer.host) as desk,
         rtp_phone(LOUD) as desks,
     ):
         await there.talk()
@@ -222,6 +291,24 @@ async def test_an_attended_transfer_joins_the_two_others(tmp_path: Path) -> None
         there.bob.hang_up("answers")
         records = await there.node.records(2)
         assert all(record.cause is Cause.NORMAL for record in records)
+        assert await there.node.is_idle()
+
+
+async def test_who_may_not_call_may_not_take_the_place_of_a_leg(tmp_path: Path) -> None:
+    """The gate opens for our own INVITE, and for no other that names a dialog of ours."""
+    async with (
+        house(tmp_path, closed_to_all_but="127.0.0.2") as there,
+        raw_sip(there.node.address()) as thief,
+    ):
+        await there.node.flow(CONNECT % there.bob.uri("answers"))
+        ok = await there.peer.call("1000", there.ann.port)
+        await hear_each_other(there.ann, there.bobs)
+        dialog = dialog_of(ok).replace("%3B", ";").replace("%3D", "=")
+        thief.start("1000", there.carols.port, f"Require: replaces\r\nReplaces: {dialog}")
+        await thief.until("SIP/2.0 403")
+        await hear_each_other(there.ann, there.bobs)
+        there.peer.say("BYE")
+        await there.node.records()
         assert await there.node.is_idle()
 
 

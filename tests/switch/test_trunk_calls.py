@@ -9,6 +9,7 @@ from agentstream.base.ids import AccountSid
 from agentstream.calls.record import CallRecord
 from agentstream.media.negotiate import LocalMedia, make_offer
 from agentstream.sip import commands as sip
+from agentstream.switch.wiring import SwitchLimits
 from agentstream.testing.board import CUSTOMER, FLOW, NUMBER, Board, open_board
 from agentstream.testing.trunks import TRUNK_SID, TrunkMaker
 from agentstream.testing.waiting import until
@@ -77,13 +78,15 @@ async def test_early_media_of_the_network_is_heard_through_the_trunk_sip_16(boar
 
 
 @pytest.mark.parametrize(
-    ("caller", "settings", "shown"),
+    ("caller", "settings", "shown"),  # NUMBER rings for the account
     [
         (OTHER_DID, {}, OTHER_DID),
         (OTHER_DID.removeprefix("+"), {}, OTHER_DID),  # SIP-26: with or without plus
         ("bot", {}, DID),  # the trunk's first number
         (CUSTOMER, {}, DID),  # never a number that is not the trunk's
-        (OTHER_DID, {"trunk_external_alias": "+918040000001"}, "+918040000001"),  # TR-71
+        (OTHER_DID, {"trunk_external_alias": DID}, DID),  # TR-71
+        (CUSTOMER, {"trunk_external_alias": NUMBER}, NUMBER),
+        (OTHER_DID, {"trunk_external_alias": "+918040000001"}, OTHER_DID),  # nobody's
     ],
 )
 async def test_the_network_is_shown_a_number_of_the_trunk(
@@ -146,3 +149,31 @@ async def test_nobody_of_ours_never_reaches_the_network(board: Board) -> None:
     board.signaling.invite(CUSTOMER, OFFER, caller=DID)
     assert (await board.signaling.wait_for(sip.Reject)).status == 404
     assert not board.signaling.dials
+
+
+async def test_what_the_switchboard_refuses_of_a_trunk_is_kept_with_the_rest_sd_5(
+    board: Board,
+) -> None:
+    """As what the gate turns away: with the check that failed, for the trunk's account."""
+    board.signaling.invite(OTHER_DID, OFFER, caller=OTHER_DID, trunk_sid=TRUNK_SID)
+    await board.signaling.wait_for(sip.Reject)
+    board.signaling.invite("sales", OFFER, caller=DID, trunk_sid=TRUNK_SID)
+    await board.signaling.wait_for(sip.Reject)
+    board.signaling.invite(CUSTOMER, OFFER, caller=DID)  # a stranger's is in the log alone
+    await board.signaling.wait_for(sip.Reject)
+    second, first = board.rejections.recent("greenleaf1")
+    assert (first.reason, first.status, first.trunk_sid) == ("flow-missing", 404, TRUNK_SID)
+    assert (second.reason, second.status) == ("number-format", 484)
+    assert board.rejections.all() == [second, first]
+
+
+async def test_a_call_of_a_trunk_beyond_a_limit_is_kept_too_sd_5(tmp_path: Path) -> None:
+    async with open_board(tmp_path, SwitchLimits(calls=0)) as full:
+        await (await maker(full).make()).number(DID)
+        await full.directory.refresh()
+        full.signaling.invite(CUSTOMER, OFFER, caller=DID, trunk_sid=TRUNK_SID)
+        assert (await full.signaling.wait_for(sip.Reject)).status == 503
+        (kept,) = full.rejections.recent("greenleaf1", TRUNK_SID)
+        assert (kept.reason, kept.status) == ("limit", 503)
+        assert "0 calls are live" in kept.detail
+        await until(lambda: full.saw("CallEnded"))

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 
 from agentstream.sip.flow import Flow
 from agentstream.sip.gate import Arrival, Login
-from agentstream.switch.caller_id import CliSource, shown_caller, user_number
+from agentstream.store.trunk_book import TrunkEntry
+from agentstream.switch.caller_id import (
+    CliSource,
+    alias_of,
+    asserted_numbers,
+    shown_number,
+    user_number,
+)
 from agentstream.switch.trunk_claims import Claim, claim_of
 from agentstream.testing.trunk_books import book_with, trunk, trunk_sid
 
@@ -115,7 +122,7 @@ def test_whatever_is_written_there_is_a_claim_or_none(
             headers=headers,
             reads_trunk_header=True,
         )
-        shown_caller(CLI, prefix + from_uri, headers, ("pai",), "91")
+        shown_caller(CLI, prefix + from_uri, headers, ("pai",))
 
 
 # --- which number is shown (SIP-26) --------------------------------------------------------------
@@ -125,6 +132,25 @@ SHOWING = book_with(
     trunk("plain", numbers={"+918000000005": "pstn"}),
 )
 CLI, PLAIN = (SHOWING.entries[trunk_sid(name)] for name in ("cli", "plain"))
+ALIAS = "+918000000009"
+
+
+def shown_caller(
+    entry: TrunkEntry,
+    uri: str,
+    headers: tuple[tuple[str, str], ...],
+    fallback: tuple[CliSource, ...],
+    *,
+    is_outbound: bool = False,
+    owned: tuple[str, ...] = (ALIAS,),
+) -> str:
+    """Return what a call with these headers shows, where the account has these numbers."""
+    alias = alias_of(entry, lambda _, number: number in owned)
+    asserted = asserted_numbers(headers, "91")
+    claimed = user_number(uri, "91")
+    return shown_number(entry, claimed, asserted, fallback, alias, is_outbound=is_outbound)
+
+
 PAI = (("P-Asserted-Identity", f'"B" <sip:{TWO}@x.test>, <tel:+15550100>'),)
 
 
@@ -132,15 +158,32 @@ def test_the_shown_number_is_from_then_the_asserted_then_the_alias_then_the_firs
     """SIP-26."""
     usual: tuple[CliSource, ...] = ("pai", "alias", "first")
     for uri in (f"sip:{TWO}@x.test", f"sip:{TWO[1:]};cpc=x@y.test", "sip:08000000002@x"):
-        assert shown_caller(CLI, uri, (), usual, "91") == TWO
-    assert shown_caller(CLI, "sip:eve@x.test", PAI, usual, "91") == TWO
-    assert shown_caller(CLI, "sip:eve@x.test", (), usual, "91") == "+918000000009"
-    assert shown_caller(PLAIN, "sip:eve@x.test", PAI, usual, "91") == "+918000000005"
-    assert shown_caller(CLI, "sip:eve@x.test", PAI, (), "91") == ""
-    assert shown_caller(PLAIN, "sip:eve@x.test", (), ("pai", "alias"), "91") == ""
+        assert shown_caller(CLI, uri, (), usual) == TWO
+    assert shown_caller(CLI, "sip:eve@x.test", PAI, usual) == TWO
+    assert shown_caller(CLI, "sip:eve@x.test", (), usual) == "+918000000009"
+    assert shown_caller(PLAIN, "sip:eve@x.test", PAI, usual) == "+918000000005"
+    assert shown_caller(CLI, "sip:eve@x.test", PAI, ()) == ""
+    assert shown_caller(PLAIN, "sip:eve@x.test", (), ("pai", "alias")) == ""
+
+
+def test_the_telephone_network_is_shown_the_alias_whatever_is_claimed_tr_71() -> None:
+    """TR-71 before SIP-26, and only for who may call: nothing found is still a refusal."""
+    usual: tuple[CliSource, ...] = ("pai", "alias", "first")
+    for uri in (f"sip:{ONE}@x.test", f"sip:{TWO}@x.test", "sip:eve@x.test"):
+        assert shown_caller(CLI, uri, (), usual, is_outbound=True) == ALIAS
+    assert shown_caller(PLAIN, "sip:eve@x.test", (), usual, is_outbound=True) == "+918000000005"
+    assert shown_caller(CLI, "sip:eve@x.test", (), (), is_outbound=True) == ""
+
+
+def test_an_alias_that_is_no_number_of_the_account_any_more_is_not_shown() -> None:
+    """TR-71: it may have been let go after it was set, and be somebody else's now."""
+    usual: tuple[CliSource, ...] = ("pai", "alias", "first")
+    uri = f"sip:{TWO}@x.test"
+    assert shown_caller(CLI, uri, (), usual, is_outbound=True, owned=()) == TWO
+    assert shown_caller(CLI, "sip:eve@x.test", (), ("alias",), owned=()) == ""
 
 
 def test_what_cannot_be_read_shows_nothing() -> None:
     broken = (("P-Asserted-Identity", "<sip:"),)
-    assert shown_caller(CLI, "urn:x", broken, ("pai",), "91") == ""
+    assert shown_caller(CLI, "urn:x", broken, ("pai",)) == ""
     assert user_number("sip:x.test", "91") == ""

@@ -103,6 +103,7 @@ def test_settings_of_the_trunk_are_used() -> None:
         as_ring_timeout="20",
         as_failover_timeout="700",
         as_max_calls="3",
+        as_session_timer="600",
         as_header_map="X-CALL-ID={call_sid}",
     )
     first, second = roads_of(parts)
@@ -111,6 +112,18 @@ def test_settings_of_the_trunk_are_used() -> None:
     assert (first.ring_ms, first.silence_ms) == (20_000, 700)
     assert (first.limit.calls, first.limit_key) == (3, TRUNK_SID)
     assert ("X-CALL-ID", "c0ffee") in first.headers
+    assert order_of(first, "192.0.2.10", 60_000).session_expires_s == 600
+
+
+@pytest.mark.parametrize("transport", ["ws", "wss"])
+def test_destinations_may_be_reached_by_websocket_rfc_7118(transport: str) -> None:
+    (road,) = roads_of(trunk_parts("sip:sip.bot.test", as_transport=transport))
+    assert (road.target.transport, road.transport) == (transport, transport)
+    secure = trunk_parts("sip:sip.bot.test", as_transport=transport, is_secure=True)
+    if transport == "wss":
+        assert roads_of(secure)
+    else:
+        assert "secure" in str(refusal(secure))
 
 
 def test_a_trunk_logs_in_at_destinations_that_ask_pn_2() -> None:

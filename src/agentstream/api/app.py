@@ -23,6 +23,7 @@ from agentstream.api.v1 import (
     exophones,
     live,
     recordings,
+    trunk_watch,
 )
 from agentstream.api.v2 import (
     bridges,
@@ -34,6 +35,7 @@ from agentstream.api.v2 import (
     trunk_destinations,
     trunk_numbers,
     trunk_settings,
+    trunk_status,
     trunks,
 )
 from agentstream.api.v3 import calls as v3_calls
@@ -59,6 +61,8 @@ _MODULES = (
     (trunk_credentials, "Trunks"),
     (trunk_destinations, "Trunks"),
     (trunk_settings, "Trunks"),
+    (trunk_status, "Trunks"),
+    (trunk_watch, "Trunks"),
     (accounts, "Account and numbers"),
     (exophones, "Account and numbers"),
     (v3_calls, "Calls, version 3"),

@@ -47,6 +47,7 @@ class CallSetup:
     phone_number: str = ""  # the account's number in this call; "": `to_number`
     callback: StatusCallback | None = None
     status_leg: WhichLeg = "first"  # whose result is the status of an answered call (CC-60)
+    takes_refer: bool = False  # the far end of its first leg may be asked to call somebody itself
     hops_left: int = 71  # how often it may still be passed on: no ring of servers goes for ever
 
     @property

@@ -68,6 +68,7 @@ class TransferLeg:
     leg_sid: LegSid
     second_sid: LegSid  # of the leg that is dialled if need be
     spec: DialSpec
+    dials: bool = True  # where it will not; False: then this has failed, as "refused"
 
 
 # Effects

@@ -56,6 +56,7 @@ class Transfer:
     other_sid: LegSid | None = None  # who waits where the far end has hung up
     is_orphan: bool = False  # it has
     was_accepted: bool = False  # by the far end that was asked
+    dials: bool = True  # where that one will not
 
 
 Step = Output | HangUpLeg
@@ -80,7 +81,9 @@ class Transfers:
         self._check_free(wish.leg_sid)
         if self._legs.known(wish.second_sid):
             raise CommandError("this leg is already there")
-        transfer = Transfer(wish.leg_sid, wish.second_sid, wish.spec, by_far_end=False)
+        transfer = Transfer(
+            wish.leg_sid, wish.second_sid, wish.spec, by_far_end=False, dials=wish.dials
+        )
         self._running[wish.leg_sid] = transfer
         return [self._started(transfer), ReferLeg(wish.leg_sid, wish.spec)]
 
@@ -136,9 +139,11 @@ class Transfers:
         transfer.was_accepted |= report.was_accepted
         if not report.is_final:
             return []
-        if not transfer.was_accepted:
+        if not transfer.was_accepted and transfer.dials:
             return self._dial(transfer, now_ms)
         del self._running[report.leg_sid]
+        if not transfer.was_accepted:
+            return [self._finished(transfer, "refused", report.status)]
         if report.status != OK:
             return [self._finished(transfer, "failed", report.status)]
         gone = HangUpLeg(report.leg_sid, Cause.NORMAL, Party.SYSTEM, TRANSFERRED)

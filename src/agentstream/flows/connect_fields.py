@@ -76,6 +76,13 @@ class ConnectFields(Onward):
             "Up to three `X-` headers of the INVITE to a `sip:TRUNK`, as `name=value&name=value`."
         ),
     )
+    refer: bool = Field(
+        default=False,
+        description=(
+            "Where the caller's trunk takes transfers, ask its own side to call there (SIP REFER),"
+            " and dial only if it will not. One number or `sip:` address, and nothing to record."
+        ),
+    )
     ring_seconds: int = Field(
         default=30, ge=1, le=RING_LIMIT_S, description="How long a party rings."
     )

@@ -8,7 +8,15 @@ import typer
 
 from agentstream import __version__
 from agentstream.base.errors import CommandError
-from agentstream.server import cli_audit, cli_explain, cli_pcap, cli_route, cli_tail, cli_trunk_test
+from agentstream.server import (
+    cli_audit,
+    cli_explain,
+    cli_pcap,
+    cli_route,
+    cli_tail,
+    cli_trunk_test,
+    cli_trunk_watch,
+)
 from agentstream.server.cli_accounts import accounts, calls, keys
 from agentstream.server.cli_callbacks import callbacks
 from agentstream.server.cli_common import (
@@ -31,6 +39,7 @@ from agentstream.server.config import Config, as_toml
 calls.command("tail", epilog=cli_tail.EXAMPLES)(cli_tail.tail)
 
 trunks.command("test", epilog=cli_trunk_test.EXAMPLES)(cli_trunk_test.command)
+trunks.command("status", epilog=cli_trunk_watch.STATUS_EXAMPLES)(cli_trunk_watch.status)
 
 app = commands("A phone server for voicebots: SIP in, WebSocket out.")
 for _name, _group in (
@@ -51,6 +60,7 @@ for _name, _group in (
 app.command("audit", epilog=cli_audit.EXAMPLES)(cli_audit.audit)
 app.command("explain", epilog=cli_explain.EXAMPLES)(cli_explain.command)
 app.command("pcap", epilog=cli_pcap.EXAMPLES)(cli_pcap.command)
+app.command("rejections", epilog=cli_trunk_watch.REJECTIONS_EXAMPLES)(cli_trunk_watch.rejections)
 app.command("route", epilog=cli_route.EXAMPLES)(cli_route.command)
 
 

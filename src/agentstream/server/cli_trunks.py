@@ -179,6 +179,7 @@ def delete_trunk(context: typer.Context, trunk: TrunkArgument, account: AccountO
     epilog=examples(
         "agentstream trunks set bot as_srtp=required as_max_calls=20",
         "agentstream trunks set bot as_max_calls=",
+        "agentstream trunks set bot as_destination_user=us as_destination_password=-",
         "agentstream trunks set bot --secure --inactive",
     ),
 )
@@ -186,7 +187,8 @@ def set_trunk(
     context: typer.Context,
     trunk: TrunkArgument,
     settings: Annotated[
-        list[str] | None, typer.Argument(help="NAME=VALUE; nothing behind = forgets it.")
+        list[str] | None,
+        typer.Argument(help="NAME=VALUE; nothing behind = forgets it, - asks for a secret."),
     ] = None,
     secure: Annotated[
         bool | None, typer.Option("--secure/--clear", help="TLS and SRTP, or no call.")
@@ -197,7 +199,7 @@ def set_trunk(
     account: AccountOption = "",
 ) -> None:
     """Change a trunk's settings, from the next call on."""
-    pairs = [_pair(text) for text in settings or []]
+    pairs = [_asked_for(*_pair(text)) for text in settings or []]
     if not pairs and secure is None and active is None:
         raise CommandError("nothing to set: give NAME=VALUE, or an option")
 
@@ -220,13 +222,12 @@ def set_trunk(
 
 
 async def _set(door: "TrunkDoor", found: "TrunkParts", pairs: list[tuple[str, str]]) -> None:
-    from agentstream.store.trunk_rules import check_setting
     from agentstream.store.trunks import TrunkSetting
 
     now = SystemClock().wall()
     for name, value in pairs:
         if value:
-            check_setting(name, value, door.rules)
+            await door.check_setting(found.trunk.account_sid, name, value)
     for name, value in pairs:
         if value:
             await door.rows.set(
@@ -257,3 +258,12 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals:
         raise CommandError(f"{text!r}: write NAME=VALUE")
     return name.strip(), value.strip()
+
+
+def _asked_for(name: str, value: str) -> tuple[str, str]:
+    """Ask for a secret that is not to stand in a shell's history."""
+    from agentstream.store.trunk_options import SECRETS
+
+    if name in SECRETS and value == "-":
+        return name, str(typer.prompt(name, hide_input=True))
+    return name, value

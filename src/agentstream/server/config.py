@@ -225,6 +225,11 @@ class Config(Section):
                 raise ValueError(f"{place} is {name!r}, but the trunks are: {known}")
         return self
 
+    def codecs(self) -> tuple[Encoding, ...]:
+        """Return what is offered, in order; strict, and not set: as the hosted service (SIP-14)."""
+        is_set = "codecs" in self.rtp.model_fields_set
+        return ("PCMA", "PCMU") if self.compat.is_strict and not is_set else self.rtp.codecs
+
     def gate(self) -> GateSettings:
         """Return who may call, and what."""
         sources = [source for trunk in self.trunks.values() for source in trunk.sources]

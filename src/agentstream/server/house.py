@@ -33,6 +33,7 @@ from agentstream.server.config_carriers import registered_users
 from agentstream.server.legs import SteeredLegs
 from agentstream.server.recordings import RECORDINGS_FOLDER, Recordings
 from agentstream.server.signaling import open_signaling
+from agentstream.server.trunk_door import watch_trunks
 from agentstream.server.webhooks import Webhooks
 from agentstream.sip.kept import KeptCall
 from agentstream.store.audit import Change
@@ -56,6 +57,7 @@ from agentstream.switch.perform import Means
 from agentstream.switch.sip_recorder import SipRecorder
 from agentstream.switch.switchboard import Switchboard
 from agentstream.switch.trunk_load import TrunkLoad
+from agentstream.switch.trunk_status import TrunkWatch
 from agentstream.switch.wiring import SwitchLimits, Wiring, nobody_told
 
 log = structlog.get_logger("server")
@@ -87,6 +89,7 @@ class Parts:
     trunk_load: TrunkLoad
     traces: SipRecorder | None  # None: no message is kept
     captures: Captures
+    trunk_watch: TrunkWatch
 
     @property
     def views(self) -> CallViews:
@@ -205,6 +208,7 @@ class House:
             legs=config.legs.control(),
             placed=store.placed,
             trunk_load=signals.load,
+            rejections=signals.gate.rejections,
             registered_users=registered_users(config.trunks),
             road_states=signals.roads,
             signalled=traces.belongs if traces else nobody_told,
@@ -234,6 +238,7 @@ class House:
             signals.load,
             traces,
             captures,
+            watch_trunks(config, wiring, signals),
         )
 
     def _run(self, job: Coroutine[None, None, None], name: str) -> None:
@@ -354,7 +359,7 @@ def _local_media(config: Config) -> LocalMedia:
     return LocalMedia(
         address=config.rtp.public_host or config.sip.public_host,
         port=0,
-        codecs=config.rtp.codecs,
+        codecs=config.codecs(),
         srtp=config.rtp.srtp,
         offers_keys=config.sip.allow_sdes_cleartext,
     )

@@ -16,6 +16,7 @@ from agentstream.sip.flow import hop_of
 from agentstream.sip.uri import parse_uri
 from agentstream.store.directory import Directory, LegRoute, Route
 from agentstream.switch.admit import PassageWay
+from agentstream.switch.caller_id import alias_of
 from agentstream.switch.roads import NoRoadError, Origin, Road, Roads
 from agentstream.switch.routing import find_roads
 from agentstream.switch.trunk_calls import NoWay, way_of
@@ -63,10 +64,12 @@ async def plans_of(
     plans = []
     if entry is not None:
         called, shown = (normalise(each, config.country_code) for each in (number, caller))
-        found = way_of(entry, called, shown, directory.find)
+        found = way_of(entry, called, shown, directory.find, directory.owns)
         label = f"a call to {called} that comes in by the trunk {entry.trunk.name} ({entry.sid})"
         origin = Origin(
-            alias=entry.options.external_alias, nso_code=entry.trunk.nso_code, at=datetime.now(UTC)
+            alias=alias_of(entry, directory.owns),
+            nso_code=entry.trunk.nso_code,
+            at=datetime.now(UTC),
         )
         plans.append(_trunk_plan(label, found, roads, origin, called))
     plans.append(await _plan_in(store, directory, number, config.country_code))

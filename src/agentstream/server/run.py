@@ -136,7 +136,7 @@ def _doors(house: House, hub: LiveHub, metrics: Metrics) -> Doors:
             bridges=BridgeDoor(parts.legs.bridges, parts.legs),
             masks_digits=house.config.events.mask_digits,
         ),
-        trunks=open_trunks(house.config, parts.store, house.resolver),
+        trunks=open_trunks(house.config, parts.store, house.resolver, parts.trunk_watch),
         settings=house.config.api.settings(house.config.numbers()),
         audit=parts.changes.write,
         signals=parts.signals,

@@ -1,13 +1,18 @@
 """The trunks API's way into the house, built from the configuration; the command line's too."""
 
-from agentstream.api.v2.trunk_doors import TrunkDoor
+from agentstream.api.v2.trunk_doors import TrunkDoor, TrunkWatcher
 from agentstream.net.egress import Egress, EgressPolicy, Lookup
 from agentstream.server.config import Config
+from agentstream.server.signaling import Signaling
 from agentstream.store.protocols import Store
+from agentstream.switch.trunk_status import TrunkWatch
+from agentstream.switch.wiring import Wiring
 
 
-def open_trunks(config: Config, store: Store, lookup: Lookup) -> TrunkDoor:
-    """Return what requests for trunks need."""
+def open_trunks(
+    config: Config, store: Store, lookup: Lookup, watch: TrunkWatcher | None = None
+) -> TrunkDoor:
+    """Return what requests for trunks need; `watch` is a running server's."""
     unknown = config.api.unknown_trunk_status or (403 if config.compat.is_strict else 404)
     return TrunkDoor(
         rows=store.trunks,
@@ -16,6 +21,22 @@ def open_trunks(config: Config, store: Store, lookup: Lookup) -> TrunkDoor:
         rules=config.trunk.rules(config.compat),
         duplicate_status=config.api.duplicate_http_status,
         unknown_status=unknown,
+        watch=watch,
+    )
+
+
+def watch_trunks(config: Config, wiring: Wiring, signals: Signaling) -> TrunkWatch:
+    """Return how trunks are doing, from what a running house keeps of them."""
+    return TrunkWatch(
+        lambda: wiring.directory.trunks,
+        signals.roads,
+        signals.load,
+        wiring.road_limits,
+        signals.gate.rejections,
+        signals.engine.bindings,
+        tuple(wiring.roads.trunks.values()),
+        wiring.clock,
+        config.sip.trunk_daily_minutes,
     )
 
 

@@ -12,7 +12,6 @@ from agentstream.store.trunk_rules import (
     ANY_CARRIER,
     address_of,
     check_listed,
-    check_setting,
     destination_of,
     domain_of,
     mask_of,
@@ -75,7 +74,7 @@ async def wanted(door: TrunkDoor, owner: Account, now: datetime, wish: TrunkWish
         updated_at=now,
     )
     acl = tuple(_network(text, sid, now, door) for text in wish.networks)
-    settings = [_setting(text, sid, now, door) for text in wish.settings]
+    settings = [await _setting(text, trunk, wish.numbers, door) for text in wish.settings]
     return TrunkParts(
         trunk,
         tuple(_number(text, trunk, now) for text in wish.numbers),
@@ -169,9 +168,13 @@ async def _destination(
     )
 
 
-def _setting(text: str, sid: TrunkSid, now: datetime, door: TrunkDoor) -> TrunkSetting:
+async def _setting(
+    text: str, trunk: AccountTrunk, numbers: Sequence[str], door: TrunkDoor
+) -> TrunkSetting:
     name, equals, value = text.partition("=")
     if not equals:
         raise CommandError(f"{text!r}: write NAME=VALUE")
-    check_setting(name, value, door.rules)
-    return TrunkSetting(trunk_sid=sid, name=name, value=value, created_at=now, updated_at=now)
+    mapped = [number.partition("=")[0] for number in numbers]
+    await door.check_setting(trunk.account_sid, name, value, mapped)
+    now = trunk.created_at
+    return TrunkSetting(trunk_sid=trunk.sid, name=name, value=value, created_at=now, updated_at=now)

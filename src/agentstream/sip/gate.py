@@ -49,6 +49,7 @@ class Pass:
 
     trunk_sid: str = ""
     caller: str = ""  # the number that its calls show (SIP-26); "": as From says
+    session_expires_s: int = 0  # the session timer that we ask for (SIP-50); 0: as settings say
 
 
 @dataclass(frozen=True, slots=True)

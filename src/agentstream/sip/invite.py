@@ -70,6 +70,7 @@ class InviteUsage:
         self.session_s = 0  # the agreed session interval; 0: none
         self.is_refresher = False
         self.refresh_at_least_s = 0  # what a 422 demanded
+        self.session_wish_s = core.settings.session_expires_s  # what we ask for; 0: nothing
         self.modify = Modify(self)
         self.referrals = Referrals(self)
         self._bye_after_ack: HangUp | None = None
@@ -170,6 +171,7 @@ class InviteUsage:
             self.send_bye(self._bye_after_ack, now_ms)
         else:
             self.modify.go_on(now_ms)
+            self.referrals.confirmed(now_ms)
         self.core.watch(self)
 
     def answer_acknowledged(self, answer: str | None) -> None:

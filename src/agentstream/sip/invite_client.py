@@ -186,7 +186,8 @@ class OutgoingCall(InviteUsage):
         if self._dial.offer is not None or sdp is None:
             self._answer_offer(None)
         self.agreed(agree_as_client(response), "uac", now_ms)
-        self.report(Accepted(self.ref, sdp, passed_headers(response.headers)))
+        allows_info = "INFO" in self.dialog.peer_allows
+        self.report(Accepted(self.ref, sdp, passed_headers(response.headers), allows_info))
 
     def _answer_offer(self, sdp: str | None) -> None:
         exchange, self._offer_to_answer = self._offer_to_answer, None
@@ -287,7 +288,7 @@ class OutgoingCall(InviteUsage):
     def _ask_for_longer_session(self, response: Response, now_ms: int) -> None:
         self.refresh_at_least_s = max(min_se_of(response), self.core.settings.min_se_s)
         request = self._exchange.request
-        wish_s = max(self.core.settings.session_expires_s, self.refresh_at_least_s)
+        wish_s = max(self.session_wish_s, self.refresh_at_least_s)
         write_wish(request, wish_s, self.refresh_at_least_s)
         request.headers.set("CSeq", f"{self._next_cseq()} INVITE")
         self._exchange = Exchange(request, self._way, self, self._next_cseq, self.digest)
@@ -328,8 +329,9 @@ class OutgoingCall(InviteUsage):
             headers.add(name, value)
         request = Request("INVITE", str(target), headers)
         put_sdp(request, dial.offer)
-        if settings.session_expires_s:
-            write_wish(request, settings.session_expires_s, settings.min_se_s)
+        self.session_wish_s = dial.session_expires_s or self.session_wish_s
+        if self.session_wish_s:
+            write_wish(request, max(self.session_wish_s, settings.min_se_s), settings.min_se_s)
         return hop, request
 
     def _next_cseq(self) -> int:

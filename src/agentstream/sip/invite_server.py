@@ -25,7 +25,7 @@ from agentstream.sip.message import Request, Response
 from agentstream.sip.reliable import ReliableRinging, Ringing
 from agentstream.sip.reports import Confirmed, Invited, MediaAnswered, SipCallRef
 from agentstream.sip.server_transaction import ServerTransaction
-from agentstream.sip.session_timer import TooSmall, agree_as_server, write_agreement
+from agentstream.sip.session_timer import Agreement, TooSmall, agree_as_server, write_agreement
 
 READ_BY_PEOPLE = frozenset((400, 404, 480, 486, 488))  # PN-6: LiveKit shows their bodies
 STILL_RINGING_MS = 60_000  # RFC 3261 §13.3.1.1: or proxies give up
@@ -64,6 +64,9 @@ class IncomingCall(InviteUsage):
     def start(self, now_ms: int, passed: Pass = OUTSIDER) -> None:
         """Tell the product; answer 100 if it has nothing to say in time (RFC 3261 §17.2.1)."""
         settings, request = self.core.settings, self._transaction.request
+        if passed.session_expires_s:
+            self.session_wish_s = passed.session_expires_s
+            self._agreement = self._agreement or self._wanted(request)
         self.alarms.set("unanswered", now_ms + settings.ring_limit_ms)
         if settings.trying_after_ms:
             self.alarms.set("trying", now_ms + settings.trying_after_ms)
@@ -86,9 +89,16 @@ class IncomingCall(InviteUsage):
                 hops_left=min(int(request.headers.get("Max-Forwards") or 70), 70),
                 trunk_sid=passed.trunk_sid,
                 shown_caller=passed.caller,
+                allows_info=self.dialog is not None and "INFO" in self.dialog.peer_allows,
             )
         )
         self.core.watch(self)
+
+    def _wanted(self, request: Request) -> Agreement | None:
+        """Return the session timer that we want of this peer, where it asks for none (§9)."""
+        agreement = agree_as_server(request, self.core.settings, self.session_wish_s)
+        assert not isinstance(agreement, TooSmall)  # that is said of what they ask for
+        return agreement
 
     def may_be_modified(self, method: str) -> bool:
         """Early, not by INVITE and once our answer is settled; later, once we have answered."""

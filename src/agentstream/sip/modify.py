@@ -83,7 +83,7 @@ class Modify:
         changes_media = request.method == "INVITE" or offer is not None
         if changes_media and self._is_refused_for_now(transaction, now_ms):
             return
-        agreement = agree_as_server(request, usage.core.settings)
+        agreement = agree_as_server(request, usage.core.settings, usage.session_wish_s)
         if isinstance(agreement, TooSmall):
             refusal = usage.response(request, 422)
             refusal.headers.add("Min-SE", str(agreement.min_se_s))

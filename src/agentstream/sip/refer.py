@@ -70,6 +70,7 @@ class Referrals:
         self._waiting: Word | None = None
         self._ours: Exchange | None = None  # our REFER, until its final NOTIFY
         self._is_accepted = False
+        self._until_ack: Refer | None = None  # ours, of a call whose answer is not acknowledged yet
 
     @property
     def has_last_word(self) -> bool:
@@ -192,6 +193,9 @@ class Referrals:
         """Ask the peer to call somebody in our stead; ReferProgress follows, the last one final."""
         usage = self._usage
         dialog = usage.dialog
+        if usage.unacked is not None and not usage.is_confirmed and self._until_ack is None:
+            self._until_ack = command
+            return
         if dialog is None or not usage.is_confirmed or self._ours is not None:
             self._over(491)
             return
@@ -210,6 +214,12 @@ class Referrals:
         self._is_accepted = False
         self._ours = usage.exchange(request, self)
         usage.core.begin(self._ours, now_ms)
+
+    def confirmed(self, now_ms: int) -> None:
+        """Take it that our answer is acknowledged: the REFER that waited for that goes out."""
+        command, self._until_ack = self._until_ack, None
+        if command is not None:
+            self.refer(command, now_ms)
 
     def notified(self, transaction: ServerTransaction, request: Request, now_ms: int) -> None:
         """Take a NOTIFY. Raises PeerError for one that cannot be understood."""
@@ -298,7 +308,7 @@ class Referrals:
     def abandon(self, now_ms: int) -> None:
         """Give everything up, because the call ends; who asked last is answered."""
         theirs, self._theirs = self._theirs, None
-        self._ours = self._notice = self._waiting = None
+        self._ours = self._notice = self._waiting = self._until_ack = None
         if theirs is not None and not theirs.is_accepted and not theirs.is_over:
             self._usage.refuse(theirs.transaction, 487, now_ms)
 

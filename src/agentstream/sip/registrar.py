@@ -10,7 +10,7 @@ from typing import Final
 from agentstream.base.errors import PeerError
 from agentstream.base.values import replace
 from agentstream.sip.bindings import Binding, Registrant, RegistrarPolicy
-from agentstream.sip.digest import DigestServer, Stale, Verified, from_stored
+from agentstream.sip.digest import DigestServer, Stale, Verified, Wrong, from_stored
 from agentstream.sip.flow import Flow, is_address, is_private
 from agentstream.sip.headers import NameAddr, parse_name_addr_list, parse_options, seconds_of
 from agentstream.sip.message import Request, Response
@@ -32,6 +32,8 @@ class Registrar:
         self._digest = digest
         self._respond = respond
         self._bindings: dict[str, tuple[Binding, ...]] = {}  # of a registrant, newest first
+        # Told of each wrong login, with whose phone it wanted to be: "" for nobody's.
+        self.failed: Callable[[Request, Flow, Wrong, str, int], None] = _nobody_told
 
     def __len__(self) -> int:
         return sum(map(len, self._bindings.values()))
@@ -52,7 +54,7 @@ class Registrar:
         """Take one REGISTER; return its answer. Raises PeerError for one that makes no sense."""
         to = request.to_addr.sip_uri()
         found = self._policy.find(to.user, to.host.lower())
-        refusal = self._challenge(request, found, to.host.lower(), now_ms)
+        refusal = self._challenge(request, found, flow, now_ms)
         if refusal is not None or found is None:
             return refusal or self._respond(request, 403, "")
         wanted = request.headers.all("Contact")
@@ -66,10 +68,10 @@ class Registrar:
         return refusal or self._listed(request, found.key, now_ms)
 
     def _challenge(
-        self, request: Request, found: Registrant | None, host: str, now_ms: int
+        self, request: Request, found: Registrant | None, flow: Flow, now_ms: int
     ) -> Response | None:
         policy = self._policy
-        realm = found.realm if found is not None else host
+        realm = found.realm if found is not None else request.to_addr.sip_uri().host.lower()
 
         def look_up(user: str, algorithm: str) -> str | None:
             # Nobody and somebody with a wrong password look the same, and take as long (SIP-35).
@@ -87,6 +89,9 @@ class Registrar:
         )
         if isinstance(verdict, Verified):
             return None
+        if isinstance(verdict, Wrong) and verdict.user:
+            key = found.key if found is not None else ""
+            self.failed(request, flow, verdict, key, now_ms)
         response = self._respond(request, 401, "")
         for value in self._digest.challenge(
             realm, now_ms, algorithms=policy.algorithms, stale=isinstance(verdict, Stale)
@@ -158,6 +163,10 @@ class Registrar:
             self._bindings[key] = bindings
         else:
             self._bindings.pop(key, None)
+
+
+def _nobody_told(request: Request, flow: Flow, wrong: Wrong, key: str, now_ms: int) -> None:
+    del request, flow, wrong, key, now_ms
 
 
 def _binding(

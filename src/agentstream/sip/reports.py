@@ -29,6 +29,7 @@ class Invited:
     # than a caller from outside.
     trunk_sid: str = ""
     shown_caller: str = ""  # the number that this trunk's calls show (SIP-26); "": as From says
+    allows_info: bool = False  # its Allow names INFO
     hops_left: int = 70  # its Max-Forwards, 1 or more; what is placed for it has one less
 
 
@@ -48,6 +49,7 @@ class Accepted:
     ref: SipCallRef
     sdp: str | None
     headers: tuple[Header, ...] = ()
+    allows_info: bool = False  # its Allow names INFO
 
 
 @dataclass(frozen=True, slots=True)

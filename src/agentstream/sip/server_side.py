@@ -27,6 +27,7 @@ from agentstream.sip.server_transaction import (
 from agentstream.sip.settings import SipSettings
 from agentstream.sip.traffic import Put, Send
 from agentstream.sip.transactions import Transactions
+from agentstream.sip.uri import parse_uri
 from agentstream.sip.wire import encode
 
 
@@ -54,6 +55,7 @@ class ServerSide:
         self.registrar: Registrar | None = None
         if core.settings.registrar is not None:
             self.registrar = self._screen.registrar(core.settings.registrar)
+            self.registrar.failed = self._phone_failed
         self.retry_after_s: int | None = None  # draining
 
     def requested(self, request: Request, flow: Flow, now_ms: int) -> None:
@@ -174,7 +176,7 @@ class ServerSide:
 
     def _let_in(self, request: Request, flow: Flow, now_ms: int) -> Pass | Response | None:
         """Ask the gate; None: this request gets no answer."""
-        if self._gate.is_open:
+        if self._gate.is_open or self._is_our_transfer(request, flow):
             return OUTSIDER
         arrival = self._screen.arrival(request, flow)
         verdict = self._gate.judge(arrival, now_ms)
@@ -187,6 +189,23 @@ class ServerSide:
                 return self._screen.refused(request, verdict)
             case Ask():
                 return self._log_in(request, arrival, verdict, now_ms)
+
+    def _is_our_transfer(self, request: Request, flow: Flow) -> bool:
+        """Tell whether this INVITE ends an attended transfer within the house (RFC 5589 §7).
+
+        Such a one comes from ourselves, to whom no gate applies, and can do one thing only: take
+        the place of the call that its Replaces names, 481 where there is none. Nobody else can
+        write it: its branch is 80 random bits, it was sent to our own address, with this Replaces.
+        """
+        named = request.headers.all("Replaces")
+        if request.method != "INVITE" or len(named) != 1:
+            return False
+        sent = self._transactions.sent(request)
+        if sent is None or sent.request.headers.all("Replaces") != named:
+            return False
+        to = sent.send_to
+        host = to.host if isinstance(to, Hop) else to.remote_host
+        return parse_uri(self._core.contact(flow).strip("<>")).address == host.strip("[]")
 
     def _log_in(
         self, request: Request, arrival: Arrival, asked: Ask, now_ms: int
@@ -222,6 +241,17 @@ class ServerSide:
         self._transactions.add_server(transaction)
         transaction.reply_to = reply_flow(request, flow)
         self._core.answer(transaction, response, now_ms)
+
+    def _phone_failed(
+        self, request: Request, flow: Flow, wrong: Wrong, key: str, now_ms: int
+    ) -> None:
+        """Tell the gate of a REGISTER with a wrong login, which counts as that of a call (SIP-35).
+
+        Whatever it says, the phone is challenged again: a strike is all that it gets.
+        """
+        asked = Ask("", lambda user, algorithm: None, key)
+        arrival = self._screen.arrival(request, flow)
+        self._gate.login_failed(arrival, asked, wrong.user, now_ms, is_proven=wrong.is_proven)
 
     def _too_much(self, request: Request, flow: Flow) -> Response | None:
         if self.retry_after_s is not None:

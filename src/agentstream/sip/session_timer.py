@@ -42,15 +42,21 @@ class TooSmall:
     min_se_s: int
 
 
-def agree_as_server(request: Request, settings: SipSettings) -> Agreement | TooSmall | None:
-    """Decide on an INVITE or UPDATE of the peer (§9); None: no session timer."""
+def agree_as_server(
+    request: Request, settings: SipSettings, wish_s: int = 0
+) -> Agreement | TooSmall | None:
+    """Decide on an INVITE or UPDATE of the peer (§9); None: no session timer.
+
+    `wish_s` is what we want of this peer where it asks for nothing; 0: as settings say.
+    """
     headers = request.headers
     is_supported = "timer" in parse_options(headers.all("Supported") + headers.all("Require"))
     asked = _expires(headers.get("Session-Expires"))
     if asked is None:
-        if not settings.session_expires_s:
+        wish_s = wish_s or settings.session_expires_s
+        if not wish_s:
             return None
-        seconds = max(settings.session_expires_s, _min_se(request))
+        seconds = max(wish_s, settings.min_se_s, _min_se(request))
         return Agreement(seconds, "uac" if is_supported else "uas", is_supported)
     if asked.seconds < settings.min_se_s and is_supported:
         return TooSmall(settings.min_se_s)

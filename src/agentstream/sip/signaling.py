@@ -44,6 +44,7 @@ class Dial:
     max_forwards: int = 70  # RFC 7332: less in a call that is placed for another one
     routes: tuple[str, ...] = ()  # further loose Routes: a Path, or a Service-Route
     flow: Flow | None = None  # the way of a registered phone; None: where the URIs lead
+    session_expires_s: int = 0  # the session timer that we ask for (RFC 4028); 0: as settings say
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,15 @@ class Transactions:
     def __contains__(self, key: tuple[str, str]) -> bool:
         return key in self._clients
 
+    def sent(self, request: Request) -> ClientTransaction | None:
+        """Return the open transaction of ours whose request has come back to us as this one."""
+        found = self._clients.get((request.top_via.branch, request.method))
+        if found is None:
+            return None
+        ours = found.request
+        is_same = (ours.call_id, ours.from_tag) == (request.call_id, request.from_tag)
+        return found if is_same else None
+
     def clients(self) -> list[ClientTransaction]:
         """Return all client transactions, for a transport that failed."""
         return list(self._clients.values())

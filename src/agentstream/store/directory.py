@@ -55,6 +55,7 @@ class _Snapshot(Generic[FlowT]):
     accounts: Mapping[str, Account] = field(default_factory=dict)
     legs: Mapping[str, LegRoute] = field(default_factory=dict)
     closed: frozenset[str] = frozenset()  # numbers of somebody whose flow no call can enter
+    owners: Mapping[str, AccountSid] = field(default_factory=dict)  # of every number's row
     trunks: TrunkBook = field(default_factory=TrunkBook)
 
 
@@ -87,6 +88,17 @@ class Directory(Generic[FlowT]):
     def takes(self, number: str) -> bool:
         """Tell whether a call to a number goes anywhere, be it by the entry of all others."""
         return self.find(number) is not None
+
+    def owns(self, account_sid: AccountSid, number: str) -> bool:
+        """Tell whether a number in E.164 is this account's: it rings for it, or a trunk has it.
+
+        The entry of all other numbers makes none of them anybody's.
+        """
+        owner = self._now.owners.get(number)
+        if owner is not None:
+            return owner == account_sid
+        mapped = self._now.trunks.with_number(number)
+        return any(entry.account.sid == account_sid for entry in mapped)
 
     def flow(self, sid: FlowSid) -> Route[FlowT] | None:
         """Return a published flow; the route's number is empty."""
@@ -176,7 +188,8 @@ class Directory(Generic[FlowT]):
         closed = frozenset(number.number for number in numbers) - routes.keys() - legs.keys()
         named = {(route.account.sid, route.flow_name): route for route in flows.values()}
         trunks = book_of(await self._store.trunks.all(), accounts)
-        return _Snapshot(revision, routes, flows, named, by_lower_sid, legs, closed, trunks)
+        owners = {number.number: number.account_sid for number in numbers}
+        return _Snapshot(revision, routes, flows, named, by_lower_sid, legs, closed, owners, trunks)
 
     def _route(self, live: Published, account: Account) -> Route[FlowT] | None:
         flow, known = live.flow, self._now.flows.get(live.flow.sid)

@@ -9,6 +9,7 @@ from agentstream.store.call_events import SqlCallEvents
 from agentstream.store.database import BUSY_TIMEOUT_MS, Database, open_database
 from agentstream.store.files import DATABASE_FILE, NODE_FILE, SECRET_FILE
 from agentstream.store.key_hash import link_key, load_secret, operator_token
+from agentstream.store.secret_text import SecretTexts
 from agentstream.store.sip_traces import SqlSipTraces
 from agentstream.store.sql_accounts import SqlAccounts
 from agentstream.store.sql_audit import SqlAudit
@@ -51,7 +52,7 @@ class SqlStore:
         self.outbox = SqlOutbox(database)
         self.audit = SqlAudit(database)
         self.first_results = SqlFirstResults(database)
-        self.trunks = SqlTrunks(database)
+        self.trunks = SqlTrunks(database, SecretTexts(secret))
         self.placed = SqlPlacedCalls(database, node, tokens.hex(), clock)
 
     async def revision(self) -> int:

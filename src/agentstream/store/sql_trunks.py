@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import structlog
 from sqlalchemy import ColumnElement, Table, and_, delete, func, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,8 +13,10 @@ from agentstream.base.ids import AccountSid, TrunkSid
 from agentstream.base.values import fields_of, replace
 from agentstream.store.database import Database
 from agentstream.store.revisions import touch
+from agentstream.store.secret_text import SecretTexts, is_sealed
 from agentstream.store.sql_accounts import no_account
 from agentstream.store.tables import accounts
+from agentstream.store.trunk_options import SECRETS
 from agentstream.store.trunk_tables import (
     trunk_acl,
     trunk_credentials,
@@ -42,6 +45,7 @@ from agentstream.store.trunks import (
     what_is_taken,
 )
 
+log = structlog.get_logger("store")
 _TABLES: Final[Mapping[type[object], Table]] = {
     TrunkNumber: trunk_numbers,
     AclEntry: trunk_acl,
@@ -54,15 +58,16 @@ _SETTING: Final = trunk_settings.c
 class SqlTrunks:
     """See `trunks.Trunks`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, secrets: SecretTexts) -> None:
         self._database = database
+        self._secrets = secrets
 
     async def all(self) -> Sequence[TrunkParts]:
         """Return every trunk of every account with its parts, oldest first."""
         query = select(trunks).order_by(trunks.c.created_at, trunks.c.sid)
         async with self._database.read() as connection:
             found = [AccountTrunk(**row._mapping) for row in await connection.execute(query)]
-            return await _with_parts(connection, found, true())
+            return await self._with_parts(connection, found, true())
 
     async def of_account(self, account_sid: AccountSid) -> Sequence[TrunkParts]:
         """Return the trunks of an account with their parts, newest first (TR-7)."""
@@ -71,7 +76,7 @@ class SqlTrunks:
         query = select(trunks).where(is_own).order_by(*order)
         async with self._database.read() as connection:
             found = [AccountTrunk(**row._mapping) for row in await connection.execute(query)]
-            return await _with_parts(connection, found, is_own)
+            return await self._with_parts(connection, found, is_own)
 
     async def find(self, account_sid: AccountSid, sid: str) -> TrunkParts | None:
         """Return an account's trunk, its sid without regard to case; parts are oldest first."""
@@ -81,7 +86,7 @@ class SqlTrunks:
             row = (await connection.execute(query)).one_or_none()
             if row is None:
                 return None
-            [whole] = await _with_parts(connection, [AccountTrunk(**row._mapping)], is_it)
+            [whole] = await self._with_parts(connection, [AccountTrunk(**row._mapping)], is_it)
             return whole
 
     async def mapped(self, account_sid: AccountSid, phone_number: str) -> TrunkNumber | None:
@@ -183,10 +188,10 @@ class SqlTrunks:
             if row is None:
                 is_own = _SETTING.trunk_sid == setting.trunk_sid
                 await _check_room(connection, trunk_settings, is_own, SETTINGS_LIMIT)
-                await connection.execute(insert(trunk_settings).values(fields_of(setting)))
+                await connection.execute(insert(trunk_settings).values(self._row(setting)))
             else:
                 setting = replace(setting, created_at=row.created_at)
-                written = update(trunk_settings).where(is_it).values(fields_of(setting))
+                written = update(trunk_settings).where(is_it).values(self._row(setting))
                 await connection.execute(written)
             await touch(connection)
         return setting
@@ -199,27 +204,51 @@ class SqlTrunks:
             await touch(connection)
         return done.rowcount == 1
 
+    def _row(self, setting: TrunkSetting) -> dict[str, Any]:
+        row = fields_of(setting)
+        if setting.name in SECRETS:
+            row["value"] = self._secrets.seal(setting.value, _place(setting))
+        return row
 
-async def _with_parts(
-    connection: AsyncConnection, found: Sequence[AccountTrunk], are_meant: ColumnElement[bool]
-) -> Sequence[TrunkParts]:
-    """Put all that belongs to these trunks beside them; `are_meant` is how they were found."""
-    numbers = await _by_trunk(connection, TrunkNumber, trunk_numbers, are_meant)
-    acl = await _by_trunk(connection, AclEntry, trunk_acl, are_meant)
-    credentials = await _by_trunk(connection, TrunkCredential, trunk_credentials, are_meant)
-    destinations = await _by_trunk(connection, TrunkDestination, trunk_destinations, are_meant)
-    settings = await _by_trunk(connection, TrunkSetting, trunk_settings, are_meant)
-    return [
-        TrunkParts(
-            trunk,
-            tuple(numbers[trunk.sid]),
-            tuple(acl[trunk.sid]),
-            tuple(credentials[trunk.sid]),
-            tuple(destinations[trunk.sid]),
-            tuple(settings[trunk.sid]),
-        )
-        for trunk in found
-    ]
+    def _read(self, setting: TrunkSetting) -> TrunkSetting:
+        """Open a secret; one that another server's secret has sealed is as if it were not set.
+
+        One that an earlier release wrote is not sealed; it is, with the next write.
+        """
+        if setting.name not in SECRETS or not is_sealed(setting.value):
+            return setting
+        value = self._secrets.open(setting.value, _place(setting))
+        if value is None:
+            log.warning("trunk_secret_unreadable", trunk_sid=setting.trunk_sid, name=setting.name)
+        return replace(setting, value=value or "")
+
+    async def _with_parts(
+        self,
+        connection: AsyncConnection,
+        found: Sequence[AccountTrunk],
+        are_meant: ColumnElement[bool],
+    ) -> Sequence[TrunkParts]:
+        """Put all that belongs to these trunks beside them; `are_meant` is how they were found."""
+        numbers = await _by_trunk(connection, TrunkNumber, trunk_numbers, are_meant)
+        acl = await _by_trunk(connection, AclEntry, trunk_acl, are_meant)
+        credentials = await _by_trunk(connection, TrunkCredential, trunk_credentials, are_meant)
+        destinations = await _by_trunk(connection, TrunkDestination, trunk_destinations, are_meant)
+        settings = await _by_trunk(connection, TrunkSetting, trunk_settings, are_meant)
+        return [
+            TrunkParts(
+                trunk,
+                tuple(numbers[trunk.sid]),
+                tuple(acl[trunk.sid]),
+                tuple(credentials[trunk.sid]),
+                tuple(destinations[trunk.sid]),
+                tuple(map(self._read, settings[trunk.sid])),
+            )
+            for trunk in found
+        ]
+
+
+def _place(setting: TrunkSetting) -> str:
+    return f"trunk {setting.trunk_sid} {setting.name}"
 
 
 async def _by_trunk(

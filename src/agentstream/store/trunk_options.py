@@ -16,7 +16,7 @@ SrtpMode = Literal["disabled", "allowed", "required"]  # SIP-42
 ReferMode = Literal["deny", "allow", "allow_pstn"]  # SIP-61
 DtmfMode = Literal["rfc4733", "info", "auto"]
 AuthMode = Literal["all", "any"]  # SIP-30: of an ACL and credentials
-TransportChoice = Literal["", "udp", "tcp", "tls"]
+TransportChoice = Literal["", "udp", "tcp", "tls", "ws", "wss"]  # RFC 7118
 
 VALUE_LIMIT: Final = 1_024  # characters of one value
 HEADER_LIMIT: Final = 16  # headers of a map
@@ -25,6 +25,7 @@ _LOGIN: Final = re.compile(rf"[\x20-\x7e]{{1,{LOGIN_LIMIT}}}", re.ASCII)
 PREFIX: Final = "as_"
 ALIAS: Final = "trunk_external_alias"
 PASSWORD: Final = "as_destination_password"  # noqa: S105  (a setting's name)
+SECRETS: Final = frozenset({PASSWORD})  # sealed in rows, and shown to nobody
 MASK: Final = "***"
 
 
@@ -39,7 +40,9 @@ class TrunkOptions:
     dtmf: DtmfMode = "auto"
     refer: ReferMode = "deny"
     options_interval_s: int = 0  # 0: no OPTIONS of ours (SIP-51)
-    session_timer_s: int = 0  # 0: only the peer's (SIP-50)
+    session_timer_s: int = (
+        0  # that we ask for, 90 or more (RFC 4028 §4); 0: only the peer's (SIP-50)
+    )
     header_map: tuple[tuple[str, str], ...] = ()  # header, template (SIP-15)
     preset: str = ""
     cps: int = 0  # calls per second from the trunk; 0: no limit
@@ -74,7 +77,7 @@ def check(name: str, value: str) -> str:
 
 def shown(name: str, value: str) -> str:
     """Return a setting's value as anybody may see it."""
-    return MASK if name == PASSWORD and value else value
+    return MASK if name in SECRETS and value else value
 
 
 def options_of(settings: Iterable[TrunkSetting | tuple[str, str]]) -> TrunkOptions:
@@ -136,6 +139,16 @@ def _whole(low: int, high: int) -> Callable[[str], object]:
     return read
 
 
+def _zero_or(low: int, high: int) -> Callable[[str], object]:
+    def read(text: str) -> object:
+        number = int(text[:9]) if text.isascii() and text.isdigit() else -1
+        if number and not low <= number <= high:
+            raise ValueError(f"0, or a whole number from {low} to {high}")
+        return number
+
+    return read
+
+
 CODECS: Final = ("PCMU", "PCMA", "G722", "OPUS")
 
 
@@ -165,7 +178,7 @@ _READERS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "as_dtmf": ("dtmf", _one_of(get_args(DtmfMode))),
     "as_refer": ("refer", _one_of(get_args(ReferMode))),
     "as_options_interval": ("options_interval_s", _whole(0, 3_600)),
-    "as_session_timer": ("session_timer_s", _whole(0, 86_400)),
+    "as_session_timer": ("session_timer_s", _zero_or(90, 86_400)),
     "as_header_map": ("header_map", _header_map),
     "as_preset": ("preset", str),
     "as_cps": ("cps", _whole(0, 10_000)),

@@ -4,11 +4,12 @@ The sentences stand as clients know them: scripts compare them to the letter.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final, Literal, NoReturn
 
 from agentstream.base.errors import CommandError, PeerError
+from agentstream.base.ids import AccountSid
 from agentstream.base.values import dataclass, replace
 from agentstream.sip.digest import to_stored
 from agentstream.sip.uri import SipUri, parse_uri
@@ -39,7 +40,7 @@ _E164_CHARS: Final = 16
 _PRINTABLE: Final = re.compile(r"[\x20-\x7e]+", re.ASCII)
 _WHOLE: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _SCHEME: Final = re.compile(r"sips?:", re.ASCII | re.IGNORECASE)
-_PORTS: Final = {"tls": 5061, "tcp": 5060, "udp": 5060}  # TR-66
+_PORTS: Final = {"tls": 5061, "tcp": 5060, "udp": 5060, "ws": 80, "wss": 443}  # TR-66, RFC 7118
 _NO_UDP: Final = "Transport should be tls or tcp"
 _V4_MASKS: Final = 32
 _V6_MASKS: Final = (48, 128)  # TR-59
@@ -186,7 +187,8 @@ def destination_of(text: str, rules: TrunkRules, transport: str = "") -> SipUri:
         refuse(NO_HOST)
     is_tls = scheme is not None and scheme[0].lower() == "sips:"
     means = uri.transport or ("tls" if is_tls else transport)
-    if (means and means not in _PORTS) or (is_tls and means != "tls"):
+    known = ("tls", "tcp", "udp") if rules.is_strict else _PORTS
+    if (means and means not in known) or (is_tls and means not in ("tls", "wss")):
         refuse("Transport should be tls, tcp or udp" if rules.takes_udp else _NO_UDP)
     if means == "udp" and not rules.takes_udp:
         refuse(_NO_UDP)
@@ -224,6 +226,16 @@ def check_setting(name: str, value: str, rules: TrunkRules) -> None:
     why_not = check(name, value) or ("" if value.isprintable() else "value is not printable")
     if why_not:
         refuse(why_not)
+
+
+def check_alias(account_sid: AccountSid, alias: str, owners: Mapping[str, AccountSid]) -> None:
+    """Refuse an alias that is not the account's (TR-71): it would be shown to those who are called.
+
+    `owners` are those of the numbers that ring here; one that a trunk of the account has is its own
+    already.
+    """
+    if owners.get(alias) != account_sid:
+        refuse(f"{ALIAS} is not a number of this account")
 
 
 def _credential(field: str, text: str, limit: int, rules: TrunkRules) -> str:

@@ -15,7 +15,7 @@ from agentstream.base.errors import PeerError
 from agentstream.base.phone import normalise
 from agentstream.base.values import replace
 from agentstream.sip import reports as sip
-from agentstream.sip.headers import NameAddr, parse_name_addr_list
+from agentstream.sip.headers import NameAddr, parse_name_addr_list, seconds_of
 from agentstream.switch.road_states import Outcome
 from agentstream.switch.roads import NoRoadError, Road, Roads
 from agentstream.switch.routing import check_host, read_address
@@ -126,3 +126,11 @@ def outcome_of(ended: sip.Ended) -> Outcome:
     if ended.by == "network":
         return "silent" if ended.status == 408 else "unreachable"
     return "refused" if 500 <= ended.status < 600 else "reached"
+
+
+def rest_of(ended: sip.Ended) -> int:
+    """Return how many milliseconds a 503 wants its sender to be left alone (RFC 3261 §21.5.4)."""
+    if ended.by != "remote" or ended.status != 503:
+        return 0
+    said = next((value for name, value in ended.headers if name.lower() == "retry-after"), None)
+    return seconds_of(said) * 1000

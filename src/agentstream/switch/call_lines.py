@@ -19,6 +19,7 @@ from agentstream.calls.transfer_words import (
 from agentstream.media.engine import MediaLeg
 from agentstream.sip import reports as sip
 from agentstream.switch import feed
+from agentstream.switch.leg_keys import PressKey
 from agentstream.switch.lines import DialledLine, FileLine, Line, SipLine
 from agentstream.switch.refer_rules import ReferRules
 from agentstream.switch.routing import NoRoadError
@@ -66,6 +67,17 @@ class CallLines:
         """Return a leg's audio; None for one that never had any, or has none any more."""
         line = self._lines.get(leg_sid)
         return None if line is None or leg_sid in self._released else line.media
+
+    def keys_by_info(self, leg_sid: LegSid) -> bool:
+        """Tell whether keys to a leg's party go by INFO."""
+        line = self._lines.get(leg_sid)
+        return line is not None and leg_sid not in self._released and line.keys_by_info
+
+    def press(self, key: PressKey) -> None:
+        """Send a key by INFO."""
+        line = self._lines.get(key.leg_sid)
+        if line is not None and not isinstance(line, FileLine):
+            line.press(key.digit, key.tone_ms)
 
     def take(self, report: sip.Report) -> list[reports.Report]:
         """Translate what signalling reports."""

@@ -241,6 +241,8 @@ class CallTask:
             sid = StreamSid(event.stream_sid)
             return self._performer.stream_event(sid, event, now_ms)
         report = leg_report(event)
+        if isinstance(report, reports.DigitPressed):
+            report = self._performer.key_heard(report)
         return [] if report is None else [report]
 
     def _obey(self, command: Wish, answer: asyncio.Future[None], now_ms: int) -> None:

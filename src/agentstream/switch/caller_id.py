@@ -1,9 +1,18 @@
-"""Which number a call from a trunk shows (SIP-21, SIP-26): one that the trunk may show, or none."""
+"""Which number a call from a trunk shows (SIP-21, SIP-26, TR-71): one that the trunk may show.
 
-from collections.abc import Callable, Iterator
+a call to the telephone network      the alias, where it is set, whatever else is claimed
+any other call, or without an alias  From's number, if it is mapped
+                                     else what the fallbacks find: asserted, alias, first mapped
+none of them                         the call is refused
+
+The alias counts only as long as it is a number of the account.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Literal
 
 from agentstream.base.errors import PeerError
+from agentstream.base.ids import AccountSid
 from agentstream.base.phone import normalise
 from agentstream.sip.headers import parse_name_addr_list
 from agentstream.sip.reports import Header
@@ -11,29 +20,43 @@ from agentstream.sip.uri import parse_uri
 from agentstream.store.trunk_book import TrunkEntry
 
 CliSource = Literal["pai", "alias", "first"]
+Owns = Callable[[AccountSid, str], bool]
 IDENTITIES_READ: Final = 4  # of P-Asserted-Identity: RFC 3325 §9.1 allows two
+EVERY_SOURCE: Final[tuple[CliSource, ...]] = ("pai", "alias", "first")
 
 
-def shown_caller(
+def shown_number(
     entry: TrunkEntry,
-    from_uri: str,
-    headers: tuple[Header, ...],
+    claimed: str,
+    asserted: Iterable[str],
     fallback: tuple[CliSource, ...],
-    country_code: str,
+    alias: str,
+    *,
+    is_outbound: bool,
 ) -> str:
-    """Return the caller's number: From's if it is mapped, else what the fallbacks find, else "".
+    """Return the one number that a call shows, "" when there is none that it may.
 
-    Plus or none makes no difference, and national numbers are the country's.
+    `claimed` is From's and `asserted` are those of P-Asserted-Identity, in the form of
+    `phone.normalise`; `alias` is that of `alias_of`.
     """
-    user = user_number(from_uri, country_code)
-    if user in entry.numbers:
-        return user
-    ways: dict[CliSource, Callable[[], str]] = {
-        "pai": lambda: _asserted(entry, headers, country_code),
-        "alias": lambda: entry.options.external_alias,
-        "first": lambda: next(iter(entry.numbers), ""),
-    }
-    return next((found for way in fallback if (found := ways[way]())), "")
+    found = claimed if claimed in entry.numbers else ""
+    for source in fallback:
+        if found:
+            break
+        match source:
+            case "pai":
+                found = next((number for number in asserted if number in entry.numbers), "")
+            case "alias":
+                found = alias
+            case "first":
+                found = next(iter(entry.numbers), "")
+    return alias if found and alias and is_outbound else found
+
+
+def alias_of(entry: TrunkEntry, owns: Owns) -> str:
+    """Return a trunk's alias, "" where it has none, or none (any more) that is its account's."""
+    alias = entry.options.external_alias
+    return alias if alias and owns(entry.account.sid, alias) else ""
 
 
 def user_number(uri: str, country_code: str) -> str:
@@ -45,16 +68,12 @@ def user_number(uri: str, country_code: str) -> str:
     return normalise(user.partition(";")[0], country_code) if user else ""
 
 
-def _asserted(entry: TrunkEntry, headers: tuple[Header, ...], country_code: str) -> str:
-    numbers = (user_number(uri, country_code) for uri in _identities(headers))
-    return next((number for number in numbers if number in entry.numbers), "")
-
-
-def _identities(headers: tuple[Header, ...]) -> Iterator[str]:
+def asserted_numbers(headers: tuple[Header, ...], country_code: str) -> Iterator[str]:
+    """Yield the numbers of P-Asserted-Identity (RFC 3325)."""
     values = [value for name, value in headers if name == "P-Asserted-Identity"]
     try:
         addresses = parse_name_addr_list(values[:IDENTITIES_READ])
     except PeerError:
         return
     for address in addresses[:IDENTITIES_READ]:
-        yield address.uri
+        yield user_number(address.uri, country_code)

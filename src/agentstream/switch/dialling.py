@@ -14,7 +14,7 @@ from agentstream.media.negotiate import LocalMedia, SdpSession
 from agentstream.sip import reports as sip
 from agentstream.sip.signaling import Dial
 from agentstream.switch import feed
-from agentstream.switch.attempts import Attempts, outcome_of
+from agentstream.switch.attempts import Attempts, outcome_of, rest_of
 from agentstream.switch.identity import ANONYMOUS, ANONYMOUS_HOST, identity_headers
 from agentstream.switch.lines import DialledLine, OurSide, SipLine, Try
 from agentstream.switch.media_choice import (
@@ -48,6 +48,7 @@ class Dialler:
             lambda: wiring.directory.trunks,
             wiring.road_states,
             wiring.signaling.bindings,
+            wiring.directory.owns,
             draw_by(wiring.tokens),
             wiring.clock,
         )
@@ -60,6 +61,10 @@ class Dialler:
         """How many calls go by each of the operator's trunks now."""
         limits = self.wiring.road_limits
         return {name: limits.live(name) for name in self.wiring.roads.trunks}
+
+    def takes_refer(self, invited: sip.Invited) -> bool:
+        """Tell whether a caller's trunk is for transfers, so that it may be asked for one."""
+        return self._referee.rules_in(invited, "").mode != "deny"
 
     def open(self, leg_sid: LegSid, spec: DialSpec, setup: CallSetup) -> DialledLine:
         """Place a leg of this call; raises NoRoadError when it cannot be."""
@@ -77,7 +82,7 @@ class Dialler:
         try:
             session = SdpSession(int(wiring.tokens.hex(4), 16), wiring.tokens)
             first = tries.first()
-            ours = OurSide(leg, first.local, session, first.is_encrypted)
+            ours = OurSide(leg, first.local, session, first.is_encrypted, keys=first.keys)
             return DialledLine(leg_sid, wiring.signaling, ours, tries, first)
         except BaseException:
             tries.leave()
@@ -113,7 +118,8 @@ class Dialler:
         session = SdpSession(int(wiring.tokens.hex(4), 16), wiring.tokens)
         rules = self._referee.rules_in(invited, host)
         is_encrypted = transport in ENCRYPTED
-        return OurSide(leg, local_for(local, transport, terms), session, is_encrypted, rules)
+        ours = local_for(local, transport, terms)
+        return OurSide(leg, ours, session, is_encrypted, rules, terms.keys)
 
 
 class Tries:
@@ -155,7 +161,7 @@ class Tries:
         if road is None or ended.by == "local":
             return None
         outcome = outcome_of(ended)
-        self._note(outcome, road)
+        self._note(outcome, road, rest_of(ended))
         if is_over:
             return None
         number, place = self._attempts.count, len(self._told)
@@ -218,12 +224,20 @@ class Tries:
         order = order_of(road, host, ring_ms, self._hops)
         is_encrypted = road.transport in ENCRYPTED
         rules = self._referee.rules_out(road.target, road.trunk, host)
-        return Try(order, local, road.offers_late, road.hears_early_media, is_encrypted, rules)
+        return Try(
+            order,
+            local,
+            road.offers_late,
+            road.hears_early_media,
+            is_encrypted,
+            rules,
+            road.media.keys,
+        )
 
-    def _note(self, outcome: Outcome, road: Road) -> None:
+    def _note(self, outcome: Outcome, road: Road, rest_ms: int = 0) -> None:
         if road.key and not self._is_known:
             self._is_known = True
-            self._wiring.road_states.note(road.key, outcome)
+            self._wiring.road_states.note(road.key, outcome, rest_ms)
 
     def _now_ms(self) -> int:
         return self._wiring.clock.now_ms()
@@ -258,4 +272,5 @@ def order_of(road: Road, our_host: str, ring_ms: int, max_forwards: int = 70) ->
         flow=road.flow,
         silence_timeout_ms=road.silence_ms,
         max_forwards=max_forwards,
+        session_expires_s=road.session_timer_s,
     )

@@ -31,6 +31,11 @@ class FileLine:
         self.note: Callable[[feed.Note], None] = lambda _: None  # a file has nothing to tell
         self._is_over = False
 
+    @property
+    def keys_by_info(self) -> bool:
+        """Hear keys as tones."""
+        return False
+
     def ring(self, *, with_media: bool = False) -> None:
         """Let a file wait: it hears nothing."""
 

@@ -151,13 +151,20 @@ class KnownRoads:
         """Tell whether calls should take this road; one that nobody knows is up."""
         return self._watch.is_up(key, self._clock.now_ms())
 
-    def note(self, key: str, outcome: Outcome) -> None:
+    def note(self, key: str, outcome: Outcome, rest_ms: int = 0) -> None:
         """Take note of what became of a call by this road; once per attempt.
 
         After a call that got no answer the others leave the road alone for 10 to 30 s, until one
-        reaches it (RFC 3263 §4.3).
+        reaches it (RFC 3263 §4.3); where it said for how long (Retry-After), for that time.
         """
-        self._driver.feed(CallTried(key, outcome))
+        self._driver.feed(CallTried(key, outcome, rest_ms))
+
+    def routes(self, key: str) -> tuple[str, ...]:
+        """Return the Service-Route of a carrier's registration, while it holds (RFC 3608 §5)."""
+        known = self._registered.get(key)
+        if known is None or not _as_of(known, self._clock.wall()).is_registered:
+            return ()
+        return known.service_route
 
     # People
 
@@ -173,10 +180,15 @@ class KnownRoads:
                 known.text,
                 known.round_trip_ms,
                 known.failures,
-                max(0, self._watch.rests_until_ms(key, now_ms) - now_ms),
+                self.rests_ms(key),
             )
             for key, known in self._watch.records.items()
         )
+
+    def rests_ms(self, key: str) -> int:
+        """Return how long calls still leave a road alone, watched or not; 0: they do not."""
+        now_ms = self._clock.now_ms()
+        return max(0, self._watch.rests_until_ms(key, now_ms) - now_ms)
 
     def registrations(self) -> tuple[RegistrationState, ...]:
         """Return every registration; one whose time is over is none, whatever was told last."""

@@ -20,10 +20,12 @@ from agentstream.media.plan import RemotePlan
 from agentstream.sip import reports as sip
 from agentstream.sip.signaling import Dial, SignalingEngine
 from agentstream.sip.uri import parse_uri
+from agentstream.store.trunk_options import DtmfMode
 from agentstream.switch import feed
 from agentstream.switch.file_line import FileLine as FileLine
 from agentstream.switch.file_line import LineFacts as LineFacts
 from agentstream.switch.file_line import not_referred
+from agentstream.switch.leg_keys import CONTENT_TYPE, goes_by_info, relay_body
 from agentstream.switch.media_choice import lacks_keys, wants_clear
 from agentstream.switch.refer_rules import ReferRules
 from agentstream.switch.translate import leg_ended, read_dtmf_info
@@ -40,6 +42,7 @@ class OurSide:
     session: SdpSession
     is_encrypted: bool = False  # signalling goes by TLS, so that nobody else reads keys
     rules: ReferRules = ReferRules()
+    keys: DtmfMode = "rfc4733"
 
 
 class _SipCall:
@@ -67,6 +70,19 @@ class _SipCall:
         self.note: Callable[[feed.Note], None] = lambda _: None  # hears what the story should say
         self.rules = ours.rules
         self._peer = ""  # "host:port" at which its far end would call a number
+        self._keys = ours.keys
+        self._has_events = False  # RFC 4733 is agreed
+        self._allows_info = False
+
+    @property
+    def keys_by_info(self) -> bool:
+        """Whether keys to its far end go by INFO."""
+        has_events, allows_info = self._has_events, self._allows_info
+        return goes_by_info(self._keys, has_events=has_events, allows_info=allows_info)
+
+    def press(self, digit: str, tone_ms: int) -> None:
+        """Press a key by INFO."""
+        self._signaling.send_info(self.ref, CONTENT_TYPE, relay_body(digit, tone_ms))
 
     def answer_transfer(self, status: int) -> list[reports.Report]:
         """Accept its far end's REFER, or refuse it."""
@@ -103,10 +119,11 @@ class _SipCall:
     def _hear(self, remote: RemotePlan) -> None:
         """Start the audio towards the far end, or change it."""
         self.media.connect(remote)
-        suite = remote.srtp.suite if remote.srtp else ""
-        if suite != self._suite:
-            self._suite = suite
-            self.note(feed.SrtpAgreed(self.leg_sid, suite, is_readable=not self._is_encrypted))
+        self._has_events = remote.dtmf_payload_type is not None
+        before, self._suite = self._suite, remote.srtp.suite if remote.srtp else ""
+        if before != self._suite:
+            is_readable = not self._is_encrypted
+            self.note(feed.SrtpAgreed(self.leg_sid, self._suite, is_readable=is_readable))
 
     def _up(self) -> list[reports.Report]:
         self._is_up = True
@@ -165,6 +182,7 @@ class SipLine(_SipCall):
     ) -> None:
         super().__init__(leg_sid, invited.ref, invited.sip_call_id, signaling, ours)
         self._peer = parse_uri(invited.from_uri).host
+        self._allows_info = invited.allows_info
         # Their offer is answered now, so that an impossible one is refused before anything rings.
         offer = invited.offer
         if offer is None and lacks_keys(ours.local):
@@ -223,6 +241,7 @@ class Try:
     hears_early_media: bool = True
     is_encrypted: bool = False  # it goes by TLS
     rules: ReferRules = ReferRules()
+    keys: DtmfMode = "rfc4733"
 
 
 class Tries(Protocol):
@@ -286,7 +305,8 @@ class DialledLine(_SipCall):
         match report:
             case sip.Progressed(status=status, sdp=sdp):
                 return self._progressed(status, sdp)
-            case sip.Accepted(sdp=sdp):
+            case sip.Accepted(sdp=sdp, allows_info=allows_info):
+                self._allows_info = allows_info
                 self._reached()
                 return self._accepted(sdp)
             case sip.Ended():
@@ -313,7 +333,7 @@ class DialledLine(_SipCall):
     def _place(self, attempt: Try) -> list[reports.Report]:
         self._now, self._local = attempt, attempt.local
         self._take_rules(attempt)
-        self._is_encrypted = attempt.is_encrypted
+        self._is_encrypted, self._keys = attempt.is_encrypted, attempt.keys
         self._session.refused()
         self.ref = self.place(_with_offer(attempt, self._session))
         self._sip_call_id = self._signaling.sip_call_id(self.ref)

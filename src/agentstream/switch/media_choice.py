@@ -10,7 +10,7 @@ from agentstream.base.values import dataclass, replace
 from agentstream.media.crypto import SrtpForm, SrtpUse
 from agentstream.media.negotiate import LocalMedia
 from agentstream.store.trunk_book import TrunkEntry
-from agentstream.store.trunk_options import SrtpMode
+from agentstream.store.trunk_options import DtmfMode, SrtpMode
 
 ENCRYPTED: Final = frozenset({"tls", "wss"})  # transports on which nobody else reads keys
 _NOT_TAKEN: Final = frozenset({415, 488, 606})
@@ -27,13 +27,16 @@ class MediaTerms:
 
     srtp: SrtpUse | None = None
     srtp_form: SrtpForm | None = None
+    keys: DtmfMode = "rfc4733"  # how they travel: see `leg_keys`
 
 
 def terms_of(entry: TrunkEntry | Literal[""] | None) -> MediaTerms:
-    """Return what an account's trunk wants: `as_srtp`; a secure one requires SRTP (TR-42)."""
+    """Return what an account's trunk wants: `as_srtp`, `as_dtmf`; a secure one requires SRTP."""
     if not entry:
         return MediaTerms()
-    return MediaTerms("required" if entry.trunk.is_secure else _USES[entry.options.srtp])
+    options = entry.options
+    srtp = "required" if entry.trunk.is_secure else _USES[options.srtp]
+    return MediaTerms(srtp, keys=options.dtmf)
 
 
 def local_for(house: LocalMedia, transport: str, terms: MediaTerms) -> LocalMedia:

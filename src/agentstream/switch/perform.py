@@ -9,7 +9,7 @@ from agentstream import _media
 from agentstream.base.errors import ConfigError
 from agentstream.base.ids import AccountSid, LegSid, StreamSid
 from agentstream.base.machine import earliest
-from agentstream.base.values import dataclass
+from agentstream.base.values import dataclass, replace
 from agentstream.calls import effects, reports
 from agentstream.calls.record import CallSetup
 from agentstream.calls.transfer_words import TransferEffect
@@ -23,6 +23,7 @@ from agentstream.switch import feed
 from agentstream.switch.call_lines import CallLines
 from agentstream.switch.courier import Courier, Errand
 from agentstream.switch.jobs import Jobs
+from agentstream.switch.leg_keys import InfoKeys, PressKey
 from agentstream.switch.limits import StreamLimits
 from agentstream.switch.ports import Shelf, Speech, Web
 from agentstream.switch.prompts import CallPrompts, PromptDoors, Sounds
@@ -85,6 +86,8 @@ class Performer:
         self._note = note
         self._streams: dict[StreamSid, StreamRun] = {}
         self.jobs: Jobs[Posted] = Jobs()
+        self._keys = InfoKeys()
+        self._unheard: set[LegSid] = set()  # of bridged legs whose keys the audio path keeps back
         self._prompts = CallPrompts(
             PromptDoors(
                 media=lines.media,
@@ -100,8 +103,8 @@ class Performer:
 
     @property
     def wake_at_ms(self) -> int | None:
-        """The earliest timer of the streams."""
-        return earliest(*[run.wake_at_ms for run in self._streams.values()])
+        """The earliest timer of the streams, and of keys that wait."""
+        return earliest(self._keys.wake_at_ms, *[run.wake_at_ms for run in self._streams.values()])
 
     def free(self) -> None:
         """Free whatever a call that broke off would leave behind, and let go of the call."""
@@ -147,6 +150,7 @@ class Performer:
     def wake(self, now_ms: int) -> list[reports.Report]:
         """Let the timers of streams fire."""
         followed: list[reports.Report] = []
+        self._press(self._keys.wake(now_ms))
         for run in tuple(self._streams.values()):
             if run.wake_at_ms is not None and run.wake_at_ms <= now_ms:
                 followed += self._after(run, run.wake(now_ms))
@@ -170,6 +174,9 @@ class Performer:
         if isinstance(effect, effects.SendRequest | effects.DeliverMail):
             self._errand(effect)
             return []
+        if isinstance(effect, effects.PressDigits) and self.lines.keys_by_info(effect.leg_sid):
+            self._press(self._keys.press(effect, now_ms))
+            return []
         media = self.lines.media(effect.leg_sid)
         return [] if media is None else self._sound_effect(effect, media)
 
@@ -184,6 +191,8 @@ class Performer:
                 return lines.dial(leg_sid, spec)
             case effects.ReleaseLeg(leg_sid=leg_sid):
                 lines.release(leg_sid)
+                self._keys.forget(leg_sid)
+                self._unheard.discard(leg_sid)
                 return []
 
     def _greet(
@@ -231,17 +240,35 @@ class Performer:
                 self._recording_effect(effect, media)
             case effects.PressDigits():
                 media.send_digits(effect.digits, effect.tone_ms, effect.gap_ms)
-            case effects.BridgeLegs(other_sid=other_sid, relays_digits=relays_digits):
-                other = self.lines.media(other_sid)
-                if other is not None:
-                    media.bridge(other, relays_digits=relays_digits)
-            case effects.UnbridgeLegs():
+            case effects.BridgeLegs():
+                self._bridge(effect, media)
+            case effects.UnbridgeLegs(leg_sid=leg_sid, other_sid=other_sid):
+                self._unheard -= {leg_sid, other_sid}
                 media.unbridge()
             case effects.NoticeSilence() | effects.ListenForAnswer():
                 self._listen(effect, media)
             case effects.SilenceLeg(heard=heard, said=said, prompts=prompts):
                 media.mute(heard=heard, said=said, prompts=prompts)
         return []
+
+    def _bridge(self, effect: effects.BridgeLegs, media: MediaLeg) -> None:
+        """Let two legs hear each other; where one takes keys by INFO they are passed on here."""
+        other = self.lines.media(effect.other_sid)
+        if other is None:
+            return
+        pair = {effect.leg_sid, effect.other_sid}
+        is_here = effect.relays_digits and any(map(self.lines.keys_by_info, pair))
+        self._unheard = self._unheard | pair if is_here else self._unheard - pair
+        media.bridge(other, relays_digits=effect.relays_digits and not is_here)
+
+    def key_heard(self, key: reports.DigitPressed) -> reports.DigitPressed:
+        """Say of a key in RTP whether the audio path has passed it on."""
+        is_kept = key.leg_sid in self._unheard and not key.in_audio
+        return replace(key, in_message=True) if is_kept else key
+
+    def _press(self, keys: list[PressKey]) -> None:
+        for key in keys:
+            self.lines.press(key)
 
     def _listen(
         self, effect: effects.NoticeSilence | effects.ListenForAnswer, media: MediaLeg

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from agentstream.base.errors import AgentStreamError, PeerError
-from agentstream.base.ids import AccountSid, LegSid
+from agentstream.base.ids import LegSid
 from agentstream.base.phone import normalise
 from agentstream.calls import reports
 from agentstream.calls.dial_spec import TEXT_LIMIT, DialSpec
@@ -119,7 +119,7 @@ class Referee:
         number = self._number(uri, rules)
         if not number:
             return str(uri), ""
-        if rules.mode != "allow_pstn" and not self._is_own(number, setup.account_sid):
+        if rules.mode != "allow_pstn" and not self._directory.owns(setup.account_sid, number):
             raise RefusedError(403, "This trunk allows no transfers to the telephone network.")
         return number, ""
 
@@ -142,13 +142,6 @@ class Referee:
         trunks = self._roads.trunks.values()
         uris = (text for trunk in trunks for text in (trunk.target, trunk.proxy) if text)
         return {parse_uri(text).address.lower() for text in uris}
-
-    def _is_own(self, number: str, account_sid: AccountSid) -> bool:
-        route = self._directory.find(number)
-        if route is not None and route.number == number and route.account.sid == account_sid:
-            return True
-        mapped = self._directory.trunks.with_number(number)
-        return any(entry.account.sid == account_sid for entry in mapped)
 
 
 _STRICTEST: Final[tuple[ReferMode, ...]] = ("deny", "allow", "allow_pstn")

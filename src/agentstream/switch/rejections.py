@@ -61,6 +61,12 @@ class Rejections:
         ring = self._rings.get(account_sid, ())
         return [one for one in reversed(ring) if trunk_sid in ("", one.trunk_sid)]
 
+    def all(self, trunk_sid: str = "") -> list[Rejection]:
+        """Return everybody's, and nobody's, newest first; of one trunk if it is named."""
+        kept = [one for ring in self._rings.values() for one in ring]
+        meant = (one for one in kept if trunk_sid in ("", one.trunk_sid))
+        return sorted(meant, key=lambda one: one.at, reverse=True)
+
 
 def _is_same(one: Rejection, other: Rejection) -> bool:
     mine = (one.sip_call_id, one.reason, one.source, one.method)

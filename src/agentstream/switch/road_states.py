@@ -18,8 +18,14 @@ class RoadStates(Protocol):
     def is_up(self, key: str) -> bool:
         """Tell whether this road is worth a try where there are others; True for an unknown one."""
 
-    def note(self, key: str, outcome: Outcome) -> None:
-        """Take note of what became of a call by this road; once per attempt."""
+    def note(self, key: str, outcome: Outcome, rest_ms: int = 0) -> None:
+        """Take note of what became of a call by this road; once per attempt.
+
+        `rest_ms` is how long its far end wants to be left alone (Retry-After); 0: it does not say.
+        """
+
+    def routes(self, key: str) -> tuple[str, ...]:
+        """Return the Service-Route of this road's registration (RFC 3608 §5), if there is one."""
 
 
 class AllUp:
@@ -30,8 +36,13 @@ class AllUp:
         del key
         return True
 
-    def note(self, key: str, outcome: Outcome) -> None:
+    def note(self, key: str, outcome: Outcome, rest_ms: int = 0) -> None:
         """Take no note."""
+
+    def routes(self, key: str) -> tuple[str, ...]:
+        """Return none."""
+        del key
+        return ()
 
 
 ALL_UP: Final[RoadStates] = AllUp()

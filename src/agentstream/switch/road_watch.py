@@ -18,6 +18,7 @@ DOWN_AFTER: Final = 3  # failures in a row
 AGAIN_MS: Final = 5_000  # after a failure that is not yet the last: is it down, or was it the net?
 REST_MS: Final = 10_000  # after a call that got no answer; twice and three times it after more
 REST_STEPS: Final = 3
+WANTED_REST_MS: Final = 300_000  # the longest Retry-After that is believed
 REFUSALS: Final = 3  # 5xx in a row: one may be about the number, several are about the road
 ROADS_LIMIT: Final = (
     4_096  # watched, or resting; beyond, more are not watched, the oldest forgotten
@@ -58,6 +59,7 @@ class CallTried:
 
     key: str
     outcome: Outcome
+    rest_ms: int = 0  # how long it wants to be left alone; 0: it does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ class _Rest:
 
     failures: int = 0
     until_ms: int = 0
+    is_wanted: bool = False  # by the road itself: that it answers OPTIONS is no news
 
 
 @dataclass(slots=True)
@@ -141,8 +144,8 @@ class RoadWatch:
                 return []
             case RoadAnswered():
                 return self._answered(happening, now_ms)
-            case CallTried(key, outcome):
-                self._tried(key, outcome, now_ms)
+            case CallTried(key, outcome, rest_ms):
+                self._tried(key, outcome, min(rest_ms, WANTED_REST_MS), now_ms)
                 return []
 
     def wake(self, now_ms: int) -> list[WatchOutput]:
@@ -204,7 +207,8 @@ class RoadWatch:
         if is_alive:
             self.counts.answered += 1
             known.failures, known.round_trip_ms = 0, answered.elapsed_ms
-            self._rests.pop(road.key, None)
+            if not (rest := self._rests.get(road.key)) or not rest.is_wanted:
+                self._rests.pop(road.key, None)
         else:
             self.counts.unanswered += 1
             known.failures += 1
@@ -226,7 +230,7 @@ class RoadWatch:
             self.counts.went_down += 1
         return RoadChanged(known.road.key, is_up, known.status or SILENT, known.text, for_ms)
 
-    def _tried(self, key: str, outcome: Outcome, now_ms: int) -> None:
+    def _tried(self, key: str, outcome: Outcome, wanted_ms: int, now_ms: int) -> None:
         rest = self._rests.pop(key, None)
         if outcome == "reached":
             return
@@ -236,7 +240,9 @@ class RoadWatch:
         if len(self._rests) > ROADS_LIMIT:
             self._rests.popitem(last=False)
         rest.failures += 1
-        if outcome == "refused" and rest.failures < REFUSALS:
+        if outcome == "refused" and rest.failures < REFUSALS and not wanted_ms:
             return
         self.counts.rested += 1
-        rest.until_ms = now_ms + REST_MS * min(rest.failures, REST_STEPS)
+        rest.is_wanted = bool(wanted_ms)
+        usual_ms = REST_MS * min(rest.failures, REST_STEPS)
+        rest.until_ms = max(rest.until_ms, now_ms + (wanted_ms or usual_ms))

@@ -12,6 +12,7 @@ from agentstream.calls.causes import Cause
 from agentstream.flows.hours import Hours
 from agentstream.media.plan import Encoding
 from agentstream.sip.flow import Flow
+from agentstream.sip.headers import parse_name_addr
 from agentstream.sip.signaling import Credentials
 from agentstream.sip.uri import SipUri, parse_uri
 from agentstream.switch.dial_guard import DialGuard
@@ -134,11 +135,12 @@ class Road:
     trunk: str = ""  # the operator's name of it, or an account's sid; "": an address
     routes: tuple[str, ...] = ()  # further Routes: the Path of a registered phone
     flow: Flow | None = None  # the way that such a phone came by; None: where the URIs lead
+    session_timer_s: int = 0  # that we ask for (SIP-50); 0: only the peer's
 
     @property
     def transport(self) -> str:
         """The transport of the INVITE: "tls" too for a sips address."""
-        uri = parse_uri(self.proxy) if self.proxy else self.target
+        uri = self._first
         return "tls" if uri.scheme == "sips" else uri.transport or "udp"
 
     @property
@@ -146,4 +148,13 @@ class Road:
         """The host that the INVITE is sent to."""
         if self.flow is not None:
             return self.flow.remote_host
-        return parse_uri(self.proxy).address if self.proxy else self.target.address
+        return self._first.address
+
+    @property
+    def _first(self) -> SipUri:
+        """The proxy, else the first Route, else the target."""
+        if self.proxy:
+            return parse_uri(self.proxy)
+        if self.routes and self.flow is None:
+            return parse_name_addr(self.routes[0]).sip_uri()
+        return self.target

@@ -13,8 +13,9 @@ import structlog
 from agentstream import _media
 from agentstream.base.errors import BusyError, CommandError, PeerError
 from agentstream.base.ids import AccountSid, CallSid, LegSid, TrunkSid
+from agentstream.base.values import replace
 from agentstream.calls import commands, events, reports
-from agentstream.calls.causes import Cause, Party, sip_status
+from agentstream.calls.causes import Cause, Party
 from agentstream.calls.record import CallSetup
 from agentstream.flows.document import FlowDocument
 from agentstream.flows.journey import Redirect
@@ -30,7 +31,6 @@ from agentstream.switch.admit import (
     Way,
     called_number,
     caller_number,
-    refused_record,
     setup_of_route,
 )
 from agentstream.switch.call_lines import Exchange
@@ -41,6 +41,7 @@ from agentstream.switch.lines import DialledLine, FileLine, Line
 from agentstream.switch.making import CallMaker, Course, course_of, course_of_order
 from agentstream.switch.media_pump import MediaPump
 from agentstream.switch.placing import CallOrder, refusal, setup_of, spec_of
+from agentstream.switch.refusing import RETRY_AFTER_S, Refuser
 from agentstream.switch.replacing import take_place
 from agentstream.switch.routing import NoRoadError
 from agentstream.switch.trunk_calls import NoWay, find_way
@@ -48,8 +49,6 @@ from agentstream.switch.trunk_load import TrunkLoad
 from agentstream.switch.wiring import SwitchCounts, SwitchLimits, Wiring
 
 log = structlog.get_logger()
-
-RETRY_AFTER_S = 5
 
 
 class Switchboard:
@@ -79,6 +78,7 @@ class Switchboard:
         self._maker = CallMaker(wiring)
         self._pump = MediaPump(wiring.media, self._take_event)
         self.counts = SwitchCounts()
+        self._refuser = Refuser(wiring, self.counts.refused, self._tell)
 
     # Life
 
@@ -226,13 +226,13 @@ class Switchboard:
         caller = caller_number(invited, self._country_code)
         route = find_way(self._directory, invited.trunk_sid, called, caller)
         if isinstance(route, NoWay):
-            self._refuse(invited, route.cause, route.text, status=route.status)
+            self._refuser.refuse(invited, route.cause, route.text, status=route.status)
             return
         setup = self._setup(route, caller, called, invited)
         if self._is_draining:
-            self._refuse(invited, Cause.DRAINING, "the server is about to stop", setup)
+            self._refuser.refuse(invited, Cause.DRAINING, "the server is about to stop", setup)
         elif full := self._room.why_not(setup.account_sid):
-            self._refuse(invited, *full, setup)
+            self._refuser.refuse(invited, *full, setup)
         else:
             self._admit(invited, route, setup)
 
@@ -240,13 +240,13 @@ class Switchboard:
         try:
             self._open(invited, route, setup)
         except _media.PortsExhausted:
-            self._refuse(invited, Cause.NO_PORTS, "no RTP port is free", setup)
+            self._refuser.refuse(invited, Cause.NO_PORTS, "no RTP port is free", setup)
         except PeerError as error:
-            self._refuse(invited, Cause.NO_COMMON_CODEC, str(error), setup, error.status)
+            self._refuser.refuse(invited, Cause.NO_COMMON_CODEC, str(error), setup, error.status)
         except Exception:
             # The top of what signalling calls: no caller must ring for ever for a bug of ours.
             log.exception("invite_broke_off", call_sid=setup.call_sid)
-            self._refuse(invited, Cause.INTERNAL, "it was not begun", setup)
+            self._refuser.refuse(invited, Cause.INTERNAL, "it was not begun", setup)
 
     def _open(self, invited: sip.Invited, route: Way | PassageWay, setup: CallSetup) -> None:
         line = self.dialler.incoming(invited, setup.call_sid)
@@ -258,28 +258,6 @@ class Switchboard:
             raise
         self._by_ref[invited.ref] = task
         self._signalled(invited.sip_call_id, setup.call_sid, line.leg_sid)
-
-    def _refuse(
-        self,
-        invited: sip.Invited,
-        cause: Cause,
-        text: str,
-        setup: CallSetup | None = None,
-        status: int = 0,
-    ) -> None:
-        """Refuse an invitation; what an account's number missed leaves a call record."""
-        self.counts.refused[cause.value] += 1
-        status = status or sip_status(cause)
-        headers = (("Retry-After", str(RETRY_AFTER_S)),) if status == 503 else ()
-        log.info(
-            "invite_refused", status=status, cause=cause.value, text=text, source=invited.source
-        )
-        shown = text if invited.trunk_sid else ""  # PN-6; strangers are told nothing
-        self._signaling.reject(invited.ref, status, shown, headers)
-        if setup is not None:
-            self._signalled(invited.sip_call_id, setup.call_sid, LegSid(""))
-            record = refused_record(setup, cause, text)
-            self._tell(setup, events.CallEnded(setup.call_sid, record))
 
     def _placed_task(self, order: CallOrder, setup: CallSetup, spec: commands.DialSpec) -> CallTask:
         leg_sid = order.leg_sid or LegSid(self._tokens.hex())
@@ -314,7 +292,9 @@ class Switchboard:
         self, route: Way | PassageWay, caller: str, called: str, invited: sip.Invited | None = None
     ) -> CallSetup:
         wall, call_sid = self._clock.wall(), CallSid(self._tokens.hex())
-        return setup_of_route(route, call_sid, caller, called, wall, invited)
+        setup = setup_of_route(route, call_sid, caller, called, wall, invited)
+        takes_refer = invited is not None and self.dialler.takes_refer(invited)
+        return replace(setup, takes_refer=takes_refer) if takes_refer else setup
 
     def _begin(
         self,

@@ -10,7 +10,6 @@ Whether the caller may call at all was settled at the door: `Invited.trunk_sid` 
 
 from collections.abc import Callable
 
-from agentstream.base.phone import normalise
 from agentstream.base.values import dataclass
 from agentstream.calls.causes import Cause
 from agentstream.calls.commands import DialSpec
@@ -18,6 +17,7 @@ from agentstream.flows.document import FlowDocument
 from agentstream.store.directory import Directory
 from agentstream.store.trunk_book import TrunkEntry
 from agentstream.switch.admit import PassageWay, Way
+from agentstream.switch.caller_id import EVERY_SOURCE, Owns, alias_of, shown_number
 
 ANY_CARRIER = "ANY-ANY"
 RING_MS = 60_000  # of a party in the telephone network, where the trunk has no time of its own
@@ -42,15 +42,15 @@ def find_way(
     entry = directory.trunks.find(trunk_sid)
     if entry is None:
         return NoWay(Cause.REJECTED, "trunk-not-found: it was deleted this moment", 403)
-    return way_of(entry, called, caller, directory.find)
+    return way_of(entry, called, caller, directory.find, directory.owns)
 
 
 def way_of(
-    entry: TrunkEntry, called: str, caller: str, find: Callable[[str], Way | None]
+    entry: TrunkEntry, called: str, caller: str, find: Callable[[str], Way | None], owns: Owns
 ) -> Way | PassageWay | NoWay:
     """Return where a call from this trunk goes; numbers are in the form of `phone.normalise`.
 
-    `find` is the directory's; a number of another account is the telephone network's.
+    `find` and `owns` are the directory's; a number of another account is the telephone network's.
     """
     own = find(called)
     if own is not None and (own.number == "*" or own.account.sid != entry.account.sid):
@@ -67,18 +67,12 @@ def way_of(
     spec = DialSpec(
         called,
         trunk=carriers_of(entry),
-        caller_id=shown_number(entry, caller),
+        caller_id=shown_number(
+            entry, caller, (), EVERY_SOURCE, alias_of(entry, owns), is_outbound=True
+        ),
         ring_ms=options.ring_timeout_s * 1_000 or RING_MS,
     )
     return PassageWay(entry.account, spec)
-
-
-def shown_number(entry: TrunkEntry, caller: str) -> str:
-    """Return the number that the telephone network is shown (TR-71, SIP-26)."""
-    plain = normalise(caller)
-    return entry.options.external_alias or (
-        plain if plain in entry.numbers else next(iter(entry.numbers), "")
-    )
 
 
 def carriers_of(entry: TrunkEntry) -> str:

@@ -10,13 +10,21 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from types import MappingProxyType
 from typing import Final, Literal, Protocol
 
+from agentstream.base.ids import AccountSid
 from agentstream.base.values import dataclass
 from agentstream.sip.digest import HaLookup, from_stored
 from agentstream.sip.gate import OUTSIDER, Arrival, Ask, Drop, Pass, Refuse, Verdict
 from agentstream.sip.reports import Header
 from agentstream.store.trunk_book import TrunkBook, TrunkEntry
 from agentstream.switch.admit import PLATFORM_SIDS
-from agentstream.switch.caller_id import CliSource, shown_caller, user_number
+from agentstream.switch.caller_id import (
+    EVERY_SOURCE,
+    CliSource,
+    alias_of,
+    asserted_numbers,
+    shown_number,
+    user_number,
+)
 from agentstream.switch.dial_guard import DialGuard
 from agentstream.switch.trunk_claims import Claim, claim_of, host_of
 from agentstream.switch.trunk_load import Ceilings, TrunkLoad
@@ -54,7 +62,7 @@ class GateSettings:
     unknown_callers: UnknownCallers = "accept"
     carriers: tuple[IPv4Network | IPv6Network, ...] = ()  # whose calls come from outside, always
     from_host_check: Literal["strict", "warn", "off"] = "warn"
-    cli_fallback: tuple[CliSource, ...] = ("pai", "alias", "first")
+    cli_fallback: tuple[CliSource, ...] = EVERY_SOURCE
     challenge_status: Literal[401, 407] = 407
     algorithms: tuple[str, ...] = ("MD5",)
     verbose_rejects: Literal["known", "always", "never"] = "known"
@@ -93,6 +101,9 @@ class Numbers(Protocol):
 
     def takes(self, number: str) -> bool:
         """Tell whether a call to it goes anywhere, be it by the entry of all other numbers."""
+
+    def owns(self, account_sid: AccountSid, number: str) -> bool:
+        """Tell whether a number in E.164 is this account's."""
 
 
 class TrunkGate:
@@ -232,8 +243,13 @@ class TrunkGate:
         failed = self._why_not_there(entry, arrival)
         if failed is not None:
             return self._refused(failed[0], entry, detail=failed[1], is_known=True)
-        caller = shown_caller(
-            entry, arrival.from_uri, arrival.headers, settings.cli_fallback, settings.country_code
+        caller = shown_number(
+            entry,
+            user_number(arrival.from_uri, settings.country_code),
+            asserted_numbers(arrival.headers, settings.country_code),
+            settings.cli_fallback,
+            alias_of(entry, self._numbers.owns),
+            is_outbound=False,  # where it goes, and so whether the alias is shown, comes later
         )
         if not caller:
             return self._refused("cli-not-mapped", entry, is_known=True)
@@ -244,7 +260,12 @@ class TrunkGate:
         if full:
             return self._refused("limit", entry, detail=full, is_known=True)
         is_noted = is_foreign and settings.from_host_check == "warn"
-        return Judged(Pass(entry.sid, caller), "", entry, is_foreign_from=is_noted)
+        return Judged(
+            Pass(entry.sid, caller, entry.options.session_timer_s),
+            "",
+            entry,
+            is_foreign_from=is_noted,
+        )
 
     def _why_not_there(self, entry: TrunkEntry, arrival: Arrival) -> tuple[Reason, str] | None:
         """Return why this trunk may not call this number (SIP-20, SIP-22, FL-2)."""

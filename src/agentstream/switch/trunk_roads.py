@@ -141,6 +141,7 @@ def _road(
         limit_key=entry.sid,
         media=terms_of(entry),
         trunk=entry.sid,
+        session_timer_s=options.session_timer_s,
     )
 
 
@@ -165,6 +166,7 @@ def _phone_road(
         limit_key=entry.sid,
         routes=phone.path,
         flow=phone.flow,
+        session_timer_s=entry.options.session_timer_s,
     )
 
 
@@ -190,7 +192,7 @@ def _target(entry: TrunkEntry, destination: TrunkDestination) -> SipUri:
         raise NoRoadError(Cause.FAILED, text) from None
     if not uri.transport and uri.scheme == "sip" and entry.options.transport:
         uri = uri.with_params(transport=entry.options.transport)
-    if entry.trunk.is_secure and uri.scheme != "sips" and uri.transport != "tls":
+    if entry.trunk.is_secure and uri.scheme != "sips" and uri.transport not in SECURE:
         text = f"The trunk {entry.trunk.name} is secure, and {_name(uri)} is not reached by TLS."
         raise NoRoadError(Cause.FAILED, text)
     return uri

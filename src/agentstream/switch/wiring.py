@@ -20,6 +20,7 @@ from agentstream.store.directory import Directory
 from agentstream.store.placed_calls import PlacedCalls
 from agentstream.switch.feed import Feed
 from agentstream.switch.perform import Means
+from agentstream.switch.rejections import Rejections
 from agentstream.switch.road_limits import RoadLimits
 from agentstream.switch.road_states import ALL_UP, RoadStates
 from agentstream.switch.room import Room
@@ -85,6 +86,7 @@ class Wiring:
     road_states: RoadStates = ALL_UP  # which roads may be tried
     road_limits: RoadLimits = field(default_factory=RoadLimits)  # how much each carries
     trunk_load: TrunkLoad | None = None  # the gate's; None: one of the switchboard's own
+    rejections: Rejections = field(default_factory=Rejections)  # the gate's: what was turned away
     # Told whose leg a Call-ID is; the leg is "" for a call that is refused before it has one.
     signalled: Callable[[str, CallSid, LegSid], None] = nobody_told
 

@@ -27,6 +27,7 @@ from agentstream.switch.limits import StreamLimits
 from agentstream.switch.perform import Means
 from agentstream.switch.placing import CallOrder
 from agentstream.switch.ports import PinnedHost, WebAnswer
+from agentstream.switch.rejections import Rejections
 from agentstream.switch.routing import Roads, Trunk
 from agentstream.switch.switchboard import Switchboard
 from agentstream.switch.wiring import SwitchLimits, Wiring
@@ -163,6 +164,7 @@ class Board:
     feed: Feed
     courier: Courier
     postman: FakePostman
+    rejections: Rejections
     facts: list[Event | Note] = field(default_factory=list)
 
     @property
@@ -268,6 +270,7 @@ async def open_board(
         feed,
         courier,
         postman,
+        wiring.rejections,
     )
 
     def keep(fact: Fact) -> None:

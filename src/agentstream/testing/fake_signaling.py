@@ -124,9 +124,10 @@ class FakeSignaling:
         by: Literal["remote", "local", "network"] = "remote",
         status: int = 0,
         q850: int = 16,
+        headers: tuple[Header, ...] = (),
     ) -> None:
         """End the call; by the far end, if nothing else is said."""
-        self.feed(Ended(ref, by, status, q850))
+        self.feed(Ended(ref, by, status, q850, headers=headers))
 
     def feed(self, report: Report) -> None:
         """Give any report to the product. For a call that is over it is the test's mistake."""

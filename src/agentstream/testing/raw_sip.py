@@ -32,6 +32,7 @@ class RawSip(asyncio.DatagramProtocol):
     heard: list[str] = field(default_factory=list)  # not yet taken
     status: int = 200  # what its requests are answered
     sender: str = ""  # of From, as "user@host"; empty: agent at its own address
+    host: str = HOST  # where it listens
     _transport: asyncio.DatagramTransport | None = None
     _cseq: int = 0
     _to: str = ""
@@ -67,21 +68,21 @@ class RawSip(asyncio.DatagramProtocol):
         self.heard.remove(found)
         return found
 
-    async def call(self, user: str, audio_port: int, more: str = "") -> str:
+    async def call(self, user: str, audio_port: int, more: str = "", sdp: str = SDP) -> str:
         """Call a number and acknowledge the answer, which is returned."""
-        self.start(user, audio_port, more)
+        self.start(user, audio_port, more, sdp)
         ok = await self.until("SIP/2.0 200")
         self._to = header(ok, "To")
         self._target = header(ok, "Contact").strip("<>")
         self.say("ACK")
         return ok
 
-    def start(self, user: str, audio_port: int, more: str = "") -> None:
-        """Call a number."""
+    def start(self, user: str, audio_port: int, more: str = "", sdp: str = SDP) -> None:
+        """Call a number; `sdp` is what it offers."""
         host, port = self.node
         self._target = f"sip:{user}@{host}:{port}"
         self._to = f"<sip:{user}@{host}>"
-        body = SDP.format(host=HOST, port=audio_port)
+        body = sdp.format(host=HOST, port=audio_port)
         self.say("INVITE", f"Content-Type: application/sdp\r\n{more}".strip(), body)
 
     def acknowledge(self, refusal: str) -> None:
@@ -97,13 +98,13 @@ class RawSip(asyncio.DatagramProtocol):
         branch = branch or f"z9hG4bK{method}{self._cseq}"
         lines = [
             f"{method} {self._target} SIP/2.0",
-            f"Via: SIP/2.0/UDP {HOST}:{self.port};branch={branch};rport",
+            f"Via: SIP/2.0/UDP {self.host}:{self.port};branch={branch};rport",
             "Max-Forwards: 70",
-            f"From: <sip:{self.sender or f'agent@{HOST}:{self.port}'}>;tag=raw",
+            f"From: <sip:{self.sender or f'agent@{self.host}:{self.port}'}>;tag=raw",
             f"To: {self._to}",
             f"Call-ID: raw-{self.port}",
             f"CSeq: {self._cseq} {method}",
-            f"Contact: <sip:agent@{HOST}:{self.port}>",
+            f"Contact: <sip:agent@{self.host}:{self.port}>",
             *([more] if more else []),
         ]
         self._send("\r\n".join(lines) + "\r\n", body)
@@ -127,12 +128,12 @@ def header(text: str, name: str) -> str:
 
 
 @asynccontextmanager
-async def raw_sip(address: str = "127.0.0.1:5060") -> AsyncIterator[RawSip]:
-    """Listen while the block runs; `node` may be set later."""
+async def raw_sip(address: str = "127.0.0.1:5060", at: str = HOST) -> AsyncIterator[RawSip]:
+    """Listen while the block runs, at a loopback address; `node` may be set later."""
     host, _, port = address.rpartition(":")
     loop = asyncio.get_running_loop()
     _, peer = await loop.create_datagram_endpoint(
-        lambda: RawSip((host, int(port))), local_addr=(HOST, 0)
+        lambda: RawSip((host, int(port)), host=at), local_addr=(at, 0)
     )
     try:
         yield peer

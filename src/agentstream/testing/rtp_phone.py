@@ -28,6 +28,7 @@ class RtpPhone(asyncio.DatagramProtocol):
     heard: list[tuple[float, bytes]] = field(default_factory=list)  # loop time, payload
     others: list[tuple[int, bytes]] = field(default_factory=list)  # of other payload types
     srtp: SrtpEnd | None = None  # what is said and heard is encrypted
+    audio_type: int = 0  # the payload type that it speaks and hears
     _peer: tuple[str, int] | None = None
     _transport: asyncio.DatagramTransport | None = None
     _sent: int = 0
@@ -56,7 +57,7 @@ class RtpPhone(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Hear a packet; the first one begins the conversation."""
         data = data if self.srtp is None else self.srtp.open(data) or b""
-        if len(data) <= 12 or data[1] & 0x7F:
+        if len(data) <= 12 or data[1] & 0x7F != self.audio_type:
             if len(data) > 12 and len(self.others) < OTHERS_LIMIT:
                 self.others.append((data[1] & 0x7F, data[12:]))
             return
@@ -83,7 +84,7 @@ class RtpPhone(asyncio.DatagramProtocol):
         begin = self._sent * FRAME_BYTES % max(1, len(self.sound))
         payload = self.sound[begin : begin + FRAME_BYTES].ljust(FRAME_BYTES, b"\xff")
         number = self._sent & 0xFFFF
-        header = struct.pack("!BBHII", 0x80, 0, number, self._sent * FRAME_BYTES, 7)
+        header = struct.pack("!BBHII", 0x80, self.audio_type, number, self._sent * FRAME_BYTES, 7)
         packet = header + payload
         self._transport.sendto(self.srtp.seal(packet) if self.srtp else packet, self._peer)
         self._sent += 1

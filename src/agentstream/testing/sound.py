@@ -67,6 +67,30 @@ def as_ulaw(samples: Samples) -> bytes:
     return bytes((~(sign | chord << 4 | step) & 0xFF).astype(np.uint8))
 
 
+def from_ulaw(sound: bytes) -> Samples:
+    """Read µ-law bytes."""
+    code = ~np.frombuffer(sound, np.uint8).astype(np.int64) & 0xFF
+    size = ((((code & 15) << 3) + 132) << ((code >> 4) & 7)) - 132
+    return np.where(code & 0x80, -size, size).astype(np.float64)
+
+
+def as_alaw(samples: Samples) -> bytes:
+    """Return A-law bytes (ITU-T G.711 table 1: even bits inverted)."""
+    size = np.minimum(np.abs(np.round(samples)).astype(np.int64), 32_767) >> 3
+    chord = np.maximum(np.floor(np.log2(np.maximum(size, 1))).astype(np.int64) - 4, 0)
+    step = (size >> np.maximum(chord, 1)) & 15
+    sign = np.where(samples < 0, 0, 0x80)
+    return bytes(((sign | chord << 4 | step) ^ 0x55).astype(np.uint8))
+
+
+def from_alaw(sound: bytes) -> Samples:
+    """Read A-law bytes."""
+    code = np.frombuffer(sound, np.uint8).astype(np.int64) ^ 0x55
+    chord, step = (code >> 4) & 7, (code & 15) << 4
+    size = np.where(chord > 0, (step + 0x108) << np.maximum(chord - 1, 0), step + 8)
+    return np.where(code & 0x80, size, -size).astype(np.float64)
+
+
 def read_wav(path: Path, channel: int = 0) -> Samples:
     """Read one channel of a 16-bit file."""
     with wave.open(str(path), "rb") as file:

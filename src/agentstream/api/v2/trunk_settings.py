@@ -24,7 +24,7 @@ from agentstream.api.v2.trunk_found import (
 from agentstream.api.v2.trunk_shown import SETTINGS, path_of, setting_data
 from agentstream.api.v2.trunks import TRUNK
 from agentstream.base.errors import CommandError
-from agentstream.store.trunk_rules import RuleError, check_setting, refuse
+from agentstream.store.trunk_rules import RuleError, refuse
 from agentstream.store.trunks import SETTINGS_LIMIT, TrunkSetting
 
 router = APIRouter()
@@ -39,7 +39,7 @@ async def write(request: Request, account_sid: str, trunk_sid: str) -> JSONRespo
     results: list[dict[str, Any] | ApiError | RuleError] = []
     for item in body.items("settings", "Settings", SETTINGS_LIMIT):
         try:
-            results.append(setting_data(await by.door.rows.set(_setting(by, item))))
+            results.append(setting_data(await by.door.rows.set(await _setting(by, item))))
         except RuleError as error:
             results.append(error)
         except CommandError as error:  # no more may be added
@@ -67,12 +67,12 @@ async def delete_one(request: Request, account_sid: str, trunk_sid: str, name: s
     return await _delete(request, await asked_of(request, account_sid, trunk_sid), name)
 
 
-def _setting(by: AskedOf, item: Body | None) -> TrunkSetting:
+async def _setting(by: AskedOf, item: Body | None) -> TrunkSetting:
     if item is None:
         refuse("Invalid settings")
     name = item.required("name", "Name")
     value = item.required("value", "Value", may_be_empty=True)
-    check_setting(name, value, by.door.rules)
+    await by.door.check_setting(by.account.sid, name, value)
     return TrunkSetting(
         trunk_sid=by.trunk.sid, name=name, value=value, created_at=by.now, updated_at=by.now
     )

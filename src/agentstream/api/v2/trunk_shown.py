@@ -121,7 +121,7 @@ def destination_data(destination: TrunkDestination) -> dict[str, Any]:
 
 
 def setting_data(setting: TrunkSetting) -> dict[str, Any]:
-    """Tell of a setting (TR-70)."""
+    """Tell of a setting (TR-70); null stands for a secret."""
     return {
         "name": setting.name,
         "value": shown(setting.name, setting.value),

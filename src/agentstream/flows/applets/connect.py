@@ -4,6 +4,8 @@ enter ──url──▶ ASKING ──whom──▶ DIALLING ──LegUp──�
    │             ▲ └─nobody──▶ leave ▲ │ ▲             │
    └──numbers────┼───────────────────┘ │ └── gone too soon
                  └──── AP-44 ──────────┴── nobody answered ──▶ leave
+
+before DIALLING, with `refer`: REFERRING ──it has called there──▶ leave; it will not ──▶ DIALLING
 """
 
 from collections.abc import Mapping
@@ -22,6 +24,7 @@ from agentstream.flows.context import Context, Dialled, DialledParty
 from agentstream.flows.conversation import CallerEar, Conversation, Ending
 from agentstream.flows.dial_plan import OPERATOR_TONE, DialPlan, Target
 from agentstream.flows.dialling import AgentEvents, Attempt, Dialling, Failure
+from agentstream.flows.referral import Referral, may_refer
 
 PARTIES_LIMIT: Final = 10  # are told of one by one, the last ones; a query is not endless
 ASKS_LIMIT: Final = 20  # of one visit; a server that always names the same number must end
@@ -92,6 +95,7 @@ class Connect:
         self._earlier: list[DialledParty] = []  # of the rounds before
         self._latest: Target | None = None  # who was dialled last
         self._failure: Failure | None = None  # why the last who was dialled was not reached
+        self._referral: Referral | None = None  # while the caller's side is asked to call there
         self._is_call_over = False
 
     @property
@@ -110,6 +114,8 @@ class Connect:
 
     def receive(self, happening: AppletInput, now_ms: int) -> list[Step]:
         """Take a fact of the call."""
+        if self._referral is not None:
+            return self._while_referring(self._referral, happening, now_ms)
         steps = self._ear.receive(happening)
         if isinstance(happening, CallHungUp):
             self._is_call_over = True
@@ -165,10 +171,36 @@ class Connect:
         self._events = AgentEvents(context, plan.event_url, self._settings.agent_emails)
         self._earlier += self._dialling.parties.values()
         self._dialling = Dialling(context, plan, self._events)
+        if self._settings.refer and self._asked < 2 and may_refer(context, plan):
+            self._referral = Referral(context, plan)
+            return self._referral.begin()
+        return self._ring()
+
+    def _ring(self) -> list[Step]:
         dials = self._dialling.dial()
         if not dials:
             return self._nobody()
-        return [*dials, *self._ear.hold(plan.music)]
+        return [*dials, *self._ear.hold(self._plan.music)]
+
+    def _while_referring(
+        self, referral: Referral, happening: AppletInput, now_ms: int
+    ) -> list[Step]:
+        referral.receive(happening)
+        if isinstance(happening, CallHungUp):
+            self._is_call_over, self._referral = True, None
+            if not referral.is_done:
+                return self._given_up(happening, now_ms)
+            self._latest = referral.target
+            ending = Ending(happening.cause, happening.party, happening.text)
+            return self._leave(Outcome.ANSWERED, ending)
+        if referral.is_refused:
+            self._referral = None
+            return self._ring()
+        if referral.failure is not None:
+            self._referral = None
+            self._latest, self._failure = referral.target, referral.failure
+            return self._nobody()
+        return []
 
     def _while_dialling(self, happening: AppletInput, now_ms: int) -> list[Step]:
         dialling = self._dialling

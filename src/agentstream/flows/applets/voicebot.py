@@ -254,7 +254,8 @@ class Voicebot:
     def _transfer(self, now_ms: int) -> list[Step]:
         if self._settings.on_transfer:
             return [Leave(ON_TRANSFER, party=Party.BOT)]
-        self._connect = Connect(ConnectSettings(numbers=[self._transfer_to]), self._context)
+        settings = ConnectSettings(numbers=[self._transfer_to], refer=True)
+        self._connect = Connect(settings, self._context)
         return self._through(self._connect.enter(now_ms))
 
     def _through(self, steps: list[Step]) -> list[Step]:
