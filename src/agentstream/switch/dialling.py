@@ -48,7 +48,7 @@ class Dialler:
             lambda: wiring.directory.trunks,
             wiring.road_states,
             wiring.signaling.bindings,
-            wiring.directory.owns,
+            lambda account_sid, number: wiring.directory.owns(account_sid, number),
             draw_by(wiring.tokens),
             wiring.clock,
         )
