@@ -3,23 +3,21 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import field
 from ipaddress import ip_address
 from typing import Literal
 
 from agentstream.base.clock import Clock, SystemClock
-from agentstream.base.errors import AgentStreamError
 from agentstream.base.ids import RandomTokens, Tokens
 from agentstream.base.values import dataclass
 from agentstream.base.weight import draw_by
 from agentstream.net.admission import AdmissionLimits
-from agentstream.net.dns import Resolver
 from agentstream.net.driver import Driver
-from agentstream.net.egress import Egress, EgressPolicy
-from agentstream.net.locate import PREFERENCE, Locator
+from agentstream.net.egress import EgressPolicy
+from agentstream.net.locate import PREFERENCE
 from agentstream.net.sip_connection import StreamLimits
-from agentstream.net.sip_dns import SystemSipDns
+from agentstream.net.sip_lookup import Locate, SipLookup
 from agentstream.net.sip_sockets import Listener, SipSockets, SocketSettings
 from agentstream.net.tls import TlsFiles
 from agentstream.net.tls_watch import CertificateWatch
@@ -73,9 +71,6 @@ __all__ = ["Listener", "SipConfig", "SipEngine", "TlsFiles", "Trace"]
 Direction = Literal["in", "out"]
 # Every message as it passes, in or out, and its way; a hop that was never heard from has no flow.
 Trace = Callable[[Direction, bytes, Flow | Hop], None]
-
-
-Locate = Callable[[Hop], Awaitable[tuple[Hop, ...]]]  # numeric hops in order; none: nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +127,10 @@ class SipEngine:
             self._send_failed,
             self._clock,
         )
-        self._resolver: Resolver | None = None  # ours, if no other way to locate was given
-        self._dns: SystemSipDns | None = None
-        self._locate = locate
-        self._lookups: set[asyncio.Task[None]] = set()
         self._watch: CertificateWatch | None = None  # once there are certificates
         self._watching: asyncio.Task[None] | None = None
         self._errors: Counter[str] = Counter()
+        self._lookup = SipLookup(locate, self._resolved, self._errors)
         self._is_stopping = False
         self._idle = asyncio.Event()  # stopping, and no call is left
         self._endpoint = Endpoint(config.settings, self._tokens, self._our_address, gate)
@@ -158,18 +150,14 @@ class SipEngine:
         if self._sockets.tls is not None:
             self._watch = CertificateWatch(self._sockets.tls)
             self._watching = asyncio.create_task(self._watch.run(), name="certificates")
-        if self._locate is None:
-            self._resolver = Resolver(clock=self._clock)
-            spoken = {transport for transport, _, _ in self._sockets.addresses}
-            transports = [name for name in PREFERENCE if name in spoken]
-            self._dns = SystemSipDns(self._resolver, clock=self._clock)
-            self._locate = Locator(
-                self._dns,
-                draw_by(self._tokens),
-                transports,
-                Egress(self._config.egress, self._resolver, self._clock).addresses,
-                self._config.trusted,
-            )
+        spoken = {transport for transport, _, _ in self._sockets.addresses}
+        self._lookup.open(
+            self._clock,
+            draw_by(self._tokens),
+            [name for name in PREFERENCE if name in spoken],
+            self._config.egress,
+            self._config.trusted,
+        )
 
     async def stop(self, timeout_ms: int) -> None:
         """Let open calls and transactions end within the time, then close everything.
@@ -191,14 +179,11 @@ class SipEngine:
                 load.registrations,
             )
         self._driver.close()
-        tasks = [*self._lookups, *([self._watching] if self._watching else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        await self._lookup.close()
         await self._sockets.close()
-        if self._resolver is not None and self._dns is not None:
-            self._dns.close()
-            self._resolver.close()
 
     def refuse_new_calls(self, retry_after_s: int) -> None:
         """Drain: answer new calls 503 with Retry-After; live ones go on."""
@@ -382,9 +367,7 @@ class SipEngine:
         if isinstance(output, Send):
             self._send(output)
         elif isinstance(output, Resolve):
-            task = asyncio.get_running_loop().create_task(self._look_up(output.hop))
-            self._lookups.add(task)
-            task.add_done_callback(self._lookups.discard)
+            self._lookup.look_up(output.hop)
         elif isinstance(output, OutsideReport):
             if isinstance(output, Unregistered):
                 self._registrations.discard(output.ref)
@@ -408,16 +391,8 @@ class SipEngine:
             text = f"no listener for {send.to.transport}"
             self._driver.feed(TransportFailed(send.to, text))
 
-    async def _look_up(self, hop: Hop) -> None:
-        hops: tuple[Hop, ...] = ()
-        try:
-            async with asyncio.timeout(LOOK_UP_S):
-                if self._locate is not None:  # set by `start`
-                    hops = await self._locate(hop)
-        except (AgentStreamError, TimeoutError) as error:
-            self._errors["lookups_failed"] += 1
-            log.info("event=sip_lookup_failed hop=%s error=%s", hop, error)
-        self._driver.feed(Resolved(hop, hops))
+    def _resolved(self, resolved: Resolved) -> None:
+        self._driver.feed(resolved)
 
     def _our_address(self, transport: str, host: str) -> tuple[str, int]:
         return self._sockets.our_address(transport, host)
@@ -425,9 +400,6 @@ class SipEngine:
     def _failed(self, error: Exception) -> None:
         self._errors["bugs"] += 1
         log.error("event=sip_bug error=%r", error, exc_info=error)
-
-
-LOOK_UP_S = 10.0  # a name that takes longer leads nowhere
 
 
 def _drop(report: Report | OutsideReport) -> None:
