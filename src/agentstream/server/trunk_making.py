@@ -6,7 +6,7 @@ from datetime import datetime
 
 from agentstream.api.v2.trunk_destinations import check_reachable
 from agentstream.api.v2.trunk_doors import TrunkDoor
-from agentstream.base.errors import CommandError
+from agentstream.base.errors import CommandError, PeerError
 from agentstream.base.ids import TrunkSid
 from agentstream.store.trunk_rules import (
     ANY_CARRIER,
@@ -155,7 +155,10 @@ async def _destination(
         check_listed(uri, acl, door.rules)
         await check_reachable(door.reach, owner, uri)
     except CommandError as error:
-        raise CommandError(f"{place.text}: {error}") from error
+        # The interface has one sentence for all of it; a person is told what the network said.
+        why = error.__context__
+        shown = f"{error} ({why})" if isinstance(why, PeerError) else str(error)
+        raise CommandError(f"{place.text}: {shown}") from error
     now = trunk.created_at
     return TrunkDestination(
         id=0,
