@@ -42,7 +42,7 @@ applets:
 async def test_they_talk_through_the_trunk_in_srtp_both_ways(
     codec: str, rate_hz: int, least_db: float, tmp_path: Path
 ) -> None:
-    """SIP-30, SIP-40, SIP-42, FL-2, FL-3: digest over TLS in, TLS with SDES out, voices both ways."""
+    """SIP-30, SIP-40, SIP-42, FL-2, FL-3: digest over TLS in, TLS with SDES out, both voices."""
     authority = Authority.found(tmp_path / "authority")
     certificate = authority.issue(HOST)
     source = speech(rate_hz)
