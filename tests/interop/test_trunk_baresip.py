@@ -5,6 +5,7 @@ Both take SRTP alone, over TLS, with keys of their own on each side of the node.
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ applets:
 async def test_they_talk_through_the_trunk_in_srtp_both_ways(
     codec: str, rate_hz: int, least_db: float, tmp_path: Path
 ) -> None:
-    """SIP-30, SIP-40, SIP-42, FL-2, FL-3: digest in, SDES out, over TLS, both ways."""
+    """SIP-30, SIP-40, SIP-42, FL-2, FL-3: digest over TLS in, TLS with SDES out, both voices."""
     authority = Authority.found(tmp_path / "authority")
     certificate = authority.issue(HOST)
     source = speech(rate_hz)
@@ -56,7 +57,7 @@ async def test_they_talk_through_the_trunk_in_srtp_both_ways(
         "tls_key": certificate.key_file,
         "tls_ca_file": authority.ca_file,
     }
-    phone = {"codec": codec, "ca_file": authority.ca_file, "mediaenc": "srtp-mand"}
+    phone: Any = {"codec": codec, "ca_file": authority.ca_file, "mediaenc": "srtp-mand"}
     async with trunk_node(
         tmp_path / "node",
         numbers={DID: "flow"},
@@ -86,7 +87,7 @@ async def test_they_talk_through_the_trunk_in_srtp_both_ways(
                 transport="tls",
                 account=login,
                 rtp_ports=media_range(10),
-                **phone,  # type: ignore[arg-type]
+                **phone,
             ) as ann,
         ):
             await here.change(lambda trunk: trunk.destination(bob.uri))

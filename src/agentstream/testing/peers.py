@@ -1,4 +1,4 @@
-"""Real peers for tests: sipp, baresip, Kamailio and rtpengine, none of which outlives its test.
+"""Real peers for tests: sipp, baresip, Kamailio, rtpengine. No process outlives its test.
 
 async with running_baresip(folder, sound) as phone:
     await phone.dial(node.address())
