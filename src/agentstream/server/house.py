@@ -370,6 +370,7 @@ def _switch_limits(config: Config) -> SwitchLimits:
         calls=config.limits.calls,
         calls_per_account=config.limits.calls_per_account,
         placed_per_second=config.limits.placed_per_second,
+        begun_per_minute=config.sip.account_calls_per_minute,
         call=CallLimits(call_ms=config.limits.call_seconds * 1_000),
         first_packet_timeout_ms=config.rtp.first_packet_timeout_ms,
         packet_timeout_ms=config.rtp.packet_timeout_ms,
