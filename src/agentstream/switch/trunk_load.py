@@ -45,16 +45,14 @@ class TrunkLoad:
 
     def __init__(self, today: Callable[[], date]) -> None:
         self._today = today
+        self.others: Callable[[str], int] = lambda _: 0  # live calls that go to a trunk
         self._rates = MinuteRates()
         self._uses: dict[TrunkSid, _Use] = {}
         self._calls: dict[CallSid, tuple[TrunkSid, int]] = {}
 
     def why_not(self, sid: TrunkSid, ceilings: Ceilings, now_ms: int) -> str:
         """Return why the trunk has no room for one more call; "" when it has."""
-        use = self._uses.get(sid)
-        if use is None:
-            return ""
-        if ceilings.calls and use.calls >= ceilings.calls:
+        if ceilings.calls and self.calls_of(sid) + self.others(sid) >= ceilings.calls:
             return f"{ceilings.calls} calls of this trunk are live, and no more may be"
         minutes = ceilings.daily_minutes
         if minutes and self.minutes_today(sid, now_ms) >= minutes:
