@@ -1,5 +1,6 @@
 """StreamKit: a contact centre calls a number here by SIP, and its bot takes it (SIP-22, AS-171)."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -76,6 +77,37 @@ async def test_a_centre_hears_something_at_once_without_a_greeting(tmp_path: Pat
         there.platform.phone.speak_to(_audio_of(ok.sdp))
         await until(lambda: len(there.platform.phone.heard) > 10, 3_000)
         assert there.platform.phone.loud_packets() == 0
+        await there.platform_goes(call)
+
+
+async def test_a_centre_hears_packets_without_a_gap_while_a_bot_is_slow_to_connect_fl_6(
+    tmp_path: Path,
+) -> None:
+    """FL-6: no greeting, the bot's upgrade waits, and the caller, who says nothing, has audio.
+
+    A packet each 20 ms from the answer on, so that no peer's timer for silence is ever begun.
+    """
+    is_ready = asyncio.Event()
+
+    async def think(*_: object) -> None:
+        await is_ready.wait()
+
+    async with (
+        scripted_bot(listens, process_request=think) as bot,
+        partner_world(tmp_path, "streamkit", "network=127.0.0.1", f"bot={bot.url}") as there,
+    ):
+        phone = there.platform.phone
+        call = call_of(there)
+        await call.invite()
+        await call.answered()
+        await until(lambda: len(phone.heard) >= 75, 5_000)
+        assert not bot.calls
+        assert phone.loud_packets() == 0
+        assert all(len(sound) == 160 for _, sound in phone.heard)
+        first_at, last_at = phone.heard[0][0], phone.heard[-1][0]
+        assert last_at - first_at < 1.5 * len(phone.heard) * 0.02
+        is_ready.set()
+        await until(lambda: bot.calls and bot.call.said("media"))
         await there.platform_goes(call)
 
 

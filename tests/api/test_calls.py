@@ -149,6 +149,47 @@ async def test_it_is_told_who_answered_where_somebody_asked_oc_5_kx_12(house: An
         assert live["Details"]["Legs"][0]["Leg"]["BeepAfterMs"] is None
 
 
+async def test_a_leg_is_told_with_its_dialog_and_its_audio_sd_6(house: Any) -> None:
+    """SD-6: ours, beside what is ours already, of calls that have ended; XML has it too."""
+    leg = LegRecord(
+        sid=LegSid("l1"),
+        direction="inbound",
+        status="completed",
+        ended_by="caller",
+        sip_call_id="one@host",
+        q850=16,
+        codec="PCMA",
+        srtp="AES_CM_128_HMAC_SHA1_80",
+        packets_received=1_000,
+        packets_sent=1_010,
+        packets_lost=2,
+        jitter_ms=1.234,
+        mos=4.312,
+        first_in_ms=140,
+    )
+    await house.store.calls.write([replace(ENDED, sid=CallSid("c2"), legs=(leg,))])
+    call = (await house.ask("GET", "Calls/c2?details=true")).json()["Call"]
+    assert call["Details"]["Legs"][0]["Leg"]["Sip"] == {
+        "LegSid": "l1",
+        "CallId": "one@host",
+        "Status": None,
+        "Q850": 16,
+        "EndedBy": "caller",
+        "Codec": "PCMA",
+        "Srtp": "AES_CM_128_HMAC_SHA1_80",
+        "PacketsReceived": 1_000,
+        "PacketsSent": 1_010,
+        "PacketsLost": 2,
+        "JitterMs": 1.2,
+        "RoundTripMs": 0.0,
+        "Mos": 4.31,
+        "FirstAudioInMs": 140,
+        "FirstAudioOutMs": None,
+    }
+    xml = (await house.ask("GET", "Calls/c2.xml?Details=1")).text
+    assert "<CallId>one@host</CallId>" in xml
+
+
 async def test_a_live_call_is_told_as_it_stands(house: Any) -> None:
     call = (await house.ask("GET", f"Calls/{LIVE.upper()}?details=true")).json()["Call"]
     assert (call["Status"], call["EndTime"], call["Duration"]) == ("in-progress", None, None)

@@ -47,6 +47,42 @@ def test_the_counters_of_a_call_are_those_of_its_first_leg() -> None:
     assert (call.sip_call_id, call.codec, call.packets_lost) == ("a84b4c76@pc33", "PCMU", 3)
 
 
+def test_each_leg_has_its_dialog_its_codec_and_its_first_audio_sd_6() -> None:
+    """SD-6: also of who was dialled, whose counters are not the call's."""
+    rows: list[Written] = []
+    records = CallRecords(lambda *given: rows.extend(given))
+    began, *_, last = whole_call()
+    records.hear(began)
+    for leg_sid, call_id, status, codec in (
+        (LEG, "one@host", 0, "PCMU"),
+        ("l2", "two@host", 200, "PCMA"),
+    ):
+        stats = leg_stats(
+            codec=codec,
+            packets_received=7,
+            srtp="AES_CM_128_HMAC_SHA1_80" if codec == "PCMA" else "",
+        )
+        records.hear(fact(feed.LegCounted(leg_sid, call_id, status, 16, stats, 130, None)))
+    dialled = LegRecord(
+        *(LegSid("l2"), "outbound", "", 100, 200, 300, 900, Cause.NORMAL, Party.CALLEE, True)
+    )
+    ended = ended_record()
+    ended = replace(ended, legs=(*ended.legs[:1], dialled))
+    records.hear(replace(last, event=CallEnded(last.call_sid, ended)))
+    call = rows[-1]
+    assert isinstance(call, CallRecord)
+    first, second = call.legs
+    assert (first.sip_call_id, first.codec, first.srtp) == ("one@host", "PCMU", "")
+    assert (second.sip_call_id, second.codec, second.srtp) == (
+        "two@host",
+        "PCMA",
+        "AES_CM_128_HMAC_SHA1_80",
+    )
+    assert (second.sip_status, second.q850, second.ended_by) == (200, 16, "callee")
+    assert (second.first_in_ms, second.first_out_ms) == (130, None)
+    assert second.packets_received == 7
+
+
 def test_the_parties_of_a_placed_call_are_kept_in_their_order_cc_56_cb_5_cd_3() -> None:
     record = replace(
         ended_record(),

@@ -1,12 +1,13 @@
-"""A re-INVITE that changes the codec in the middle of a bridged call, over real sockets."""
+"""Audio of bridged legs over real sockets: a codec that changes in mid-call, what is counted."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from agentstream.switch.feed import LegCounted
 from agentstream.testing.node import running_node
-from agentstream.testing.raw_sip import SDP, raw_sip
+from agentstream.testing.raw_sip import SDP, header, raw_sip
 from agentstream.testing.rtp_phone import RtpPhone, rtp_phone
 from agentstream.testing.scripted_callee import scripted_callee
 from agentstream.testing.sound import as_alaw, as_ulaw, from_alaw, from_ulaw, strength
@@ -82,4 +83,33 @@ async def test_a_codec_that_changes_in_mid_call_is_spoken_and_heard_both_ways(
         await hears(bob, ANNS)
         caller.say("BYE")
         await node.records()
+        assert await node.is_idle()
+
+
+async def test_each_leg_is_counted_with_its_dialog_and_its_first_packets_sd_6(
+    tmp_path: Path,
+) -> None:
+    async with (
+        rtp_phone(as_ulaw(tone(ANNS))) as ann,
+        rtp_phone(as_ulaw(tone(BOBS))) as bob,
+        raw_sip() as caller,
+        scripted_callee(lambda _: "answers", audio_port=bob.port) as callee,
+        running_node(tmp_path, "ws://unused/", pairs=4) as node,
+    ):
+        await node.flow(CONNECT % callee.uri("bob"))
+        host, _, port = node.address().rpartition(":")
+        caller.node = (host, int(port))
+        ok = await caller.call("1000", ann.port)
+        await hears(bob, ANNS)
+        caller.say("BYE")
+        (record,) = await node.records()
+        counted = {one.leg_sid: one for one in node.events if isinstance(one, LegCounted)}
+        first, second = (counted[leg.leg_sid] for leg in record.legs)
+        assert first.sip_call_id == header(ok, "Call-ID")
+        assert second.sip_call_id == callee.calls[next(iter(callee.calls))].sip_call_id
+        for one in (first, second):
+            assert one.stats.codec == "PCMU"
+            assert one.first_in_ms is not None
+            assert one.first_out_ms is not None
+            assert 0 <= min(one.first_in_ms, one.first_out_ms) < record.hung_up_ms
         assert await node.is_idle()

@@ -367,6 +367,16 @@ async def test_calls_have_a_limit_and_two_numbers_count_twice_cc_64(
         await place(board, follow=BOT)  # the place is free again
 
 
+async def test_an_account_begins_so_many_calls_in_a_minute_tr_83(tmp_path: Path) -> None:
+    async with open_board(tmp_path, SwitchLimits(begun_per_minute=1)) as board:
+        _, ref = await place(board, follow=BOT)
+        with pytest.raises(BusyError, match="This account begins 1 calls in a minute"):
+            await board.switchboard.place(await board.order(follow=BOT))
+        assert board.switchboard.counts.not_placed == {"overloaded": 1}
+        board.signaling.end(ref, status=486)
+        await board.record()
+
+
 async def test_without_a_port_a_call_is_not_placed(board: Board) -> None:
     board.media._ports = 0
     with pytest.raises(BusyError, match="No RTP port is free"):

@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime
 
+from agentstream.base.ids import CallSid, TrunkSid
 from agentstream.flows.hours import read_hours
 from agentstream.switch.road_limits import BUCKETS_LIMIT, NO_LIMIT, RoadLimit, RoadLimits
+from agentstream.switch.trunk_load import Ceilings, TrunkLoad
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)  # a Wednesday
 
@@ -48,3 +50,19 @@ def test_the_rates_that_are_remembered_are_bounded() -> None:
     for count in range(BUCKETS_LIMIT + 5):
         assert limits.take(str(count), rate, 0, NOON) == ""
     assert len(limits._buckets) <= BUCKETS_LIMIT
+
+
+def test_calls_from_a_trunk_and_to_it_share_its_limit() -> None:
+    """TR-72: as_max_calls is of both ways together."""
+    load, two = TrunkLoad(NOON.date), Ceilings(calls=2)
+    limits = RoadLimits(lambda key: load.calls_of(TrunkSid(key)))
+    load.others = limits.live
+    sid, room = TrunkSid("tr1"), RoadLimit(calls=2)
+    load.take(CallSid("in"), sid, 0)
+    assert limits.take(sid, room, 0, NOON) == ""
+    assert "2 calls" in limits.take(sid, room, 0, NOON)
+    assert "2 calls" in load.why_not(sid, two, 0)
+    assert limits.take("other", room, 0, NOON) == load.why_not(TrunkSid("other"), two, 0) == ""
+    load.leave(CallSid("in"), 5)
+    assert load.why_not(sid, two, 5) == ""
+    assert limits.take(sid, room, 5, NOON) == ""

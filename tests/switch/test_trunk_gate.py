@@ -206,6 +206,30 @@ def test_beyond_a_ceiling_calls_get_503_with_the_reason(setting: str, value: str
     assert value in judged.detail
 
 
+@pytest.mark.parametrize(
+    ("of_trunk", "of_house"),
+    [
+        ({"as_calls_per_minute": "2"}, {}),
+        ({}, {"calls_per_minute": 2}),
+        ({"as_calls_per_minute": "2"}, {"calls_per_minute": 9}),
+        ({}, {"account_calls_per_minute": 2}),
+    ],
+)
+def test_a_trunk_and_an_account_begin_so_many_calls_in_a_minute_tr_83(
+    of_trunk: dict[str, Any], of_house: dict[str, Any]
+) -> None:
+    """TR-83, SC-18: the trunk's own, else the operator's; off as shipped."""
+    parts = trunk("acme", networks=("192.0.2.0/24",), numbers={DID: "pstn"}, **of_trunk)
+    judge = gate(book_with(parts), **of_house)
+    for at_ms in (0, 10_000):
+        assert isinstance(judge.judge(arrival(), at_ms).verdict, Pass)
+    judged = judge.judge(arrival(), 59_999)
+    assert (judged.reason, status(judged)) == ("limit", 503)
+    assert "2 calls in a minute" in judged.detail
+    assert isinstance(judge.judge(arrival(), 60_000).verdict, Pass)
+    assert isinstance(judge.judge(arrival(), 60_001).verdict, Refuse)
+
+
 def test_reasons_are_told_to_known_callers_always_or_never() -> None:
     """SIP-24."""
     for verbose, listed, strange in (

@@ -18,6 +18,7 @@ class LegFacts:
     answered_by: Answerer | None = None  # None: nobody asked, or it is not known yet
     judged_ms: int | None = None  # from its answer until that was known
     beep_ms: int | None = None  # the same, until a machine's beep was over
+    row: LegRecord | None = None  # its dialog and its audio (SD-6), once the call has ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,4 +119,4 @@ def _leg_of_view(leg: LegView) -> LegFacts:
 
 def _leg_of_record(leg: LegRecord) -> LegFacts:
     answerer = next((one for one in ANSWERERS if one == leg.answered_by), None)
-    return LegFacts(leg.status, leg.talk_ms, answerer, leg.judged_ms, leg.beep_ms)
+    return LegFacts(leg.status, leg.talk_ms, answerer, leg.judged_ms, leg.beep_ms, leg)

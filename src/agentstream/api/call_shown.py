@@ -5,6 +5,7 @@ from typing import Any, Final
 from agentstream.api.call_facts import CallFacts, LegFacts
 from agentstream.api.settings import ApiSettings
 from agentstream.calls.answering import answered_by
+from agentstream.store.values import LegRecord
 from agentstream.switch.call_terms import seconds
 
 # Nothing is charged here; clients read a number out of this text (CD-2).
@@ -57,7 +58,30 @@ def _leg(number: int, leg: LegFacts) -> dict[str, Any]:
     if leg.answered_by is not None:  # ours
         shown["AnsweredBy"] = answered_by(leg.answered_by)
         shown["JudgedAfterMs"], shown["BeepAfterMs"] = leg.judged_ms, leg.beep_ms
+    if leg.row is not None and leg.row.sip_call_id:
+        shown["Sip"] = _dialog(leg.row)
     return shown
+
+
+def _dialog(leg: LegRecord) -> dict[str, Any]:
+    """Tell of a leg's dialog and audio (SD-6); ours. Times count from the call's beginning."""
+    return {
+        "LegSid": leg.sid,
+        "CallId": leg.sip_call_id,
+        "Status": leg.sip_status or None,
+        "Q850": leg.q850 or None,
+        "EndedBy": leg.ended_by or None,
+        "Codec": leg.codec or None,
+        "Srtp": leg.srtp or None,
+        "PacketsReceived": leg.packets_received,
+        "PacketsSent": leg.packets_sent,
+        "PacketsLost": leg.packets_lost,
+        "JitterMs": round(leg.jitter_ms, 1),
+        "RoundTripMs": round(leg.round_trip_ms, 1),
+        "Mos": None if leg.mos is None else round(leg.mos, 2),
+        "FirstAudioInMs": leg.first_in_ms,
+        "FirstAudioOutMs": leg.first_out_ms,
+    }
 
 
 def _to(facts: CallFacts, settings: ApiSettings) -> str | None:

@@ -188,6 +188,20 @@ _NULLABLE: Final = (
 _ALWAYS: Final = (
     "Sid DateCreated DateUpdated AccountSid From PhoneNumberSid Status StartTime Direction Uri"
 )
+_PACKETS: Final = ("PacketsReceived", "PacketsSent", "PacketsLost")
+# SD-6, of a leg that has ended.
+_DIALOG: Final = _object(
+    {
+        "LegSid": {"type": "string"},
+        "CallId": {"type": "string"},
+        **{name: _maybe("string") for name in ("EndedBy", "Codec", "Srtp")},
+        **{name: _maybe("integer") for name in ("Status", "Q850")},
+        **{name: {"type": "integer"} for name in _PACKETS},
+        **{name: {"type": "number"} for name in ("JitterMs", "RoundTripMs")},
+        "Mos": _maybe("number"),
+        **{name: _maybe("integer") for name in ("FirstAudioInMs", "FirstAudioOutMs")},
+    }
+)
 _LEG: Final = _object(
     {
         "Leg": _object(
@@ -197,6 +211,7 @@ _LEG: Final = _object(
                 "AnsweredBy": {"type": "string", "enum": ["Human", "Machine", "NotSure"]},
                 "JudgedAfterMs": {"type": "integer"},
                 "BeepAfterMs": _maybe("integer"),
+                "Sip": _DIALOG,
             }
         )
     }

@@ -17,6 +17,7 @@ from agentstream.store.values import CallRecord, LegRecord, StreamRecord, Webhoo
 from agentstream.switch import feed
 from agentstream.switch.call_view import DIRECTIONS
 
+_LEGS_LIMIT = 256  # of one call whose counters are kept; the first ones
 _CALLS_LIMIT = 10_000  # calls that broke off without their last event; the oldest goes
 
 
@@ -34,7 +35,7 @@ TellEnd = Callable[[calls.CallRecord, datetime], Sequence[Webhook]]
 @dataclass(slots=True)
 class _Notes:
     first_leg_sid: str = ""
-    leg: feed.LegCounted | None = None
+    legs: dict[str, feed.LegCounted] = field(default_factory=dict)
     connected: dict[StreamSid, feed.StreamConnected] = field(default_factory=dict)
     failed: dict[StreamSid, feed.StreamAttemptFailed] = field(default_factory=dict)
     counted: dict[StreamSid, feed.StreamCounted] = field(default_factory=dict)
@@ -76,8 +77,8 @@ class CallRecords:
 def _take(notes: _Notes, note: object) -> None:
     match note:
         case feed.LegCounted(leg_sid=leg_sid):
-            if leg_sid == notes.first_leg_sid:  # the first leg stands for the call
-                notes.leg = note
+            if len(notes.legs) < _LEGS_LIMIT or leg_sid == notes.first_leg_sid:
+                notes.legs[leg_sid] = note
         case feed.StreamConnected(stream_sid=sid):
             notes.connected[sid] = note
         case feed.StreamAttemptFailed(stream_sid=sid):
@@ -92,11 +93,12 @@ def rows_of(record: calls.CallRecord, notes: _Notes | None = None) -> list[Writt
     """Return the rows of an ended call: streams first, the call itself last."""
     notes = notes or _Notes()
     rows: list[Written] = [_stream_row(record, stream, notes) for stream in record.streams]
-    rows.append(_call_row(record, notes.leg))
+    rows.append(_call_row(record, notes))
     return rows
 
 
-def _call_row(record: calls.CallRecord, leg: feed.LegCounted | None) -> CallRecord:
+def _call_row(record: calls.CallRecord, notes: _Notes) -> CallRecord:
+    leg = notes.legs.get(notes.first_leg_sid)  # the first leg stands for the call
     setup, stats = record.setup, leg.stats if leg is not None else None
     return CallRecord(
         sid=setup.call_sid,
@@ -130,12 +132,15 @@ def _call_row(record: calls.CallRecord, leg: feed.LegCounted | None) -> CallReco
         remote_loss=stats.remote_loss if stats else 0.0,
         custom_field=setup.custom_field,
         phone_number=setup.account_number,
-        legs=tuple(_leg_row(leg, place) for place, leg in enumerate(record.legs)),
+        legs=tuple(
+            _leg_row(leg, place, notes.legs.get(leg.leg_sid))
+            for place, leg in enumerate(record.legs)
+        ),
     )
 
 
-def _leg_row(leg: calls.LegRecord, place: int) -> LegRecord:
-    verdict = leg.verdict
+def _leg_row(leg: calls.LegRecord, place: int, counted: feed.LegCounted | None) -> LegRecord:
+    verdict, stats = leg.verdict, counted.stats if counted is not None else None
     is_later = leg.direction == "outbound" and place > 0
     return LegRecord(
         sid=leg.leg_sid,
@@ -151,6 +156,19 @@ def _leg_row(leg: calls.LegRecord, place: int) -> LegRecord:
         answered_by=verdict.answerer if verdict else "",
         judged_ms=verdict.elapsed_ms if verdict else None,
         beep_ms=verdict.beep_ms if verdict else None,
+        sip_call_id=counted.sip_call_id if counted else "",
+        sip_status=counted.sip_status if counted else 0,
+        q850=counted.q850 if counted else 0,
+        codec=stats.codec if stats else "",
+        srtp=stats.srtp if stats else "",
+        packets_received=stats.packets_received if stats else 0,
+        packets_sent=stats.packets_sent if stats else 0,
+        packets_lost=stats.packets_lost if stats else 0,
+        jitter_ms=stats.jitter_ms if stats else 0.0,
+        round_trip_ms=stats.round_trip_ms if stats else 0.0,
+        mos=stats.mos if stats and stats.packets_received else None,
+        first_in_ms=counted.first_in_ms if counted else None,
+        first_out_ms=counted.first_out_ms if counted else None,
     )
 
 

@@ -104,6 +104,8 @@ def show(told: "Explanation", output: Console) -> None:
     for leg, said, is_bad in told.quality:
         line = Text(f"\nquality of {leg}: ", style="bold")
         output.print(line.append(said, style="yellow" if is_bad else "default"))
+    for leg, said in told.dialogs:
+        output.print(Text(f"\ndialog of {leg}: ", style="bold").append(said, style="default"))
     if told.lines:
         output.print(Text("\nwhere the time went", style="bold"))
         for sentence in told.conclusions:

@@ -83,18 +83,19 @@ def status_picture(told: Told) -> Group:
             _of(one["calls"], one["max_calls"]),
         )
     for one in told["trunks"]:
-        calls = _of(one["calls_to_trunk"], one["max_calls"])
+        calls = str(one["calls_to_trunk"])
         for destination in one["destinations"]:
             roads.add_row(
                 one["trunk_name"], destination["destination"], *_road(destination), "", calls
             )
-    used = _table("trunk", "account", "calls in", "calls out", "minutes today", "phones", "refused")
+    used = _table("trunk", "account", "calls", "in", "out", "minutes today", "phones", "refused")
     for one in told["trunks"]:
         used.add_row(
             Text(one["trunk_name"], "" if one["status"] == "active" else "strike"),
             one["account_sid"],
-            _of(one["calls_from_trunk"], one["max_calls"]),
-            _of(one["calls_to_trunk"], one["max_calls"]),
+            _of(one["calls_from_trunk"] + one["calls_to_trunk"], one["max_calls"]),
+            str(one["calls_from_trunk"]),
+            str(one["calls_to_trunk"]),
             _of(one["minutes_today"], one["daily_minutes"]),
             str(one["registered_phones"]),
             str(one["rejections"]),

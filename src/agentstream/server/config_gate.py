@@ -20,6 +20,7 @@ from agentstream.sip.digest import STRONGEST_FIRST
 from agentstream.switch.caller_id import CliSource
 from agentstream.switch.dial_guard import DialGuard
 from agentstream.switch.gatekeeper import SCANNERS
+from agentstream.switch.minute_rates import PER_MINUTE_LIMIT
 from agentstream.switch.trunk_gate import GateSettings, UnknownCallers
 
 
@@ -64,6 +65,9 @@ class GateSection(Section):
     trunk_header: bool = False  # SIP-25: X-Exotel-TrunkSid tells trunks of one address apart
     trunk_certificates: bool = False  # SIP-36
     trunk_daily_minutes: int = Field(default=0, ge=0, le=1_000_000)  # of each trunk; 0: no limit
+    # TR-83, 0: no limit. Of each trunk; of each account, by its trunks and by API together.
+    trunk_calls_per_minute: int = Field(default=0, ge=0, le=PER_MINUTE_LIMIT)
+    account_calls_per_minute: int = Field(default=0, ge=0, le=PER_MINUTE_LIMIT)
     # INVITEs of one address that is in no list; 0: no limit, unset: a quarter of rate_per_s.
     invites_per_s: int | None = Field(default=None, ge=0)
     invite_burst: int | None = Field(default=None, ge=1)  # unset: half of burst
@@ -88,6 +92,8 @@ class GateSection(Section):
             reads_trunk_header=self.trunk_header,
             wants_certificates=self.trunk_certificates,
             daily_minutes=self.trunk_daily_minutes,
+            calls_per_minute=self.trunk_calls_per_minute,
+            account_calls_per_minute=self.account_calls_per_minute,
             country_code=country_code,
             guard=guard,
         )

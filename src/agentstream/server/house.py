@@ -17,7 +17,7 @@ import structlog
 from agentstream import _media
 from agentstream.base.clock import Clock, SystemClock
 from agentstream.base.errors import ConfigError
-from agentstream.base.ids import CallSid, RandomTokens
+from agentstream.base.ids import CallSid, RandomTokens, TrunkSid
 from agentstream.calls.record import CallLimits
 from agentstream.flows.document import FlowDocument, parse
 from agentstream.hooks.recording_facts import RecordingFacts
@@ -54,6 +54,7 @@ from agentstream.switch.gatekeeper import Gatekeeper
 from agentstream.switch.known_roads import KnownRoads
 from agentstream.switch.limits import StreamLimits
 from agentstream.switch.perform import Means
+from agentstream.switch.road_limits import RoadLimits
 from agentstream.switch.sip_recorder import SipRecorder
 from agentstream.switch.switchboard import Switchboard
 from agentstream.switch.trunk_load import TrunkLoad
@@ -209,6 +210,7 @@ class House:
             placed=store.placed,
             trunk_load=signals.load,
             rejections=signals.gate.rejections,
+            road_limits=_shared_limits(signals.load),
             registered_users=registered_users(config.trunks),
             road_states=signals.roads,
             signalled=traces.belongs if traces else nobody_told,
@@ -332,6 +334,13 @@ class House:
         await self._stack.aclose()
 
 
+def _shared_limits(load: TrunkLoad) -> RoadLimits:
+    """Let `as_max_calls` bound the calls from a trunk and those to it together."""
+    limits = RoadLimits(lambda key: load.calls_of(TrunkSid(key)))
+    load.others = limits.live
+    return limits
+
+
 def _open_media(config: Config) -> _media.Engine:
     try:
         return _media.Engine(config.rtp.engine_plan())
@@ -370,6 +379,7 @@ def _switch_limits(config: Config) -> SwitchLimits:
         calls=config.limits.calls,
         calls_per_account=config.limits.calls_per_account,
         placed_per_second=config.limits.placed_per_second,
+        begun_per_minute=config.sip.account_calls_per_minute,
         call=CallLimits(call_ms=config.limits.call_seconds * 1_000),
         first_packet_timeout_ms=config.rtp.first_packet_timeout_ms,
         packet_timeout_ms=config.rtp.packet_timeout_ms,

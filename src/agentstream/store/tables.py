@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -69,6 +70,9 @@ class Sids(TypeDecorator[tuple[str, ...]]):
         return None if value is None else tuple(value.split())
 
 
+_LEG_FIELDS = frozenset(each.name for each in fields(LegRecord))
+
+
 class Parties(TypeDecorator[tuple[LegRecord, ...]]):
     """The legs of a call, kept as a JSON list."""
 
@@ -84,8 +88,13 @@ class Parties(TypeDecorator[tuple[LegRecord, ...]]):
     def process_result_value(
         self, value: str | None, dialect: Dialect
     ) -> tuple[LegRecord, ...] | None:
-        """From the text to values."""
-        return None if value is None else tuple(LegRecord(**leg) for leg in json.loads(value))
+        """From the text to values; what a later release has written beside them is left out."""
+        if value is None:
+            return None
+        return tuple(
+            LegRecord(**{name: said for name, said in leg.items() if name in _LEG_FIELDS})
+            for leg in json.loads(value)
+        )
 
 
 def _columns(kind: type[TypeEngine[Any]], names: str) -> Iterable[Column[Any]]:

@@ -46,6 +46,7 @@ class TrunkOptions:
     header_map: tuple[tuple[str, str], ...] = ()  # header, template (SIP-15)
     preset: str = ""
     cps: int = 0  # calls per second from the trunk; 0: no limit
+    calls_per_minute: int = 0  # from the trunk (TR-83); 0: as the operator says
     max_calls: int = 0  # at once, both ways; 0: no limit
     daily_minutes: int = 0  # of a day in UTC; 0: as the operator says
     ring_timeout_s: int = 0  # 0: as the applet says
@@ -182,6 +183,7 @@ _READERS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "as_header_map": ("header_map", _header_map),
     "as_preset": ("preset", str),
     "as_cps": ("cps", _whole(0, 10_000)),
+    "as_calls_per_minute": ("calls_per_minute", _whole(0, 10_000)),
     "as_max_calls": ("max_calls", _whole(0, 100_000)),
     "as_daily_minutes": ("daily_minutes", _whole(0, 1_000_000)),
     "as_ring_timeout": ("ring_timeout_s", _whole(0, 600)),

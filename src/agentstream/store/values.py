@@ -121,6 +121,20 @@ class LegRecord:
     answered_by: str = ""  # "human", "machine", "unknown"; "": nobody asked
     judged_ms: int | None = None  # from its answer until that was known
     beep_ms: int | None = None  # the same, until a machine's beep was over
+    # SD-6: of its dialog, and its audio as counted; a leg that was never answered has little of it.
+    sip_call_id: str = ""
+    sip_status: int = 0  # the status that ended it, 0 when none did
+    q850: int = 0
+    codec: str = ""
+    srtp: str = ""  # the suite; "": in clear
+    packets_received: int = 0
+    packets_sent: int = 0
+    packets_lost: int = 0
+    jitter_ms: float = 0.0
+    round_trip_ms: float = 0.0
+    mos: float | None = None
+    first_in_ms: int | None = None  # its first packet; None: none ever came
+    first_out_ms: int | None = None  # our first packet to it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ from agentstream.switch.routing import NoRoadError
 log = structlog.get_logger()
 
 
+_WAYS = ("in", "out")
 Judge = Callable[[LegSid, ReferRules, sip.Referred], reports.TransferAsked]
 
 
@@ -52,6 +53,7 @@ class CallLines:
         self._closed: set[LegSid] = set()  # by the audio path
         self._closing: set[LegSid] = set()  # released; the audio path has not yet said so
         self._released: set[LegSid] = set()  # of those in `_lines`
+        self._first_ms: dict[tuple[LegSid, str], int] = {}  # packets, by direction
 
     @property
     def are_quiet(self) -> bool:
@@ -148,6 +150,12 @@ class CallLines:
             self._closing.add(leg_sid)
         self._forget(line)
 
+    def media_began(self, event: _media.MediaStarted, at_ms: int) -> None:
+        """Take a leg's first packet in a direction, so many ms after the call's beginning."""
+        leg_sid = LegSid(event.leg_sid)
+        if leg_sid in self._lines:
+            self._first_ms.setdefault((leg_sid, event.direction), at_ms)
+
     def closed(self, event: _media.LegClosed) -> feed.LegCounted | None:
         """Take a leg's last event; returns its counters, with its ids in signalling."""
         leg_sid = LegSid(event.leg_sid)
@@ -158,8 +166,15 @@ class CallLines:
         self._closing.discard(leg_sid)
         facts = line.facts(event.stats)
         self._forget(line)
+        first_in_ms, first_out_ms = (self._first_ms.pop((leg_sid, way), None) for way in _WAYS)
         return feed.LegCounted(
-            leg_sid, facts.sip_call_id, facts.sip_status, facts.q850, event.stats
+            leg_sid,
+            facts.sip_call_id,
+            facts.sip_status,
+            facts.q850,
+            event.stats,
+            first_in_ms,
+            first_out_ms,
         )
 
     def free(self) -> None:

@@ -86,6 +86,7 @@ class CallTask:
         self._performer = performer
         self._tell = tell
         self._now_ms = now_ms
+        self._zero_ms = now_ms()
         self._inbox: deque[Happening] = deque()
         self._loop = asyncio.get_running_loop()
         # A callback of the loop works happenings off and `run` only waits for the end: cheaper than
@@ -240,6 +241,8 @@ class CallTask:
         if hasattr(event, "stream_sid"):
             sid = StreamSid(event.stream_sid)
             return self._performer.stream_event(sid, event, now_ms)
+        if isinstance(event, _media.MediaStarted):
+            self._performer.lines.media_began(event, now_ms - self._zero_ms)
         report = leg_report(event)
         if isinstance(report, reports.DigitPressed):
             report = self._performer.key_heard(report)

@@ -113,6 +113,9 @@ class LegCounted:
     sip_status: int
     q850: int
     stats: LegStats
+    # Since the call's beginning: the first packet each way; None: there was none.
+    first_in_ms: int | None = None
+    first_out_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

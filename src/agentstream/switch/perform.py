@@ -175,7 +175,11 @@ class Performer:
             self._errand(effect)
             return []
         if isinstance(effect, effects.PressDigits) and self.lines.keys_by_info(effect.leg_sid):
+            dropped = self._keys.dropped
             self._press(self._keys.press(effect, now_ms))
+            if self._keys.dropped > dropped:
+                keys = self._keys.dropped - dropped
+                log.warning("keys_dropped", leg_sid=effect.leg_sid, keys=keys)
             return []
         media = self.lines.media(effect.leg_sid)
         return [] if media is None else self._sound_effect(effect, media)

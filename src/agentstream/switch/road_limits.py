@@ -4,6 +4,7 @@ A road is asked before a call takes it; one that is full is passed over for the 
 """
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -28,7 +29,9 @@ NO_LIMIT: Final = RoadLimit()
 class RoadLimits:
     """Counts the calls of every road, by the road's key; times are `now_ms` and UTC."""
 
-    def __init__(self) -> None:
+    def __init__(self, others: Callable[[str], int] = lambda _: 0) -> None:
+        """Take who else counts calls that share a limit: those from an account's trunk."""
+        self._others = others
         self._live: Counter[str] = Counter()
         self._buckets: dict[str, tuple[float, int]] = {}  # what is left, and when that was
 
@@ -40,7 +43,7 @@ class RoadLimits:
         """Take a place on a road; returns why there is none, "" when it was taken."""
         if limit.hours is not None and not limit.hours.are_open(wall):
             return "it is closed at this hour"
-        if limit.calls and self._live[key] >= limit.calls:
+        if limit.calls and self._live[key] + self._others(key) >= limit.calls:
             return f"it has {limit.calls} calls, and no more may be"
         if limit.per_second and not self._draw(key, limit.per_second, now_ms):
             return f"it takes {limit.per_second} calls in a second, and no more"

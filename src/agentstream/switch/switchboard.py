@@ -45,7 +45,7 @@ from agentstream.switch.refusing import RETRY_AFTER_S, Refuser
 from agentstream.switch.replacing import take_place
 from agentstream.switch.routing import NoRoadError
 from agentstream.switch.trunk_calls import NoWay, find_way
-from agentstream.switch.trunk_load import TrunkLoad
+from agentstream.switch.trunk_load import Ceilings, TrunkLoad
 from agentstream.switch.wiring import SwitchCounts, SwitchLimits, Wiring
 
 log = structlog.get_logger()
@@ -284,7 +284,11 @@ class Switchboard:
 
     def _check_room(self, order: CallOrder) -> None:
         self._check_open()
-        self._room.check(order.account.sid, order.slots, self._clock.now_ms())
+        now_ms, sid = self._clock.now_ms(), order.account.sid
+        self._room.check(sid, order.slots, now_ms)
+        ceilings = Ceilings(account_per_minute=self._limits.begun_per_minute)
+        if full := self._trunk_load.begin(TrunkSid(""), sid, ceilings, now_ms):
+            raise NoRoadError(Cause.OVERLOADED, f"{full[0].upper()}{full[1:]}.")
 
     # One call
 

@@ -70,6 +70,8 @@ class GateSettings:
     reads_trunk_header: bool = False  # X-Exotel-TrunkSid tells trunks of one address apart
     wants_certificates: bool = False  # over TLS a trunk's caller shows one that names its domain
     daily_minutes: int = 0  # of each trunk; 0: no limit
+    calls_per_minute: int = 0  # from each trunk (TR-83); 0: no limit
+    account_calls_per_minute: int = 0  # that an account begins, by trunks and by API; 0: no limit
     country_code: str = ""
     guard: DialGuard = field(default_factory=DialGuard)
 
@@ -257,6 +259,7 @@ class TrunkGate:
         full = self._load.why_not(entry.sid, ceilings, now_ms)
         if not full and not self._load.draw(entry.sid, ceilings, now_ms):
             full = f"this trunk places {ceilings.per_second} calls in a second, and no more"
+        full = full or self._load.begin(entry.sid, entry.account.sid, ceilings, now_ms)
         if full:
             return self._refused("limit", entry, detail=full, is_known=True)
         is_noted = is_foreign and settings.from_host_check == "warn"
@@ -281,9 +284,13 @@ class TrunkGate:
         return ("prefix-denied", why) if why else None
 
     def _ceilings(self, entry: TrunkEntry) -> Ceilings:
-        options = entry.options
+        options, settings = entry.options, self.settings
         return Ceilings(
-            options.max_calls, options.cps, options.daily_minutes or self.settings.daily_minutes
+            options.max_calls,
+            options.cps,
+            options.daily_minutes or settings.daily_minutes,
+            options.calls_per_minute or settings.calls_per_minute,
+            settings.account_calls_per_minute,
         )
 
     def _refused(

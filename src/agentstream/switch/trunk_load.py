@@ -7,8 +7,9 @@ from collections.abc import Callable
 from datetime import date
 from typing import Final
 
-from agentstream.base.ids import CallSid, TrunkSid
+from agentstream.base.ids import AccountSid, CallSid, TrunkSid
 from agentstream.base.values import dataclass
+from agentstream.switch.minute_rates import MinuteRates
 
 TRUNKS_KEPT: Final = 10_000  # that have no call now; beyond, they are forgotten with their minutes
 MINUTE_MS: Final = 60_000
@@ -21,6 +22,8 @@ class Ceilings:
     calls: int = 0  # at once, both ways
     per_second: int = 0  # calls from the trunk
     daily_minutes: int = 0  # of a day in UTC, from the INVITE on
+    per_minute: int = 0  # calls from the trunk (TR-83)
+    account_per_minute: int = 0  # calls that its account begins, by all trunks and by API (TR-83)
 
 
 class _Use:
@@ -42,15 +45,14 @@ class TrunkLoad:
 
     def __init__(self, today: Callable[[], date]) -> None:
         self._today = today
+        self.others: Callable[[str], int] = lambda _: 0  # live calls that go to a trunk
+        self._rates = MinuteRates()
         self._uses: dict[TrunkSid, _Use] = {}
         self._calls: dict[CallSid, tuple[TrunkSid, int]] = {}
 
     def why_not(self, sid: TrunkSid, ceilings: Ceilings, now_ms: int) -> str:
         """Return why the trunk has no room for one more call; "" when it has."""
-        use = self._uses.get(sid)
-        if use is None:
-            return ""
-        if ceilings.calls and use.calls >= ceilings.calls:
+        if ceilings.calls and self.calls_of(sid) + self.others(sid) >= ceilings.calls:
             return f"{ceilings.calls} calls of this trunk are live, and no more may be"
         minutes = ceilings.daily_minutes
         if minutes and self.minutes_today(sid, now_ms) >= minutes:
@@ -69,6 +71,15 @@ class TrunkLoad:
             return False
         use.left -= 1
         return True
+
+    def begin(self, sid: TrunkSid, account_sid: AccountSid, ceilings: Ceilings, now_ms: int) -> str:
+        """Take one call of the minute's, the trunk's ("": of none) and the account's.
+
+        Returns which of the two has used them up, "" when it was taken.
+        """
+        own = (sid, "this trunk", ceilings.per_minute if sid else 0)
+        account = (f"account {account_sid}", "this account", ceilings.account_per_minute)
+        return self._rates.refusal((own, account), now_ms)
 
     def take(self, call_sid: CallSid, sid: TrunkSid, now_ms: int) -> None:
         """Give a call its place, if a trunk is named; a second time is harmless."""

@@ -52,7 +52,7 @@ class TrunkStatus:
     phones: int  # that are registered with us now (SIP-37)
     calls_in: int  # live calls that came from it
     calls_out: int  # live legs that go to it
-    max_calls: int  # of each of the two
+    max_calls: int  # of the two together
     cps: int
     minutes_today: float  # of calls from it, in UTC
     daily_minutes: int

@@ -35,6 +35,7 @@ class SwitchLimits:
     calls: int = 2_000
     calls_per_account: int = 0  # 0: as many as the house has room for (CC-64)
     placed_per_second: int = 0  # by one account; 0: no limit
+    begun_per_minute: int = 0  # by one account, also by its trunks (TR-83); 0: no limit
     call: CallLimits = field(default_factory=CallLimits)
     first_packet_timeout_ms: int = 30_000
     packet_timeout_ms: int = 60_000

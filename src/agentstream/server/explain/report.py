@@ -19,7 +19,7 @@ from agentstream.server.explain.lines import Line, lines_of
 from agentstream.server.explain.times import Share, Times, times_of
 from agentstream.sip.kept import KeptCall
 from agentstream.store.call_events import CallEvent
-from agentstream.store.values import CallRecord, Recording, StreamRecord
+from agentstream.store.values import CallRecord, LegRecord, Recording, StreamRecord
 from agentstream.switch.ladder import Ladder, ladder_of
 from agentstream.switch.ladder_hints import LegSound, hints
 
@@ -87,6 +87,13 @@ class Explanation:
         return [(name, said) for name, said in pairs if said]
 
     @property
+    def dialogs(self) -> list[tuple[str, str]]:
+        """Return what is kept of each leg's dialog (SD-6): whose, and what in one line."""
+        cast = Cast.of(self.happenings)
+        legs = [leg for leg in self.rows.call.legs if leg.sip_call_id]
+        return [(cast.leg({"leg_sid": leg.sid}), _dialog(leg)) for leg in legs]
+
+    @property
     def conclusions(self) -> list[str]:
         """Return where the time went, in sentences."""
         silence = _silence(self.times, is_live=self.rows.is_live)
@@ -140,6 +147,22 @@ def explain(rows: Rows, *, fold: bool = True) -> Explanation:
         ladder,
         hints(ladder, _heard(happenings)) if ladder else (),
     )
+
+
+def _dialog(leg: LegRecord) -> str:
+    first = [
+        f"{way} after {seconds(at_ms)}" if at_ms is not None else f"{way} never"
+        for way, at_ms in (("in", leg.first_in_ms), ("out", leg.first_out_ms))
+    ]
+    words = [
+        f"Call-ID {leg.sip_call_id}",
+        f"first audio {', '.join(first)}",
+        leg.codec,
+        leg.srtp and f"SRTP ({leg.srtp})",
+        leg.ended_by and f"ended by {leg.ended_by}",
+        leg.sip_status and f"SIP {leg.sip_status} {_SIP.get(leg.sip_status, '')}".strip(),
+    ]
+    return ", ".join(str(word) for word in words if word)
 
 
 def _heard(happenings: Sequence[Happening]) -> list[LegSound]:
