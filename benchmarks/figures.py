@@ -58,6 +58,16 @@ FIGURES = (
     Figure("tls_setups_failed", "100 set-ups/s over TLS with digest: failed", 0, 0),
     Figure("tls_cpu_ratio", "… CPU ÷ that of plain UDP, SIP alone", 2.5, 1.7),
     Figure("tls_setup_p99_ms", "… INVITE to 200, p99", 100, 20, "ms"),
+    Figure("srtp_calls_failed", "200 calls over TLS with SRTP: failed", 0, 0),
+    Figure("srtp_cpu_ratio", "… CPU per call ÷ that of UDP in clear", 1.3, 1.15),
+    Figure("failover_refused_ms", "a road that refuses → INVITE at the next, worst", 500, 50, "ms"),
+    Figure(
+        "failover_silent_over_ms", "… one that is silent, beyond its timer, worst", 250, 50, "ms"
+    ),
+    Figure("gate_ratio", "judging an INVITE of 1,000 trunks ÷ reading it", 1.0, 0.5),
+    Figure("junk_setups_failed", "5,000 junk messages/s beside 100 calls: set-ups failed", 0, 0),
+    Figure("junk_late_5ms_share", "… frames of live calls over 5 ms late", 0.03, 0.01, "share"),
+    Figure("junk_rss_mb", "… growth of memory", 60, 20, "MB"),
     Figure(
         "loss10_ok", "sipp losing 10 % of its packets: calls completed of 300", 300, 300, "", True
     ),

@@ -39,6 +39,9 @@ class Scale:
     journey_s: int = 120
     api_calls: int = 300
     api_s: int = 30
+    secure_calls: int = 200
+    junk_s: int = 30
+    failovers: int = 20
     setups_s: int = 60
     setup_rates: tuple[int, ...] = (320, 200, 105)
 
@@ -53,6 +56,9 @@ QUICK = Scale(
     journey_s=15,
     api_calls=100,
     api_s=10,
+    secure_calls=50,
+    junk_s=6,
+    failovers=5,
     setups_s=10,
     setup_rates=(105,),
 )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import api, bridge, measures, secure
+from benchmarks import api, bridge, failover, junk, measures, secure
 from benchmarks.figures import FIGURES, Value, missed, print_table
 from benchmarks.measures import QUICK, Outcome, Scale
 from benchmarks.server import Server
@@ -24,11 +24,12 @@ BUILD = ROOT / "build"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One measurement, and the keys that it gives."""
+    """One measurement, the keys that it gives, and the server that it wants."""
 
     title: str
     keys: frozenset[str]
     run: Callable[[Server, Scale], Outcome]
+    server: Callable[[Path, Scale], Server] = lambda folder, scale: Server(folder, scale.journey_s)
 
 
 STEPS = (
@@ -79,6 +80,23 @@ STEPS = (
         frozenset({"tls_setups_failed", "tls_cpu_ratio", "tls_setup_p99_ms"}),
         lambda _, scale: secure.measure(scale),
     ),
+    Step(
+        "calls over TLS with SRTP",
+        frozenset({"srtp_calls_failed", "srtp_cpu_ratio"}),
+        secure.measure_talk,
+        secure.server,
+    ),
+    Step(
+        "the second road, and the gate",
+        frozenset({"failover_refused_ms", "failover_silent_over_ms", "gate_ratio"}),
+        lambda _, scale: failover.measure(scale),
+    ),
+    Step(
+        "junk beside live calls",
+        frozenset({"junk_setups_failed", "junk_late_5ms_share", "junk_rss_mb"}),
+        junk.measure,
+        junk.server,
+    ),
     Step("10 % packet loss", frozenset({"loss10_ok"}), lambda server, _: measures.lossy(server)),
 )
 
@@ -95,7 +113,7 @@ def main() -> int:
     for step in _chosen(wanted):
         console.print(f"[bold]{step.title}[/] …")
         # A fresh server each: what one measurement leaves behind is not another's.
-        with Server(BUILD / "bench", scale.journey_s) as server:
+        with step.server(BUILD / "bench", scale) as server:
             try:
                 outcome = step.run(server, scale)
             except Exception:

@@ -1,6 +1,7 @@
 """The native programs of a run: started, told of the measured window, read, stopped."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -28,7 +29,12 @@ class Tool:
         command = [sys.executable, "-m", name] if is_module else [str(PROGRAMS / name)]
         self.name = name
         self.process = subprocess.Popen(
-            [*command, *words], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [*command, *words],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def lines(self) -> Iterator[Report]:
@@ -71,13 +77,15 @@ def call(
     seconds_at_most: float,
     on_steady: Callable[[], None],
     on_end: Callable[[], None],
+    *,
+    program: str = "caller",
     **options: object,
 ) -> Report:
-    """Run `caller` to its end; the callbacks bound the measured window.
+    """Run a caller to its end; the callbacks bound the measured window.
 
     Returns its report, with the generator's own CPU seconds in the window as `cpu_s`.
     """
-    tool = Tool("caller", **options)
+    tool = Tool(program, **options)
     timer = threading.Timer(seconds_at_most, tool.process.kill)
     timer.start()
     cpu_s, ended = 0.0, Report()
@@ -94,7 +102,7 @@ def call(
                     return report | {"cpu_s": cpu_s, "ended": ended}
                 case _:
                     pass
-        raise ToolError(f"caller gave no report within {seconds_at_most:.0f} s")
+        raise ToolError(f"{program} gave no report within {seconds_at_most:.0f} s")
     finally:
         timer.cancel()
         _stop(tool)

@@ -5,6 +5,7 @@ Both take SRTP alone, over TLS, with keys of their own on each side of the node.
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ async def test_they_talk_through_the_trunk_in_srtp_both_ways(
         "tls_key": certificate.key_file,
         "tls_ca_file": authority.ca_file,
     }
-    phone = {"codec": codec, "ca_file": authority.ca_file, "mediaenc": "srtp-mand"}
+    phone: Any = {"codec": codec, "ca_file": authority.ca_file, "mediaenc": "srtp-mand"}
     async with trunk_node(
         tmp_path / "node",
         numbers={DID: "flow"},
@@ -86,7 +87,7 @@ async def test_they_talk_through_the_trunk_in_srtp_both_ways(
                 transport="tls",
                 account=login,
                 rtp_ports=media_range(10),
-                **phone,  # type: ignore[arg-type]
+                **phone,
             ) as ann,
         ):
             await here.change(lambda trunk: trunk.destination(bob.uri))

@@ -59,12 +59,13 @@ class Formats:
 
     def with_needed_events(self) -> "Formats":
         """Keep the telephone events that an answer with these codecs speaks of."""
+        if self.dtmf48 is None:
+            return self
         has_opus = any(codec.encoding == "OPUS" for codec in self.codecs)
         has_slow = any(codec.encoding != "OPUS" for codec in self.codecs)
-        keeps_slow = has_slow or self.dtmf48 is None
         return replace(
             self,
-            dtmf=self.dtmf if keeps_slow else None,
+            dtmf=self.dtmf if has_slow else None,
             dtmf48=self.dtmf48 if has_opus else None,
         )
 

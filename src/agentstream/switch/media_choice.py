@@ -45,12 +45,11 @@ def local_for(house: LocalMedia, transport: str, terms: MediaTerms) -> LocalMedi
     `house.offers_keys` says whether keys may be offered over any. Keys of theirs are taken over any
     in any case: they have shown their own.
     """
-    return replace(
-        house,
-        srtp=terms.srtp or house.srtp,
-        srtp_form=terms.srtp_form or house.srtp_form,
-        offers_keys=house.offers_keys or transport in ENCRYPTED,
-    )
+    srtp, form = terms.srtp or house.srtp, terms.srtp_form or house.srtp_form
+    offers_keys = house.offers_keys or transport in ENCRYPTED
+    if (srtp, form, offers_keys) == (house.srtp, house.srtp_form, house.offers_keys):
+        return house
+    return replace(house, srtp=srtp, srtp_form=form, offers_keys=offers_keys)
 
 
 def lacks_keys(local: LocalMedia) -> bool:

@@ -18,6 +18,7 @@ from agentstream.sip import reports as sip
 from agentstream.sip.uri import SipUri, parse_uri
 from agentstream.switch.custom_headers import RESERVED
 from agentstream.switch.refer_rules import ReferMode, ReferRules
+from agentstream.switch.roads import Roads
 from agentstream.switch.routing import NoRoadError, check_headers
 from agentstream.switch.wiring import Wiring
 
@@ -38,18 +39,22 @@ class Referee:
     def __init__(self, wiring: Wiring) -> None:
         self._directory = wiring.directory
         self._roads = wiring.roads
+        self._policies = _policies(wiring.roads)
         self._tokens = wiring.tokens
         self._country_code = wiring.country_code
 
     def rules_in(self, invited: sip.Invited, our_host: str) -> ReferRules:
         """Return the rules of a leg that came in: its account's trunk, or the operator's."""
-        places = {*_places(our_host), *_named(invited.request_uri, invited.to_uri)}
         entry = self._directory.trunks.find(invited.trunk_sid) if invited.trunk_sid else None
+        source = invited.source.partition(":")[2]
+        own = self._mode_at(source.rpartition(":")[0], source) if entry is None else "deny"
+        mode = entry.options.refer if entry else own
+        if mode == "deny":  # of most calls: what they call us by is then of no interest
+            return ReferRules()
+        places = {*_places(our_host), *_named(invited.request_uri, invited.to_uri)}
         if entry is not None:
             places |= _places(entry.trunk.domain_name)
-            return ReferRules(entry.options.refer, frozenset(places))
-        source = invited.source.partition(":")[2]
-        return ReferRules(self._mode_at(source.rpartition(":")[0], source), frozenset(places))
+        return ReferRules(mode, frozenset(places))
 
     def rules_out(self, target: SipUri, trunk: str, our_host: str) -> ReferRules:
         """Return the rules of a leg that we dial, by a trunk of this name, "" for none.
@@ -81,13 +86,8 @@ class Referee:
     def _mode_at(self, host: str, place: str) -> ReferMode:
         """Return the policy of the operator's trunk at an address, the strictest of several."""
         host = host.strip("[]").lower()
-        found: list[tuple[bool, ReferMode]] = []
-        for trunk in self._roads.trunks.values():
-            for text in (trunk.target, trunk.proxy):
-                uri = parse_uri(text) if text else None
-                if uri is not None and uri.address.lower() == host:
-                    found.append((_place(uri) == place, trunk.refer))
-        exact = [mode for is_exact, mode in found if is_exact]
+        found = self._policies.get(host, ())
+        exact = [mode for known, mode in found if known == place]
         modes = exact or [mode for _, mode in found]
         return min(modes, key=_STRICTEST.index, default="deny")
 
@@ -145,6 +145,17 @@ class Referee:
 
 
 _STRICTEST: Final[tuple[ReferMode, ...]] = ("deny", "allow", "allow_pstn")
+
+
+def _policies(roads: Roads) -> dict[str, list[tuple[str, ReferMode]]]:
+    """Return, by host, the places of the operator's trunks there and what each allows."""
+    found: dict[str, list[tuple[str, ReferMode]]] = {}
+    for trunk in roads.trunks.values():
+        for text in (trunk.target, trunk.proxy):
+            if text:
+                uri = parse_uri(text)
+                found.setdefault(uri.address.lower(), []).append((_place(uri), trunk.refer))
+    return found
 
 
 def _places(host: str) -> set[str]:
