@@ -31,7 +31,7 @@ check: setup     ## formatting, lints, types and the rooms' walls
 	cargo clippy --locked --quiet --workspace --all-targets -- -D warnings
 	cargo clippy --locked --quiet -p agentstream-media --features extension-module -- -D warnings
 
-conformance: setup  ## the promises to existing bots, flows and scripts, each with its tests
+conformance: setup  ## the promises to existing bots, flows, scripts and trunks, each with its tests
 	$(PY) tests/conformance.py
 
 bench: setup system  ## measure against the kernel floor; prints a table and writes build/bench.json

@@ -25,6 +25,7 @@ FLOW = "tests/acceptance/test_flow_"
 API = "tests/api/test_"
 LEGS = "tests/flows/legs/test_"
 TRUNK = "tests/acceptance/test_trunk_"
+PARTNER = "tests/acceptance/test_partner_"
 
 # What is promised, and the tests (a file stands for all of its tests).
 SUITE: Final[dict[str, tuple[str, ...]]] = {
@@ -195,10 +196,12 @@ SUITE: Final[dict[str, tuple[str, ...]]] = {
         "tests/switch/test_transfers_for_real.py::test_livekit_refers_and_the_others_talk_on",
         "tests/switch/test_transfers_for_real.py::test_livekit_may_hang_up_while_the_target_rings",
         "tests/switch/test_transfers_for_real.py::test_a_target_that_is_busy_leaves_the_call_as_it_was",
+        f"{PARTNER}transfers.py",
         "tests/interop/test_node_transfers.py",
     ),
     "X-CALL-ID, X-CALLER-ID and X-Exotel-CallSid arrive": (
         f"{TRUNK}connects.py::test_the_headers_of_a_map_arrive_beside_those_that_are_always_there",
+        f"{PARTNER}elevenlabs.py::test_an_agent_is_reached_by_the_number_and_knows_call_and_caller",
     ),
     "OPTIONS gets 200; UPDATE never goes to a peer without it": (
         f"{TRUNK}connects.py::test_options_is_answered_with_what_we_can_do",
@@ -208,6 +211,7 @@ SUITE: Final[dict[str, tuple[str, ...]]] = {
     "StreamKit: an INVITE with X-Exotel-AccountSid and without": (
         f"{TRUNK}logins.py::test_streamkit_enters_the_flow_with_its_account_sid_and_without",
         f"{TRUNK}logins.py::test_sids_that_only_we_give_are_refused_where_that_is_strict",
+        f"{PARTNER}streamkit.py::test_a_contact_centre_reaches_its_bot_with_or_without_the_accounts_header",
     ),
     "Dial Whom: a trunk's sid and a whole URI": (
         f"{TRUNK}connects.py::test_dial_whom_takes_the_sid_of_a_trunk_and_a_whole_address",
