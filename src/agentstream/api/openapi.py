@@ -10,6 +10,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from agentstream.api.call_schema import CALL, Schema, maybe_of, object_of, text_of
 from agentstream.api.envelope import ENVELOPED
 from agentstream.api.idempotency import HEADER
 from agentstream.api.v1.call_filters import DIRECTIONS, PAGE_LIMIT, PAGE_SIZE, STATUSES
@@ -26,7 +27,6 @@ from agentstream.api.v1.connect_request import (
 from agentstream.flows.dial_plan import RING_LIMIT_S
 from agentstream.store.first_results import KEY_CHARS
 
-Schema = dict[str, Any]
 _ID: Final = re.compile(r" \([^()]*\d\)(?=\.?$)")  # of the dossier, behind a sentence
 _FORMS: Final = (
     "application/x-www-form-urlencoded",
@@ -36,31 +36,19 @@ _FORMS: Final = (
 _ANSWERS: Final = ("application/json", "application/xml")
 
 
-def _text(about: str, **more: object) -> Schema:
-    return {"type": "string", "description": about, **more}
-
-
-def _maybe(*kinds: str) -> Schema:
-    return {"type": [*kinds, "null"]}
-
-
-def _object(properties: Mapping[str, Schema], *required: str) -> Schema:
-    return {"type": "object", "properties": dict(properties), "required": list(required)}
-
-
-_NUMBER: Final = _text("A phone number, in any form", maxLength=NUMBER_CHARS)
-_FLOW_URL: Final = _text(
+_NUMBER: Final = text_of("A phone number, in any form", maxLength=NUMBER_CHARS)
+_FLOW_URL: Final = text_of(
     "A published flow: .../exoml/start_voice/APP_ID; its host means nothing", maxLength=URL_CHARS
 )
-_STREAM_URL: Final = _text("The bot's address", pattern="^wss?://", maxLength=STREAM_URL_CHARS)
+_STREAM_URL: Final = text_of("The bot's address", pattern="^wss?://", maxLength=STREAM_URL_CHARS)
 _WEB_URL: Final = {"type": "string", "pattern": "^https?://", "maxLength": URL_CHARS}
 _RING: Final = {"type": "integer", "minimum": 1, "maximum": RING_LIMIT_S, "default": 30}
 _FLAG: Final = {"type": "boolean", "default": False}
 
-CONNECT: Final = _object(
+CONNECT: Final = object_of(
     {
-        "From": _text("Who is dialled first, in every mode: a number, or a SIP address"),
-        "CallerId": _text("A number of the account, which they are shown"),
+        "From": text_of("Who is dialled first, in every mode: a number, or a SIP address"),
+        "CallerId": text_of("A number of the account, which they are shown"),
         "To": {**_NUMBER, "description": "Who is dialled then: connects two numbers"},
         "Url": _FLOW_URL,
         "StreamUrl": _STREAM_URL,
@@ -107,7 +95,7 @@ CONNECT_EXAMPLES: Final[Mapping[str, Schema]] = {
         "StatusCallbackEvents[]": ["ringing", "answered", "terminal"],
     },
 }
-CHANGE: Final = _object(
+CHANGE: Final = object_of(
     {
         "Status": {"type": "string", "enum": ["completed"]},
         "Url": _FLOW_URL,
@@ -116,11 +104,11 @@ CHANGE: Final = _object(
         "TimeOut": _RING,
     }
 )
-_LEG_SID: Final = _text("A party of the call; else its first one")
-RECORDING: Final = _object(
+_LEG_SID: Final = text_of("A party of the call; else its first one")
+RECORDING: Final = object_of(
     {"Status": {"type": "string", "enum": ["paused", "in-progress"]}}, "Status"
 )
-HOLD: Final = _object(
+HOLD: Final = object_of(
     {
         "Status": {"type": "string", "enum": ["on_hold", "not_on_hold"]},
         "LegSid": _LEG_SID,
@@ -128,23 +116,23 @@ HOLD: Final = _object(
     },
     "Status",
 )
-PROMPT: Final = _object(
+PROMPT: Final = object_of(
     {
         "Url": _WEB_URL,
-        "Text": _text("To be spoken, in the place of Url", maxLength=2_000),
-        "Language": _text("Its BCP 47 tag"),
-        "Voice": _text("A voice of that language"),
+        "Text": text_of("To be spoken, in the place of Url", maxLength=2_000),
+        "Language": text_of("Its BCP 47 tag"),
+        "Voice": text_of("A voice of that language"),
         "Loop": {"type": "integer", "minimum": 1, "maximum": 10, "default": 1},
         "LegSid": _LEG_SID,
     }
 )
-DIGITS: Final = _object(
-    {"Digits": _text("Keys", pattern="^[0-9*#A-Da-d]{1,64}$"), "LegSid": _LEG_SID}, "Digits"
+DIGITS: Final = object_of(
+    {"Digits": text_of("Keys", pattern="^[0-9*#A-Da-d]{1,64}$"), "LegSid": _LEG_SID}, "Digits"
 )
-NUMBER_CHANGE: Final = _object(
+NUMBER_CHANGE: Final = object_of(
     {
         "VoiceUrl": _FLOW_URL,
-        "leg_event_endpoint": _text("Instead of a flow: where the events of its legs go"),
+        "leg_event_endpoint": text_of("Instead of a flow: where the events of its legs go"),
         "leg_answer_mode": {"type": "string", "enum": ["auto", "manual"]},
     }
 )
@@ -153,10 +141,10 @@ NUMBER_PAGE: Final = {
     "page": {"type": "integer", "minimum": 0, "maximum": NUMBER_PAGES, "default": 0},
     "page_size": {"type": "integer", "minimum": 1, "maximum": NUMBER_PAGES},
 }
-V3_CALL: Final = _object(
+V3_CALL: Final = object_of(
     {
-        "from": _object({"user_contact_uri": _NUMBER, "contact_uri": _NUMBER}),
-        "to": _object({"number": _NUMBER}, "number"),
+        "from": object_of({"user_contact_uri": _NUMBER, "contact_uri": _NUMBER}),
+        "to": object_of({"number": _NUMBER}, "number"),
         "virtual_number": _NUMBER,
         "recording": _FLAG,
         "recording_channels": {"type": "string", "enum": ["single", "dual"]},
@@ -166,7 +154,7 @@ V3_CALL: Final = _object(
         "custom_field": {"type": "string", "maxLength": CUSTOM_FIELD_CHARS},
         "status_callback": {
             "type": "array",
-            "items": _object(
+            "items": object_of(
                 {"event": {"type": "string", "enum": ["terminal", "answered"]}, "url": _WEB_URL}
             ),
         },
@@ -182,61 +170,9 @@ V3_EXAMPLES: Final[Mapping[str, Schema]] = {
         "virtual_number": "+918040000002",
     }
 }
-_NULLABLE: Final = (
-    "ParentCallSid To EndTime Duration Price AnsweredBy ForwardedFrom CallerName RecordingUrl"
-)
-_ALWAYS: Final = (
-    "Sid DateCreated DateUpdated AccountSid From PhoneNumberSid Status StartTime Direction Uri"
-)
-_PACKETS: Final = ("PacketsReceived", "PacketsSent", "PacketsLost")
-# SD-6, of a leg that has ended.
-_DIALOG: Final = _object(
+ERROR: Final = object_of(
     {
-        "LegSid": {"type": "string"},
-        "CallId": {"type": "string"},
-        **{name: _maybe("string") for name in ("EndedBy", "Codec", "Srtp")},
-        **{name: _maybe("integer") for name in ("Status", "Q850")},
-        **{name: {"type": "integer"} for name in _PACKETS},
-        **{name: {"type": "number"} for name in ("JitterMs", "RoundTripMs")},
-        "Mos": _maybe("number"),
-        **{name: _maybe("integer") for name in ("FirstAudioInMs", "FirstAudioOutMs")},
-    }
-)
-_LEG: Final = _object(
-    {
-        "Leg": _object(
-            {
-                "Id": {"type": "integer"},
-                "OnCallDuration": {"type": "integer"},
-                "AnsweredBy": {"type": "string", "enum": ["Human", "Machine", "NotSure"]},
-                "JudgedAfterMs": {"type": "integer"},
-                "BeepAfterMs": _maybe("integer"),
-                "Sip": _DIALOG,
-            }
-        )
-    }
-)
-CALL: Final = _object(
-    {
-        **{name: {"type": "string"} for name in _ALWAYS.split()},
-        **{name: _maybe("string") for name in _NULLABLE.split()},
-        "CustomField": {"type": "string"},
-        "Details": _object(
-            {
-                "ConversationDuration": {"type": "integer"},
-                "Leg1Status": _maybe("string"),
-                "Leg2Status": _maybe("string"),
-                "Legs": {"type": "array", "items": _LEG},
-                "Cause": {"type": "object"},
-            }
-        ),
-    },
-    *_ALWAYS.split(),
-    *_NULLABLE.split(),
-)
-ERROR: Final = _object(
-    {
-        "RestException": _object(
+        "RestException": object_of(
             {
                 "Status": {"type": "integer"},
                 "Message": {"type": "string"},
@@ -248,16 +184,16 @@ ERROR: Final = _object(
     },
     "RestException",
 )
-_ENVELOPED_ERROR: Final = _object(
+_ENVELOPED_ERROR: Final = object_of(
     {
         "request_id": {"type": "string"},
         "method": {"type": "string"},
         "http_code": {"type": "integer"},
-        "response": _object(
+        "response": object_of(
             {
                 "code": {"type": "integer"},
                 "status": {"type": "string", "enum": ["failure"]},
-                "error_data": _object(
+                "error_data": object_of(
                     {
                         "code": {"type": "integer"},
                         "message": {"type": "string"},
@@ -277,16 +213,16 @@ _ENVELOPED_ERROR: Final = _object(
     "response",
 )
 _CALL_REF: Final = {"$ref": "#/components/schemas/Call"}
-ONE_CALL: Final = _object({"Call": _CALL_REF}, "Call")
-CALLS: Final = _object(
+ONE_CALL: Final = object_of({"Call": _CALL_REF}, "Call")
+CALLS: Final = object_of(
     {
-        "Metadata": _object(
+        "Metadata": object_of(
             {
                 "Total": {"type": "integer"},
                 "PageSize": {"type": "integer"},
                 "FirstPageUri": {"type": "string"},
-                "PrevPageUri": _maybe("string"),
-                "NextPageUri": _maybe("string"),
+                "PrevPageUri": maybe_of("string"),
+                "NextPageUri": maybe_of("string"),
             }
         ),
         "Calls": {"type": "array", "items": _CALL_REF},
@@ -318,7 +254,7 @@ def asks_json(schema: Schema, *, required: bool = True) -> dict[str, Any]:
 
 def keyed(told: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a route takes, and the key with which it may be asked again (OC-6)."""
-    key = _text(
+    key = text_of(
         "Of your choice: asked again with it in 24 hours, the first answer comes again",
         maxLength=KEY_CHARS,
     )
@@ -346,21 +282,21 @@ SIMULATE: Final = {"simulate": {**_FLAG, "description": "Place nothing; say what
 VALIDITY: Final = {
     "RecordingUrlValidity": {"type": "integer", "minimum": 5, "maximum": 60},
 }
-_COMPARED: Final = _text("Comparisons with ; between: gte: lte: gt: lt: eq:")
+_COMPARED: Final = text_of("Comparisons with ; between: gte: lte: gt: lt: eq:")
 FILTERS: Final = {
-    "Sid": _text("Up to 100, with commas"),
+    "Sid": text_of("Up to 100, with commas"),
     "DateCreated": _COMPARED,
-    "From": _text("Up to 5, with commas"),
-    "To": _text("Up to 5, with commas"),
-    "PhoneNumber": _text("Up to 5, with commas"),
-    "Status": _text(", ".join(STATUSES)),
-    "Direction": _text(", ".join(DIRECTIONS)),
+    "From": text_of("Up to 5, with commas"),
+    "To": text_of("Up to 5, with commas"),
+    "PhoneNumber": text_of("Up to 5, with commas"),
+    "Status": text_of(", ".join(STATUSES)),
+    "Direction": text_of(", ".join(DIRECTIONS)),
     "Duration": _COMPARED,
     "Price": _COMPARED,
     "PageSize": {"type": "integer", "minimum": 1, "maximum": PAGE_LIMIT, "default": PAGE_SIZE},
     "SortBy": {"type": "string", "enum": ["DateCreated:desc", "DateCreated:asc"]},
-    "Before": _text("From PrevPageUri"),
-    "After": _text("From NextPageUri"),
+    "Before": text_of("From PrevPageUri"),
+    "After": text_of("From NextPageUri"),
     **VALIDITY,
     **DETAILS,
 }
