@@ -1,6 +1,7 @@
 """Two sipp carriers: the first refuses a call and is then gone; the second takes both calls."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from agentstream.switch.feed import RoadFailed
 from agentstream.testing.echo import echo_bot
 from agentstream.testing.node import Node, running_node
 from agentstream.testing.peers import program, scenario
-from agentstream.testing.ports import HOST, free_port
+from agentstream.testing.ports import HOST, free_port, is_open
 from agentstream.testing.waiting import until
 
 pytestmark = [
@@ -61,6 +62,8 @@ async def test_a_carrier_that_refuses_and_one_that_is_dead_are_passed_over_sip_1
             "sipp", "-sn", "uas", *at, "-p", str(second), "-m", "2", folder=tmp_path / "second"
         ),
     ):
+        for port in (first, second):
+            await until(partial(is_open, port, transport))
         follow = bot(DirectBot(url=robot.url()))
         calls = [await node.place("+918040000009", follow=follow)]
         await until(lambda: len(robot.calls) == 1)

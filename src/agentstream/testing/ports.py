@@ -41,6 +41,11 @@ def await_listener(port: int, process: "subprocess.Popen[bytes]", log: Path) -> 
             return
 
 
+def is_open(port: int, transport: str) -> bool:
+    """Tell whether a peer listens at this port by now ("udp" or "tcp"); nothing is sent to it."""
+    return not _is_free(port, _UDP if transport == "udp" else _TCP)
+
+
 def _free_row(low: int, size: int, count: int, kinds: Iterable[socket.SocketKind]) -> int:
     for _ in range(_TRIES):
         first = low + 2 * secrets.randbelow((size - count) // 2)
