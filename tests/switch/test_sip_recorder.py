@@ -3,10 +3,14 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from agentstream.base.ids import AccountSid, CallSid, LegSid
+from agentstream.base.values import replace
 from agentstream.calls.events import CallEnded
 from agentstream.sip.flow import Flow, Hop
 from agentstream.sip.kept import KeptCall
+from agentstream.switch import sip_recorder
 from agentstream.switch.feed import Fact
 from agentstream.switch.sip_recorder import (
     FIRST_MESSAGES,
@@ -30,10 +34,17 @@ class Desk:
         self.written: list[KeptCall] = []
         self.recorder = SipRecorder(self.written.append, self.clock, **limits)
 
-    def hear(self, line: str, call_id: str = "a@b", direction: Any = "in", pad: int = 0) -> None:
+    def hear(
+        self,
+        line: str,
+        call_id: str = "a@b",
+        direction: Any = "in",
+        pad: int = 0,
+        way: Flow | Hop = FLOW,
+    ) -> None:
         name = "Call-ID: " if "@" in call_id else "i:"
         data = f"{line} SIP/2.0\r\n{name}{call_id}\r\nSubject: {'x' * pad}\r\n\r\n".encode()
-        self.recorder.hear(direction, data, FLOW)
+        self.recorder.hear(direction, data, way)
 
     def end(self, sid: CallSid = CALL) -> None:
         wall = datetime(2027, 1, 1, tzinfo=UTC)
@@ -170,3 +181,25 @@ def test_what_went_to_an_address_that_never_answered_has_ours_beside_it() -> Non
     assert call is not None
     [(_, message)] = call.messages
     assert (message.local, message.remote) == (("127.0.0.1", 5060), ("127.0.0.1", 5080))
+
+
+def test_our_address_on_a_listener_of_all_addresses_is_looked_up_once_per_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def looked_up(peer: str) -> str:
+        asked.append(peer)
+        return "192.0.2.9"
+
+    monkeypatch.setattr(sip_recorder, "local_host_towards", looked_up)
+    desk = Desk()
+    one = Flow("udp", "0.0.0.0", 5062, "198.51.100.7", 5070)
+    other = replace(one, remote_host="198.51.100.8")
+    for way in (one, one, other, one):
+        desk.hear("INVITE sip:1000@x", way=way)
+    desk.recorder.belongs("a@b", CALL, LEG)
+    call = desk.recorder.of(CALL)
+    assert call is not None
+    assert [message.local for _, message in call.messages] == [("192.0.2.9", 5062)] * 4
+    assert asked == ["198.51.100.7", "198.51.100.8"]

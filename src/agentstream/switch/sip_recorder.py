@@ -224,9 +224,11 @@ def _messages(heard: list[_Heard]) -> Iterator[KeptMessage]:
             ours[one.way.transport, remote] = (one.way.local_host, one.way.local_port)
     for one in heard:
         flow = one.way if isinstance(one.way, Flow) else one.way.as_flow()
-        host, port = ours.get((flow.transport, flow.remote_host), ("", 0))
-        if host in _UNSPECIFIED:
+        way = flow.transport, flow.remote_host
+        host, port = ours.get(way, ("", 0))
+        if host in _UNSPECIFIED:  # asked of the kernel, once for all messages of this way
             host = local_host_towards(flow.remote_host)
+            ours[way] = host, port
         yield KeptMessage(
             round((one.at - _EPOCH).total_seconds() * 1_000_000),
             one.is_ours,
