@@ -3,19 +3,17 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import compress
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import delete, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import select
 
 from agentstream.base.ids import CallSid
 from agentstream.base.values import dataclass
+from agentstream.store.call_rows import FORGET_CALLS, forget_calls, insert_new
 from agentstream.store.call_writer import BatchWriter
 from agentstream.store.database import Database
 from agentstream.store.tables import call_stories
-
-_INSERT = insert(call_stories)
-FORGET_CALLS = 200  # in one transaction, so that nobody waits long for it
 
 
 class CallEvent(NamedTuple):
@@ -77,12 +75,8 @@ class SqlCallEvents:
         """Write stories in one transaction, return how many events; a known call is left alone."""
         if not rows:
             return 0
-        try:
-            async with self._database.write() as connection:
-                await connection.execute(_INSERT, [_row(story) for story in rows])
-        except IntegrityError:
-            return await self._write_singly(rows)
-        return sum(story.count for story in rows)
+        fresh = await insert_new(self._database, call_stories, [_row(story) for story in rows])
+        return sum(story.count for story in compress(rows, fresh))
 
     async def of(self, call_sid: CallSid) -> Sequence[CallEvent]:
         """Return the events of a call, in order."""
@@ -94,25 +88,7 @@ class SqlCallEvents:
 
     async def forget(self, before: datetime, calls: int = FORGET_CALLS) -> int:
         """Drop the events of some calls that began before this time; return how many calls."""
-        stories = call_stories.c
-        old = select(stories.call_sid).where(stories.at < before).limit(calls)
-        async with self._database.write() as connection:
-            sids = list(await connection.scalars(old))
-            if sids:
-                await connection.execute(delete(call_stories).where(stories.call_sid.in_(sids)))
-        return len(sids)
-
-    async def _write_singly(self, stories: Sequence[Story]) -> int:
-        written = 0
-        async with self._database.write() as connection:
-            for story in stories:
-                try:
-                    async with connection.begin_nested():
-                        await connection.execute(_INSERT, _row(story))
-                except IntegrityError:
-                    continue
-                written += story.count
-        return written
+        return await forget_calls(self._database, call_stories, before, calls)
 
 
 def _row(story: Story) -> dict[str, Any]:

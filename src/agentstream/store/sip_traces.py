@@ -5,19 +5,20 @@ import json
 import zlib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import compress
 from typing import Any, Final, Protocol
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import select
 
 from agentstream.base.ids import CallSid, LegSid, SipCallId
 from agentstream.base.values import replace
 from agentstream.sip.kept import KeptCall, KeptDialog, KeptMessage
 from agentstream.sip.redact import redact
+from agentstream.store.call_rows import FORGET_CALLS, forget_calls, insert_new
 from agentstream.store.call_writer import BatchWriter
 from agentstream.store.database import Database
 from agentstream.store.tables import sip_traces
 
-FORGET_CALLS: Final = 200  # in one transaction, so that nobody waits long for it
 UNPACKED_BYTES: Final = 64 * 1_048_576  # a row that becomes more than that is no row of ours
 _QUEUE_MESSAGES: Final = 50_000  # waiting for the database; full: calls go unwritten, and counted
 _LEVEL: Final = 1  # zlib's fastest: messages of one call repeat each other, so it does well
@@ -56,14 +57,8 @@ class SqlSipTraces:
             return 0
         # Packing takes a tenth of a millisecond of each call: not of the loop's.
         values = await asyncio.to_thread(_values, rows)
-        table = sip_traces.c
-        async with self._database.write() as connection:
-            known = select(table.call_sid).where(table.call_sid.in_([row.sid for row in rows]))
-            have = set(await connection.scalars(known))
-            fresh = [value for value in values if value["call_sid"] not in have]
-            if fresh:
-                await connection.execute(insert(sip_traces), fresh)
-        return sum(message_count(row) for row in rows if row.sid not in have)
+        fresh = await insert_new(self._database, sip_traces, values)
+        return sum(map(message_count, compress(rows, fresh)))
 
     async def of(self, call_sid: CallSid) -> KeptCall | None:
         """Return what is kept of a call; None: nothing (any more)."""
@@ -74,13 +69,7 @@ class SqlSipTraces:
 
     async def forget(self, before: datetime) -> int:
         """Drop some calls that are older than this; return how many."""
-        table = sip_traces.c
-        old = select(table.call_sid).where(table.at < before).limit(FORGET_CALLS)
-        async with self._database.write() as connection:
-            sids = list(await connection.scalars(old))
-            if sids:
-                await connection.execute(delete(sip_traces).where(table.call_sid.in_(sids)))
-        return len(sids)
+        return await forget_calls(self._database, sip_traces, before, FORGET_CALLS)
 
 
 def message_count(call: KeptCall) -> int:

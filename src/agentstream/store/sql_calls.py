@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from agentstream.base.ids import CallSid
 from agentstream.store import tables
 from agentstream.store.call_query import CallQuery
+from agentstream.store.call_rows import insert_one
 from agentstream.store.database import Database
 from agentstream.store.shelf import Shelf
 from agentstream.store.sql_call_query import conditions, order_of
@@ -104,7 +105,7 @@ class SqlCalls:
                     written += await _write_recordings(connection, batch)
                     continue
                 for row in batch:
-                    written += await _insert_one(connection, shelf, row)
+                    written += await insert_one(connection, shelf.insert, row)
         return written
 
 
@@ -137,12 +138,3 @@ async def _write_recordings(connection: AsyncConnection, batch: Sequence[dict[st
     if fresh:
         await connection.execute(RECORDINGS.insert, fresh)
     return len(fresh)
-
-
-async def _insert_one(connection: AsyncConnection, shelf: Shelf, row: dict[str, Any]) -> int:
-    try:
-        async with connection.begin_nested():
-            await connection.execute(shelf.insert, row)
-    except IntegrityError:
-        return 0
-    return 1

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from agentstream.base.ids import CallSid
-from agentstream.store.call_events import FORGET_CALLS, CallEvent, Story
+from agentstream.store.call_events import CallEvent, Story
+from agentstream.store.call_rows import FORGET_CALLS
 
 
 class MemoryCallEvents:
