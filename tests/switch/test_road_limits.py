@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from agentstream.base.ids import CallSid, TrunkSid
 from agentstream.flows.hours import read_hours
-from agentstream.switch.road_limits import BUCKETS_LIMIT, NO_LIMIT, RoadLimit, RoadLimits
+from agentstream.switch.road_limits import NO_LIMIT, RoadLimit, RoadLimits
 from agentstream.switch.trunk_load import Ceilings, TrunkLoad
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)  # a Wednesday
@@ -43,13 +43,6 @@ def test_a_road_is_closed_outside_of_its_hours() -> None:
     assert "hour" in limits.take("a", limit, 0, NOON.replace(hour=20))
     assert "hour" in limits.take("a", limit, 0, NOON.replace(day=7))
     assert limits.live("a") == 1
-
-
-def test_the_rates_that_are_remembered_are_bounded() -> None:
-    limits, rate = RoadLimits(), RoadLimit(per_second=1)
-    for count in range(BUCKETS_LIMIT + 5):
-        assert limits.take(str(count), rate, 0, NOON) == ""
-    assert len(limits._buckets) <= BUCKETS_LIMIT
 
 
 def test_calls_from_a_trunk_and_to_it_share_its_limit() -> None:

@@ -61,10 +61,11 @@ def test_calls_of_a_second_come_from_a_bucket_of_one_second() -> None:
 
 
 def test_trunks_without_a_call_are_forgotten_when_there_are_too_many() -> None:
-    load, slow = TrunkLoad(NOON.date), Ceilings(per_second=1)
+    load = TrunkLoad(NOON.date)
     load.take(CallSid("a"), SID, 0)
     for number in range(TRUNKS_KEPT + 10):
-        load.draw(trunk_sid(str(number)), slow, 0)
+        load.take(CallSid(str(number)), trunk_sid(str(number)), 0)
+        load.leave(CallSid(str(number)), 0)
     assert len(load._uses) <= TRUNKS_KEPT
     assert load.calls_of(SID) == 1
 

@@ -10,8 +10,7 @@ from typing import Final
 
 from agentstream.base.values import dataclass
 from agentstream.flows.hours import Hours
-
-BUCKETS_LIMIT: Final = 10_000  # roads whose rate is remembered; beyond, all begin afresh
+from agentstream.switch.second_rates import SecondRates
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class RoadLimits:
         """Take who else counts calls that share a limit: those from an account's trunk."""
         self._others = others
         self._live: Counter[str] = Counter()
-        self._buckets: dict[str, tuple[float, int]] = {}  # what is left, and when that was
+        self._rates = SecondRates()
 
     def live(self, key: str) -> int:
         """Return how many calls go by this road now."""
@@ -45,7 +44,7 @@ class RoadLimits:
             return "it is closed at this hour"
         if limit.calls and self._live[key] + self._others(key) >= limit.calls:
             return f"it has {limit.calls} calls, and no more may be"
-        if limit.per_second and not self._draw(key, limit.per_second, now_ms):
+        if not self._rates.draw(key, limit.per_second, now_ms):
             return f"it takes {limit.per_second} calls in a second, and no more"
         self._live[key] += 1
         return ""
@@ -55,13 +54,3 @@ class RoadLimits:
         self._live[key] -= 1
         if self._live[key] <= 0:
             del self._live[key]
-
-    def _draw(self, key: str, rate: int, now_ms: int) -> bool:
-        left, since_ms = self._buckets.get(key, (float(rate), now_ms))
-        left = min(rate, left + (now_ms - since_ms) * rate / 1000)
-        if left < 1:
-            return False
-        if len(self._buckets) >= BUCKETS_LIMIT:
-            self._buckets.clear()
-        self._buckets[key] = left - 1, now_ms
-        return True

@@ -9,8 +9,7 @@ from collections import Counter
 from agentstream.base.ids import AccountSid, CallSid
 from agentstream.calls.causes import Cause
 from agentstream.switch.routing import NoRoadError
-
-_BUCKETS_LIMIT = 10_000  # of accounts; a full one is the same as none
+from agentstream.switch.second_rates import SecondRates
 
 
 class Room:
@@ -24,7 +23,7 @@ class Room:
         self._taken: dict[CallSid, tuple[AccountSid, int]] = {}
         self._used: Counter[AccountSid] = Counter()
         self._all = 0
-        self._buckets: dict[AccountSid, tuple[float, int]] = {}  # what is left, and when that was
+        self._rates = SecondRates()
 
     def why_not(self, account_sid: AccountSid, slots: int = 1) -> tuple[Cause, str] | None:
         """Return why a call finds no room; None when it does."""
@@ -40,7 +39,7 @@ class Room:
         found = self.why_not(account_sid, slots)
         if found is not None:
             raise NoRoadError(Cause.OVERLOADED, found[1])
-        if self._placed_per_second and not self._draw(account_sid, now_ms):
+        if not self._rates.draw(account_sid, self._placed_per_second, now_ms):
             text = f"This account places {self._placed_per_second} calls in a second, and no more."
             raise NoRoadError(Cause.OVERLOADED, text)
 
@@ -59,14 +58,3 @@ class Room:
         self._used[account_sid] -= slots
         if not self._used[account_sid]:
             del self._used[account_sid]
-
-    def _draw(self, account_sid: AccountSid, now_ms: int) -> bool:
-        rate = self._placed_per_second
-        left, since_ms = self._buckets.get(account_sid, (float(rate), now_ms))
-        left = min(rate, left + (now_ms - since_ms) * rate / 1000)
-        if left < 1:
-            return False
-        if len(self._buckets) >= _BUCKETS_LIMIT:
-            self._buckets.clear()
-        self._buckets[account_sid] = left - 1, now_ms
-        return True

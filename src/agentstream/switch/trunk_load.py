@@ -10,6 +10,7 @@ from typing import Final
 from agentstream.base.ids import AccountSid, CallSid, TrunkSid
 from agentstream.base.values import dataclass
 from agentstream.switch.minute_rates import MinuteRates
+from agentstream.switch.second_rates import SecondRates
 
 TRUNKS_KEPT: Final = 10_000  # that have no call now; beyond, they are forgotten with their minutes
 MINUTE_MS: Final = 60_000
@@ -29,15 +30,13 @@ class Ceilings:
 class _Use:
     """What one trunk uses. The age of all live calls is `calls * now - began_ms`."""
 
-    __slots__ = ("at_ms", "began_ms", "calls", "day", "left", "used_ms")
+    __slots__ = ("began_ms", "calls", "day", "used_ms")
 
-    def __init__(self, now_ms: int, left: float, day: date) -> None:
+    def __init__(self, day: date) -> None:
         self.calls = 0
         self.began_ms = 0  # the sum of the times at which live calls began
         self.used_ms = 0  # by calls that ended today
         self.day = day
-        self.left = left  # of the second's calls
-        self.at_ms = now_ms
 
 
 class TrunkLoad:
@@ -46,7 +45,8 @@ class TrunkLoad:
     def __init__(self, today: Callable[[], date]) -> None:
         self._today = today
         self.others: Callable[[str], int] = lambda _: 0  # live calls that go to a trunk
-        self._rates = MinuteRates()
+        self._seconds = SecondRates()
+        self._minutes = MinuteRates()
         self._uses: dict[TrunkSid, _Use] = {}
         self._calls: dict[CallSid, tuple[TrunkSid, int]] = {}
 
@@ -61,16 +61,7 @@ class TrunkLoad:
 
     def draw(self, sid: TrunkSid, ceilings: Ceilings, now_ms: int) -> bool:
         """Take one call of the second's; False when they are used up."""
-        rate = ceilings.per_second
-        if not rate:
-            return True
-        use = self._use(sid, now_ms, rate)
-        use.left = min(rate, use.left + (now_ms - use.at_ms) * rate / 1000)
-        use.at_ms = now_ms
-        if use.left < 1:
-            return False
-        use.left -= 1
-        return True
+        return self._seconds.draw(sid, ceilings.per_second, now_ms)
 
     def begin(self, sid: TrunkSid, account_sid: AccountSid, ceilings: Ceilings, now_ms: int) -> str:
         """Take one call of the minute's, the trunk's ("": of none) and the account's.
@@ -79,14 +70,14 @@ class TrunkLoad:
         """
         own = (sid, "this trunk", ceilings.per_minute if sid else 0)
         account = (f"account {account_sid}", "this account", ceilings.account_per_minute)
-        return self._rates.refusal((own, account), now_ms)
+        return self._minutes.refusal((own, account), now_ms)
 
     def take(self, call_sid: CallSid, sid: TrunkSid, now_ms: int) -> None:
         """Give a call its place, if a trunk is named; a second time is harmless."""
         if not sid or call_sid in self._calls:
             return
         self._calls[call_sid] = sid, now_ms
-        use = self._use(sid, now_ms, 0)
+        use = self._use(sid)
         use.calls += 1
         use.began_ms += now_ms
 
@@ -119,10 +110,10 @@ class TrunkLoad:
         if use.day != today:
             use.day, use.used_ms = today, 0
 
-    def _use(self, sid: TrunkSid, now_ms: int, rate: int) -> _Use:
+    def _use(self, sid: TrunkSid) -> _Use:
         use = self._uses.get(sid)
         if use is None:
             if len(self._uses) >= TRUNKS_KEPT:
                 self._uses = {key: kept for key, kept in self._uses.items() if kept.calls}
-            use = self._uses[sid] = _Use(now_ms, float(rate), self._today())
+            use = self._uses[sid] = _Use(self._today())
         return use
