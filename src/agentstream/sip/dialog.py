@@ -135,6 +135,14 @@ class Dialog:
         self.is_loose = not routes or parse_name_addr(routes[0]).sip_uri().is_loose_router
 
 
+def first_hop(headers: Headers, target: SipUri, proxy: SipUri | None) -> Hop:
+    """Return where a request outside of dialogs goes; one by a proxy gets its Route (§8.1.2)."""
+    if proxy is None:
+        return hop_of(target)
+    headers.add("Route", f"<{proxy.with_params(lr=None)}>")
+    return hop_of(proxy)
+
+
 def destination(uri: SipUri, flow: Flow | None) -> Flow | Hop:
     """Return where a request for this URI goes, given the flow that the peer's messages come by.
 

@@ -12,7 +12,7 @@ from agentstream.base.values import replace
 from agentstream.sip.bodies import passed_headers, put_sdp, q850_of, reason, sdp_of
 from agentstream.sip.commands import AnswerMedia, HangUp
 from agentstream.sip.core import Core, Exchange
-from agentstream.sip.dialog import Dialog
+from agentstream.sip.dialog import Dialog, first_hop
 from agentstream.sip.digest import DigestClient
 from agentstream.sip.flow import Flow, Hop, hop_of
 from agentstream.sip.headers import CSeq, NameAddr, RAck, parse_name_addr, parse_options
@@ -305,11 +305,7 @@ class OutgoingCall(InviteUsage):
         headers.add("To", f"<{to_uri}>")
         headers.add("Call-ID", self.call_id)
         headers.add("CSeq", "1 INVITE")
-        hop = hop_of(target)
-        if dial.proxy:
-            proxy = parse_uri(dial.proxy)
-            headers.add("Route", f"<{proxy.with_params(lr=None)}>")
-            hop = hop_of(proxy)
+        hop = first_hop(headers, target, parse_uri(dial.proxy) if dial.proxy else None)
         for route in dial.routes:
             headers.add("Route", route)
         if dial.routes and not dial.proxy:

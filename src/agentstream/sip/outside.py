@@ -10,7 +10,8 @@ from agentstream.base.errors import AgentStreamError
 from agentstream.base.values import replace
 from agentstream.sip.commands import OutsideCommand, Probe, Refresh, Register, Unregister
 from agentstream.sip.core import Core, Exchange
-from agentstream.sip.flow import Flow, Hop, hop_of
+from agentstream.sip.dialog import first_hop
+from agentstream.sip.flow import Flow, Hop
 from agentstream.sip.message import Headers, Request, Response
 from agentstream.sip.registration import (
     Answered,
@@ -125,11 +126,7 @@ class Outside:
         headers.add("To", f"<{target.without('transport')}>")
         headers.add("Call-ID", f"{core.tokens.hex(12)}@{host}")
         headers.add("CSeq", "1 OPTIONS")
-        hop = hop_of(target)
-        if plan.proxy:
-            proxy = parse_uri(plan.proxy)
-            headers.add("Route", f"<{proxy.with_params(lr=None)}>")
-            hop = hop_of(proxy)
+        hop = first_hop(headers, target, parse_uri(plan.proxy) if plan.proxy else None)
         headers.add("User-Agent", core.settings.user_agent)
         headers.add("Accept", ACCEPT)
         hop = replace(hop, tls_profile=plan.tls_profile)

@@ -14,8 +14,9 @@ from typing import Final
 from agentstream.base.errors import PeerError
 from agentstream.base.ids import Tokens
 from agentstream.base.values import dataclass, replace
+from agentstream.sip.dialog import first_hop
 from agentstream.sip.digest import DigestClient
-from agentstream.sip.flow import Hop, hop_of
+from agentstream.sip.flow import Hop
 from agentstream.sip.headers import NameAddr, parse_name_addr_list, seconds_of
 from agentstream.sip.message import Headers, Request, Response
 from agentstream.sip.reports import OutsideRef, Registered, RegistrationFailed, Unregistered
@@ -179,10 +180,7 @@ class Registration:
         headers.add("To", f"<{self._address}>")
         headers.add("Call-ID", self._call_id)
         headers.add("CSeq", f"{self.next_cseq()} REGISTER")
-        hop = hop_of(target)
-        if self._proxy is not None and self._elsewhere is None:
-            headers.add("Route", f"<{self._proxy.with_params(lr=None)}>")
-            hop = hop_of(self._proxy)
+        hop = first_hop(headers, target, self._proxy if self._elsewhere is None else None)
         headers.add("User-Agent", self._agent)
         headers.add("Supported", "path, outbound" if self._has_outbound else "path")
         headers.add("Allow", ALLOW)
