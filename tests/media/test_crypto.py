@@ -1,4 +1,4 @@
-"""Keys in SDP: which a=crypto lines are read, and what no log may show."""
+"""Keys in SDP: which a=crypto lines are read, and that no repr shows them."""
 
 from base64 import b64encode
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentstream.media import sdp
-from agentstream.media.crypto import LINE_LIMIT, SUITES, Crypto, read, redact_sdp
+from agentstream.media.crypto import LINE_LIMIT, SUITES, Crypto, read
 from agentstream.media.plan import RemotePlan, SrtpPlan
 
 KEY = b64encode(bytes(range(30))).decode()
@@ -96,17 +96,3 @@ def test_keys_are_in_no_repr() -> None:
     assert KEY not in shown
     assert "x00" not in shown
     assert SUITES[0] in shown
-
-
-def test_keys_are_taken_out_of_a_message() -> None:
-    message = (
-        "INVITE sip:a@b SIP/2.0\r\nSubject: a=crypto:1 inline:mine\r\n\r\nv=0\r\n"
-        f"a=crypto:1 {SUITES[0]} inline:{KEY}|2^20 KDR=0\r\nA=CRYPTO:2 x INLINE:{LONG}\r\n"
-        f"a=crypto:3 {KEY}\r\nk=base64:{KEY}\r\na=key-mgmt:mikey {KEY}\r\na=sendrecv\r\n"
-    )
-    shown = redact_sdp(message)
-    assert KEY not in shown
-    assert LONG not in shown
-    assert f"a=crypto:1 {SUITES[0]} inline:(hidden)\r\n" in shown
-    assert shown.endswith("a=key-mgmt:(hidden)\r\na=sendrecv\r\n")
-    assert shown.startswith(message[:60])

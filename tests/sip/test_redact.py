@@ -42,6 +42,23 @@ def test_a_crypto_line_keeps_its_suite_and_loses_its_keys_sd_5() -> None:
     assert kept.endswith("a=sendrecv\r\n")
 
 
+def test_keys_of_every_kind_are_taken_out_of_a_description() -> None:
+    """RFC 4568, RFC 4567, RFC 8866 section 5.12; a header that only looks like one stays."""
+    key, long = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd", "c" * 62 + "=="
+    message = (
+        "INVITE sip:a@b SIP/2.0\r\nSubject: a=crypto:1 inline:mine\r\n\r\nv=0\r\n"
+        f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}|2^20 KDR=0\r\n"
+        f"A=CRYPTO:2 x INLINE:{long}\r\na=crypto:3 {key}\r\nk=base64:{key}\r\n"
+        f"a=key-mgmt:mikey {key}\r\na=sendrecv\r\n"
+    )
+    shown = redact(message.encode()).decode()
+    assert key not in shown
+    assert long not in shown
+    assert "a=crypto:1 AES_CM_128_HMAC_SHA1_80 *" in shown
+    assert shown.endswith(f"a=key-mgmt:***** {'*' * len(key)}\r\na=sendrecv\r\n")
+    assert shown.startswith(message[:60])
+
+
 def test_a_message_without_secrets_stays_as_it_is() -> None:
     plain = (
         b"INVITE sip:ann@192.0.2.1:5060;transport=udp SIP/2.0\r\nTo: <sip:bob@[::1]:5060>\r\n\r\n"

@@ -50,7 +50,6 @@ _LINE = re.compile(r"([0-9]{1,9})[ \t]+(\S{1,64})[ \t]+inline:(\S+)((?:[ \t]+\S+
 _LIFETIME = re.compile(r"2\^[0-9]{1,2}|[0-9]{1,20}")
 # KDR=0 is what we do: keys are derived once. A window's size is the receiver's own affair.
 _HARMLESS = re.compile(r"KDR=0|WSH=[0-9]{1,4}|-.*", re.IGNORECASE)
-_KEYS = re.compile(r"(?im)^(a=crypto:(?:[^\r\n]*?inline:)?|k=|a=key-mgmt:)[^\r\n]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +188,6 @@ def settled(ours: Media, plan: SrtpPlan | None) -> tuple[str, tuple[Attribute, .
         return plain(ours.profile), others
     kept = tuple(each.attribute() for each in read(ours) if each.key == plan.our_key)
     return ours.profile, (*others, *kept)
-
-
-def redact_sdp(text: str) -> str:
-    """Return a text with SDP in it (a SIP message, say) in which no key can be read."""
-    return _KEYS.sub(r"\1(hidden)", text)
 
 
 def _best(lines: Iterable[Crypto]) -> Crypto | None:
