@@ -14,6 +14,7 @@ import os
 import resource
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import uvloop
@@ -47,7 +48,7 @@ async def measure(options: argparse.Namespace) -> dict[str, object]:
         )
         product = Answering(engine, rings=True, keep=0)
         await engine.start()
-        before_s = cpu_s()
+        before_s = time.process_time()
         caller = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "benchmarks.sip_caller", "--transport", transport),
             *("--port", str(engine.addresses[0][2]), "--rate", str(options.rate)),
@@ -55,7 +56,7 @@ async def measure(options: argparse.Namespace) -> dict[str, object]:
             stdout=asyncio.subprocess.PIPE,
         )
         out, _ = await caller.communicate()
-        used_s = cpu_s() - before_s
+        used_s = time.process_time() - before_s
         counters = engine.counters
         await engine.stop(2_000)
     calls = options.rate * options.seconds
@@ -77,12 +78,6 @@ def _tls(transport: TransportName, folder: Path) -> tuple[TlsFiles, str]:
         return TlsFiles(), ""
     authority = Authority.found(folder / "authority")
     return TlsFiles((authority.issue(HOST),), authority.ca_file), authority.ca_file
-
-
-def cpu_s() -> float:
-    """Return the CPU time of this process, without its children."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
 
 
 def main() -> None:
